@@ -1,0 +1,117 @@
+/*
+ * Responses, put together in one place so that every line is well-formed
+ * whoever asked for it, and nothing of a client's input can break out of one.
+ */
+
+#include "proto/reply.h"
+
+#include <openssl/evp.h>
+#include <string.h>
+
+#include "proto/utf8.h"
+
+/* Longest challenge that is encoded; ours are "Username:" and shorter. */
+#define CHALLENGE_MAX	192
+
+/* Adds the parts and CR LF, or nothing at all if they do not fit. */
+static void
+add_line(struct reply *r, const char *const parts[], size_t n)
+{
+	size_t i, len, total = 2;
+
+	for (i = 0; i < n; i++)
+		total += strlen(parts[i]);
+	if (total > sizeof(r->text) - r->len) {
+		r->cut = true;
+		return;
+	}
+	for (i = 0; i < n; i++) {
+		len = strlen(parts[i]);
+		memcpy(r->text + r->len, parts[i], len);
+		r->len += len;
+	}
+	memcpy(r->text + r->len, "\r\n", 2);
+	r->len += 2;
+}
+
+void
+reply_line(struct reply *r, const char *tag, const char *status, const char *code, const char *text)
+{
+	char clean[1024];
+
+	reply_clean(clean, sizeof(clean), text);
+	if (code != NULL)
+		add_line(r, (const char *const[]){ tag, " ", status, " [", code, "] ", clean }, 7);
+	else
+		add_line(r, (const char *const[]){ tag, " ", status, " ", clean }, 5);
+}
+
+void
+reply_data(struct reply *r, const char *data)
+{
+	add_line(r, (const char *const[]){ "* ", data }, 2);
+}
+
+void
+reply_continue(struct reply *r, const char *text)
+{
+	add_line(r, (const char *const[]){ "+ ", text }, 2);
+}
+
+void
+reply_challenge(struct reply *r, const char *challenge, size_t len)
+{
+	unsigned char base64[CHALLENGE_MAX / 3 * 4 + 1];
+
+	if (len > CHALLENGE_MAX) {
+		r->cut = true;
+		return;
+	}
+	EVP_EncodeBlock(base64, (const unsigned char *)challenge, (int)len);
+	add_line(r, (const char *const[]){ "+ ", (const char *)base64 }, 2);
+}
+
+void
+reply_prefix(struct reply *r, const char *tag)
+{
+	size_t before = r->len;
+
+	add_line(r, (const char *const[]){ tag, " OK " }, 2);
+	if (r->len > before)
+		r->len -= 2;
+}
+
+void
+reply_clean(char *dst, size_t size, const char *text)
+{
+	size_t len = strlen(text), room = size - 1, at = 0, octets;
+	bool space = false;
+
+	while (at < len) {
+		if ((unsigned char)text[at] <= ' ' || text[at] == 0x7f) {
+			space = true;
+			at++;
+			continue;
+		}
+		octets = utf8_sequence(text + at, len - at);
+		/* A space goes in only before something, so both ends come out trimmed. */
+		if (room < (octets > 0 ? octets : 1) + (space ? 1 : 0))
+			break;
+		if (space && room < size - 1) {
+			*dst++ = ' ';
+			room--;
+		}
+		space = false;
+		if (octets == 0) {
+			*dst++ = '?';
+			room--;
+			at++;
+			continue;
+		}
+		memcpy(dst, text + at, octets);
+		dst += octets;
+		room -= octets;
+		at += octets;
+	}
+	*dst = '\0';
+}

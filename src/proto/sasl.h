@@ -1,0 +1,80 @@
+#ifndef IMAPGATE_PROTO_SASL_H
+#define IMAPGATE_PROTO_SASL_H
+
+/*
+ * The mechanisms of AUTHENTICATE (RFC 4422): each is a row in a table and a
+ * function that takes one decoded message of the client. What they all end
+ * in is a struct credentials, and the LOGIN command ends in one too.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Decoded messages: RFC 4616, 2 wants 255 octets for each of three parts; a line of base64 in COMMAND_TEXT_MAX decodes to 12288. */
+#define SASL_MESSAGE_MAX	12288
+#define SASL_NAME_MAX		255
+#define SASL_SECRET_MAX		511
+
+enum sasl_next {
+	SASL_MORE,		/* send the challenge and feed the response */
+	SASL_DONE,		/* credentials are filled, perhaps as malformed */
+};
+
+/* Who the client says it is. Whoever had it filled wipes it. */
+struct credentials {
+	bool	malformed;	/* an empty, overlong, or NUL-holding part, or a message of another form: it can't succeed */
+	char	authcid[SASL_NAME_MAX + 1];
+	char	authzid[SASL_NAME_MAX + 1];
+	char	secret[SASL_SECRET_MAX + 1];
+};
+
+struct sasl;
+
+struct sasl_mechanism {
+	const char	*name;			/* as registered, in upper case */
+	int		 id;			/* enum msg_mechanism */
+	bool		 server_first;		/* it begins with a challenge of ours */
+	enum sasl_next	(*step)(struct sasl *, const char *message, size_t len);
+};
+
+/* One exchange. */
+struct sasl {
+	const struct sasl_mechanism	*mechanism;
+	unsigned			 steps;		/* messages taken */
+	const char			*challenge;	/* to be sent, after SASL_MORE */
+	struct credentials		 credentials;
+};
+
+/* All mechanisms, ending in one without a name; in the order in which they are advertised. */
+extern const struct sasl_mechanism sasl_mechanisms[];
+
+/* Finds a mechanism by its name in upper case, NULL if there is none. */
+const struct sasl_mechanism	*sasl_find(const char *name);
+
+/* Begins an exchange; challenge is what to send if the client gave no initial response. */
+void	sasl_begin(struct sasl *, const struct sasl_mechanism *);
+
+/* Takes one decoded message of the client. */
+enum sasl_next	sasl_step(struct sasl *, const char *message, size_t len);
+
+/* Fills the credentials of a LOGIN command. */
+void	sasl_login(struct credentials *, const char *user, size_t user_len, const char *password, size_t password_len);
+
+/*
+ * Decodes one line of base64 (RFC 4648, 4) into out, which has room for
+ * SASL_MESSAGE_MAX octets; puts its length into out_len. False for
+ * anything but the one canonical encoding: no white space, exact padding,
+ * unused bits zero (RFC 9051, 6.2.2: MUST reject).
+ */
+bool	sasl_decode(const char *base64, size_t len, char *out, size_t *out_len);
+
+/* May this be given to PAM: not empty, valid UTF-8, no control character (RFC 4616, 2)? */
+bool	sasl_is_text(const char *);
+
+/* May this be a user's name: text as above, that no program takes for an option, a path or two fields? */
+bool	sasl_is_name(const char *);
+
+/* Wipes an exchange with its credentials. */
+void	sasl_forget(struct sasl *);
+
+#endif
