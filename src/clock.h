@@ -1,0 +1,26 @@
+#ifndef IMAPGATE_CLOCK_H
+#define IMAPGATE_CLOCK_H
+
+#include <stdint.h>
+#include <time.h>
+
+/* Milliseconds on the clock that nobody can set (clock_gettime(2), CLOCK_MONOTONIC). Deadlines are points on it. */
+static inline int64_t
+clock_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+/* What is left until a deadline, as poll(2) wants it: never negative. */
+static inline int
+clock_left(int64_t deadline)
+{
+	int64_t left = deadline - clock_ms();
+
+	return left < 0 ? 0 : left > INT32_MAX ? INT32_MAX : (int)left;
+}
+
+#endif

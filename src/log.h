@@ -1,0 +1,79 @@
+#ifndef IMAPGATE_LOG_H
+#define IMAPGATE_LOG_H
+
+/*
+ * One event, one line. A line begins with the event's name and the client's
+ * numeric address, then key=value pairs; only then comes what the client
+ * chose, in double quotes and escaped, so that no client can write a line
+ * that looks like ours. The same pairs become fields in the journal.
+ *
+ * Only the monitor and the listener log. The gate asks the monitor to
+ * (ask_log), except that both may die() and bug() before they have met.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <syslog.h>
+
+/* Longest piece of client text that is shown, in octets before escaping. */
+#define LOG_CLIENT_TEXT	64
+
+/* Where lines go; LOG_TO_AUTO finds out what the machine has. */
+enum log_target {
+	LOG_TO_AUTO,
+	LOG_TO_JOURNAL,
+	LOG_TO_SYSLOG,
+	LOG_TO_STDERR,
+};
+
+/* A line being put together. Treat it as opaque. */
+struct log_line {
+	int	priority;
+	size_t	length;
+	size_t	fields;			/* how many entries of field are used */
+	size_t	field[32];		/* where each field's text starts in store */
+	size_t	stored;
+	char	text[1024];
+	char	store[1536];		/* "IMAPGATE_KEY=value" strings, for the journal */
+};
+
+/*
+ * Chooses where lines go from now on. Before the first call they go to
+ * standard error. Opens what it needs, so call it while files can be opened.
+ */
+void	log_open(enum log_target);
+
+/* Gives the descriptor that the mailbox program may write its own log to: stderr, a journal stream, or /dev/null. */
+int	log_stream(bool stderr_is_client);
+
+/* Sets a key that every later line carries, in order of first use. The value is ours, never the client's. */
+void	log_context(const char *key, const char *value);
+
+/* Starts a line with its event's name and everything log_context has set. */
+void	log_begin(struct log_line *, int priority, const char *event);
+
+/* Adds key=value; the value is ours: numbers, names from tables. */
+void	log_field(struct log_line *, const char *key, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+
+/* Adds key="value" for text that somebody else chose: escaped, cut at LOG_CLIENT_TEXT octets. */
+void	log_quoted(struct log_line *, const char *key, const char *text, size_t len);
+
+/* Writes the line. Async-signal-safe, so that a line made ready before can be written by a signal handler. */
+void	log_write(const struct log_line *);
+
+/* Where die() and bug() say their last word to the client; set by whoever holds the connection, NULL for nobody. */
+extern void (*log_last_word)(void);
+
+/* Where the last words of die() and bug() go instead of a log, in a process that has none; NULL for the log. */
+extern void (*log_diverted)(int priority, const char *text);
+
+/* Exit status of die(): sysexits(3) EX_TEMPFAIL unless set to EX_CONFIG while settings are being tried. */
+extern int log_die_status;
+
+/* The world is wrong: logs the text with errno (if it is not 0), says a last word, exits with log_die_status. */
+void	die(const char *fmt, ...) __attribute__((format(printf, 1, 2), noreturn));
+
+/* We are wrong, or the other process did what it never should: logs at LOG_CRIT, exits at once with EX_SOFTWARE. */
+void	bug(const char *fmt, ...) __attribute__((format(printf, 1, 2), noreturn));
+
+#endif

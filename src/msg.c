@@ -1,0 +1,110 @@
+/*
+ * The messages' way over the pair, see msg.h. Run by both sides; neither
+ * trusts the other, so this is the same code with the same checks.
+ */
+
+#include "msg.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "log.h"
+
+#define SIZE(member)	(sizeof(((struct msg *)NULL)->u.member))
+
+/* Exactly so long is a message of this type; 0: there is no such type. */
+static const size_t sizes[] = {
+	[MSG_LOGIN] = SIZE(login),
+	[MSG_LOGIN_ANSWER] = SIZE(login_answer),
+	[MSG_KEY] = SIZE(key),
+	[MSG_KEY_ANSWER] = SIZE(key_answer),
+	[MSG_SIGN] = SIZE(sign),
+	[MSG_SIGN_ANSWER] = SIZE(sign_answer),
+	[MSG_LAUNCH] = SIZE(launch),
+	[MSG_LOG] = SIZE(log),
+};
+
+_Static_assert(offsetof(struct msg, u) == sizeof(uint32_t), "no hole between type and body");
+
+#define TEXT(member)	{ offsetof(struct msg, u.member), sizeof(((struct msg *)NULL)->u.member) }
+
+/* Where text is, in each type: it has to end within its array. */
+static const struct text_field {
+	size_t	offset, size;
+} texts[][5] = {
+	[MSG_LOGIN] = { TEXT(login.authcid), TEXT(login.authzid), TEXT(login.secret) },
+	[MSG_LOGIN_ANSWER] = { TEXT(login_answer.text) },
+	[MSG_LAUNCH] = { TEXT(launch.tag), TEXT(launch.tls.protocol), TEXT(launch.tls.cipher), TEXT(launch.tls.sni) },
+	[MSG_LOG] = { TEXT(log.text), TEXT(log.tls.protocol), TEXT(log.tls.cipher), TEXT(log.tls.sni) },
+};
+
+static size_t
+size_of(uint32_t type)
+{
+	if (type >= sizeof(sizes) / sizeof(sizes[0]) || sizes[type] == 0)
+		bug("message of unknown type %u", type);
+	return offsetof(struct msg, u) + sizes[type];
+}
+
+static void
+check_texts(const struct msg *m)
+{
+	const struct text_field *field;
+
+	if (m->type >= sizeof(texts) / sizeof(texts[0]))
+		return;
+	for (field = texts[m->type]; field < texts[m->type] + 5 && field->size > 0; field++)
+		if (memchr((const char *)m + field->offset, '\0', field->size) == NULL)
+			bug("message of type %u: text without end", m->type);
+}
+
+void
+msg_pair(int pair[2])
+{
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) == -1)
+		die("socketpair");
+}
+
+int
+msg_send(int fd, const struct msg *m)
+{
+	size_t size = size_of(m->type);
+	ssize_t n;
+
+	do
+		n = send(fd, m, size, MSG_NOSIGNAL);
+	while (n == -1 && errno == EINTR);
+	return n == (ssize_t)size ? 0 : -1;
+}
+
+int
+msg_recv(int fd, struct msg *m)
+{
+	struct iovec iov = { m, sizeof(*m) };
+	struct msghdr hdr = { .msg_iov = &iov, .msg_iovlen = 1 };
+	ssize_t n;
+
+	do
+		n = recvmsg(fd, &hdr, MSG_CMSG_CLOEXEC);
+	while (n == -1 && errno == EINTR);
+	if (n <= 0)
+		return 0;
+	/* Without room for them the kernel drops passed descriptors, and says so. */
+	if ((hdr.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0 || (size_t)n < sizeof(m->type))
+		bug("message too long, too short or with a descriptor");
+	if ((size_t)n != size_of(m->type))
+		bug("message of type %u has %zd octets", m->type, n);
+	check_texts(m);
+	return 1;
+}
+
+int
+msg_text(char *dst, size_t size, const char *text, size_t len)
+{
+	if (len >= size || memchr(text, '\0', len) != NULL)
+		return -1;
+	memset(dst, 0, size);
+	memcpy(dst, text, len);
+	return 0;
+}

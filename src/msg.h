@@ -1,0 +1,165 @@
+#ifndef IMAPGATE_MSG_H
+#define IMAPGATE_MSG_H
+
+/*
+ * THE boundary: every message that the gate and the monitor may send each
+ * other, on one page. They travel over a SOCK_SEQPACKET pair, so the kernel
+ * keeps them apart and there is nothing to parse: a type, then exactly the
+ * struct that belongs to it. Text is in arrays and ends in NUL.
+ *
+ * SECURITY: the monitor is root and must take the gate for an enemy. All that
+ * arrives here from the gate is a claim of the client, never a fact.
+ */
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Limits of what is authenticated: names as in utmp-free mail systems, passwords as pam_unix takes them (512 with NUL). */
+#define MSG_NAME_MAX	256
+#define MSG_SECRET_MAX	512
+#define MSG_TAG_MAX	129
+/* TLS 1.3 signs 64 + 33 + 1 + 64 octets at most, TLS 1.2 64 + 4 + 133 (RFC 8446, 4.4.3; RFC 8422, 5.4). */
+#define MSG_TBS_MAX	256
+/* An RSA signature of 8192 bits. */
+#define MSG_SIGNATURE_MAX 1024
+#define MSG_DIGEST	32
+/* What PAM wants the user to read, as much as fits two lines of an alert box. */
+#define MSG_TEXT_MAX	512
+
+/* Questions are even, their answers odd; 0 is nothing. */
+enum msg_type {
+	MSG_LOGIN = 2,		/* may this client log in? */
+	MSG_LOGIN_ANSWER = 3,
+	MSG_KEY = 4,		/* do you hold the private key of this certificate? */
+	MSG_KEY_ANSWER = 5,
+	MSG_SIGN = 6,		/* sign this part of a TLS handshake */
+	MSG_SIGN_ANSWER = 7,
+	MSG_LAUNCH = 8,		/* start the mailbox program; no answer, the gate exits or relays */
+	MSG_LOG = 10,		/* tell the administrator; no answer */
+};
+
+/* How the client proves who it is. */
+enum msg_mechanism {
+	MECH_LOGIN_COMMAND = 1,	/* the LOGIN command, RFC 9051, 6.2.3 */
+	MECH_PLAIN,		/* RFC 4616 */
+	MECH_LOGIN,		/* draft-murchison-sasl-login-00 */
+};
+
+/* What became of a login; RFC 5530 has the words that the client gets. */
+enum msg_outcome {
+	OUTCOME_OK = 1,
+	OUTCOME_AUTHENTICATIONFAILED,
+	OUTCOME_AUTHORIZATIONFAILED,
+	OUTCOME_EXPIRED,
+	OUTCOME_CONTACTADMIN,
+	OUTCOME_UNAVAILABLE,
+};
+
+struct msg_login {
+	uint32_t	mechanism;		/* enum msg_mechanism */
+	char		authcid[MSG_NAME_MAX];	/* who; empty if what the client sent was malformed */
+	char		authzid[MSG_NAME_MAX];	/* as whom; empty for the same */
+	char		secret[MSG_SECRET_MAX];
+};
+
+struct msg_login_answer {
+	uint32_t	outcome;		/* enum msg_outcome */
+	uint32_t	last;			/* not 0: no further attempt will be heard */
+	char		text[MSG_TEXT_MAX];	/* what PAM wants the user to read: printable UTF-8, may be empty */
+};
+
+struct msg_key {
+	uint32_t	index;			/* of the certificate, in the order of --cert */
+	uint8_t		spki[MSG_DIGEST];	/* SHA-256 of its SubjectPublicKeyInfo */
+};
+
+struct msg_key_answer {
+	uint32_t	held;			/* not 0: yes, and it fits */
+};
+
+struct msg_sign {
+	uint32_t	index;			/* which key */
+	uint32_t	scheme;			/* TLS SignatureScheme, RFC 8446, 4.2.3 */
+	uint32_t	len;
+	uint8_t		tbs[MSG_TBS_MAX];	/* what is to be signed, not hashed */
+};
+
+struct msg_sign_answer {
+	uint32_t	len;			/* 0: refused */
+	uint8_t		signature[MSG_SIGNATURE_MAX];
+};
+
+/* What the mailbox program may know of TLS. */
+struct msg_tls {
+	char		protocol[16];		/* "TLSv1.3"; empty without TLS */
+	char		cipher[64];
+	char		sni[MSG_NAME_MAX];	/* the name that the client asked for, may be empty */
+};
+
+struct msg_launch {
+	char		tag[MSG_TAG_MAX];	/* the client waits for its answer */
+	struct msg_tls	tls;
+};
+
+/* What the gate may have logged. */
+enum msg_event {
+	EVENT_TLS = 1,		/* handshake done; tls is filled */
+	EVENT_TLS_FAIL,		/* it failed; text says why, in OpenSSL's words */
+	EVENT_END,		/* the connection ends before a login */
+	EVENT_ERROR,		/* the gate's die(); text is its message */
+	EVENT_BUG,		/* the gate's bug() */
+};
+
+/* Why a connection ended before a login. */
+enum msg_reason {
+	REASON_LOGOUT = 1,
+	REASON_DISCONNECTED,
+	REASON_TIMEOUT,
+	REASON_ATTEMPTS,
+	REASON_BAD_COMMANDS,
+	REASON_NOT_IMAP,
+	REASON_LITERAL_TOO_BIG,
+	REASON_TLS_FAILED,
+	REASON_MONITOR_SLOW,	/* the deadline passed while the monitor was asked */
+};
+
+struct msg_log {
+	uint32_t	event;		/* enum msg_event */
+	uint32_t	reason;		/* enum msg_reason, with EVENT_END */
+	uint32_t	commands;	/* how many were read, with EVENT_END */
+	uint32_t	bad;		/* how many of them were answered BAD */
+	char		text[256];
+	struct msg_tls	tls;
+};
+
+struct msg {
+	uint32_t	type;			/* enum msg_type */
+	union {
+		struct msg_login	login;
+		struct msg_login_answer	login_answer;
+		struct msg_key		key;
+		struct msg_key_answer	key_answer;
+		struct msg_sign		sign;
+		struct msg_sign_answer	sign_answer;
+		struct msg_launch	launch;
+		struct msg_log		log;
+	} u;
+};
+
+/* Makes the pair: [0] for the monitor, [1] for the gate, both close-on-exec. Dies if it can't. */
+void	msg_pair(int pair[2]);
+
+/* Sends a message in the size of its type. Returns 0, or -1 if the other process is gone. */
+int	msg_send(int fd, const struct msg *);
+
+/*
+ * Receives one message. Returns 1, or 0 if the other process is gone. A
+ * message of unknown type, of another size than its type's, with a
+ * descriptor attached or with text that does not end in NUL is a bug().
+ */
+int	msg_recv(int fd, struct msg *);
+
+/* Fills dst (of size octets) with len octets of text and NULs to its end. Returns 0, or -1 if it holds a NUL or does not fit. */
+int	msg_text(char *dst, size_t size, const char *text, size_t len);
+
+#endif

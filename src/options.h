@@ -1,0 +1,68 @@
+#ifndef IMAPGATE_OPTIONS_H
+#define IMAPGATE_OPTIONS_H
+
+/*
+ * What was asked for on the command line: one struct, filled once and only
+ * read afterwards. All strings point into argv.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "log.h"
+
+/* RSA and ECDSA for a handful of names: more is a proxy's work. */
+#define OPTIONS_CERTS	16
+#define OPTIONS_TLS	32
+#define OPTIONS_SETENV	64
+
+enum cleartext {
+	CLEARTEXT_NONE,
+	CLEARTEXT_LOOPBACK,
+	CLEARTEXT_ALL,
+};
+
+/* Who writes the tagged OK: see the manual, HANDOFF. */
+enum handoff {
+	HANDOFF_TAG,
+	HANDOFF_GREETING,
+};
+
+struct options {
+	bool		 tls_on_connect;
+	const char	*cert[OPTIONS_CERTS];
+	const char	*key[OPTIONS_CERTS];	/* the cert's own file where no --key was given */
+	size_t		 certs;
+	char		*tls[OPTIONS_TLS];	/* "NAME=VALUE" for SSL_CONF_cmd(3) */
+	size_t		 tlss;
+	enum cleartext	 allow_cleartext;
+	unsigned	 max_attempts;
+	unsigned	 timeout_ms;
+	unsigned	 failure_delay_ms;
+	const char	*gate_user;
+	const char	*gate_root;
+	uid_t		 min_uid;
+	enum handoff	 handoff;
+	const char	*capability;
+	const char	*capability_after;	/* NULL for none */
+	char		*setenv[OPTIONS_SETENV]; /* "NAME=VALUE" */
+	size_t		 setenvs;
+	const char	*pam_service;
+	const char	*pam_confdir;		/* NULL for the system's */
+	bool		 pam_session;
+	const char	*run_as;		/* NULL: accounts have a uid of their own */
+	const char	*home;			/* template, NULL: the account's */
+	enum log_target	 log;
+	bool		 strict;
+	char		**program;		/* PROGRAM and its arguments, ends in NULL */
+};
+
+/*
+ * Fills the options from the command line. --help and --version print and
+ * exit with 0; what can't be understood is one line on standard error and
+ * exit status 64 (EX_USAGE, sysexits(3)).
+ */
+void	options_parse(struct options *, int argc, char *argv[]);
+
+#endif

@@ -1,0 +1,151 @@
+/*
+ * Who is at the other end, see peer.h. Run by the monitor before the gate
+ * exists. Names are never looked up: a PTR record is the client's own words.
+ */
+
+#include "peer.h"
+
+#include <netdb.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+union address {
+	struct sockaddr		sa;
+	struct sockaddr_in	sin;
+	struct sockaddr_in6	sin6;
+	struct sockaddr_storage	storage;
+};
+
+/* IPv4 in IPv6's clothes is shown as what it is, so that one client has one address (RFC 4291, 2.5.5.2). */
+static void
+unmap(union address *a)
+{
+	struct sockaddr_in sin = { .sin_family = AF_INET, .sin_port = a->sin6.sin6_port };
+
+	if (a->sa.sa_family != AF_INET6 || !IN6_IS_ADDR_V4MAPPED(&a->sin6.sin6_addr))
+		return;
+	memcpy(&sin.sin_addr, a->sin6.sin6_addr.s6_addr + 12, sizeof(sin.sin_addr));
+	a->sin = sin;
+}
+
+static bool
+is_loopback(const union address *a)
+{
+	if (a->sa.sa_family == AF_INET)
+		return (ntohl(a->sin.sin_addr.s_addr) >> 24) == IN_LOOPBACKNET;
+	return a->sa.sa_family == AF_INET6 && IN6_IS_ADDR_LOOPBACK(&a->sin6.sin6_addr);
+}
+
+static bool
+show(const union address *a, char ip[PEER_ADDRESS], char port[6])
+{
+	socklen_t len = a->sa.sa_family == AF_INET ? sizeof(a->sin) : sizeof(a->sin6);
+
+	return getnameinfo(&a->sa, len, ip, PEER_ADDRESS, port, 6, NI_NUMERICHOST | NI_NUMERICSERV) == 0;
+}
+
+static void
+from_socket(struct peer *p)
+{
+	union address remote, local;
+	socklen_t len = sizeof(remote);
+
+	if (getpeername(STDIN_FILENO, &remote.sa, &len) == -1) {
+		/* The client has gone already; what it was is still known from our end. */
+		len = sizeof(remote);
+		if (getsockname(STDIN_FILENO, &remote.sa, &len) == -1)
+			return;
+	}
+	if (remote.sa.sa_family != AF_INET && remote.sa.sa_family != AF_INET6)
+		return;
+	p->kind = PEER_TCP;
+	p->socket = true;
+	unmap(&remote);
+	p->loopback = is_loopback(&remote);
+	show(&remote, p->ip, p->port);
+
+	len = sizeof(local);
+	if (getsockname(STDIN_FILENO, &local.sa, &len) == 0) {
+		unmap(&local);
+		show(&local, p->local_ip, p->local_port);
+	}
+}
+
+/* Reads a numeric address from the environment; anything else counts as absent. */
+static bool
+from_variable(const char *name, char ip[PEER_ADDRESS], bool *loopback)
+{
+	const char *value = getenv(name);
+	struct addrinfo hints = { .ai_flags = AI_NUMERICHOST, .ai_socktype = SOCK_STREAM }, *found;
+	union address a;
+	char port[6];
+	bool shown;
+
+	if (value == NULL || getaddrinfo(value, NULL, &hints, &found) != 0)
+		return false;
+	memset(&a, 0, sizeof(a));
+	memcpy(&a, found->ai_addr, found->ai_addrlen);
+	freeaddrinfo(found);
+	unmap(&a);
+	shown = show(&a, ip, port);
+	if (loopback != NULL)
+		*loopback = is_loopback(&a);
+	return shown;
+}
+
+static void
+port_from_variable(const char *name, char port[6])
+{
+	const char *value = getenv(name);
+
+	if (value != NULL && strlen(value) < 6 && value[strspn(value, "0123456789")] == '\0')
+		strcpy(port, value);
+}
+
+/* The variables of UCSPI TCP (tcpserver), of systemd's Accept=yes, and of superservers that do TLS (s6-tlsd, sslserver). */
+static void
+from_environment(struct peer *p)
+{
+	const char *protocol = getenv("SSL_PROTOCOL"), *cipher = getenv("SSL_CIPHER"), *proto = getenv("PROTO");
+
+	if (from_variable("TCPREMOTEIP", p->ip, &p->loopback))
+		port_from_variable("TCPREMOTEPORT", p->port);
+	else if (from_variable("REMOTE_ADDR", p->ip, &p->loopback))
+		port_from_variable("REMOTE_PORT", p->port);
+	if (from_variable("TCPLOCALIP", p->local_ip, NULL))
+		port_from_variable("TCPLOCALPORT", p->local_port);
+
+	if (protocol != NULL || (proto != NULL && strcmp(proto, "SSL") == 0)) {
+		p->kind = PEER_TLS;
+		snprintf(p->tls_protocol, sizeof(p->tls_protocol), "%s", protocol != NULL ? protocol : "TLS");
+		snprintf(p->tls_cipher, sizeof(p->tls_cipher), "%s", cipher != NULL ? cipher : "unknown");
+	} else if (strcmp(p->ip, "local") != 0 || (proto != NULL && strcmp(proto, "TCP") == 0))
+		p->kind = PEER_TCP;
+}
+
+static bool
+is_socket(int fd)
+{
+	int type;
+	socklen_t len = sizeof(type);
+
+	return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0;
+}
+
+void
+peer_look(struct peer *p)
+{
+	memset(p, 0, sizeof(*p));
+	strcpy(p->ip, "local");
+	strcpy(p->local_ip, "local");
+	strcpy(p->port, "0");
+	strcpy(p->local_port, "0");
+	if (is_socket(STDIN_FILENO))
+		from_socket(p);
+	else
+		from_environment(p);
+}

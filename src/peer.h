@@ -1,0 +1,37 @@
+#ifndef IMAPGATE_PEER_H
+#define IMAPGATE_PEER_H
+
+/*
+ * Who is at the other end, found out without reading a byte from it. Where
+ * descriptor 0 is a socket the kernel says it; only where a superserver put
+ * something of its own before us do its UCSPI variables count.
+ */
+
+#include <arpa/inet.h>
+#include <stdbool.h>
+
+/* An IPv6 address with a zone: "fe80::1%eth0". */
+#define PEER_ADDRESS	(INET6_ADDRSTRLEN + 17)
+
+enum peer_kind {
+	PEER_LOCAL,		/* a Unix-domain socket, or a pipe of which nothing is known */
+	PEER_TCP,
+	PEER_TLS,		/* a pipe from a superserver that does the TLS itself */
+};
+
+struct peer {
+	enum peer_kind	kind;
+	bool		socket;			/* descriptor 0 is a TCP socket itself */
+	bool		loopback;		/* the remote address is of this machine's loopback network */
+	char		ip[PEER_ADDRESS];	/* numeric; "local" if there is none */
+	char		port[6];
+	char		local_ip[PEER_ADDRESS];
+	char		local_port[6];
+	char		tls_protocol[16];	/* with PEER_TLS: what the superserver says of it */
+	char		tls_cipher[64];
+};
+
+/* Fills peer for the connection on descriptors 0 and 1. Call it before the environment is cleared. */
+void	peer_look(struct peer *);
+
+#endif
