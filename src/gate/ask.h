@@ -1,0 +1,43 @@
+#ifndef IMAPGATE_GATE_ASK_H
+#define IMAPGATE_GATE_ASK_H
+
+/*
+ * The gate's questions to the monitor: one function for each that msg.h
+ * knows, by the same noun. Each waits for its answer until the login's
+ * deadline.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "msg.h"
+#include "proto/sasl.h"
+
+/* To be called once, before the others. */
+void	ask_init(int monitor, int64_t deadline);
+
+/*
+ * May this client log in? Malformed credentials are sent as empty ones, so
+ * that the monitor counts them and takes its time. The copy that is sent is
+ * wiped; wiping cred is the caller's. False if the deadline passed or the
+ * monitor has gone: then nothing may be asked any more.
+ */
+bool	ask_login(enum msg_mechanism, const struct credentials *cred, struct msg_login_answer *);
+
+/* Does the monitor hold the private key number index, and is this its public half? */
+bool	ask_key(uint32_t index, const uint8_t spki[MSG_DIGEST]);
+
+/* A remotekey_sign: asks for a signature. */
+size_t	ask_sign(void *, uint32_t index, uint32_t scheme, const uint8_t *tbs, size_t len, uint8_t *signature, size_t size);
+
+/* Have the mailbox program started: this is the last that the monitor hears. */
+void	ask_launch(const char *tag, const struct msg_tls *);
+
+/* Tell the administrator. */
+void	ask_log(const struct msg_log *);
+
+/* For log_diverted: the last words of die() and bug(). */
+void	ask_log_failure(int priority, const char *text);
+
+#endif

@@ -1,0 +1,341 @@
+/*
+ * The client's connection, see conn.h. Run by the gate.
+ *
+ * Descriptors may be shared with other processes, so O_NONBLOCK, which would
+ * be theirs too, is never set: on sockets each call says MSG_DONTWAIT, pipes
+ * are asked by poll(2) before. TLS goes through the same two functions by a
+ * BIO of our own.
+ */
+
+#include "gate/conn.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <openssl/err.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "log.h"
+
+/* The least time that the client is given to read our last words, if the deadline is nearer. */
+#define LINGER_MS	2000
+
+static bool
+is_socket(int fd)
+{
+	int type;
+	socklen_t len = sizeof(type);
+
+	return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0;
+}
+
+void
+conn_init(struct conn *c, int monitor, int64_t deadline)
+{
+	c->in = STDIN_FILENO;
+	c->out = STDOUT_FILENO;
+	c->in_socket = is_socket(c->in);
+	c->out_socket = is_socket(c->out);
+	c->monitor = monitor;
+	c->deadline = deadline;
+	c->ssl = NULL;
+	c->tls_broken = false;
+	c->looked = 0;
+}
+
+static bool
+ready_now(int fd, short events)
+{
+	struct pollfd pfd = { fd, events, 0 };
+
+	return poll(&pfd, 1, 0) == 1;
+}
+
+static ssize_t
+raw_read(struct conn *c, char *bytes, size_t len, int flags)
+{
+	if (c->in_socket)
+		return recv(c->in, bytes, len, MSG_DONTWAIT | flags);
+	if (!ready_now(c->in, POLLIN)) {
+		errno = EAGAIN;
+		return -1;
+	}
+	return read(c->in, bytes, len);
+}
+
+static ssize_t
+raw_write(struct conn *c, const char *bytes, size_t len)
+{
+	if (c->out_socket)
+		return send(c->out, bytes, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+	if (!ready_now(c->out, POLLOUT)) {
+		errno = EAGAIN;
+		return -1;
+	}
+	/* A pipe that is ready takes PIPE_BUF octets without blocking (pipe(7)). */
+	return write(c->out, bytes, len < PIPE_BUF ? len : PIPE_BUF);
+}
+
+/* The BIO: OpenSSL's way to the two functions above (BIO_meth_new(3)). */
+
+static int
+bio_result(BIO *bio, ssize_t n, void (*retry)(BIO *))
+{
+	BIO_clear_retry_flags(bio);
+	if (n == -1 && (errno == EAGAIN || errno == EINTR))
+		retry(bio);
+	return (int)n;
+}
+
+static void
+retry_read(BIO *bio)
+{
+	BIO_set_retry_read(bio);
+}
+
+static void
+retry_write(BIO *bio)
+{
+	BIO_set_retry_write(bio);
+}
+
+static int
+bio_read(BIO *bio, char *bytes, int len)
+{
+	return bio_result(bio, raw_read(BIO_get_data(bio), bytes, (size_t)len, 0), retry_read);
+}
+
+static int
+bio_write(BIO *bio, const char *bytes, int len)
+{
+	return bio_result(bio, raw_write(BIO_get_data(bio), bytes, (size_t)len), retry_write);
+}
+
+static long
+bio_ctrl(BIO *bio, int cmd, long num, void *ptr)
+{
+	(void)bio;
+	(void)num;
+	(void)ptr;
+	return cmd == BIO_CTRL_FLUSH;
+}
+
+static BIO *
+new_bio(struct conn *c)
+{
+	BIO_METHOD *method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "connection");
+	BIO *bio;
+
+	if (method == NULL)
+		return NULL;
+	BIO_meth_set_read(method, bio_read);
+	BIO_meth_set_write(method, bio_write);
+	BIO_meth_set_ctrl(method, bio_ctrl);
+	/* The method lives as long as the process: there is one TLS connection in it. */
+	bio = BIO_new(method);
+	if (bio != NULL) {
+		BIO_set_data(bio, c);
+		BIO_set_init(bio, 1);
+	}
+	return bio;
+}
+
+/* Waits until something can be done in the wanted direction. */
+static enum conn_end
+await(struct conn *c, short events)
+{
+	struct pollfd pfd[2] = {
+		{ events == POLLIN ? c->in : c->out, events, 0 },
+		{ c->monitor, 0, 0 },		/* only its hang-up; poll ignores -1 */
+	};
+	int n;
+
+	do
+		n = poll(pfd, 2, clock_left(c->deadline));
+	while (n == -1 && errno == EINTR);
+	if (n == -1)
+		die("poll");
+	if (n == 0)
+		return CONN_TIMEOUT;
+	return pfd[0].revents != 0 ? CONN_OK : CONN_ORPHANED;
+}
+
+/* What has become of a call to OpenSSL: puts it into the terms of read(2) and write(2). */
+static ssize_t
+tls_result(struct conn *c, int n)
+{
+	if (n > 0)
+		return n;
+	switch (SSL_get_error(c->ssl, n)) {
+	case SSL_ERROR_WANT_READ:
+	case SSL_ERROR_WANT_WRITE:
+		errno = EAGAIN;
+		return -1;
+	case SSL_ERROR_ZERO_RETURN:
+		return 0;
+	default:
+		c->tls_broken = true;
+		errno = EPROTO;
+		return -1;
+	}
+}
+
+short
+conn_wants(const struct conn *c)
+{
+	return c->ssl != NULL && SSL_want_write(c->ssl) ? POLLOUT : POLLIN;
+}
+
+ssize_t
+conn_read_now(struct conn *c, char *bytes, size_t len)
+{
+	if (c->ssl == NULL)
+		return raw_read(c, bytes, len, 0);
+	ERR_clear_error();
+	return tls_result(c, SSL_read(c->ssl, bytes, len < INT_MAX ? (int)len : INT_MAX));
+}
+
+ssize_t
+conn_write_now(struct conn *c, const char *bytes, size_t len)
+{
+	if (c->ssl == NULL)
+		return raw_write(c, bytes, len);
+	ERR_clear_error();
+	return tls_result(c, SSL_write(c->ssl, bytes, len < INT_MAX ? (int)len : INT_MAX));
+}
+
+static ssize_t
+look_now(struct conn *c)
+{
+	if (c->ssl != NULL) {
+		ERR_clear_error();
+		return tls_result(c, SSL_peek(c->ssl, c->look, sizeof(c->look)));
+	}
+	if (c->in_socket)
+		return raw_read(c, c->look, sizeof(c->look), MSG_PEEK);
+	return raw_read(c, c->look, 1, 0);
+}
+
+enum conn_end
+conn_look(struct conn *c)
+{
+	enum conn_end end;
+	ssize_t n;
+
+	/* A pipe can't be looked at: its octet has been read, and stays here until it is taken. */
+	if (c->looked > 0)
+		return CONN_OK;
+	for (;;) {
+		if (clock_left(c->deadline) == 0)
+			return CONN_TIMEOUT;
+		n = look_now(c);
+		if (n > 0)
+			break;
+		if (n == 0 || (errno != EAGAIN && errno != EINTR))
+			return CONN_CLOSED;
+		end = await(c, conn_wants(c));
+		if (end != CONN_OK)
+			return end;
+	}
+	c->looked = (size_t)n;
+	return CONN_OK;
+}
+
+void
+conn_take(struct conn *c, size_t octets)
+{
+	ssize_t n = (ssize_t)octets;
+
+	if (octets == 0)
+		return;
+	if (octets > c->looked)
+		bug("taking %zu octets of %zu", octets, c->looked);
+	if ((c->ssl != NULL || c->in_socket))
+		n = conn_read_now(c, c->look, octets);
+	if (n != (ssize_t)octets)
+		bug("took %zd octets of %zu that were there", n, octets);
+	explicit_bzero(c->look, c->looked);
+	c->looked = 0;
+}
+
+enum conn_end
+conn_write(struct conn *c, const char *bytes, size_t len)
+{
+	enum conn_end end;
+	ssize_t n;
+
+	while (len > 0) {
+		n = conn_write_now(c, bytes, len);
+		if (n > 0) {
+			bytes += n;
+			len -= (size_t)n;
+			continue;
+		}
+		if (n == 0 || (errno != EAGAIN && errno != EINTR))
+			return CONN_CLOSED;
+		end = await(c, c->ssl != NULL && conn_wants(c) == POLLIN ? POLLIN : POLLOUT);
+		if (end != CONN_OK)
+			return end;
+	}
+	return CONN_OK;
+}
+
+enum conn_end
+conn_start_tls(struct conn *c, SSL_CTX *ctx)
+{
+	SSL *ssl = SSL_new(ctx);
+	BIO *bio = new_bio(c);
+	enum conn_end end;
+	int n;
+
+	if (ssl == NULL || bio == NULL)
+		die("TLS: out of memory");
+	SSL_set_bio(ssl, bio, bio);
+	SSL_set_accept_state(ssl);
+	c->ssl = ssl;
+	for (;;) {
+		ERR_clear_error();
+		n = SSL_do_handshake(ssl);
+		if (n == 1)
+			return CONN_OK;
+		if (tls_result(c, n) == 0 || errno != EAGAIN)
+			return CONN_CLOSED;
+		end = await(c, conn_wants(c));
+		if (end != CONN_OK)
+			return end;
+	}
+}
+
+/* Says the last word of TLS in our direction. */
+static void
+close_notify(struct conn *c)
+{
+	/* In the middle of a handshake or after a fatal error there is nothing to shut down (SSL_shutdown(3)). */
+	if (c->ssl == NULL || c->tls_broken || SSL_in_init(c->ssl))
+		return;
+	do
+		ERR_clear_error();
+	while (SSL_shutdown(c->ssl) < 0 && SSL_want_write(c->ssl) && await(c, POLLOUT) == CONN_OK);
+}
+
+void
+conn_end(struct conn *c)
+{
+	int64_t until = clock_ms() + LINGER_MS;
+	struct pollfd pfd = { c->in, POLLIN, 0 };
+
+	if (until < c->deadline)
+		until = c->deadline;
+	c->monitor = -1;
+	close_notify(c);
+	if (!c->in_socket)
+		return;
+	/* Closing a TCP socket with unread input resets the connection, and the reset can overtake what we said last. */
+	shutdown(c->out, SHUT_WR);
+	while (clock_left(until) > 0 && poll(&pfd, 1, clock_left(until)) == 1)
+		if (recv(c->in, c->look, sizeof(c->look), MSG_DONTWAIT) <= 0)
+			return;
+}

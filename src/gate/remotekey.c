@@ -1,0 +1,499 @@
+/*
+ * A provider for private keys that are in another process. The gate runs it;
+ * it trusts OpenSSL, which is its only caller, and holds nothing secret: a key
+ * here is a public half and the number by which the monitor knows the other.
+ *
+ * Signatures are made in one piece (EVP_DigestSign(3)), as TLS does, since it
+ * is the message and not its digest that the monitor wants to see. How a
+ * signature is asked for (digest, padding, salt) is turned into the TLS
+ * SignatureScheme that means exactly this; what has no scheme is refused.
+ *
+ * OpenSSL first tries to give a key to its own provider, whose arithmetic it
+ * prefers, and comes to ours because key_export keeps the private half back.
+ */
+
+#include "gate/remotekey.h"
+
+#include <openssl/core_dispatch.h>
+#include <openssl/core_names.h>
+#include <openssl/crypto.h>
+#include <openssl/err.h>
+#include <openssl/params.h>
+#include <openssl/provider.h>
+#include <openssl/rsa.h>
+#include <stdbool.h>
+#include <string.h>
+#include <strings.h>
+
+/* OpenSSL decides which arguments its functions get. */
+#define UNUSED		__attribute__((unused))
+
+#define PROVIDER	"imapgate"
+#define PROPERTIES	"provider=" PROVIDER
+
+/* The one parameter that makes a key of ours: its struct key. Nobody else knows this name. */
+#define PARAM_ORIGIN	"imapgate-origin"
+
+enum kind { KIND_RSA, KIND_EC, KIND_ED25519, KINDS };
+
+/* What OpenSSL calls them. */
+static const char *const kind_name[KINDS] = { "RSA", "EC", "ED25519" };
+
+/* OpenSSL's "keydata". */
+struct key {
+	enum kind	kind;
+	EVP_PKEY	*public_key;	/* of OpenSSL's default provider */
+	uint32_t	index;
+	remotekey_sign	*sign;		/* NULL: brought here by OpenSSL to be compared, can't sign */
+	void		*arg;
+};
+
+/* The digests that TLS still signs with, and the schemes that are built on them (RFC 8446, 4.2.3). */
+struct digest {
+	const char	*name[3];	/* OpenSSL uses them all */
+	uint32_t	pkcs1;
+	uint32_t	pss;		/* rsa_pss_rsae_*: the certificate's key is a plain RSA key */
+	uint32_t	ecdsa;		/* TLS 1.3 means the curve too, TLS 1.2 only the digest: the monitor knows which it is */
+};
+
+static const struct digest digests[] = {
+	{ { "SHA256", "SHA2-256", "SHA-256" }, 0x0401, 0x0804, 0x0403 },
+	{ { "SHA384", "SHA2-384", "SHA-384" }, 0x0501, 0x0805, 0x0503 },
+	{ { "SHA512", "SHA2-512", "SHA-512" }, 0x0601, 0x0806, 0x0603 },
+};
+
+#define SCHEME_ED25519	0x0807
+
+/* One signature being asked for: OpenSSL's "algctx". */
+struct signing {
+	const struct key	*key;		/* OpenSSL keeps it for as long as this lives */
+	const struct digest	*digest;	/* NULL for Ed25519 */
+	bool			pss;		/* else PKCS#1, if it is RSA */
+};
+
+/* Declared by OpenSSL's types: the tables at the end cast, and would hide a function of another type. */
+static OSSL_FUNC_keymgmt_new_fn			key_new;
+static OSSL_FUNC_keymgmt_free_fn		key_free;
+static OSSL_FUNC_keymgmt_has_fn			key_has;
+static OSSL_FUNC_keymgmt_match_fn		key_match;
+static OSSL_FUNC_keymgmt_get_params_fn		key_get_params;
+static OSSL_FUNC_keymgmt_gettable_params_fn	key_gettable_params;
+static OSSL_FUNC_keymgmt_import_fn		key_import;
+static OSSL_FUNC_keymgmt_export_fn		key_export;
+static OSSL_FUNC_keymgmt_import_types_fn	key_types;
+static OSSL_FUNC_keymgmt_query_operation_name_fn key_operation_ec;
+static OSSL_FUNC_signature_newctx_fn		signing_new;
+static OSSL_FUNC_signature_freectx_fn		signing_free;
+static OSSL_FUNC_signature_digest_sign_init_fn	signing_init;
+static OSSL_FUNC_signature_digest_sign_fn	signing_sign;
+static OSSL_FUNC_signature_set_ctx_params_fn	signing_set_params;
+static OSSL_FUNC_signature_settable_ctx_params_fn signing_settable_params;
+static OSSL_FUNC_provider_query_operation_fn	provider_query;
+static OSSL_provider_init_fn			provider_init;
+
+/* Says on OpenSSL's error queue what is wrong. Returns 0, as its callers do then. */
+static int
+refuse(const char *why)
+{
+	ERR_raise_data(ERR_LIB_PROV, ERR_R_OPERATION_FAIL, "%s", why);
+	return 0;
+}
+
+/* --- keys: provider-keymgmt(7) */
+
+static void *
+key_new(void *provider UNUSED)
+{
+	return OPENSSL_zalloc(sizeof(struct key));
+}
+
+static void
+key_free(void *keydata)
+{
+	struct key *key = keydata;
+
+	if (key == NULL)
+		return;
+	EVP_PKEY_free(key->public_key);
+	OPENSSL_free(key);
+}
+
+/* libssl wants to hear that there is a private half; that it can't have it is another question. */
+static int
+key_has(const void *keydata, int selection)
+{
+	const struct key *key = keydata;
+
+	if (key == NULL || key->public_key == NULL)
+		return 0;
+	return !(selection & OSSL_KEYMGMT_SELECT_PRIVATE_KEY) || key->sign != NULL;
+}
+
+/* Compares public halves: no more is known of either key. */
+static int
+key_match(const void *keydata1, const void *keydata2, int selection)
+{
+	const struct key *a = keydata1, *b = keydata2;
+
+	if ((selection & OSSL_KEYMGMT_SELECT_KEYPAIR) == 0)
+		return EVP_PKEY_parameters_eq(a->public_key, b->public_key) == 1;
+	return EVP_PKEY_eq(a->public_key, b->public_key) == 1;
+}
+
+/* Size, strength, curve, usual digest: all as the public half has them. */
+static int
+key_get_params(void *keydata, OSSL_PARAM params[])
+{
+	const struct key *key = keydata;
+
+	return EVP_PKEY_get_params(key->public_key, params);
+}
+
+/* What there is to know of a public half: what OpenSSL may ask for, import and export. */
+static const OSSL_PARAM key_facts[] = {
+	OSSL_PARAM_int(OSSL_PKEY_PARAM_BITS, NULL),
+	OSSL_PARAM_int(OSSL_PKEY_PARAM_SECURITY_BITS, NULL),
+	OSSL_PARAM_int(OSSL_PKEY_PARAM_MAX_SIZE, NULL),
+	OSSL_PARAM_utf8_string(OSSL_PKEY_PARAM_DEFAULT_DIGEST, NULL, 0),
+	OSSL_PARAM_utf8_string(OSSL_PKEY_PARAM_MANDATORY_DIGEST, NULL, 0),
+	OSSL_PARAM_utf8_string(OSSL_PKEY_PARAM_GROUP_NAME, NULL, 0),
+	OSSL_PARAM_octet_string(OSSL_PKEY_PARAM_PUB_KEY, NULL, 0),
+	OSSL_PARAM_BN(OSSL_PKEY_PARAM_RSA_N, NULL, 0),
+	OSSL_PARAM_BN(OSSL_PKEY_PARAM_RSA_E, NULL, 0),
+	OSSL_PARAM_END
+};
+
+static const OSSL_PARAM *
+key_gettable_params(void *provider UNUSED)
+{
+	return key_facts;
+}
+
+static const OSSL_PARAM *
+key_types(int selection UNUSED)
+{
+	return key_facts;
+}
+
+/* Takes what remotekey_new made ready. */
+static int
+key_import_origin(struct key *key, const OSSL_PARAM *param)
+{
+	const struct key *origin = param->data;
+
+	if (param->data_size != sizeof(*origin) || !EVP_PKEY_up_ref(origin->public_key))
+		return 0;
+	*key = *origin;
+	return 1;
+}
+
+/* Takes a public key of another provider: OpenSSL moves the certificate's here to compare it with ours. */
+static int
+key_import_public(struct key *key, const OSSL_PARAM params[])
+{
+	EVP_PKEY_CTX *ctx;
+	int ok;
+
+	key->kind = OSSL_PARAM_locate_const(params, OSSL_PKEY_PARAM_RSA_N) != NULL ? KIND_RSA :
+	    OSSL_PARAM_locate_const(params, OSSL_PKEY_PARAM_GROUP_NAME) != NULL ? KIND_EC : KIND_ED25519;
+	ctx = EVP_PKEY_CTX_new_from_name(NULL, kind_name[key->kind], NULL);
+	ok = ctx != NULL && EVP_PKEY_fromdata_init(ctx) == 1 &&
+	    EVP_PKEY_fromdata(ctx, &key->public_key, EVP_PKEY_PUBLIC_KEY, (OSSL_PARAM *)params) == 1;
+	EVP_PKEY_CTX_free(ctx);
+	return ok;
+}
+
+/*
+ * SECURITY: no private half is ever taken in. It is looked for among the
+ * parameters: the first releases of OpenSSL 3.0 select "all" for public keys too.
+ */
+static int
+key_import(void *keydata, int selection UNUSED, const OSSL_PARAM params[])
+{
+	const OSSL_PARAM *origin = OSSL_PARAM_locate_const(params, PARAM_ORIGIN);
+	struct key *key = keydata;
+
+	if (key->public_key != NULL)
+		return 0;
+	if (origin != NULL)
+		return key_import_origin(key, origin);
+	if (OSSL_PARAM_locate_const(params, OSSL_PKEY_PARAM_PRIV_KEY) != NULL ||
+	    OSSL_PARAM_locate_const(params, OSSL_PKEY_PARAM_RSA_D) != NULL)
+		return refuse("private keys are not kept here");
+	return key_import_public(key, params);
+}
+
+/* SECURITY: there is no private half to give away, and saying so is what makes OpenSSL sign with our functions. */
+static int
+key_export(void *keydata, int selection, OSSL_CALLBACK *callback, void *arg)
+{
+	const struct key *key = keydata;
+
+	if (selection & OSSL_KEYMGMT_SELECT_PRIVATE_KEY)
+		return refuse("the private key is in another process");
+	return EVP_PKEY_export(key->public_key, selection, callback, arg);
+}
+
+/* Signatures have the name of their key, but for EC, which has other uses too. */
+static const char *
+key_operation_ec(int operation)
+{
+	return operation == OSSL_OP_SIGNATURE ? "ECDSA" : NULL;
+}
+
+/* --- signatures: provider-signature(7) */
+
+static void *
+signing_new(void *provider UNUSED, const char *properties UNUSED)
+{
+	return OPENSSL_zalloc(sizeof(struct signing));
+}
+
+static void
+signing_free(void *ctx)
+{
+	OPENSSL_free(ctx);
+}
+
+/* Returns NULL for digests that no TLS scheme has (RFC 9155 took away MD5 and SHA-1). */
+static const struct digest *
+digest_find(const char *name)
+{
+	for (size_t i = 0; i < sizeof(digests) / sizeof(digests[0]); i++)
+		for (size_t n = 0; n < sizeof(digests[i].name) / sizeof(digests[i].name[0]); n++)
+			if (strcasecmp(digests[i].name[n], name) == 0)
+				return &digests[i];
+	return NULL;
+}
+
+/* The digest was named when the signature was begun; whatever is said of it and of MGF1's must be the same. */
+static bool
+is_digest(const OSSL_PARAM *p, const struct digest *digest)
+{
+	return p == NULL || (p->data_type == OSSL_PARAM_UTF8_STRING && p->data != NULL &&
+	    digest != NULL && digest_find(p->data) == digest);
+}
+
+/* OpenSSL says such things by number or by word. */
+static bool
+is(const OSSL_PARAM *p, int number, const char *word)
+{
+	int n;
+
+	if (p->data_type == OSSL_PARAM_UTF8_STRING)
+		return p->data != NULL && strcmp(p->data, word) == 0;
+	return OSSL_PARAM_get_int(p, &n) && n == number;
+}
+
+/* RFC 8446, 4.2.3: PSS has one digest everywhere, and a salt of its length. */
+static int
+signing_set_params(void *ctx, const OSSL_PARAM params[])
+{
+	const OSSL_PARAM *padding = OSSL_PARAM_locate_const(params, OSSL_SIGNATURE_PARAM_PAD_MODE);
+	const OSSL_PARAM *salt = OSSL_PARAM_locate_const(params, OSSL_SIGNATURE_PARAM_PSS_SALTLEN);
+	struct signing *s = ctx;
+
+	if (!is_digest(OSSL_PARAM_locate_const(params, OSSL_SIGNATURE_PARAM_DIGEST), s->digest) ||
+	    !is_digest(OSSL_PARAM_locate_const(params, OSSL_SIGNATURE_PARAM_MGF1_DIGEST), s->digest))
+		return refuse("TLS has one digest for all of a signature");
+	if (salt != NULL && !is(salt, RSA_PSS_SALTLEN_DIGEST, OSSL_PKEY_RSA_PSS_SALT_LEN_DIGEST))
+		return refuse("TLS has salts of the digest's length");
+	if (padding == NULL)
+		return 1;
+	s->pss = is(padding, RSA_PKCS1_PSS_PADDING, OSSL_PKEY_RSA_PAD_MODE_PSS);
+	return s->pss || is(padding, RSA_PKCS1_PADDING, OSSL_PKEY_RSA_PAD_MODE_PKCSV15) ||
+	    refuse("TLS does not sign with this padding");
+}
+
+static const OSSL_PARAM *
+signing_settable_params(void *ctx UNUSED, void *provider UNUSED)
+{
+	static const OSSL_PARAM params[] = {
+		OSSL_PARAM_utf8_string(OSSL_SIGNATURE_PARAM_DIGEST, NULL, 0),
+		OSSL_PARAM_utf8_string(OSSL_SIGNATURE_PARAM_PAD_MODE, NULL, 0),
+		OSSL_PARAM_utf8_string(OSSL_SIGNATURE_PARAM_PSS_SALTLEN, NULL, 0),
+		OSSL_PARAM_utf8_string(OSSL_SIGNATURE_PARAM_MGF1_DIGEST, NULL, 0),
+		OSSL_PARAM_END
+	};
+
+	return params;
+}
+
+/* libssl also comes here to find out whether a key can do a digest, and then goes away without a signature. */
+static int
+signing_init(void *ctx, const char *digest, void *keydata, const OSSL_PARAM params[])
+{
+	struct signing *s = ctx;
+
+	if (keydata != NULL)
+		s->key = keydata;
+	if (s->key == NULL || s->key->sign == NULL)
+		return refuse("this key can't sign");
+	s->digest = digest != NULL ? digest_find(digest) : NULL;
+	s->pss = false;
+
+	if (s->key->kind == KIND_ED25519) {
+		if (digest != NULL && digest[0] != '\0')
+			return refuse("Ed25519 goes without a digest");
+	} else if (s->digest == NULL)
+		return refuse("TLS does not sign with this digest");
+	return params == NULL || signing_set_params(s, params);
+}
+
+static uint32_t
+signing_scheme(const struct signing *s)
+{
+	if (s->key->kind == KIND_ED25519)
+		return SCHEME_ED25519;
+	if (s->key->kind == KIND_EC)
+		return s->digest->ecdsa;
+	return s->pss ? s->digest->pss : s->digest->pkcs1;
+}
+
+/* Called twice: without room for a signature it only says how much is needed. */
+static int
+signing_sign(void *ctx, unsigned char *signature, size_t *len, size_t size, const unsigned char *tbs, size_t tbs_len)
+{
+	const struct signing *s = ctx;
+	const struct key *key = s->key;
+	size_t need = (size_t)EVP_PKEY_get_size(key->public_key);
+
+	if (signature == NULL) {
+		*len = need;
+		return 1;
+	}
+	if (size < need)
+		return refuse("no room for the signature");
+
+	*len = key->sign(key->arg, key->index, signing_scheme(s), tbs, tbs_len, signature, size);
+	if (*len == 0 || *len > size)
+		return refuse("the signature was refused");
+	return 1;
+}
+
+/* --- the provider: provider(7) */
+
+#define ENTRY(number, function)	{ OSSL_FUNC_##number, (void (*)(void))function }
+
+#define KEY_ENTRIES \
+	ENTRY(KEYMGMT_NEW, key_new), \
+	ENTRY(KEYMGMT_FREE, key_free), \
+	ENTRY(KEYMGMT_HAS, key_has), \
+	ENTRY(KEYMGMT_MATCH, key_match), \
+	ENTRY(KEYMGMT_GET_PARAMS, key_get_params), \
+	ENTRY(KEYMGMT_GETTABLE_PARAMS, key_gettable_params), \
+	ENTRY(KEYMGMT_IMPORT, key_import), \
+	ENTRY(KEYMGMT_IMPORT_TYPES, key_types), \
+	ENTRY(KEYMGMT_EXPORT, key_export), \
+	ENTRY(KEYMGMT_EXPORT_TYPES, key_types)
+
+static const OSSL_DISPATCH key_functions[] = {
+	KEY_ENTRIES,
+	{ 0, NULL }
+};
+
+static const OSSL_DISPATCH key_functions_ec[] = {
+	KEY_ENTRIES,
+	ENTRY(KEYMGMT_QUERY_OPERATION_NAME, key_operation_ec),
+	{ 0, NULL }
+};
+
+static const OSSL_DISPATCH signing_functions[] = {
+	ENTRY(SIGNATURE_NEWCTX, signing_new),
+	ENTRY(SIGNATURE_FREECTX, signing_free),
+	ENTRY(SIGNATURE_DIGEST_SIGN_INIT, signing_init),
+	ENTRY(SIGNATURE_DIGEST_SIGN, signing_sign),
+	ENTRY(SIGNATURE_SET_CTX_PARAMS, signing_set_params),
+	ENTRY(SIGNATURE_SETTABLE_CTX_PARAMS, signing_settable_params),
+	{ 0, NULL }
+};
+
+/* With the names of OpenSSL's own providers: libssl tells the types of keys apart by any of them. */
+static const OSSL_ALGORITHM keys[] = {
+	{ "RSA:rsaEncryption:1.2.840.113549.1.1.1", PROPERTIES, key_functions, NULL },
+	{ "EC:id-ecPublicKey:1.2.840.10045.2.1", PROPERTIES, key_functions_ec, NULL },
+	{ "ED25519:1.3.101.112", PROPERTIES, key_functions, NULL },
+	{ NULL, NULL, NULL, NULL }
+};
+
+static const OSSL_ALGORITHM signatures[] = {
+	{ "RSA:rsaEncryption:1.2.840.113549.1.1.1", PROPERTIES, signing_functions, NULL },
+	{ "ECDSA", PROPERTIES, signing_functions, NULL },
+	{ "ED25519:1.3.101.112", PROPERTIES, signing_functions, NULL },
+	{ NULL, NULL, NULL, NULL }
+};
+
+static const OSSL_ALGORITHM *
+provider_query(void *provider UNUSED, int operation, int *no_cache)
+{
+	*no_cache = 0;
+	if (operation == OSSL_OP_KEYMGMT)
+		return keys;
+	return operation == OSSL_OP_SIGNATURE ? signatures : NULL;
+}
+
+static int
+provider_init(const OSSL_CORE_HANDLE *core UNUSED, const OSSL_DISPATCH *in UNUSED, const OSSL_DISPATCH **out,
+    void **provider)
+{
+	static const OSSL_DISPATCH functions[] = {
+		ENTRY(PROVIDER_QUERY_OPERATION, provider_query),
+		{ 0, NULL }
+	};
+
+	*out = functions;
+	*provider = NULL;
+	return 1;
+}
+
+/*
+ * A library context of its own, so that no other fetch of "RSA" can end here.
+ * It lives as long as the process: keys refer to it and are counted elsewhere.
+ */
+static OSSL_LIB_CTX *
+context(void)
+{
+	static OSSL_LIB_CTX	*once;
+	OSSL_LIB_CTX *ctx;
+
+	if (once != NULL)
+		return once;
+	/* There are no files in the sandbox, and openssl.cnf has nothing to say about our keys. */
+	OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL);
+	ctx = OSSL_LIB_CTX_new();
+	if (ctx == NULL || !OSSL_PROVIDER_add_builtin(ctx, PROVIDER, provider_init) ||
+	    OSSL_PROVIDER_load(ctx, PROVIDER) == NULL) {
+		OSSL_LIB_CTX_free(ctx);
+		return NULL;
+	}
+	return once = ctx;
+}
+
+EVP_PKEY *
+remotekey_new(EVP_PKEY *public_key, uint32_t index, remotekey_sign *sign, void *arg)
+{
+	struct key origin = { .public_key = public_key, .index = index, .sign = sign, .arg = arg };
+	OSSL_PARAM params[] = {
+		OSSL_PARAM_construct_octet_string(PARAM_ORIGIN, &origin, sizeof(origin)),
+		OSSL_PARAM_construct_end()
+	};
+	OSSL_LIB_CTX *here = context();
+	EVP_PKEY_CTX *ctx;
+	EVP_PKEY *key = NULL;
+
+	while (origin.kind < KINDS && !EVP_PKEY_is_a(public_key, kind_name[origin.kind]))
+		origin.kind++;
+	if (origin.kind == KINDS) {
+		refuse("the certificate's key is neither RSA, EC nor Ed25519");
+		return NULL;
+	}
+	if (here == NULL)		/* NULL would be the default context, where OpenSSL's own "RSA" is */
+		return NULL;
+
+	ctx = EVP_PKEY_CTX_new_from_name(here, kind_name[origin.kind], NULL);
+	if (ctx == NULL || EVP_PKEY_fromdata_init(ctx) != 1 ||
+	    EVP_PKEY_fromdata(ctx, &key, EVP_PKEY_KEYPAIR, params) != 1)
+		key = NULL;
+	EVP_PKEY_CTX_free(ctx);
+	return key;
+}

@@ -1,0 +1,256 @@
+/*
+ * The sandbox, see sandbox.h. Run by the gate before it reads its first byte
+ * from the network; begins as root and ends as nobody in nowhere.
+ */
+
+#include "gate/sandbox.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <stddef.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "log.h"
+
+#if defined(__x86_64__)
+#define ARCHITECTURE	AUDIT_ARCH_X86_64
+#elif defined(__aarch64__)
+#define ARCHITECTURE	AUDIT_ARCH_AARCH64
+#elif defined(__riscv) && __riscv_xlen == 64
+#define ARCHITECTURE	AUDIT_ARCH_RISCV64
+#elif defined(__powerpc64__) && defined(__LITTLE_ENDIAN__)
+#define ARCHITECTURE	AUDIT_ARCH_PPC64LE
+#elif defined(__s390x__)
+#define ARCHITECTURE	AUDIT_ARCH_S390X
+#else
+#error "the seccomp filter needs to know this architecture's AUDIT_ARCH constant"
+#endif
+
+/* System calls of other ABIs of the same machine (x32) have this bit. */
+#define FOREIGN_ABI	0x40000000
+
+enum verdict {
+	ALLOWED,
+	NOT_EXECUTABLE,		/* allowed unless its third argument has PROT_EXEC */
+	REFUSED,		/* fails with EACCES: libraries try it and live without */
+};
+
+/* What is not in this table kills the process. */
+static const struct rule {
+	unsigned	nr;
+	enum verdict	verdict;
+} rules[] = {
+	/* talking on what is open */
+	{ __NR_read, ALLOWED },
+	{ __NR_write, ALLOWED },
+	{ __NR_recvfrom, ALLOWED },
+	{ __NR_recvmsg, ALLOWED },
+	{ __NR_sendto, ALLOWED },
+	{ __NR_sendmsg, ALLOWED },
+#ifdef __NR_poll
+	{ __NR_poll, ALLOWED },
+#endif
+	{ __NR_ppoll, ALLOWED },
+	{ __NR_shutdown, ALLOWED },
+	{ __NR_close, ALLOWED },
+	/* memory: malloc(3), and nothing that could become code */
+	{ __NR_brk, ALLOWED },
+	{ __NR_mmap, NOT_EXECUTABLE },
+	{ __NR_mprotect, NOT_EXECUTABLE },
+	{ __NR_munmap, ALLOWED },
+	{ __NR_mremap, ALLOWED },
+	{ __NR_madvise, ALLOWED },
+	/* OpenSSL: locks, randomness, time, "have I been forked?" */
+	{ __NR_futex, ALLOWED },
+	{ __NR_getrandom, ALLOWED },
+	{ __NR_clock_gettime, ALLOWED },
+	{ __NR_gettimeofday, ALLOWED },
+	{ __NR_getpid, ALLOWED },
+	/* ending */
+	{ __NR_rt_sigreturn, ALLOWED },
+	{ __NR_restart_syscall, ALLOWED },
+	{ __NR_exit, ALLOWED },
+	{ __NR_exit_group, ALLOWED },
+	/* files: there are none to open, but OpenSSL and the C library may look */
+	{ __NR_openat, REFUSED },
+	{ __NR_newfstatat, REFUSED },
+#ifdef __NR_open
+	{ __NR_open, REFUSED },
+	{ __NR_stat, REFUSED },
+	{ __NR_access, REFUSED },
+#endif
+	{ __NR_faccessat, REFUSED },
+	{ __NR_sysinfo, REFUSED },
+#ifdef IMAPGATE_SANITIZED
+	/* the sanitizers' own needs */
+	{ __NR_sigaltstack, ALLOWED },
+	{ __NR_rt_sigprocmask, ALLOWED },
+	{ __NR_rt_sigaction, ALLOWED },
+	{ __NR_sched_yield, ALLOWED },
+	{ __NR_gettid, ALLOWED },
+	{ __NR_readlink, REFUSED },
+#endif
+};
+#define RULES	(sizeof(rules) / sizeof(rules[0]))
+
+static void
+must(bool done, const char *what)
+{
+	if (!done)
+		die("gate: %s", what);
+}
+
+static void
+keep_descriptors(int monitor_fd, int mailbox_fd)
+{
+	/* High copies first, so that no dup2 can hit one of the two. */
+	int monitor = fcntl(monitor_fd, F_DUPFD_CLOEXEC, SANDBOX_FDS);
+	int mailbox = fcntl(mailbox_fd, F_DUPFD_CLOEXEC, SANDBOX_FDS);
+
+	must(monitor != -1 && mailbox != -1, "dup");
+	must(dup3(monitor, SANDBOX_MONITOR, O_CLOEXEC) != -1, "dup");
+	must(dup3(mailbox, SANDBOX_MAILBOX, O_CLOEXEC) != -1, "dup");
+#ifndef IMAPGATE_SANITIZED
+	/* SECURITY: the log is the monitor's; a gate that was taken over must not write lines of its own into it. */
+	int nowhere = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	must(nowhere != -1, "/dev/null");
+	must(dup3(nowhere, STDERR_FILENO, O_CLOEXEC) != -1, "dup");
+#endif
+	must(syscall(__NR_close_range, SANDBOX_FDS, ~0U, 0) == 0, "close_range");
+}
+
+/* An empty directory that nobody but root can write to. On a system without tmpfiles.d(5) the first login makes it. */
+static void
+leave_file_system(const char *root)
+{
+	struct stat st;
+
+	must(mkdir(root, 0755) == 0 || errno == EEXIST, root);
+	must(chdir(root) == 0 && stat(".", &st) == 0, root);
+	errno = 0;
+	must(st.st_uid == 0 && (st.st_mode & (S_IWGRP | S_IWOTH)) == 0, "its root directory can be written to by others than root");
+	must(chroot(".") == 0, root);
+}
+
+static void
+become(uid_t uid, gid_t gid)
+{
+	must(setgroups(0, NULL) == 0, "setgroups");
+	must(setresgid(gid, gid, gid) == 0, "setresgid");
+	must(setresuid(uid, uid, uid) == 0, "setresuid");
+	/* SECURITY: believe it only when it can't be undone. */
+	errno = 0;
+	must(setresuid(0, 0, 0) == -1, "root could be regained");
+}
+
+static void
+limit(int resource, rlim_t max, const char *name)
+{
+	const struct rlimit rl = { max, max };
+
+	must(setrlimit(resource, &rl) == 0, name);
+}
+
+static void
+limit_resources(void)
+{
+	limit(RLIMIT_FSIZE, 0, "RLIMIT_FSIZE");
+	limit(RLIMIT_CORE, 0, "RLIMIT_CORE");
+	limit(RLIMIT_NOFILE, SANDBOX_FDS, "RLIMIT_NOFILE");
+#ifndef IMAPGATE_SANITIZED
+	limit(RLIMIT_NPROC, 0, "RLIMIT_NPROC");
+#endif
+	/* No core, no ptrace(2) and no /proc/PID/mem by other processes of this uid. */
+	must(prctl(PR_SET_DUMPABLE, 0) == 0, "PR_SET_DUMPABLE");
+	must(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0, "PR_SET_NO_NEW_PRIVS");
+}
+
+#ifndef IMAPGATE_NO_SECCOMP
+
+#define LOAD(member)	BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, member))
+#define RETURN(action)	BPF_STMT(BPF_RET | BPF_K, (action))
+/* Goes on with the next instruction if it is so, else skips n. */
+#define UNLESS_EQUAL(value, n)	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (value), 0, (n))
+#define UNLESS_BITS(value, n)	BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, (value), 0, (n))
+
+/* Longest is: is it this call, load, has it the bit, kill, allow. */
+#define RULE_STEPS	5
+
+static size_t
+add_rule(struct sock_filter *at, const struct rule *rule)
+{
+	const struct sock_filter not_executable[] = {
+		UNLESS_EQUAL(rule->nr, 4),
+		LOAD(args[2]),
+		UNLESS_BITS(PROT_EXEC, 1),
+		RETURN(SECCOMP_RET_KILL_PROCESS),
+		RETURN(SECCOMP_RET_ALLOW),
+	};
+	const struct sock_filter plain[] = {
+		UNLESS_EQUAL(rule->nr, 1),
+		RETURN(rule->verdict == REFUSED ? SECCOMP_RET_ERRNO | EACCES : SECCOMP_RET_ALLOW),
+	};
+	const struct sock_filter *from = rule->verdict == NOT_EXECUTABLE ? not_executable : plain;
+	size_t i, n = rule->verdict == NOT_EXECUTABLE ? 5 : 2;
+
+	for (i = 0; i < n; i++)
+		at[i] = from[i];
+	return n;
+}
+
+/* The filter is built from the table, so that the table is all there is to review (seccomp(2)). */
+static void
+limit_system_calls(void)
+{
+	static const struct sock_filter start[] = {
+		LOAD(arch),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ARCHITECTURE, 1, 0),
+		RETURN(SECCOMP_RET_KILL_PROCESS),
+		LOAD(nr),
+		BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, FOREIGN_ABI, 0, 1),
+		RETURN(SECCOMP_RET_KILL_PROCESS),
+	};
+	struct sock_filter filter[sizeof(start) / sizeof(start[0]) + RULES * RULE_STEPS + 1];
+	struct sock_fprog program = { .filter = filter };
+	size_t i, n = 0;
+
+	for (; n < sizeof(start) / sizeof(start[0]); n++)
+		filter[n] = start[n];
+	for (i = 0; i < RULES; i++)
+		n += add_rule(filter + n, &rules[i]);
+	filter[n++] = (struct sock_filter)RETURN(SECCOMP_RET_KILL_PROCESS);
+	program.len = (unsigned short)n;
+	must(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0, "seccomp");
+}
+
+#else
+
+static void
+limit_system_calls(void)
+{
+	/* A build for valgrind(1), which makes system calls of its own inside the process. */
+}
+
+#endif
+
+void
+sandbox_enter(const struct sandbox *s, int monitor_fd, int mailbox_fd)
+{
+	keep_descriptors(monitor_fd, mailbox_fd);
+	if (s->privileged) {
+		leave_file_system(s->root);
+		become(s->uid, s->gid);
+	}
+	limit_resources();
+	limit_system_calls();
+}

@@ -1,0 +1,28 @@
+#ifndef IMAPGATE_GATE_SESSION_H
+#define IMAPGATE_GATE_SESSION_H
+
+/*
+ * The conversation before the login: IMAP's Not Authenticated state (RFC
+ * 9051, 3.1), from the greeting to the handoff.
+ */
+
+#include <stdint.h>
+
+#include "gate/sandbox.h"
+#include "options.h"
+#include "peer.h"
+
+/* What a gate is born with. */
+struct session_start {
+	const struct options	*opts;
+	const struct peer	*peer;
+	struct sandbox		 sandbox;
+	int			 monitor;	/* the gate's end of the pair of msg.h */
+	int			 mailbox;	/* its end of the stream to the mailbox program */
+	int64_t			 deadline;	/* of the login, clock_ms() */
+};
+
+/* Enters the sandbox, talks to the client on descriptors 0 and 1, and exits when there is nothing left to do. */
+void	session_run(const struct session_start *) __attribute__((noreturn));
+
+#endif
