@@ -1,0 +1,130 @@
+/*
+ * One connection, see connection.h: what has to be known before the client's
+ * first byte is read, then the pair and the fork. The parent is the monitor,
+ * since its pid is the one that the superserver knows; the child is the gate.
+ */
+
+#include "connection.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <pwd.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "gate/session.h"
+#include "log.h"
+#include "monitor/launch.h"
+#include "monitor/monitor.h"
+#include "msg.h"
+#include "peer.h"
+
+/* For the time before there is a gate: in the clear the client is told that it is not its fault. */
+static void
+say_bye(void)
+{
+	static const char bye[] = "* BYE [UNAVAILABLE] Server error; please try again later\r\n";
+
+	if (send(STDOUT_FILENO, bye, sizeof(bye) - 1, MSG_NOSIGNAL | MSG_DONTWAIT) == -1 && errno == ENOTSOCK)
+		(void)!write(STDOUT_FILENO, bye, sizeof(bye) - 1);
+}
+
+static void
+describe_peer(const struct peer *p)
+{
+	log_context("rip", p->ip);
+	log_context("rport", p->port);
+	log_context("lip", p->local_ip);
+	log_context("lport", p->local_port);
+	log_context("tls", p->kind == PEER_TLS ? p->tls_protocol : "none");
+	log_context("cipher", p->kind == PEER_TLS ? p->tls_cipher : "none");
+}
+
+/* What every login on this machine needs: better said now than after somebody's password. */
+static void
+check_settings(const struct options *o, struct sandbox *sandbox)
+{
+	char path[PATH_MAX];
+	const struct passwd *pw;
+
+	log_die_status = EX_CONFIG;
+	errno = 0;
+	if (!launch_find(o, path))
+		die("%s: no such program", o->program[0]);
+	sandbox->privileged = geteuid() == 0;
+	sandbox->root = o->gate_root;
+	if (sandbox->privileged) {
+		errno = 0;
+		pw = getpwnam(o->gate_user);
+		if (pw == NULL)
+			die("--gate-user %s: no such user", o->gate_user);
+		errno = 0;
+		if (pw->pw_uid == 0 || pw->pw_gid == 0)
+			die("--gate-user %s: must not be root", o->gate_user);
+		sandbox->uid = pw->pw_uid;
+		sandbox->gid = pw->pw_gid;
+	}
+	log_die_status = EX_TEMPFAIL;
+}
+
+/*
+ * A child without an exit signal: if it stays as a relay its parent becomes
+ * the mailbox program, which would not know what to make of a SIGCHLD or of a
+ * child that it never had (clone(2); it is not seen by plain waitpid(2)).
+ */
+static pid_t
+fork_quietly(void)
+{
+	return (pid_t)syscall(SYS_clone, 0UL, NULL, NULL, NULL, NULL);
+}
+
+/* What the superserver's environment had to say has been read; OpenSSL, PAM's modules and the C library shall not find more. */
+static void
+clear_environment(void)
+{
+	if (clearenv() != 0 || setenv("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", 1) != 0)
+		die("environment");
+}
+
+void
+connection_run(const struct options *o, int log_fd)
+{
+	static struct peer peer;
+	struct launch_inherited inherited;
+	int pair[2], stream[2], on = 1;
+	struct sandbox sandbox = { 0 };
+	int64_t deadline = clock_ms() + o->timeout_ms;
+	pid_t pid;
+
+	if (!o->tls_on_connect)
+		log_last_word = say_bye;
+	launch_inherit(&inherited);
+	peer_look(&peer);
+	clear_environment();
+	describe_peer(&peer);
+	check_settings(o, &sandbox);
+	/* Each answer is one write, so there is nothing that Nagle could join; and the mailbox program inherits it. */
+	if (peer.socket)
+		setsockopt(STDOUT_FILENO, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	msg_pair(pair);
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, stream) == -1)
+		die("socketpair");
+
+	pid = fork_quietly();
+	if (pid == -1)
+		die("fork");
+	log_last_word = NULL;
+	if (pid == 0) {
+		close(pair[0]);
+		close(stream[0]);
+		session_run(&(struct session_start){ o, &peer, sandbox, pair[1], stream[1], deadline });
+	}
+	close(pair[1]);
+	close(stream[1]);
+	monitor_run(&(struct monitor_start){ o, &peer, &inherited, pid, pair[0], stream[0], log_fd, deadline });
+}

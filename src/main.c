@@ -1,0 +1,95 @@
+/*
+ * What was asked for, and descriptors in order: then one connection is
+ * served. Run as whoever started us, mostly root.
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/auxv.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sysexits.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+#include "connection.h"
+#include "log.h"
+#include "options.h"
+
+/* A superserver may leave one of 0 to 2 closed; then the next file that is opened would be taken for the client. */
+static void
+fill_descriptors(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd == -1)
+		_exit(EX_OSERR);
+	close(fd);
+}
+
+/* systemd's Accept=yes without StandardInput=socket hands the connection over as descriptor 3 (sd_listen_fds(3)). */
+static void
+take_activated(void)
+{
+	int n = sd_listen_fds(1);
+
+	if (n <= 0)
+		return;
+	errno = 0;
+	if (n > 1)
+		die("%d sockets passed; one connection is expected (Accept=yes)", n);
+	if (sd_is_socket(SD_LISTEN_FDS_START, AF_UNSPEC, SOCK_STREAM, 1) > 0)
+		die("a listening socket passed; a connection is expected (Accept=yes)");
+	if (dup2(SD_LISTEN_FDS_START, STDIN_FILENO) == -1 || dup2(SD_LISTEN_FDS_START, STDOUT_FILENO) == -1)
+		die("dup2");
+	close(SD_LISTEN_FDS_START);
+}
+
+/* inetd makes descriptor 2 the client's socket too. Nothing of ours, nor of the mailbox program's, may be said there. */
+static bool
+stderr_is_client(void)
+{
+	struct stat client, log;
+
+	if (fstat(STDOUT_FILENO, &client) == -1 || fstat(STDERR_FILENO, &log) == -1)
+		return false;
+	return S_ISSOCK(log.st_mode) && client.st_dev == log.st_dev && client.st_ino == log.st_ino;
+}
+
+static void
+leave_stderr(void)
+{
+	int fd = open("/dev/null", O_WRONLY);
+
+	if (fd == -1 || dup2(fd, STDERR_FILENO) == -1)
+		_exit(EX_OSERR);
+	close(fd);
+}
+
+int
+main(int argc, char *argv[])
+{
+	static struct options opts;
+	bool inetd;
+
+	/* CVE-2021-4034, and the day when somebody sets the setuid bit. */
+	if (argc < 1 || getauxval(AT_SECURE) != 0)
+		_exit(EX_USAGE);
+	fill_descriptors();
+	inetd = stderr_is_client();
+	if (inetd)
+		leave_stderr();
+	options_parse(&opts, argc, argv);
+	log_open(opts.log);
+	take_activated();
+	/* Keys and passwords will be in this process: no core, no ptrace(2) by the user it becomes. execve(2) undoes it. */
+	if (prctl(PR_SET_DUMPABLE, 0) == -1)
+		die("PR_SET_DUMPABLE");
+	connection_run(&opts, log_stream(inetd));
+}

@@ -1,0 +1,93 @@
+/*
+ * Accounts, see account.h. Run by the monitor.
+ */
+
+#include "monitor/account.h"
+
+#include <errno.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "log.h"
+
+/* What stands for %ch; NULL if nothing does. */
+static const char *
+value_of(const struct account *a, char ch, size_t *len)
+{
+	const char *at = strchr(a->name, '@'), *value;
+
+	switch (ch) {
+	case 'u':
+	case 'n':
+		value = a->name;
+		break;
+	case 'd':
+		value = at != NULL ? at + 1 : "";
+		break;
+	case 'h':
+		value = a->home;
+		break;
+	case '%':
+		value = "%";
+		break;
+	default:
+		return NULL;
+	}
+	*len = ch == 'n' && at != NULL ? (size_t)(at - value) : strlen(value);
+	return value;
+}
+
+bool
+account_expand(const struct account *a, const char *template, char *dst, size_t size)
+{
+	const char *value;
+	size_t len;
+
+	for (; *template != '\0'; template++) {
+		value = template;
+		len = 1;
+		if (*template == '%')
+			value = value_of(a, *++template, &len);
+		if (value == NULL || len >= size)
+			return false;
+		memcpy(dst, value, len);
+		dst += len;
+		size -= len;
+	}
+	*dst = '\0';
+	return true;
+}
+
+static bool
+copy(char *dst, size_t size, const char *text)
+{
+	return (size_t)snprintf(dst, size, "%s", text) < size;
+}
+
+const char *
+account_find(struct account *a, const struct options *o, const char *name)
+{
+	const struct passwd *pw;
+	char home[PATH_MAX];
+
+	memset(a, 0, sizeof(*a));
+	errno = 0;
+	pw = getpwnam(o->run_as != NULL ? o->run_as : name);
+	if (pw == NULL)
+		return "account";
+	/* SECURITY: root is nobody's mailbox, nor is any account of the system. */
+	if (pw->pw_uid == 0 || pw->pw_uid < o->min_uid)
+		return "uid";
+	if (geteuid() != 0 && pw->pw_uid != geteuid())
+		return "uid";
+	a->uid = pw->pw_uid;
+	a->gid = pw->pw_gid;
+	if (!copy(a->name, sizeof(a->name), name) || !copy(a->owner, sizeof(a->owner), pw->pw_name) ||
+	    !copy(a->home, sizeof(a->home), pw->pw_dir) || !copy(a->shell, sizeof(a->shell), pw->pw_shell))
+		return "account";
+	if (o->home != NULL && (!account_expand(a, o->home, home, sizeof(home)) || !copy(a->home, sizeof(a->home), home)))
+		return "home";
+	return NULL;
+}

@@ -1,0 +1,38 @@
+#ifndef IMAPGATE_MONITOR_ACCOUNT_H
+#define IMAPGATE_MONITOR_ACCOUNT_H
+
+/* Whom a name stands for, and what of it may be written into arguments and variables. */
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "msg.h"
+#include "options.h"
+
+struct account {
+	char	name[MSG_NAME_MAX];	/* as PAM ended with it */
+	char	owner[MSG_NAME_MAX];	/* whose uid and groups: the same, or --run-as */
+	uid_t	uid;
+	gid_t	gid;
+	char	home[PATH_MAX];
+	char	shell[PATH_MAX];
+};
+
+/*
+ * Looks the name up (getpwnam(3)), or --run-as in its place. Returns NULL,
+ * or the reason in a word why this account may not log in: "account" if
+ * there is none, "uid" if it is root, below --min-uid, or not the uid that
+ * we run with when that is not root.
+ */
+const char	*account_find(struct account *, const struct options *, const char *name);
+
+/*
+ * Copies a template with %u %n %d %h %% replaced: user, the part before its
+ * first "@", the part behind it, home. False if it does not fit, or holds
+ * another "%".
+ */
+bool	account_expand(const struct account *, const char *template, char *dst, size_t size);
+
+#endif

@@ -1,0 +1,170 @@
+/*
+ * The mailbox program's environment, see environment.h. Run by the monitor.
+ *
+ * SECURITY: some of the values are the client's own words, and the program
+ * behind us may be a shell script. So a value is printable text or it is
+ * left out, and none begins like a function of bash ("() {").
+ */
+
+#include "monitor/environment.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "proto/sasl.h"
+
+#define DEFAULT_PATH	"/usr/local/bin:/usr/bin:/bin"
+
+/* Names that PAM modules can't set: they change how programs are loaded and run, or say who the user is. A "*" stands for any end. */
+static const char *const kept_from_pam[] = {
+	"LD_*", "DYLD_*", "MALLOC_*", "GLIBC_TUNABLES", "GCONV_PATH", "LOCPATH", "NLSPATH", "HOSTALIASES", "RES_OPTIONS", "RESOLV_*",
+	"IFS", "ENV", "BASH_*", "SHELLOPTS", "BASHOPTS", "PS4", "CDPATH", "PERL*", "PYTHON*", "RUBY*", "NODE_*", "JAVA_*",
+	"OPENSSL_*", "SSLKEYLOGFILE", "SSL_*", "TCP*", "IMAP*", "BINCIMAP*", "DOVE*", "LISTEN_*", "NOTIFY_SOCKET",
+	"USER", "LOGNAME", "HOME", "SHELL", "UID", "GID", "AUTHENTICATED", "PROTOCOL", "OPTIONS", "PROTO", "IP", "LOCAL_IP",
+	"REMOTE_*", "PATH",
+};
+
+static bool
+matches(const char *pattern, const char *name, size_t len)
+{
+	size_t n = strlen(pattern);
+
+	if (pattern[n - 1] == '*')
+		return len >= n - 1 && strncasecmp(pattern, name, n - 1) == 0;
+	return len == n && strncasecmp(pattern, name, n) == 0;
+}
+
+static bool
+may_pam_set(const char *name, size_t len)
+{
+	size_t i;
+
+	if (len == 0)
+		return false;
+	for (i = 0; i < sizeof(kept_from_pam) / sizeof(kept_from_pam[0]); i++)
+		if (matches(kept_from_pam[i], name, len))
+			return false;
+	return true;
+}
+
+/* Adds NAME=value, or puts it in the place of an earlier one. False if there is no room. */
+static bool
+set(struct environment *e, const char *name, size_t name_len, const char *value)
+{
+	size_t i, size = name_len + 1 + strlen(value) + 1;
+	char *at = e->store + e->used;
+
+	if (strncmp(value, "() {", 4) == 0 || (value[0] != '\0' && !sasl_is_text(value)))
+		return true;
+	if (size > sizeof(e->store) - e->used)
+		return false;
+	for (i = 0; i < e->n; i++)
+		if (strncmp(e->vars[i], name, name_len) == 0 && e->vars[i][name_len] == '=')
+			break;
+	if (i == ENVIRONMENT_VARIABLES)
+		return false;
+	memcpy(at, name, name_len);
+	at[name_len] = '=';
+	strcpy(at + name_len + 1, value);
+	e->used += size;
+	e->vars[i] = at;
+	if (i == e->n)
+		e->vars[++e->n] = NULL;
+	return true;
+}
+
+static bool
+add(struct environment *e, const char *name, const char *value)
+{
+	return set(e, name, strlen(name), value);
+}
+
+static bool
+add_number(struct environment *e, const char *name, unsigned long n)
+{
+	char value[24];
+
+	snprintf(value, sizeof(value), "%lu", n);
+	return add(e, name, value);
+}
+
+/* Who the user is: what checkpassword chains and login(1) set. */
+static bool
+add_account(struct environment *e, const struct account *a)
+{
+	return add(e, "USER", a->name) && add(e, "LOGNAME", a->name) && add(e, "HOME", a->home) &&
+	    add(e, "SHELL", a->shell[0] != '\0' ? a->shell : "/bin/sh") && add(e, "PATH", DEFAULT_PATH) &&
+	    add_number(e, "UID", a->uid) && add_number(e, "GID", a->gid);
+}
+
+/* What Courier, Binc and Dovecot 2.3 read. Dovecot wipes its environment but for what DOVECOT_PRESERVE_ENVS names. */
+static bool
+add_login(struct environment *e, const struct environment_facts *f)
+{
+	char login[sizeof("AUTHENTICATE+") + MSG_TAG_MAX];
+
+	snprintf(login, sizeof(login), "%s+%s", f->command, f->tag);
+	return add(e, "IMAPLOGINTAG", f->tag) && add(e, "AUTHENTICATED", f->account->name) && add(e, "PROTOCOL", "IMAP") &&
+	    add(e, "OPTIONS", "") && add(e, "BINCIMAP_LOGIN", login) && add(e, "BINCIMAP_USERID", f->account->name) &&
+	    add(e, "DOVECOT_PRESERVE_ENVS", "IMAPLOGINTAG IP LOCAL_IP");
+}
+
+/* UCSPI, systemd and Dovecot have a name each for the same address. Courier can't do without one, so a local client has one too. */
+static bool
+add_peer(struct environment *e, const struct peer *p)
+{
+	bool known = strcmp(p->ip, "local") != 0;
+	const char *ip = known ? p->ip : "127.0.0.1";
+	const char *local = strcmp(p->local_ip, "local") != 0 ? p->local_ip : ip;
+
+	return add(e, "PROTO", "TCP") && add(e, "TCPREMOTEIP", ip) && add(e, "TCPREMOTEPORT", p->port) && add(e, "TCPLOCALIP", local) &&
+	    add(e, "TCPLOCALPORT", p->local_port) && add(e, "REMOTE_ADDR", ip) && add(e, "REMOTE_PORT", p->port) && add(e, "IP", ip) &&
+	    add(e, "LOCAL_IP", local);
+}
+
+static bool
+add_tls(struct environment *e, const struct msg_tls *tls)
+{
+	if (tls->protocol[0] == '\0')
+		return true;
+	return add(e, "SSL_PROTOCOL", tls->protocol) && add(e, "SSL_CIPHER", tls->cipher) && add(e, "IMAP_TLS", "1") &&
+	    (tls->sni[0] == '\0' || add(e, "SSL_TLS_SNI_SERVER_NAME", tls->sni));
+}
+
+static bool
+add_pam(struct environment *e, char **vars)
+{
+	for (; vars != NULL && *vars != NULL; vars++) {
+		size_t len = strcspn(*vars, "=");
+
+		if ((*vars)[len] == '=' && may_pam_set(*vars, len) && !set(e, *vars, len, *vars + len + 1))
+			return false;
+	}
+	return true;
+}
+
+static bool
+add_options(struct environment *e, const struct environment_facts *f)
+{
+	char value[4096];
+	size_t i;
+
+	for (i = 0; i < f->opts->setenvs; i++) {
+		const char *var = f->opts->setenv[i];
+		size_t len = strcspn(var, "=");
+
+		if (!account_expand(f->account, var + len + 1, value, sizeof(value)) || !set(e, var, len, value))
+			return false;
+	}
+	return true;
+}
+
+bool
+environment_build(struct environment *e, const struct environment_facts *f)
+{
+	e->n = e->used = 0;
+	e->vars[0] = NULL;
+	return add_account(e, f->account) && add_login(e, f) && add_peer(e, f->peer) && add_tls(e, f->tls) && add_pam(e, f->pam) &&
+	    add_options(e, f);
+}

@@ -1,0 +1,39 @@
+#ifndef IMAPGATE_MONITOR_ENVIRONMENT_H
+#define IMAPGATE_MONITOR_ENVIRONMENT_H
+
+/* The environment of the mailbox program, built from nothing (see the manual, ENVIRONMENT). */
+
+#include "monitor/account.h"
+#include "msg.h"
+#include "options.h"
+#include "peer.h"
+
+#define ENVIRONMENT_VARIABLES	128
+#define ENVIRONMENT_SIZE	(32 * 1024)
+
+struct environment {
+	char	*vars[ENVIRONMENT_VARIABLES + 1];	/* for execve(2); NULL at the end */
+	size_t	 n;
+	size_t	 used;
+	char	 store[ENVIRONMENT_SIZE];
+};
+
+/* All that the variables are made of. */
+struct environment_facts {
+	const struct options	*opts;
+	const struct peer	*peer;
+	const struct account	*account;
+	const struct msg_tls	*tls;		/* protocol is empty without TLS */
+	const char		*tag;
+	const char		*command;	/* "LOGIN" or "AUTHENTICATE" */
+	char			**pam;		/* "NAME=VALUE" from PAM, or NULL */
+};
+
+/*
+ * Fills the environment. PAM's variables may not change how programs are
+ * loaded, nor may they or --setenv replace who the user is. False if it does
+ * not fit or a --setenv has an unknown "%".
+ */
+bool	environment_build(struct environment *, const struct environment_facts *);
+
+#endif

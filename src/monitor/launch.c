@@ -1,0 +1,236 @@
+/*
+ * The handoff, see launch.h. Run by the monitor: begins as root, ends as the
+ * user's mailbox program.
+ */
+
+#include "monitor/launch.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <linux/close_range.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "proto/reply.h"
+
+#define ARGUMENTS_MAX	64
+#define ARGUMENTS_SIZE	(16 * 1024)
+
+/* A client that does not take one line of ours does not get a session. */
+#define WRITE_MS	10000
+
+struct arguments {
+	char	*argv[ARGUMENTS_MAX + 1];
+	char	 store[ARGUMENTS_SIZE];
+};
+
+void
+launch_inherit(struct launch_inherited *in)
+{
+	const struct sigaction ignore = { .sa_handler = SIG_IGN }, normal = { .sa_handler = SIG_DFL };
+	sigset_t none;
+
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, &in->mask);
+	sigaction(SIGPIPE, &ignore, &in->pipe);
+	/* With SIGCHLD ignored nobody could wait for a child: not we, not PAM's modules. */
+	sigaction(SIGCHLD, &normal, &in->child);
+}
+
+void
+launch_restore(const struct launch_inherited *in)
+{
+	sigaction(SIGPIPE, &in->pipe, NULL);
+	sigaction(SIGCHLD, &in->child, NULL);
+	sigprocmask(SIG_SETMASK, &in->mask, NULL);
+}
+
+static bool
+is_program(const char *path)
+{
+	return access(path, X_OK) == 0;
+}
+
+bool
+launch_find(const struct options *o, char path[PATH_MAX])
+{
+	const char *name = o->program[0], *dir = getenv("PATH"), *end;
+	char cwd[PATH_MAX];
+
+	if (name[0] == '/')
+		return snprintf(path, PATH_MAX, "%s", name) < PATH_MAX && is_program(path);
+	if (strchr(name, '/') != NULL)
+		return getcwd(cwd, sizeof(cwd)) != NULL && snprintf(path, PATH_MAX, "%s/%s", cwd, name) < PATH_MAX && is_program(path);
+	for (; dir != NULL; dir = *end == ':' ? end + 1 : NULL) {
+		end = strchrnul(dir, ':');
+		if (*dir == '/' && snprintf(path, PATH_MAX, "%.*s/%s", (int)(end - dir), dir, name) < PATH_MAX && is_program(path))
+			return true;
+	}
+	return false;
+}
+
+static bool
+expand_arguments(struct arguments *a, const struct options *o, const struct account *account)
+{
+	char *at = a->store, *end = a->store + sizeof(a->store);
+	size_t i;
+
+	for (i = 0; o->program[i] != NULL; i++) {
+		if (i == ARGUMENTS_MAX || at == end || !account_expand(account, o->program[i], at, (size_t)(end - at)))
+			return false;
+		a->argv[i] = at;
+		at += strlen(at) + 1;
+	}
+	a->argv[i] = NULL;
+	return true;
+}
+
+static bool
+set_groups(const struct account *a)
+{
+	return initgroups(a->owner, a->gid) == 0 && setresgid(a->gid, a->gid, a->gid) == 0;
+}
+
+const char *
+launch_try(const struct options *o, const struct account *a)
+{
+	static struct arguments args;
+	char path[PATH_MAX];
+	bool privileged = geteuid() == 0, home, program;
+
+	if (!expand_arguments(&args, o, a))
+		return "arguments";
+	if (!launch_find(o, path))
+		return "program";
+	if (privileged && !set_groups(a))
+		return "groups";
+	if (privileged && seteuid(a->uid) == -1)
+		return "uid";
+	home = chdir(a->home) == 0;
+	program = faccessat(AT_FDCWD, path, X_OK, AT_EACCESS) == 0;
+	if (privileged && seteuid(0) == -1)
+		die("seteuid");
+	if (chdir("/") == -1)
+		die("/");
+	return !home ? "home" : !program ? "program" : NULL;
+}
+
+/* The ceremony: after it there is no way back, and each step is fatal. The groups are set already, and PAM may have added some. */
+static void
+become(const struct account *a)
+{
+	if (geteuid() == 0) {
+		if (setresgid(a->gid, a->gid, a->gid) == -1 || setresuid(a->uid, a->uid, a->uid) == -1)
+			die("becoming uid %u", (unsigned)a->uid);
+		/* SECURITY: believe it only when it can't be undone. */
+		if (setresuid(0, 0, 0) == 0)
+			bug("root could be regained");
+	}
+	if (getuid() != a->uid || geteuid() != a->uid || a->uid == 0)
+		bug("not uid %u", (unsigned)a->uid);
+	if (chdir(a->home) == -1)
+		die("%s", a->home);
+}
+
+/* Writes to the client. More says that the program's own words follow at once, in the same segment if the kernel can. */
+static bool
+say(const struct reply *r, bool more)
+{
+	const char *at = r->text, *end = r->text + r->len;
+	struct pollfd pfd = { STDOUT_FILENO, POLLOUT, 0 };
+	ssize_t n;
+
+	while (at < end) {
+		if (poll(&pfd, 1, WRITE_MS) != 1)
+			return false;
+		n = send(STDOUT_FILENO, at, (size_t)(end - at), MSG_NOSIGNAL | MSG_DONTWAIT | (more ? MSG_MORE : 0));
+		if (n == -1 && errno == ENOTSOCK)
+			n = write(STDOUT_FILENO, at, (size_t)(end - at));
+		if (n > 0)
+			at += n;
+		else if (errno != EAGAIN && errno != EINTR)
+			return false;
+	}
+	return true;
+}
+
+/* What has to be said before the program speaks. */
+static bool
+announce(const struct options *o, const char *tag)
+{
+	struct reply r = { .len = 0 };
+	char list[REPLY_MAX];
+
+	if (o->capability_after != NULL) {
+		snprintf(list, sizeof(list), "CAPABILITY %s", o->capability_after);
+		reply_data(&r, list);
+	}
+	if (o->handoff == HANDOFF_GREETING)
+		reply_prefix(&r, tag);
+	return say(&r, true);
+}
+
+static void
+log_failure(const char *path, int error)
+{
+	struct log_line l;
+
+	log_begin(&l, LOG_ERR, "error");
+	log_quoted(&l, "program", path, strlen(path));
+	log_field(&l, "text", "\"%s\"", strerror(error));
+	log_write(&l);
+}
+
+/*
+ * The program could not be started after all. Behind "TAG OK " there is
+ * nothing true left to say: the line stays unfinished, which no client takes
+ * for a login.
+ */
+static void
+apologize(const struct options *o, const char *tag)
+{
+	struct reply r = { .len = 0 };
+
+	if (o->handoff == HANDOFF_GREETING)
+		return;
+	reply_line(&r, tag, "NO", "UNAVAILABLE", "Your mailbox can't be opened at the moment");
+	reply_data(&r, "BYE Please try again later");
+	say(&r, false);
+}
+
+void
+launch_exec(const struct options *o, const struct account *a, const struct environment_facts *facts, const struct launch_inherited *in,
+    int log_fd)
+{
+	static struct environment env;
+	static struct arguments args;
+	char path[PATH_MAX];
+	int failed;
+
+	if (!launch_find(o, path) || !expand_arguments(&args, o, a) || !environment_build(&env, facts)) {
+		log_failure(o->program[0], E2BIG);
+		apologize(o, facts->tag);
+		return;
+	}
+	args.argv[0] = path;
+	become(a);
+	if (dup2(log_fd, STDERR_FILENO) == -1)
+		die("dup2");
+	if (!announce(o, facts->tag))
+		return;
+	launch_restore(in);
+	/* What is kept open for the case of failure is close-on-exec. */
+	if (syscall(SYS_close_range, STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC) == -1)
+		die("close_range");
+	execve(path, args.argv, env.vars);
+	failed = errno;
+	log_failure(path, failed);
+	apologize(o, facts->tag);
+}

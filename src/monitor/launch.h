@@ -1,0 +1,46 @@
+#ifndef IMAPGATE_MONITOR_LAUNCH_H
+#define IMAPGATE_MONITOR_LAUNCH_H
+
+/*
+ * Becoming the user and starting the mailbox program. What can fail is tried
+ * before the client hears that it is logged in.
+ */
+
+#include <limits.h>
+#include <signal.h>
+
+#include "monitor/account.h"
+#include "monitor/environment.h"
+#include "options.h"
+
+/* How this process was found, to be left so to the mailbox program. */
+struct launch_inherited {
+	sigset_t		mask;
+	struct sigaction	pipe, child;
+};
+
+/* Puts signals into the state that monitor and PAM need, and remembers how they were. */
+void	launch_inherit(struct launch_inherited *);
+
+/* The state before launch_inherit again. */
+void	launch_restore(const struct launch_inherited *);
+
+/* Finds PROGRAM, by PATH if its name has no slash (execvp(3)), as an absolute path: programs look at argv[0]. False if there is none. */
+bool	launch_find(const struct options *, char path[PATH_MAX]);
+
+/*
+ * Sets the account's groups, which PAM modules may add to, and tries as the
+ * user what starting the program needs. Returns NULL, or in a word what will
+ * fail: "groups", "home", "program", "arguments". Stays root.
+ */
+const char	*launch_try(const struct options *, const struct account *);
+
+/*
+ * Becomes the user, says what --handoff and --capability-after want said on
+ * descriptor 1, and runs the program on descriptors 0 to 2. Returns only if
+ * that can't be done, after the client was told; the caller can but exit.
+ */
+void	launch_exec(const struct options *, const struct account *, const struct environment_facts *, const struct launch_inherited *,
+	    int log_fd);
+
+#endif

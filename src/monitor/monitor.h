@@ -1,0 +1,35 @@
+#ifndef IMAPGATE_MONITOR_MONITOR_H
+#define IMAPGATE_MONITOR_MONITOR_H
+
+/*
+ * The privileged side of one connection: it hears the gate's questions and
+ * decides. It never reads a byte of the client's.
+ */
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "monitor/launch.h"
+#include "options.h"
+#include "peer.h"
+
+/* What a monitor is born with. */
+struct monitor_start {
+	const struct options		*opts;
+	const struct peer		*peer;
+	const struct launch_inherited	*inherited;
+	pid_t				 gate;
+	int				 gate_fd;	/* our end of the pair of msg.h */
+	int				 mailbox_fd;	/* the mailbox program's end of the stream that a relay would use */
+	int				 log_fd;	/* descriptor 2 of the mailbox program */
+	int64_t				 deadline;	/* of the login, clock_ms() */
+};
+
+/*
+ * Answers the gate until the connection has ended or the mailbox program
+ * runs in this process's place. Exits with 0 for every end that the client
+ * caused, else with a status of sysexits(3).
+ */
+void	monitor_run(const struct monitor_start *) __attribute__((noreturn));
+
+#endif

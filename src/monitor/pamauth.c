@@ -1,0 +1,265 @@
+/*
+ * The conversation with PAM, see pamauth.h. Run by the monitor, as root.
+ * Modules may sleep, fork, or never return: the login's deadline is kept by
+ * the monitor's timer, not here.
+ */
+
+#include "monitor/pamauth.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "proto/reply.h"
+
+/* The table of design and manual: what each code means while authenticating, and afterwards when the password was right. */
+static const struct code {
+	const char		*name;
+	enum msg_outcome	 authenticating;
+	enum msg_outcome	 afterwards;
+} codes[] = {
+#define CODE(code, first, then)	[code] = { #code, OUTCOME_##first, OUTCOME_##then }
+	CODE(PAM_SUCCESS, OK, OK),
+	CODE(PAM_OPEN_ERR, UNAVAILABLE, UNAVAILABLE),
+	CODE(PAM_SYMBOL_ERR, UNAVAILABLE, UNAVAILABLE),
+	CODE(PAM_SERVICE_ERR, UNAVAILABLE, UNAVAILABLE),
+	CODE(PAM_SYSTEM_ERR, UNAVAILABLE, UNAVAILABLE),
+	CODE(PAM_BUF_ERR, UNAVAILABLE, UNAVAILABLE),
+	CODE(PAM_PERM_DENIED, AUTHENTICATIONFAILED, CONTACTADMIN),
+	CODE(PAM_AUTH_ERR, AUTHENTICATIONFAILED, CONTACTADMIN),
+	CODE(PAM_CRED_INSUFFICIENT, UNAVAILABLE, UNAVAILABLE),
+	CODE(PAM_AUTHINFO_UNAVAIL, UNAVAILABLE, UNAVAILABLE),
+	CODE(PAM_USER_UNKNOWN, AUTHENTICATIONFAILED, AUTHENTICATIONFAILED),
+	CODE(PAM_MAXTRIES, AUTHENTICATIONFAILED, AUTHENTICATIONFAILED),
+	CODE(PAM_NEW_AUTHTOK_REQD, EXPIRED, EXPIRED),
+	CODE(PAM_ACCT_EXPIRED, AUTHENTICATIONFAILED, CONTACTADMIN),
+	CODE(PAM_SESSION_ERR, UNAVAILABLE, UNAVAILABLE),
+	CODE(PAM_CRED_UNAVAIL, UNAVAILABLE, UNAVAILABLE),
+	CODE(PAM_CRED_EXPIRED, EXPIRED, EXPIRED),
+	CODE(PAM_CRED_ERR, UNAVAILABLE, UNAVAILABLE),
+	CODE(PAM_NO_MODULE_DATA, UNAVAILABLE, UNAVAILABLE),
+	CODE(PAM_CONV_ERR, UNAVAILABLE, UNAVAILABLE),
+	CODE(PAM_AUTHTOK_ERR, UNAVAILABLE, UNAVAILABLE),
+	CODE(PAM_AUTHTOK_RECOVERY_ERR, UNAVAILABLE, UNAVAILABLE),
+	CODE(PAM_AUTHTOK_LOCK_BUSY, UNAVAILABLE, UNAVAILABLE),
+	CODE(PAM_AUTHTOK_DISABLE_AGING, UNAVAILABLE, UNAVAILABLE),
+	CODE(PAM_TRY_AGAIN, UNAVAILABLE, UNAVAILABLE),
+	CODE(PAM_IGNORE, UNAVAILABLE, UNAVAILABLE),
+	CODE(PAM_ABORT, UNAVAILABLE, UNAVAILABLE),
+	CODE(PAM_AUTHTOK_EXPIRED, EXPIRED, EXPIRED),
+	CODE(PAM_MODULE_UNKNOWN, UNAVAILABLE, UNAVAILABLE),
+	CODE(PAM_BAD_ITEM, UNAVAILABLE, UNAVAILABLE),
+	CODE(PAM_CONV_AGAIN, UNAVAILABLE, UNAVAILABLE),
+	CODE(PAM_INCOMPLETE, UNAVAILABLE, UNAVAILABLE),
+#undef CODE
+};
+
+static struct pamauth_verdict
+verdict_of(int code, bool afterwards)
+{
+	/* SECURITY: a code that nobody knows is no success. */
+	if (code < 0 || (size_t)code >= sizeof(codes) / sizeof(codes[0]) || codes[code].name == NULL)
+		return (struct pamauth_verdict){ OUTCOME_UNAVAILABLE, "unknown-pam-code" };
+	return (struct pamauth_verdict){ afterwards ? codes[code].afterwards : codes[code].authenticating, codes[code].name };
+}
+
+static void
+note_text(struct pamauth *p, const char *text)
+{
+	size_t len = strlen(p->text);
+
+	if (len > 0 && len + 2 < sizeof(p->text)) {
+		strcpy(p->text + len, " ");
+		len++;
+	}
+	reply_clean(p->text + len, sizeof(p->text) - len, text);
+}
+
+/* The answer to one message of a module: NULL with PAM_SUCCESS if none is wanted. */
+static int
+answer_one(struct pamauth *p, const struct pam_message *m, char **answer)
+{
+	switch (m->msg_style) {
+	case PAM_PROMPT_ECHO_OFF:
+		/* SECURITY: the password is not for whichever module asks next. */
+		if (p->answered || p->secret == NULL) {
+			p->second_prompt = true;
+			return PAM_CONV_ERR;
+		}
+		p->answered = true;
+		*answer = strdup(p->secret);
+		return *answer != NULL ? PAM_SUCCESS : PAM_BUF_ERR;
+	case PAM_PROMPT_ECHO_ON:
+		*answer = strdup(p->user);
+		return *answer != NULL ? PAM_SUCCESS : PAM_BUF_ERR;
+	case PAM_TEXT_INFO:
+	case PAM_ERROR_MSG:
+		note_text(p, m->msg);
+		return PAM_SUCCESS;
+	default:
+		return PAM_CONV_ERR;
+	}
+}
+
+/* Called by modules (pam_conv(3)). */
+static int
+converse(int n, const struct pam_message **messages, struct pam_response **responses, void *arg)
+{
+	struct pam_response *r;
+	int i, code = PAM_SUCCESS;
+
+	if (n <= 0 || n > PAM_MAX_NUM_MSG)
+		return PAM_CONV_ERR;
+	r = calloc((size_t)n, sizeof(*r));
+	if (r == NULL)
+		return PAM_BUF_ERR;
+	for (i = 0; i < n && code == PAM_SUCCESS; i++)
+		code = answer_one(arg, messages[i], &r[i].resp);
+	if (code == PAM_SUCCESS) {
+		*responses = r;
+		return code;
+	}
+	for (i = 0; i < n; i++) {
+		if (r[i].resp != NULL)
+			explicit_bzero(r[i].resp, strlen(r[i].resp));
+		free(r[i].resp);
+	}
+	free(r);
+	return code;
+}
+
+/* Takes the place of PAM's own sleeping: the monitor's failure delay is the same for all causes. */
+static void
+no_delay(int code, unsigned usec, void *arg)
+{
+	(void)code;
+	(void)usec;
+	(void)arg;
+}
+
+/* PAM falls back to the service "other" without a word; an administrator should hear that a file is missing. */
+static bool
+service_exists(const struct options *o)
+{
+	const char *dirs[] = { "/etc/pam.d", "/usr/lib/pam.d", "/usr/etc/pam.d", "/usr/share/pam.d" };
+	char path[4096];
+	size_t i;
+
+	if (o->pam_confdir != NULL) {
+		snprintf(path, sizeof(path), "%s/%s", o->pam_confdir, o->pam_service);
+		return access(path, R_OK) == 0;
+	}
+	for (i = 0; i < sizeof(dirs) / sizeof(dirs[0]); i++) {
+		snprintf(path, sizeof(path), "%s/%s", dirs[i], o->pam_service);
+		if (access(path, R_OK) == 0)
+			return true;
+	}
+	return access("/etc/pam.conf", R_OK) == 0 && access(dirs[0], F_OK) != 0;
+}
+
+static int
+start(struct pamauth *p, const struct options *o, const struct peer *peer)
+{
+	const struct pam_conv conv = { converse, p };
+	int code;
+
+	if (o->pam_confdir != NULL)
+		code = pam_start_confdir(o->pam_service, p->user, &conv, o->pam_confdir, &p->handle);
+	else
+		code = pam_start(o->pam_service, p->user, &conv, &p->handle);
+	if (code == PAM_SUCCESS)
+		code = pam_set_item(p->handle, PAM_RHOST, peer->ip);
+	if (code == PAM_SUCCESS)
+		code = pam_set_item(p->handle, PAM_TTY, "imap");
+	if (code == PAM_SUCCESS)
+		code = pam_set_item(p->handle, PAM_FAIL_DELAY, (const void *)no_delay);
+	return code;
+}
+
+static void
+finish(struct pamauth *p, int code)
+{
+	if (p->handle != NULL)
+		pam_end(p->handle, code);
+	p->handle = NULL;
+}
+
+struct pamauth_verdict
+pamauth_check(struct pamauth *p, const struct options *o, const struct peer *peer, const char *user, const char *secret)
+{
+	bool afterwards = false;
+	int code;
+
+	*p = (struct pamauth){ .secret = secret };
+	snprintf(p->user, sizeof(p->user), "%s", user);
+	if (!service_exists(o))
+		return (struct pamauth_verdict){ OUTCOME_UNAVAILABLE, "no-pam-service" };
+	code = start(p, o, peer);
+	if (code == PAM_SUCCESS)
+		code = pam_authenticate(p->handle, PAM_DISALLOW_NULL_AUTHTOK);
+	/* A module that failed because it could not ask twice has refused the login, whatever it returned. */
+	p->secret = NULL;
+	if (code == PAM_SUCCESS) {
+		afterwards = true;
+		code = pam_acct_mgmt(p->handle, PAM_DISALLOW_NULL_AUTHTOK);
+	}
+	if (code != PAM_SUCCESS)
+		finish(p, code);
+	if (code != PAM_SUCCESS && p->second_prompt)
+		return (struct pamauth_verdict){ OUTCOME_UNAVAILABLE, "second-prompt" };
+	return verdict_of(code, afterwards);
+}
+
+const char *
+pamauth_user(const struct pamauth *p)
+{
+	const void *item = NULL;
+
+	if (pam_get_item(p->handle, PAM_USER, &item) != PAM_SUCCESS || item == NULL)
+		return "";
+	return item;
+}
+
+struct pamauth_verdict
+pamauth_open(struct pamauth *p, const struct options *o)
+{
+	struct pamauth_verdict verdict;
+	int code = pam_setcred(p->handle, PAM_ESTABLISH_CRED);
+
+	p->credentials = code == PAM_SUCCESS;
+	if (code == PAM_SUCCESS && o->pam_session) {
+		code = pam_open_session(p->handle, 0);
+		p->session = code == PAM_SUCCESS;
+	}
+	verdict = verdict_of(code, true);
+	if (code != PAM_SUCCESS)
+		pamauth_close(p);
+	return verdict;
+}
+
+char **
+pamauth_environment(const struct pamauth *p)
+{
+	return pam_getenvlist(p->handle);
+}
+
+void
+pamauth_close(struct pamauth *p)
+{
+	int code = PAM_SUCCESS;
+
+	if (p->session)
+		code = pam_close_session(p->handle, 0);
+	if (p->credentials)
+		code = pam_setcred(p->handle, PAM_DELETE_CRED);
+	p->session = p->credentials = false;
+	finish(p, code);
+}
+
+void
+pamauth_leave(struct pamauth *p)
+{
+	p->session = p->credentials = false;
+	finish(p, PAM_SUCCESS | PAM_DATA_SILENT);
+}

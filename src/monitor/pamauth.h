@@ -1,0 +1,60 @@
+#ifndef IMAPGATE_MONITOR_PAMAUTH_H
+#define IMAPGATE_MONITOR_PAMAUTH_H
+
+/*
+ * PAM (pam(3)): one conversation for each attempt, in the monitor. What the
+ * modules say never breaks a login; what they ask is answered only if it is
+ * the password, once, or the user's name.
+ */
+
+#include <security/pam_appl.h>
+#include <stdbool.h>
+
+#include "msg.h"
+#include "options.h"
+#include "peer.h"
+
+struct pamauth {
+	pam_handle_t	*handle;		/* NULL: nothing is open */
+	char		 user[MSG_NAME_MAX];	/* the answer to a prompt with echo */
+	const char	*secret;		/* the answer to the first one without, while an attempt lasts */
+	bool		 answered;		/* the secret has been given */
+	bool		 second_prompt;		/* a module wanted one more */
+	bool		 credentials;		/* pam_setcred has established them */
+	bool		 session;		/* pam_open_session has succeeded */
+	char		 text[MSG_TEXT_MAX];	/* what modules want the user to read, cleaned */
+};
+
+/* What came of a step: the reason is a word for the log, such as a PAM code's name. */
+struct pamauth_verdict {
+	enum msg_outcome	 outcome;
+	const char		*reason;
+};
+
+/*
+ * Asks PAM whether this is the user's secret (pam_authenticate(3)) and
+ * whether the account may be used (pam_acct_mgmt(3)). On success the handle
+ * stays open for the functions below; on failure all is closed again.
+ */
+struct pamauth_verdict	pamauth_check(struct pamauth *, const struct options *, const struct peer *, const char *user, const char *secret);
+
+/* The user whom the modules have made of it (PAM_USER). Valid until pamauth_close. */
+const char	*pamauth_user(const struct pamauth *);
+
+/*
+ * Establishes credentials and, unless --pam-session none, opens a session
+ * (pam_setcred(3), pam_open_session(3)). The user's groups must be set
+ * already. On failure everything is closed again.
+ */
+struct pamauth_verdict	pamauth_open(struct pamauth *, const struct options *);
+
+/* What modules have put into the environment (pam_getenvlist(3)): "NAME=VALUE" strings, NULL at the end, or NULL. */
+char	**pamauth_environment(const struct pamauth *);
+
+/* Closes what is open, session and credentials too. Nothing happens if nothing is. */
+void	pamauth_close(struct pamauth *);
+
+/* Lets go of PAM, but leaves session and credentials to the mailbox program. */
+void	pamauth_leave(struct pamauth *);
+
+#endif

@@ -1,0 +1,375 @@
+/*
+ * The server's private keys and what is signed with them. The monitor runs
+ * this as root; the questions come from the gate, which may be in the hands
+ * of its client.
+ *
+ * SECURITY: who controls the gate can have signatures made for as long as the
+ * connection lives: that is inherent, and why the monitor counts them. What
+ * must not happen is that he gets anything signed that is not the server's
+ * part of a TLS handshake. Hence the key never signs a digest, only a message
+ * whose form is checked here to its last octet.
+ */
+
+#include "monitor/sign.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <openssl/bio.h>
+#include <openssl/crypto.h>
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/rsa.h>
+#include <openssl/x509.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "log.h"
+
+/* A key with a long chain of certificates before it has 20 KB; what is larger is not what was meant. */
+#define FILE_MAX	(256 * 1024)
+
+/* What TLS signs begins with two randoms (1.2), or as many spaces to keep 1.3 apart from that. */
+#define OPENING		64
+
+/* TLS SignatureSchemes (RFC 8446, 4.2.3) and what they mean for OpenSSL. */
+struct scheme {
+	uint32_t	number;
+	const char	*type;		/* of the key */
+	const char	*digest;	/* NULL: it has its own */
+	int		padding;	/* 0: not RSA */
+	const char	*curve;		/* which TLS 1.3 wants; TLS 1.2 takes any (RFC 8446, 4.2.3) */
+};
+
+static const struct scheme schemes[] = {
+	{ 0x0401, "RSA", "SHA256", RSA_PKCS1_PADDING, NULL },
+	{ 0x0501, "RSA", "SHA384", RSA_PKCS1_PADDING, NULL },
+	{ 0x0601, "RSA", "SHA512", RSA_PKCS1_PADDING, NULL },
+	{ 0x0804, "RSA", "SHA256", RSA_PKCS1_PSS_PADDING, NULL },
+	{ 0x0805, "RSA", "SHA384", RSA_PKCS1_PSS_PADDING, NULL },
+	{ 0x0806, "RSA", "SHA512", RSA_PKCS1_PSS_PADDING, NULL },
+	{ 0x0403, "EC", "SHA256", 0, "prime256v1" },
+	{ 0x0503, "EC", "SHA384", 0, "secp384r1" },
+	{ 0x0603, "EC", "SHA512", 0, "secp521r1" },
+	{ 0x0807, "ED25519", NULL, 0, NULL },
+};
+
+/* The groups of TLS 1.2's ECDHE that we know, and what their points look like (RFC 8422, 5.4 and 5.1.1). */
+struct group {
+	uint16_t	number;
+	uint8_t		point;		/* length */
+	bool		uncompressed;	/* 4, x, y: the one form that is left (RFC 8422, 5.1.2) */
+};
+
+static const struct group groups[] = {
+	{ 23, 65, true },	/* secp256r1 */
+	{ 24, 97, true },	/* secp384r1 */
+	{ 25, 133, true },	/* secp521r1 */
+	{ 29, 32, false },	/* x25519 */
+	{ 30, 56, false },	/* x448 */
+};
+
+/* --- loading */
+
+/* Without it OpenSSL would ask at the terminal. */
+static int
+no_passphrase(char *buf, int size, int writing, void *arg)
+{
+	(void)buf;
+	(void)size;
+	(void)writing;
+	(void)arg;
+	return -1;
+}
+
+/* The administrator's line about a key file. */
+static void
+log_file(int priority, const char *event, const char *path, const char *reason)
+{
+	struct log_line line;
+
+	log_begin(&line, priority, event);
+	log_quoted(&line, "file", path, strlen(path));
+	log_quoted(&line, "reason", reason, strlen(reason));
+	log_write(&line);
+}
+
+/* Opens a key's file. Returns -1 if it can't be one, with the reason. */
+static int
+open_file(const char *path, size_t *size, const char **reason)
+{
+	/* O_NONBLOCK: a FIFO put there must not hold up the login. */
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	struct stat st;
+
+	if (fd == -1 || fstat(fd, &st) == -1)
+		*reason = strerror(errno);
+	else if (!S_ISREG(st.st_mode))
+		*reason = "not a regular file";
+	else if (st.st_size > FILE_MAX)
+		*reason = "too large for a key";
+	else {
+		if (st.st_mode & S_IROTH)
+			log_file(LOG_WARNING, "key-exposed", path, "everybody on this machine can read it");
+		*size = (size_t)st.st_size;
+		return fd;
+	}
+	if (fd != -1)
+		close(fd);
+	return -1;
+}
+
+/* Reads until size octets are there or the file ends. Returns how many, -1 on an error. */
+static ssize_t
+read_all(int fd, uint8_t *buf, size_t size)
+{
+	size_t len = 0;
+	ssize_t n = 1;
+
+	while (len < size && n != 0) {
+		n = read(fd, buf + len, size - len);
+		if (n == -1 && errno != EINTR)
+			return -1;
+		if (n > 0)
+			len += (size_t)n;
+	}
+	return (ssize_t)len;
+}
+
+/* Takes the first private key out of PEM text, if it is one that we can sign with. */
+static EVP_PKEY *
+parse(const uint8_t *pem, size_t len, const char **reason)
+{
+	BIO *bio = BIO_new_mem_buf(pem, (int)len);
+	EVP_PKEY *key = bio != NULL ? PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, NULL) : NULL;
+
+	BIO_free(bio);
+	if (key == NULL) {
+		*reason = "no private key in it that can be read without a passphrase";
+		return NULL;
+	}
+	if (!EVP_PKEY_is_a(key, "RSA") && !EVP_PKEY_is_a(key, "EC") && !EVP_PKEY_is_a(key, "ED25519"))
+		*reason = "the key is neither RSA, EC nor Ed25519";
+	else if (EVP_PKEY_get_size(key) > MSG_SIGNATURE_MAX)
+		*reason = "the key is too large";
+	else
+		return key;
+	EVP_PKEY_free(key);
+	return NULL;
+}
+
+/* Reads a key. Returns NULL with the reason if there is none. */
+static EVP_PKEY *
+load(const char *path, const char **reason)
+{
+	size_t size;
+	int fd = open_file(path, &size, reason);
+	uint8_t *pem;
+	ssize_t len = -1;
+	EVP_PKEY *key = NULL;
+
+	if (fd == -1)
+		return NULL;
+	pem = OPENSSL_malloc(size + 1);
+	if (pem != NULL)
+		len = read_all(fd, pem, size);
+	if (len == -1)
+		*reason = strerror(errno);
+	close(fd);
+
+	if (len != -1)
+		key = parse(pem, (size_t)len, reason);
+	OPENSSL_clear_free(pem, size + 1);
+	return key;
+}
+
+/* SHA-256 of the SubjectPublicKeyInfo, as the gate makes it of the certificate. */
+static bool
+spki_digest(EVP_PKEY *key, uint8_t digest[MSG_DIGEST])
+{
+	unsigned char *der = NULL;
+	int len = i2d_PUBKEY(key, &der);
+	bool ok;
+
+	ok = len > 0 && EVP_Q_digest(NULL, "SHA256", NULL, der, (size_t)len, digest, NULL) == 1;
+	OPENSSL_free(der);
+	return ok;
+}
+
+/* Returns why the key does not belong to this certificate, NULL if it does. */
+static const char *
+mismatch(EVP_PKEY *key, const uint8_t spki[MSG_DIGEST])
+{
+	uint8_t digest[MSG_DIGEST];
+
+	if (!spki_digest(key, digest))
+		return "OpenSSL can't make its public half";
+	return memcmp(digest, spki, sizeof(digest)) == 0 ? NULL : "it does not belong to the certificate";
+}
+
+bool
+sign_holds(struct sign_keys *keys, uint32_t index, const uint8_t spki[MSG_DIGEST])
+{
+	const char *path, *reason = NULL;
+
+	if (index >= keys->opts->certs) {
+		log_file(LOG_ERR, "key-fail", "", "the gate asked for a key that does not exist");
+		return false;
+	}
+	path = keys->opts->key[index];
+
+	/* openssl.cnf is made for other programs; the gate does not read it either. */
+	OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL);
+	if (keys->key[index] == NULL)
+		keys->key[index] = load(path, &reason);
+	if (keys->key[index] != NULL)
+		reason = mismatch(keys->key[index], spki);
+	ERR_clear_error();
+	if (reason != NULL)
+		log_file(LOG_ERR, "key-fail", path, reason);
+	return reason == NULL;
+}
+
+/* --- what may be signed */
+
+/*
+ * RFC 8446, 4.4.3: 64 spaces, a text, NUL, and the digest of the handshake by
+ * the cipher's hash, which is SHA-256 or SHA-384.
+ */
+static bool
+is_tls13(const uint8_t *tbs, size_t len)
+{
+	static const char text[] = "TLS 1.3, server CertificateVerify";	/* with its NUL */
+	size_t head = OPENING + sizeof(text);
+
+	if (len != head + 32 && len != head + 48)
+		return false;
+	for (size_t i = 0; i < OPENING; i++)
+		if (tbs[i] != ' ')
+			return false;
+	return memcmp(tbs + OPENING, text, sizeof(text)) == 0;
+}
+
+/*
+ * RFC 8422, 5.4: the client's and the server's random, ECCurveType
+ * named_curve (3), the curve, and the server's point.
+ *
+ * SECURITY: the gate chooses both randoms, so nothing of them is of any help
+ * here. No message is of both versions all the same, whatever the randoms:
+ * behind the first 64 octets there is a 3 here, and a 'T' in TLS 1.3. Nor can
+ * it be a finite-field key exchange of TLS 1.2, where the 3 would be the
+ * upper half of a length of at least 768 octets.
+ */
+static bool
+is_tls12(const uint8_t *tbs, size_t len)
+{
+	const uint8_t *params = tbs + OPENING;
+
+	if (len < OPENING + 5 || params[0] != 3)
+		return false;
+	for (size_t i = 0; i < sizeof(groups) / sizeof(groups[0]); i++) {
+		const struct group	*g = &groups[i];
+
+		if (g->number == (params[1] << 8 | params[2]))
+			return params[3] == g->point && len == OPENING + 4 + (size_t)g->point &&
+			    (!g->uncompressed || params[4] == 4);
+	}
+	return false;
+}
+
+/* TLS 1.3 signs no PKCS#1 and binds the curve to the digest (RFC 8446, 4.2.3). */
+static bool
+is_for_tls13(const struct scheme *s, const EVP_PKEY *key)
+{
+	char curve[32];
+
+	if (s->padding == RSA_PKCS1_PADDING)
+		return false;
+	return s->curve == NULL || (EVP_PKEY_get_group_name(key, curve, sizeof(curve), NULL) == 1 &&
+	    strcmp(s->curve, curve) == 0);
+}
+
+static const struct scheme *
+scheme_find(uint32_t number)
+{
+	for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++)
+		if (schemes[i].number == number)
+			return &schemes[i];
+	return NULL;
+}
+
+/* Returns why this may not be signed, NULL if it may. */
+static const char *
+objection(const struct sign_keys *keys, const struct msg_sign *q)
+{
+	const struct scheme *s = scheme_find(q->scheme);
+	const EVP_PKEY *key;
+
+	if (q->index >= keys->opts->certs || keys->key[q->index] == NULL)
+		return "no such key, or it was not asked for";
+	key = keys->key[q->index];
+	if (s == NULL)
+		return "unknown signature scheme";
+	if (!EVP_PKEY_is_a(key, s->type))
+		return "the scheme is for another type of key";
+	if (q->len > sizeof(q->tbs))
+		return "the message is too long";
+	if (is_tls13(q->tbs, q->len))
+		return is_for_tls13(s, key) ? NULL : "the scheme is not for TLS 1.3 with this key";
+	return is_tls12(q->tbs, q->len) ? NULL : "the message is no part of a TLS handshake";
+}
+
+/* --- signing */
+
+/* Fills the answer. What is asked was found to be in order. */
+static bool
+make_signature(EVP_PKEY *key, const struct msg_sign *q, struct msg_sign_answer *a)
+{
+	const struct scheme *s = scheme_find(q->scheme);
+	EVP_MD_CTX *md = EVP_MD_CTX_new();
+	EVP_PKEY_CTX *ctx;	/* belongs to md */
+	size_t len = sizeof(a->signature);
+	bool ok;
+
+	ok = md != NULL && EVP_DigestSignInit_ex(md, &ctx, s->digest, NULL, NULL, key, NULL) == 1;
+	if (ok && s->padding != 0)
+		ok = EVP_PKEY_CTX_set_rsa_padding(ctx, s->padding) == 1;
+	if (ok && s->padding == RSA_PKCS1_PSS_PADDING)
+		ok = EVP_PKEY_CTX_set_rsa_pss_saltlen(ctx, RSA_PSS_SALTLEN_DIGEST) == 1;
+	ok = ok && EVP_DigestSign(md, a->signature, &len, q->tbs, q->len) == 1;
+	EVP_MD_CTX_free(md);
+	ERR_clear_error();
+
+	a->len = ok ? (uint32_t)len : 0;
+	return ok;
+}
+
+void
+sign_answer(struct sign_keys *keys, const struct msg_sign *q, struct msg_sign_answer *a)
+{
+	const char *reason = objection(keys, q);
+	struct log_line line;
+
+	memset(a, 0, sizeof(*a));
+	if (reason == NULL && make_signature(keys->key[q->index], q, a))
+		return;
+	if (reason == NULL)
+		reason = "OpenSSL could not do it";
+
+	log_begin(&line, LOG_ERR, "sign-refused");
+	log_field(&line, "index", "%u", q->index);
+	log_field(&line, "scheme", "0x%04x", q->scheme);
+	log_field(&line, "len", "%u", q->len);
+	log_quoted(&line, "reason", reason, strlen(reason));
+	log_write(&line);
+}
+
+void
+sign_forget(struct sign_keys *keys)
+{
+	/* OpenSSL wipes a private half before it frees it. */
+	for (size_t i = 0; i < OPTIONS_CERTS; i++) {
+		EVP_PKEY_free(keys->key[i]);
+		keys->key[i] = NULL;
+	}
+}
