@@ -1,0 +1,99 @@
+/*
+ * Reading and speaking, see dialogue.h. Run by the gate.
+ */
+
+#include "gate/dialogue.h"
+
+#include <unistd.h>
+
+#include "gate/ask.h"
+#include "log.h"
+
+/* A client that is wrong so often is none. Cancelled authentications count too (RFC 9051, 6.2.2: BAD). */
+#define BAD_MAX		20
+
+void
+dialogue_finish(struct session *s, enum msg_reason reason, const char *bye)
+{
+	struct msg_log log = { .event = EVENT_END, .reason = reason, .commands = s->commands, .bad = s->bad };
+
+	if (bye != NULL)
+		reply_data(&s->reply, bye);
+	ask_log(&log);
+	if (s->reply.len > 0)
+		conn_write(&s->conn, s->reply.text, s->reply.len);
+	command_reset(&s->command);
+	conn_end(&s->conn);
+	_exit(0);
+}
+
+/* The connection has ended by itself. */
+static void __attribute__((noreturn))
+lost(struct session *s, enum conn_end end)
+{
+	s->reply.len = 0;
+	switch (end) {
+	case CONN_TIMEOUT:
+		dialogue_finish(s, REASON_TIMEOUT, "BYE Too slow; please connect again");
+	case CONN_ORPHANED:
+		dialogue_finish(s, REASON_DISCONNECTED, "BYE [UNAVAILABLE] Server error; please try again later");
+	case CONN_OK:
+	case CONN_CLOSED:
+		dialogue_finish(s, REASON_DISCONNECTED, NULL);
+	}
+	bug("unknown end %d", (int)end);
+}
+
+void
+dialogue_flush(struct session *s)
+{
+	enum conn_end end = conn_write(&s->conn, s->reply.text, s->reply.len);
+
+	if (end != CONN_OK)
+		lost(s, end);
+	s->reply.len = 0;
+}
+
+enum next
+dialogue_answer(struct session *s, const char *status, const char *code, const char *text)
+{
+	reply_line(&s->reply, s->tag, status, code, text);
+	return NEXT_COMMAND;
+}
+
+enum next
+dialogue_answer_bad(struct session *s, const char *code, const char *text)
+{
+	reply_line(&s->reply, s->tag[0] != '\0' ? s->tag : "*", "BAD", code, text);
+	if (++s->bad >= BAD_MAX)
+		dialogue_finish(s, REASON_BAD_COMMANDS, "BYE Too many bad commands");
+	return NEXT_COMMAND;
+}
+
+bool
+dialogue_is_private(const struct session *s)
+{
+	return s->conn.ssl != NULL || s->peer->kind != PEER_TCP;
+}
+
+enum command_event
+dialogue_receive(struct session *s)
+{
+	enum command_event event;
+	enum conn_end end;
+	size_t used;
+
+	do {
+		end = conn_look(&s->conn);
+		if (end != CONN_OK)
+			lost(s, end);
+		event = command_feed(&s->command, s->conn.look, s->conn.looked, &used);
+		conn_take(&s->conn, used);
+		if (s->commands == 0 && command_is_foreign(&s->command))
+			dialogue_finish(s, REASON_NOT_IMAP, "BYE This is an IMAP server");
+	} while (event == COMMAND_MORE);
+	if (event == COMMAND_FLOOD)
+		dialogue_finish(s, REASON_LITERAL_TOO_BIG, "BYE [TOOBIG] Literal too big");
+	return event;
+}
+

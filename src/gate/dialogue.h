@@ -1,0 +1,69 @@
+#ifndef IMAPGATE_GATE_DIALOGUE_H
+#define IMAPGATE_GATE_DIALOGUE_H
+
+/*
+ * The conversation's state, and the one place that reads from the client and
+ * speaks to it. Handlers of commands add their answer and return what comes
+ * next; where the conversation can't go on, it ends here, in one way.
+ */
+
+#include <stdbool.h>
+
+#include "gate/conn.h"
+#include "gate/tls.h"
+#include "msg.h"
+#include "options.h"
+#include "peer.h"
+#include "proto/command.h"
+#include "proto/reply.h"
+#include "proto/sasl.h"
+
+/* What happens next, after a command has been answered. */
+enum next {
+	NEXT_COMMAND,
+	NEXT_STARTTLS,
+	NEXT_HANDOFF,
+};
+
+struct session {
+	const struct options	*opts;
+	const struct peer	*peer;
+	struct conn		 conn;
+	struct tls		 tls;
+	struct command		 command;
+	struct reply		 reply;		/* what has not been sent yet */
+	unsigned		 commands;	/* read so far */
+	unsigned		 bad;		/* of them answered BAD */
+	char			 tag[COMMAND_TAG_MAX + 1];
+	/* Arguments, as the verb's parse has found them. */
+	struct command_string	 user, password;
+	char			 mechanism[COMMAND_WORD_MAX + 1];
+	struct command_span	 initial;
+	/* One SASL exchange; a LOGIN command fills its credentials too. */
+	struct sasl		 sasl;
+	char			 message[SASL_MESSAGE_MAX];
+};
+
+/*
+ * The end of a connection that was not logged in: the last word (NULL for
+ * none) behind what has not been sent yet, one line in the log, and the
+ * process is gone.
+ */
+void	dialogue_finish(struct session *, enum msg_reason, const char *bye) __attribute__((noreturn));
+
+/* Receives until a command is complete or wants something done; finishes where nothing more can come. Never COMMAND_MORE or COMMAND_FLOOD. */
+enum command_event	dialogue_receive(struct session *);
+
+/* Adds the tagged answer to the command in hand. Code may be NULL. */
+enum next	dialogue_answer(struct session *, const char *status, const char *code, const char *text);
+
+/* Adds BAD, tagged if there is a tag, and counts it: after too many of them it finishes. */
+enum next	dialogue_answer_bad(struct session *, const char *code, const char *text);
+
+/* Sends what was added. */
+void	dialogue_flush(struct session *);
+
+/* Can nobody on the way read along: TLS, or a connection within this machine? */
+bool	dialogue_is_private(const struct session *);
+
+#endif
