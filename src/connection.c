@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <pwd.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -24,14 +25,20 @@
 #include "msg.h"
 #include "peer.h"
 
+#define FAREWELL_MS	1000
+
 /* For the time before there is a gate: in the clear the client is told that it is not its fault. */
 static void
 say_bye(void)
 {
 	static const char bye[] = "* BYE [UNAVAILABLE] Server error; please try again later\r\n";
+	struct pollfd pfd = { STDIN_FILENO, POLLRDHUP, 0 };
 
 	if (send(STDOUT_FILENO, bye, sizeof(bye) - 1, MSG_NOSIGNAL | MSG_DONTWAIT) == -1 && errno == ENOTSOCK)
 		(void)!write(STDOUT_FILENO, bye, sizeof(bye) - 1);
+	/* With unread input a close is a reset, which can overtake the line; the client is given a moment to hang up first. */
+	shutdown(STDOUT_FILENO, SHUT_WR);
+	poll(&pfd, 1, FAREWELL_MS);
 }
 
 static void
@@ -111,6 +118,8 @@ connection_run(const struct options *o, int log_fd)
 	/* Each answer is one write, so there is nothing that Nagle could join; and the mailbox program inherits it. */
 	if (peer.socket)
 		setsockopt(STDOUT_FILENO, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	if (o->preauth == PREAUTH_PEER && peer.has_uid && !o->tls_on_connect)
+		monitor_preauth(&(struct monitor_start){ o, &peer, &inherited, 0, -1, -1, log_fd, deadline });
 	msg_pair(pair);
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, stream) == -1)
 		die("socketpair");

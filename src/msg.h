@@ -14,9 +14,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Limits of what is authenticated: names as in utmp-free mail systems, passwords as pam_unix takes them (512 with NUL). */
+/* Names of 255 octets (RFC 4616, 2), OAuth tokens of 8 KiB, with their NUL. */
 #define MSG_NAME_MAX	256
-#define MSG_SECRET_MAX	512
+#define MSG_SECRET_MAX	8193
 #define MSG_TAG_MAX	129
 /* TLS 1.3 signs 64 + 33 + 1 + 64 octets at most, TLS 1.2 64 + 4 + 133 (RFC 8446, 4.4.3; RFC 8422, 5.4). */
 #define MSG_TBS_MAX	256
@@ -43,6 +43,10 @@ enum msg_mechanism {
 	MECH_LOGIN_COMMAND = 1,	/* the LOGIN command, RFC 9051, 6.2.3 */
 	MECH_PLAIN,		/* RFC 4616 */
 	MECH_LOGIN,		/* draft-murchison-sasl-login-00 */
+	MECH_EXTERNAL,		/* the client's certificate, RFC 4422, appendix A */
+	MECH_OAUTHBEARER,	/* RFC 7628 */
+	MECH_XOAUTH2,		/* its predecessor, as mail providers use it */
+	MECH_PREAUTH,		/* nothing was said: certificate or peer credentials, RFC 9051, 7.1.4 */
 };
 
 /* What became of a login; RFC 5530 has the words that the client gets. */
@@ -59,7 +63,7 @@ struct msg_login {
 	uint32_t	mechanism;		/* enum msg_mechanism */
 	char		authcid[MSG_NAME_MAX];	/* who; empty if what the client sent was malformed */
 	char		authzid[MSG_NAME_MAX];	/* as whom; empty for the same */
-	char		secret[MSG_SECRET_MAX];
+	char		secret[MSG_SECRET_MAX];	/* password or token; empty where a certificate stands for it */
 };
 
 struct msg_login_answer {
@@ -97,7 +101,7 @@ struct msg_tls {
 };
 
 struct msg_launch {
-	char		tag[MSG_TAG_MAX];	/* the client waits for its answer */
+	char		tag[MSG_TAG_MAX];	/* the client waits for its answer; empty after MECH_PREAUTH */
 	struct msg_tls	tls;
 };
 
@@ -120,6 +124,7 @@ enum msg_reason {
 	REASON_NOT_IMAP,
 	REASON_LITERAL_TOO_BIG,
 	REASON_TLS_FAILED,
+	REASON_PREAUTH,		/* known by its certificate, but not let in */
 	REASON_MONITOR_SLOW,	/* the deadline passed while the monitor was asked */
 };
 

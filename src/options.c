@@ -36,6 +36,8 @@ enum form {
 #define AT(member)	offsetof(struct options, member)
 
 static const char *const cleartext_words[] = { "none", "loopback", "all", NULL };
+static const char *const preauth_words[] = { "none", "peer", "cert", NULL };
+static const char *const cert_user_words[] = { "email", "upn", "cn", NULL };
 static const char *const handoff_words[] = { "tag", "greeting", NULL };
 static const char *const log_words[] = { "auto", "journal", "syslog", "stderr", NULL };
 static const char *const session_words[] = { "none", "open", NULL };
@@ -51,6 +53,10 @@ static const struct row {
 	{ "cert",		FORM_CERT,	0, NULL, "FILE                  certificate chain, PEM (repeatable)" },
 	{ "key",		FORM_KEY,	0, NULL, "FILE                   its private key, if not in the same file" },
 	{ "tls",		FORM_TLS,	0, NULL, "NAME=VALUE             a setting of SSL_CONF_cmd(3) (repeatable)" },
+	{ "client-ca",		FORM_TEXT,	AT(client_ca), NULL, "FILE             whose certificates let clients in (EXTERNAL)" },
+	{ "client-crl",		FORM_TEXT,	AT(client_crl), NULL, "FILE            its revocation list" },
+	{ "cert-user",		FORM_WORD,	AT(cert_user), cert_user_words, "email|upn|cn     where a certificate has the user's name (email)" },
+	{ "preauth",		FORM_WORD,	AT(preauth), preauth_words, "none|peer|cert     who is logged in without a word (none)" },
 	{ "allow-cleartext",	FORM_WORD,	AT(allow_cleartext), cleartext_words, "none|loopback|all   passwords without TLS (none)" },
 	{ "max-attempts",	FORM_COUNT,	AT(max_attempts), NULL, "N             failed logins until BYE (3)" },
 	{ "timeout",		FORM_SECONDS,	AT(timeout_ms), NULL, "SECONDS            from connecting to being logged in (60)" },
@@ -63,6 +69,7 @@ static const struct row {
 	{ "capability-after",	FORM_TEXT,	AT(capability_after), NULL, "LIST      advertised after it" },
 	{ "setenv",		FORM_SETENV,	0, NULL, "NAME=VALUE          for the program, with %u %n %d %h (repeatable)" },
 	{ "pam-service",	FORM_TEXT,	AT(pam_service), NULL, "NAME           (imapgate)" },
+	{ "oauth-service",	FORM_TEXT,	AT(oauth_service), NULL, "NAME         PAM service for OAuth tokens (off)" },
 	{ "pam-confdir",	FORM_TEXT,	AT(pam_confdir), NULL, "DIR            PAM service files that are not the system's" },
 	{ "pam-session",	FORM_PAM_SESSION, AT(pam_session), session_words, "open|none      (open)" },
 	{ "run-as",		FORM_TEXT,	AT(run_as), NULL, "USER                whose uid accounts without one have" },
@@ -216,6 +223,13 @@ complete(struct options *o, size_t keys)
 		o->key[keys] = o->cert[keys];
 	if (o->tls_on_connect && o->certs == 0)
 		usage("--tls-on-connect needs a --cert");
+	if (o->client_ca != NULL && o->certs == 0)
+		usage("--client-ca needs a --cert");
+	if (o->client_crl != NULL && o->client_ca == NULL)
+		usage("--client-crl needs a --client-ca");
+	/* RFC 9051, 7.1.4: PREAUTH is the greeting, so the certificate must be known before it. */
+	if (o->preauth == PREAUTH_CERT && (o->client_ca == NULL || !o->tls_on_connect))
+		usage("--preauth cert needs --client-ca and --tls-on-connect");
 	if (o->home != NULL && o->run_as == NULL)
 		usage("--home needs --run-as");
 	if (o->program[0] == NULL)

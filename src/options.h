@@ -23,6 +23,20 @@ enum cleartext {
 	CLEARTEXT_ALL,
 };
 
+/* Who is logged in without a word: see the manual, PREAUTHENTICATION. */
+enum preauth {
+	PREAUTH_NONE,
+	PREAUTH_PEER,		/* the user at the other end of a Unix-domain socket */
+	PREAUTH_CERT,		/* whom the client's certificate names */
+};
+
+/* Where in a client's certificate its user's name is. */
+enum cert_user {
+	CERT_USER_EMAIL,	/* subjectAltName, rfc822Name */
+	CERT_USER_UPN,		/* subjectAltName, otherName userPrincipalName */
+	CERT_USER_CN,		/* the subject's commonName */
+};
+
 /* Who writes the tagged OK: see the manual, HANDOFF. */
 enum handoff {
 	HANDOFF_TAG,
@@ -36,6 +50,10 @@ struct options {
 	size_t		 certs;
 	char		*tls[OPTIONS_TLS];	/* "NAME=VALUE" for SSL_CONF_cmd(3) */
 	size_t		 tlss;
+	const char	*client_ca;		/* whose certificates let clients in, NULL for none */
+	const char	*client_crl;		/* its revocations, NULL: not asked for */
+	enum cert_user	 cert_user;
+	enum preauth	 preauth;
 	enum cleartext	 allow_cleartext;
 	unsigned	 max_attempts;
 	unsigned	 timeout_ms;
@@ -49,6 +67,7 @@ struct options {
 	char		*setenv[OPTIONS_SETENV]; /* "NAME=VALUE" */
 	size_t		 setenvs;
 	const char	*pam_service;
+	const char	*oauth_service;		/* PAM service that judges tokens, NULL: OAuth is off */
 	const char	*pam_confdir;		/* NULL for the system's */
 	bool		 pam_session;
 	const char	*run_as;		/* NULL: accounts have a uid of their own */

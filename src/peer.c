@@ -48,6 +48,18 @@ show(const union address *a, char ip[PEER_ADDRESS], char port[6])
 	return getnameinfo(&a->sa, len, ip, PEER_ADDRESS, port, 6, NI_NUMERICHOST | NI_NUMERICSERV) == 0;
 }
 
+/* Who connected to, or made, a Unix-domain socket (unix(7), SO_PEERCRED). */
+static void
+credentials(struct peer *p)
+{
+	struct ucred ucred;
+	socklen_t len = sizeof(ucred);
+
+	p->has_uid = getsockopt(STDIN_FILENO, SOL_SOCKET, SO_PEERCRED, &ucred, &len) == 0;
+	if (p->has_uid)
+		p->uid = ucred.uid;
+}
+
 static void
 from_socket(struct peer *p)
 {
@@ -60,6 +72,8 @@ from_socket(struct peer *p)
 		if (getsockname(STDIN_FILENO, &remote.sa, &len) == -1)
 			return;
 	}
+	if (remote.sa.sa_family == AF_UNIX)
+		credentials(p);
 	if (remote.sa.sa_family != AF_INET && remote.sa.sa_family != AF_INET6)
 		return;
 	p->kind = PEER_TCP;
@@ -148,4 +162,9 @@ peer_look(struct peer *p)
 		from_socket(p);
 	else
 		from_environment(p);
+	/* A user's own pipe, as from "ssh host imapgate ...": whoever is at its other end is this user already. */
+	if (p->kind == PEER_LOCAL && !p->has_uid && geteuid() != 0 && !is_socket(STDIN_FILENO)) {
+		p->has_uid = true;
+		p->uid = geteuid();
+	}
 }

@@ -9,6 +9,7 @@
 
 #include <arpa/inet.h>
 #include <stdbool.h>
+#include <sys/types.h>
 
 /* An IPv6 address with a zone: "fe80::1%eth0". */
 #define PEER_ADDRESS	(INET6_ADDRSTRLEN + 17)
@@ -23,6 +24,8 @@ struct peer {
 	enum peer_kind	kind;
 	bool		socket;			/* descriptor 0 is a TCP socket itself */
 	bool		loopback;		/* the remote address is of this machine's loopback network */
+	bool		has_uid;		/* with PEER_LOCAL: the kernel says who is there */
+	uid_t		uid;
 	char		ip[PEER_ADDRESS];	/* numeric; "local" if there is none */
 	char		port[6];
 	char		local_ip[PEER_ADDRESS];

@@ -20,7 +20,7 @@
 #include "clock.h"
 #include "log.h"
 
-/* The least time that the client is given to read our last words, if the deadline is nearer. */
+/* How long the client is given to close its side when it has heard our last word. */
 #define LINGER_MS	2000
 
 static bool
@@ -324,13 +324,12 @@ close_notify(struct conn *c)
 void
 conn_end(struct conn *c)
 {
-	int64_t until = clock_ms() + LINGER_MS;
 	struct pollfd pfd = { c->in, POLLIN, 0 };
+	int64_t until;
 
-	if (until < c->deadline)
-		until = c->deadline;
 	c->monitor = -1;
 	close_notify(c);
+	until = clock_ms() + LINGER_MS;
 	if (!c->in_socket)
 		return;
 	/* Closing a TCP socket with unread input resets the connection, and the reset can overtake what we said last. */

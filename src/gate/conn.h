@@ -55,9 +55,9 @@ enum conn_end	conn_write(struct conn *, const char *bytes, size_t len);
 enum conn_end	conn_start_tls(struct conn *, SSL_CTX *);
 
 /*
- * Ends the connection: says close_notify if there is TLS and that nothing
- * more comes, and waits until the client has closed its side too, so that
- * our last words arrive. Waits until the deadline, but 2 s at the least.
+ * Ends the connection: says close_notify if there is TLS, until the deadline
+ * if the client is slow to take it, and that nothing more comes. Then waits a
+ * moment for the client to close its side too, so that our last words arrive.
  */
 void	conn_end(struct conn *);
 

@@ -70,6 +70,24 @@ dialogue_answer_bad(struct session *s, const char *code, const char *text)
 	return NEXT_COMMAND;
 }
 
+enum next
+dialogue_refuse(struct session *s, enum refusal refusal)
+{
+	switch (refusal) {
+	case REFUSE_PRIVACY:
+		return dialogue_answer(s, "NO", "PRIVACYREQUIRED", "Passwords are only taken over TLS");
+	case REFUSE_UNSUPPORTED:
+		/* RFC 9051, 6.2.2: NO, and no code of RFC 5530 fits. */
+		return dialogue_answer(s, "NO", NULL, "Unsupported authentication mechanism");
+	case REFUSE_UNAVAILABLE:
+		return dialogue_answer(s, "NO", "UNAVAILABLE", "TLS is not possible at the moment");
+	case REFUSE_STATE:
+	case REFUSE_NOT:
+		break;
+	}
+	return dialogue_answer_bad(s, NULL, "Command is not possible in this state");
+}
+
 bool
 dialogue_is_private(const struct session *s)
 {

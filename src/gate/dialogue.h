@@ -25,6 +25,15 @@ enum next {
 	NEXT_HANDOFF,
 };
 
+/* Why a well-formed command can't be obeyed now. */
+enum refusal {
+	REFUSE_NOT,
+	REFUSE_STATE,		/* it does not belong here */
+	REFUSE_PRIVACY,		/* a secret would travel in the clear */
+	REFUSE_UNSUPPORTED,	/* no such mechanism, for this client at least */
+	REFUSE_UNAVAILABLE,	/* it would belong here, but this server is not well */
+};
+
 struct session {
 	const struct options	*opts;
 	const struct peer	*peer;
@@ -39,6 +48,7 @@ struct session {
 	struct command_string	 user, password;
 	char			 mechanism[COMMAND_WORD_MAX + 1];
 	struct command_span	 initial;
+	char			 identity[MSG_NAME_MAX]; /* whom the client's certificate names, or "" */
 	/* One SASL exchange; a LOGIN command fills its credentials too. */
 	struct sasl		 sasl;
 	char			 message[SASL_MESSAGE_MAX];
@@ -59,6 +69,9 @@ enum next	dialogue_answer(struct session *, const char *status, const char *code
 
 /* Adds BAD, tagged if there is a tag, and counts it: after too many of them it finishes. */
 enum next	dialogue_answer_bad(struct session *, const char *code, const char *text);
+
+/* Answers a command that can't be obeyed now. */
+enum next	dialogue_refuse(struct session *, enum refusal);
 
 /* Sends what was added. */
 void	dialogue_flush(struct session *);

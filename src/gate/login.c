@@ -5,10 +5,39 @@
 
 #include "gate/login.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "gate/ask.h"
 #include "log.h"
+
+/* RFC 9051, 11.5: no passwords in the clear unless the administrator has said so. */
+enum refusal
+login_refuse_password(const struct session *s)
+{
+	if (dialogue_is_private(s) || s->opts->allow_cleartext == CLEARTEXT_ALL)
+		return REFUSE_NOT;
+	if (s->opts->allow_cleartext == CLEARTEXT_LOOPBACK && s->peer->loopback)
+		return REFUSE_NOT;
+	return REFUSE_PRIVACY;
+}
+
+enum refusal
+login_refusal(const struct session *s, const struct sasl_mechanism *m)
+{
+	switch (m->proof) {
+	case SASL_PASSWORD:
+		return login_refuse_password(s);
+	case SASL_CERTIFICATE:
+		return s->identity[0] != '\0' ? REFUSE_NOT : REFUSE_UNSUPPORTED;
+	case SASL_TOKEN:
+		/* RFC 6750, 5.3: a bearer token in the clear is given away, whatever is allowed for passwords. */
+		if (s->opts->oauth_service == NULL)
+			return REFUSE_UNSUPPORTED;
+		return dialogue_is_private(s) ? REFUSE_NOT : REFUSE_PRIVACY;
+	}
+	bug("unknown proof %d", (int)m->proof);
+}
 
 /* Sends the challenge and receives a response into the command. False if the client gave up or sent what is none. */
 static bool
@@ -52,27 +81,53 @@ show_alert(struct session *s, const struct msg_login_answer *a)
 		reply_line(&s->reply, "*", a->outcome == OUTCOME_OK ? "OK" : "NO", "ALERT", a->text);
 }
 
-/* The way into the monitor for LOGIN and AUTHENTICATE alike. */
-static enum next
-authenticate(struct session *s, enum msg_mechanism mechanism)
+/* The way into the monitor for all. The credentials are wiped. */
+static void
+ask_monitor(struct session *s, enum msg_mechanism mechanism, struct msg_login_answer *a)
 {
-	struct msg_login_answer a;
-	bool answered = ask_login(mechanism, &s->sasl.credentials, &a);
+	bool answered = ask_login(mechanism, &s->sasl.credentials, a);
 
 	sasl_forget(&s->sasl);
 	if (!answered) {
-		dialogue_answer(s, "NO", "UNAVAILABLE", outcomes[OUTCOME_UNAVAILABLE].text);
+		if (s->tag[0] != '\0')
+			dialogue_answer(s, "NO", "UNAVAILABLE", outcomes[OUTCOME_UNAVAILABLE].text);
 		dialogue_finish(s, REASON_MONITOR_SLOW, "BYE Please try again later");
 	}
-	show_alert(s, &a);
+	if (a->outcome < OUTCOME_OK || a->outcome > OUTCOME_UNAVAILABLE)
+		bug("unknown outcome %u", a->outcome);
+	/* A greeting is one line, and the mailbox program's. */
+	if (mechanism != MECH_PREAUTH)
+		show_alert(s, a);
+}
+
+/* Failure is the mechanism's challenge for it, or NULL: the client answers it before it hears NO (RFC 7628, 3.2.3). */
+static enum next
+authenticate(struct session *s, enum msg_mechanism mechanism, const char *failure)
+{
+	struct msg_login_answer a;
+
+	ask_monitor(s, mechanism, &a);
 	if (a.outcome == OUTCOME_OK)
 		return NEXT_HANDOFF;
-	if (a.outcome >= sizeof(outcomes) / sizeof(outcomes[0]) || outcomes[a.outcome].code == NULL)
-		bug("unknown outcome %u", a.outcome);
-	dialogue_answer(s, "NO", outcomes[a.outcome].code, outcomes[a.outcome].text);
+	if (failure == NULL || a.outcome != OUTCOME_AUTHENTICATIONFAILED || challenge(s, failure))
+		dialogue_answer(s, "NO", outcomes[a.outcome].code, outcomes[a.outcome].text);
 	if (a.last)
 		dialogue_finish(s, REASON_ATTEMPTS, "BYE Too many failed logins");
 	return NEXT_COMMAND;
+}
+
+enum next
+login_preauth(struct session *s)
+{
+	struct msg_login_answer a;
+	char bye[128];
+
+	strcpy(s->sasl.credentials.authcid, s->identity);
+	ask_monitor(s, MECH_PREAUTH, &a);
+	if (a.outcome == OUTCOME_OK)
+		return NEXT_HANDOFF;
+	snprintf(bye, sizeof(bye), "BYE [%s] %s", outcomes[a.outcome].code, outcomes[a.outcome].text);
+	dialogue_finish(s, REASON_PREAUTH, bye);
 }
 
 /* Decodes what stands in s->initial and gives it to the mechanism; "=" is an empty initial response (RFC 4959, 3). */
@@ -84,6 +139,15 @@ decode(struct session *s, bool initial, size_t *len)
 		return true;
 	}
 	return sasl_decode(s->initial.text, s->initial.len, s->message, len);
+}
+
+/* RFC 7628, 3.1: host and port, where the client says them and we know ours, must be ours. */
+static bool
+is_for_us(const struct session *s)
+{
+	if (s->sasl.host[0] != '\0' && s->conn.ssl != NULL && !tls_is_ours(&s->conn, s->sasl.host))
+		return false;
+	return s->sasl.port[0] == '\0' || !s->peer->socket || strcmp(s->sasl.port, s->peer->local_port) == 0;
 }
 
 static enum next
@@ -104,7 +168,9 @@ exchange(struct session *s, bool initial)
 		explicit_bzero(s->message, len);
 		initial = false;
 	} while (next == SASL_MORE);
-	return authenticate(s, (enum msg_mechanism)s->sasl.mechanism->id);
+	if (!is_for_us(s))
+		s->sasl.credentials.malformed = true;
+	return authenticate(s, (enum msg_mechanism)s->sasl.mechanism->id, s->sasl.mechanism->failure);
 }
 
 enum next
@@ -113,7 +179,7 @@ login_command(struct session *s)
 	sasl_login(&s->sasl.credentials, s->user.text, s->user.len, s->password.text, s->password.len);
 	explicit_bzero(&s->password, sizeof(s->password));
 	command_reset(&s->command);
-	return authenticate(s, MECH_LOGIN_COMMAND);
+	return authenticate(s, MECH_LOGIN_COMMAND, NULL);
 }
 
 enum next
@@ -123,11 +189,13 @@ login_authenticate(struct session *s)
 	bool initial = s->initial.text != NULL;
 
 	if (m == NULL)
-		return dialogue_answer(s, "NO", NULL, "Unsupported authentication mechanism");
+		return dialogue_refuse(s, REFUSE_UNSUPPORTED);
+	if (login_refusal(s, m) != REFUSE_NOT)
+		return dialogue_refuse(s, login_refusal(s, m));
 	/* RFC 4959, 3 wants BAD where the server speaks first, but clients answer LOGIN's first question unasked. */
 	if (initial && m->server_first && s->opts->strict)
 		return dialogue_answer_bad(s, NULL, "This mechanism has no initial response");
-	sasl_begin(&s->sasl, m);
+	sasl_begin(&s->sasl, m, s->identity);
 	return exchange(s, initial);
 }
 

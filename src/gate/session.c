@@ -21,18 +21,11 @@
 #include <unistd.h>
 
 #include "gate/ask.h"
+#include "gate/clientcert.h"
 #include "gate/dialogue.h"
 #include "gate/login.h"
 #include "gate/relay.h"
 #include "log.h"
-
-/* Why a well-formed command can't be obeyed now. */
-enum refusal {
-	REFUSE_NOT,
-	REFUSE_STATE,		/* it does not belong here */
-	REFUSE_PRIVACY,		/* a secret would travel in the clear */
-	REFUSE_UNAVAILABLE,	/* it would belong here, but this server is not well */
-};
 
 /* Refusals: what is open now, and what therefore is advertised. */
 
@@ -52,17 +45,6 @@ refuse_starttls(const struct session *s)
 	return s->tls.possible ? REFUSE_NOT : REFUSE_UNAVAILABLE;
 }
 
-/* RFC 9051, 11.5: no passwords in the clear unless the administrator has said so. */
-static enum refusal
-refuse_secrets(const struct session *s)
-{
-	if (dialogue_is_private(s) || s->opts->allow_cleartext == CLEARTEXT_ALL)
-		return REFUSE_NOT;
-	if (s->opts->allow_cleartext == CLEARTEXT_LOOPBACK && s->peer->loopback)
-		return REFUSE_NOT;
-	return REFUSE_PRIVACY;
-}
-
 static void
 list_capabilities(const struct session *s, char *list, size_t size)
 {
@@ -71,12 +53,11 @@ list_capabilities(const struct session *s, char *list, size_t size)
 
 	n = snprintf(list, size, "CAPABILITY IMAP4rev1 SASL-IR%s%s ID%s", s->opts->capability[0] != '\0' ? " " : "",
 	    s->opts->capability, refuse_starttls(s) == REFUSE_NOT ? " STARTTLS" : "");
-	if (refuse_secrets(s) != REFUSE_NOT) {
-		snprintf(list + n, size - (size_t)n, " LOGINDISABLED");
-		return;
-	}
+	if (login_refuse_password(s) != REFUSE_NOT)
+		n += snprintf(list + n, size - (size_t)n, " LOGINDISABLED");
 	for (m = sasl_mechanisms; m->name != NULL; m++)
-		n += snprintf(list + n, size - (size_t)n, " AUTH=%s", m->name);
+		if (login_refusal(s, m) == REFUSE_NOT)
+			n += snprintf(list + n, size - (size_t)n, " AUTH=%s", m->name);
 }
 
 /* The verbs: parse, then run. */
@@ -171,8 +152,8 @@ static const struct verb {
 	{ "LOGOUT",		parse_nothing,		refuse_nothing,		do_logout },
 	{ "ID",			parse_id,		refuse_nothing,		do_id },
 	{ "STARTTLS",		parse_nothing,		refuse_starttls,	do_starttls },
-	{ "LOGIN",		parse_login,		refuse_secrets,		login_command },
-	{ "AUTHENTICATE",	parse_authenticate,	refuse_secrets,		login_authenticate },
+	{ "LOGIN",		parse_login,		login_refuse_password,	login_command },
+	{ "AUTHENTICATE",	parse_authenticate,	refuse_nothing,		login_authenticate },
 };
 
 static const struct verb *
@@ -184,16 +165,6 @@ find_verb(const char *name)
 		if (strcasecmp(verbs[i].name, name) == 0)
 			return &verbs[i];
 	return NULL;
-}
-
-static enum next
-refuse(struct session *s, enum refusal refusal)
-{
-	if (refusal == REFUSE_PRIVACY)
-		return dialogue_answer(s, "NO", "PRIVACYREQUIRED", "Passwords are only taken over TLS");
-	if (refusal == REFUSE_UNAVAILABLE)
-		return dialogue_answer(s, "NO", "UNAVAILABLE", "TLS is not possible at the moment");
-	return dialogue_answer_bad(s, NULL, "Command is not possible in this state");
 }
 
 /* Finds the row for a command and whether it may run; answers if it may not, and gives NULL. */
@@ -225,7 +196,7 @@ judge(struct session *s, bool waiting)
 	}
 	refusal = verb->refusal(s);
 	if (refusal != REFUSE_NOT) {
-		refuse(s, refusal);
+		dialogue_refuse(s, refusal);
 		return NULL;
 	}
 	return verb;
@@ -281,6 +252,8 @@ start_tls(struct session *s)
 	}
 	tls_describe(&s->conn, &log.tls);
 	ask_log(&log);
+	if (s->opts->client_ca != NULL)
+		clientcert_identity(s->conn.ssl, s->opts->cert_user, s->identity);
 }
 
 /* The client is logged in. Over TLS somebody has to stay, for as long as the mailbox program lives. */
@@ -353,6 +326,8 @@ session_run(const struct session_start *start)
 	s.command.strict = start->opts->strict;
 	if (start->opts->tls_on_connect)
 		start_on_connect(&s);
+	if (start->opts->preauth == PREAUTH_CERT && s.identity[0] != '\0' && login_preauth(&s) == NEXT_HANDOFF)
+		hand_off(&s);
 	greet(&s);
 	converse(&s);
 	_exit(0);

@@ -10,11 +10,13 @@
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
+#include <openssl/x509v3.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "gate/ask.h"
+#include "gate/clientcert.h"
 #include "gate/remotekey.h"
 #include "log.h"
 
@@ -57,15 +59,17 @@ read_file(const char *path)
 	return NULL;
 }
 
-/* Does a setting name files? They can only be read before the sandbox is entered. */
+/* Does the context need files? They can only be read before the sandbox is entered. */
 static bool
-names_files(const struct options *o)
+needs_files(const struct options *o)
 {
 	SSL_CONF_CTX *conf;
 	bool files = false;
 	size_t i;
 	int type;
 
+	if (o->client_ca != NULL)
+		return true;
 	if (o->tlss == 0)
 		return false;
 	conf = SSL_CONF_CTX_new();
@@ -155,47 +159,137 @@ digest_public_key(X509 *cert, uint8_t spki[MSG_DIGEST])
 	return digested;
 }
 
-/* A certificate and its chain, with a key that is the monitor's. Returns NULL or what is wrong. */
+/* Reads a certificate and its chain, and finds its key with the monitor. Returns NULL or what is wrong. */
 static const char *
-use_certificate(SSL_CTX *ctx, BIO *pem, uint32_t index)
+parse_identity(struct tls_identity *id, BIO *pem, uint32_t index)
 {
 	uint8_t spki[MSG_DIGEST];
-	X509 *cert = next_certificate(pem), *issuer;
-	EVP_PKEY *key;
-	bool used;
+	X509 *issuer;
 
-	if (cert == NULL)
+	id->cert = next_certificate(pem);
+	id->chain = sk_X509_new_null();
+	if (id->cert == NULL || id->chain == NULL)
 		return "no certificate in the file";
-	used = SSL_CTX_use_certificate(ctx, cert) == 1 && digest_public_key(cert, spki);
-	key = used ? remotekey_new(X509_get0_pubkey(cert), index, ask_sign, NULL) : NULL;
-	X509_free(cert);
-	if (key == NULL)
-		return "unusable certificate";
-	used = SSL_CTX_use_PrivateKey(ctx, key) == 1;
-	EVP_PKEY_free(key);
-	if (!used)
-		return "unusable public key";
 	while ((issuer = next_certificate(pem)) != NULL)
-		if (SSL_CTX_add0_chain_cert(ctx, issuer) != 1)
-			return "unusable chain";
-	return ask_key(index, spki) ? NULL : "no private key for the certificate";
+		sk_X509_push(id->chain, issuer);
+	if (ERR_peek_error() != 0)
+		return "a certificate of the chain can't be read";
+	id->key = remotekey_new(X509_get0_pubkey(id->cert), index, ask_sign, NULL);
+	if (id->key == NULL || !digest_public_key(id->cert, spki))
+		return "a public key of a kind that is not supported";
+	return ask_key(index, spki) ? NULL : "its private key can't be used";
+}
+
+static void
+forget_identity(struct tls_identity *id)
+{
+	X509_free(id->cert);
+	EVP_PKEY_free(id->key);
+	sk_X509_pop_free(id->chain, X509_free);
+	memset(id, 0, sizeof(*id));
+	ERR_clear_error();
+}
+
+static void
+log_identity(const struct tls *t, uint32_t index, const char *wrong)
+{
+	struct msg_log log = { .event = EVENT_TLS_FAIL };
+
+	snprintf(log.text, sizeof(log.text), "%s: %s", t->opts->cert[index], wrong);
+	ask_log(&log);
+}
+
+/* Makes identities of all files. One that is broken, perhaps half renewed, does not keep the others from working. */
+static void
+parse_identities(struct tls *t)
+{
+	const char *wrong;
+	uint32_t i;
+
+	for (i = 0; i < t->opts->certs; i++) {
+		if (t->pem[i] == NULL)
+			continue;
+		wrong = parse_identity(&t->identity[t->identities], t->pem[i], i);
+		BIO_free(t->pem[i]);
+		t->pem[i] = NULL;
+		if (wrong == NULL) {
+			t->identities++;
+			continue;
+		}
+		log_identity(t, i, wrong);
+		forget_identity(&t->identity[t->identities]);
+	}
+}
+
+/* Gives the connection every certificate that has the name, the first one of each kind of key. Returns how many. */
+static int
+use_name(SSL *ssl, const struct tls *t, const char *name)
+{
+	bool used[3] = { false, false, false };		/* RSA, EC, Ed25519 */
+	int n = 0;
+	size_t i;
+
+	for (i = 0; i < t->identities; i++) {
+		const struct tls_identity *id = &t->identity[i];
+		bool *kind = &used[EVP_PKEY_is_a(id->key, "RSA") ? 0 : EVP_PKEY_is_a(id->key, "EC") ? 1 : 2];
+
+		if (*kind || X509_check_host(id->cert, name, 0, 0, NULL) != 1)
+			continue;
+		*kind = SSL_use_cert_and_key(ssl, id->cert, id->key, id->chain, 1) == 1;
+		n += *kind;
+	}
+	return n;
+}
+
+/* Some name that the certificate is for, to find those beside it that are for the same. */
+static void
+a_name_of(X509 *cert, char *name, size_t size)
+{
+	GENERAL_NAMES *names = X509_get_ext_d2i(cert, NID_subject_alt_name, NULL, NULL);
+	int i;
+
+	name[0] = '\0';
+	for (i = 0; i < sk_GENERAL_NAME_num(names) && name[0] == '\0'; i++) {
+		const GENERAL_NAME *n = sk_GENERAL_NAME_value(names, i);
+
+		if (n->type == GEN_DNS)
+			snprintf(name, size, "%.*s", ASN1_STRING_length(n->d.dNSName), (const char *)ASN1_STRING_get0_data(n->d.dNSName));
+	}
+	GENERAL_NAMES_free(names);
+	/* A wildcard is a name of its own to X509_check_host(3); any host below it will do. */
+	if (name[0] == '*')
+		name[0] = 'x';
+}
+
+/* Called when the client's hello has been read: chooses by the name that it asks for; a name that nobody has gets the first (SSL_CTX_set_cert_cb(3)). */
+static int
+choose_certificate(SSL *ssl, void *arg)
+{
+	const struct tls *t = arg;
+	const struct tls_identity *first = &t->identity[0];
+	const char *sni = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+	char name[256];
+
+	SSL_certs_clear(ssl);
+	if (sni != NULL && use_name(ssl, t, sni) > 0)
+		return 1;
+	a_name_of(first->cert, name, sizeof(name));
+	if (name[0] != '\0' && use_name(ssl, t, name) > 0)
+		return 1;
+	return SSL_use_cert_and_key(ssl, first->cert, first->key, first->chain, 1);
 }
 
 static const char *
 fill_context(struct tls *t, SSL_CTX *ctx)
 {
-	const char *wrong;
-	uint32_t i;
-
 	apply_policy(ctx);
 	if (!apply_settings(ctx, t->opts))
 		return "a --tls setting can't be used";
-	for (i = 0; i < t->opts->certs; i++) {
-		wrong = use_certificate(ctx, t->pem[i], i);
-		if (wrong != NULL)
-			return wrong;
-	}
-	return NULL;
+	parse_identities(t);
+	if (t->identities == 0)
+		return "no certificate with its key can be used";
+	SSL_CTX_set_cert_cb(ctx, choose_certificate, t);
+	return t->opts->client_ca != NULL ? clientcert_require(ctx, t->opts) : NULL;
 }
 
 const char *
@@ -223,25 +317,23 @@ tls_prepare(struct tls *t)
 void
 tls_load(struct tls *t, const struct options *o)
 {
-	struct msg_log log = { .event = EVENT_TLS_FAIL };
-	const char *wrong = NULL;
-	size_t i;
+	const char *wrong;
+	uint32_t i;
 
 	memset(t, 0, sizeof(*t));
 	t->opts = o;
-	t->possible = o->certs > 0;
-	for (i = 0; i < o->certs && wrong == NULL; i++) {
+	for (i = 0; i < o->certs; i++) {
 		t->pem[i] = read_file(o->cert[i]);
-		if (t->pem[i] == NULL)
-			wrong = strerror(errno);
+		if (t->pem[i] != NULL)
+			t->possible = true;
+		else
+			log_identity(t, i, strerror(errno));
 	}
-	if (wrong == NULL && t->possible && names_files(o))
-		wrong = tls_prepare(t);
-	if (wrong == NULL)
+	if (!t->possible || !needs_files(o))
 		return;
-	t->possible = false;
-	snprintf(log.text, sizeof(log.text), "%s: %s", i > 0 ? o->cert[i - 1] : "--cert", wrong);
-	ask_log(&log);
+	wrong = tls_prepare(t);
+	if (wrong != NULL)
+		log_identity(t, 0, wrong);
 }
 
 /* The oldest error is the cause; the later ones say who passed it on. */
@@ -277,4 +369,12 @@ tls_describe(const struct conn *c, struct msg_tls *tls)
 	sni = SSL_get_servername(c->ssl, TLSEXT_NAMETYPE_host_name);
 	if (sni != NULL)
 		snprintf(tls->sni, sizeof(tls->sni), "%s", sni);
+}
+
+bool
+tls_is_ours(const struct conn *c, const char *host)
+{
+	X509 *cert = c->ssl != NULL ? SSL_get_certificate(c->ssl) : NULL;
+
+	return cert != NULL && X509_check_host(cert, host, 0, 0, NULL) == 1;
 }

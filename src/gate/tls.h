@@ -15,23 +15,33 @@
 #include "msg.h"
 #include "options.h"
 
+/* A certificate that can be shown, its chain, and the key that is the monitor's. */
+struct tls_identity {
+	X509			*cert;
+	EVP_PKEY		*key;
+	STACK_OF(X509)		*chain;
+};
+
 struct tls {
 	const struct options	*opts;
-	bool			 possible;		/* there are certificates, and they could be read */
-	BIO			*pem[OPTIONS_CERTS];	/* the chain files, read into memory */
+	bool			 possible;		/* there is a certificate, and it could be read */
+	BIO			*pem[OPTIONS_CERTS];	/* the chain files, read into memory; NULL if that failed or they are parsed */
+	struct tls_identity	 identity[OPTIONS_CERTS];
+	size_t			 identities;		/* of them usable */
 	SSL_CTX			*ctx;			/* NULL until it was needed */
 };
 
 /*
- * Reads the certificate files. If one can't be read TLS is not possible, and
- * the log says why. A setting that names a file makes the context now.
+ * Reads the certificate files; the log says which can't be read. A setting
+ * that names a file of its own makes the context now.
  */
 void	tls_load(struct tls *, const struct options *);
 
 /*
  * Makes sure of the context: certificates parsed, settings applied, each
- * private key found with the monitor. Returns NULL, or a text for the log.
- * After a failure TLS is no longer possible.
+ * private key found with the monitor. Certificates that can't be used are
+ * logged and left out. Returns NULL, or a text for the log; then TLS is no
+ * longer possible.
  */
 const char	*tls_prepare(struct tls *);
 
@@ -40,5 +50,8 @@ enum conn_end	tls_accept(struct tls *, struct conn *, char *error, size_t size);
 
 /* What the log and the mailbox program may know of the connection's TLS. */
 void	tls_describe(const struct conn *, struct msg_tls *);
+
+/* Is this a name of the certificate that was shown to the client? */
+bool	tls_is_ours(const struct conn *, const char *host);
 
 #endif

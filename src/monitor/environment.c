@@ -105,9 +105,11 @@ add_login(struct environment *e, const struct environment_facts *f)
 	char login[sizeof("AUTHENTICATE+") + MSG_TAG_MAX];
 
 	snprintf(login, sizeof(login), "%s+%s", f->command, f->tag);
-	return add(e, "IMAPLOGINTAG", f->tag) && add(e, "AUTHENTICATED", f->account->name) && add(e, "PROTOCOL", "IMAP") &&
-	    add(e, "OPTIONS", "") && add(e, "BINCIMAP_LOGIN", login) && add(e, "BINCIMAP_USERID", f->account->name) &&
-	    add(e, "DOVECOT_PRESERVE_ENVS", "IMAPLOGINTAG IP LOCAL_IP");
+	/* Without a tag nobody waits for its answer, and these programs say PREAUTH. */
+	if (f->tag[0] != '\0' && !(add(e, "IMAPLOGINTAG", f->tag) && add(e, "BINCIMAP_LOGIN", login)))
+		return false;
+	return add(e, "AUTHENTICATED", f->account->name) && add(e, "PROTOCOL", "IMAP") && add(e, "OPTIONS", "") &&
+	    add(e, "BINCIMAP_USERID", f->account->name) && add(e, "DOVECOT_PRESERVE_ENVS", "IMAPLOGINTAG IP LOCAL_IP");
 }
 
 /* UCSPI, systemd and Dovecot have a name each for the same address. Courier can't do without one, so a local client has one too. */

@@ -24,7 +24,7 @@ struct environment_facts {
 	const struct peer	*peer;
 	const struct account	*account;
 	const struct msg_tls	*tls;		/* protocol is empty without TLS */
-	const char		*tag;
+	const char		*tag;		/* empty after preauthentication */
 	const char		*command;	/* "LOGIN" or "AUTHENTICATE" */
 	char			**pam;		/* "NAME=VALUE" from PAM, or NULL */
 };

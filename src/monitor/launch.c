@@ -168,6 +168,9 @@ announce(const struct options *o, const char *tag)
 	struct reply r = { .len = 0 };
 	char list[REPLY_MAX];
 
+	/* Before PREAUTH nothing may be said: the greeting is the program's. */
+	if (tag[0] == '\0')
+		return true;
 	if (o->capability_after != NULL) {
 		snprintf(list, sizeof(list), "CAPABILITY %s", o->capability_after);
 		reply_data(&r, list);
@@ -198,9 +201,10 @@ apologize(const struct options *o, const char *tag)
 {
 	struct reply r = { .len = 0 };
 
-	if (o->handoff == HANDOFF_GREETING)
+	if (o->handoff == HANDOFF_GREETING && tag[0] != '\0')
 		return;
-	reply_line(&r, tag, "NO", "UNAVAILABLE", "Your mailbox can't be opened at the moment");
+	if (tag[0] != '\0')
+		reply_line(&r, tag, "NO", "UNAVAILABLE", "Your mailbox can't be opened at the moment");
 	reply_data(&r, "BYE Please try again later");
 	say(&r, false);
 }

@@ -10,10 +10,12 @@
 #include "monitor/monitor.h"
 
 #include <errno.h>
+#include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <sysexits.h>
 #include <time.h>
@@ -21,11 +23,11 @@
 
 #include "clock.h"
 #include "log.h"
-#include "monitor/pamauth.h"
+#include "monitor/admission.h"
+#include "monitor/report.h"
 #include "monitor/sign.h"
 #include "msg.h"
 #include "proto/command.h"
-#include "proto/sasl.h"
 
 /* The gate tells the client of the deadline and waits for its last words to be read; behind that this process ends by itself. */
 #define GRACE_MS	3000
@@ -34,7 +36,7 @@
 #define UNCOUNTED_MAX	10
 
 /* What the gate may have logged of one connection. */
-#define LOGS_MAX	8
+#define LOGS_MAX	(8 + 2 * OPTIONS_CERTS)
 
 enum phase {
 	ASKING = 1,		/* nobody is logged in */
@@ -48,9 +50,9 @@ struct monitor {
 	unsigned			 attempts;		/* that were guesses */
 	unsigned			 uncounted;		/* that were not */
 	struct sign_keys		 keys;
-	struct pamauth			 pam;
-	struct account			 account;
-	enum msg_mechanism		 mechanism;		/* of the login that was accepted */
+	struct admission		 admission;
+	uint32_t			 mechanism;		/* of the login that was accepted */
+	timer_t				 timer;			/* of the deadline */
 	struct msg			 request, reply;
 };
 
@@ -64,7 +66,8 @@ on_deadline(int sig)
 {
 	(void)sig;
 	log_write(&late);
-	kill(gate_pid, SIGKILL);
+	if (gate_pid > 0)
+		kill(gate_pid, SIGKILL);
 	_exit(EX_TEMPFAIL);
 }
 
@@ -84,15 +87,13 @@ start_timer(int64_t deadline)
 	return timer;
 }
 
+/* What will be logged if this process hangs from here on. */
 static void
 prepare_late_line(const char *event, const char *reason, const char *user)
 {
 	struct log_line l;
 
-	log_begin(&l, LOG_ERR, event);
-	log_field(&l, "reason", "%s", reason);
-	if (user != NULL)
-		log_quoted(&l, "user", user, strlen(user));
+	report_prepare(&l, event, reason, user);
 	late = l;
 }
 
@@ -111,7 +112,7 @@ wait_for_gate(const struct monitor *m)
 static void __attribute__((noreturn))
 leave(struct monitor *m, int status)
 {
-	pamauth_close(&m->pam);
+	pamauth_close(&m->admission.pam);
 	sign_forget(&m->keys);
 	_exit(status);
 }
@@ -125,96 +126,6 @@ send_reply(struct monitor *m)
 }
 
 /* Logging in. */
-
-static const char *
-mechanism_name(enum msg_mechanism mechanism)
-{
-	switch (mechanism) {
-	case MECH_LOGIN_COMMAND:
-		return "LOGIN-command";
-	case MECH_PLAIN:
-		return "PLAIN";
-	case MECH_LOGIN:
-		return "LOGIN";
-	}
-	bug("unknown mechanism %d", (int)mechanism);
-}
-
-static struct pamauth_verdict
-refuse(enum msg_outcome outcome, const char *reason)
-{
-	return (struct pamauth_verdict){ outcome, reason };
-}
-
-/* What PAM does not have to be asked for. The gate's own checks do not count. */
-static const char *
-malformed(const struct msg_login *login)
-{
-	if (login->authcid[0] == '\0' || login->secret[0] == '\0')
-		return "malformed";
-	if (!sasl_is_name(login->authcid) || (login->authzid[0] != '\0' && !sasl_is_name(login->authzid)))
-		return "name";
-	return sasl_is_text(login->secret) ? NULL : "secret";
-}
-
-/* PAM has said yes. What else has to be so, before the client may hear it. */
-static struct pamauth_verdict
-admit(struct monitor *m, const struct msg_login *login)
-{
-	const char *name = pamauth_user(&m->pam), *wrong;
-	bool own = login->authzid[0] == '\0' || strcmp(login->authzid, login->authcid) == 0 || strcmp(login->authzid, name) == 0;
-
-	if (!own)
-		return refuse(OUTCOME_AUTHORIZATIONFAILED, "authzid");
-	if (!sasl_is_name(name))
-		return refuse(OUTCOME_AUTHENTICATIONFAILED, "name");
-	wrong = account_find(&m->account, m->start->opts, name);
-	if (wrong != NULL)
-		return refuse(OUTCOME_AUTHENTICATIONFAILED, wrong);
-	wrong = launch_try(m->start->opts, &m->account);
-	if (wrong != NULL)
-		return refuse(OUTCOME_UNAVAILABLE, wrong);
-	return pamauth_open(&m->pam, m->start->opts);
-}
-
-static struct pamauth_verdict
-judge(struct monitor *m, const struct msg_login *login)
-{
-	const char *wrong = malformed(login);
-	struct pamauth_verdict verdict;
-
-	if (wrong != NULL)
-		return refuse(OUTCOME_AUTHENTICATIONFAILED, wrong);
-	verdict = pamauth_check(&m->pam, m->start->opts, m->start->peer, login->authcid, login->secret);
-	if (verdict.outcome == OUTCOME_OK)
-		verdict = admit(m, login);
-	if (verdict.outcome != OUTCOME_OK)
-		pamauth_close(&m->pam);
-	return verdict;
-}
-
-static bool
-is_guess(enum msg_outcome outcome)
-{
-	return outcome == OUTCOME_AUTHENTICATIONFAILED || outcome == OUTCOME_AUTHORIZATIONFAILED;
-}
-
-static void
-log_login(const struct monitor *m, const struct msg_login *login, const struct pamauth_verdict *verdict)
-{
-	bool ok = verdict->outcome == OUTCOME_OK;
-	const char *user = ok ? m->account.name : login->authcid;
-	struct log_line l;
-
-	log_begin(&l, ok ? LOG_INFO : verdict->outcome == OUTCOME_UNAVAILABLE ? LOG_ERR : LOG_NOTICE, ok ? "auth-ok" : "auth-fail");
-	log_field(&l, "mech", "%s", mechanism_name((enum msg_mechanism)login->mechanism));
-	if (!ok) {
-		log_field(&l, "attempt", "%u", m->attempts + m->uncounted);
-		log_field(&l, "reason", "%s", verdict->reason);
-	}
-	log_quoted(&l, "user", user, strlen(user));
-	log_write(&l);
-}
 
 /* No failure is quicker than another: until then everybody waits, longer with each attempt (RFC 9051, 11.7). */
 static void
@@ -238,24 +149,23 @@ answer_login(struct monitor *m)
 	int64_t began = clock_ms();
 	struct pamauth_verdict verdict;
 
-	mechanism_name((enum msg_mechanism)login->mechanism);
-	m->pam.text[0] = '\0';
 	prepare_late_line("auth-fail", "deadline", login->authcid);
-	verdict = judge(m, login);
-	m->attempts += is_guess(verdict.outcome);
-	m->uncounted += !is_guess(verdict.outcome);
-	log_login(m, login, &verdict);
+	verdict = admission_judge(&m->admission, login);
+	m->attempts += admission_is_guess(verdict.outcome);
+	m->uncounted += !admission_is_guess(verdict.outcome);
+	report_login(login, &verdict, verdict.outcome == OUTCOME_OK ? m->admission.account.name : login->authcid,
+	    m->attempts + m->uncounted);
 	explicit_bzero(login->secret, sizeof(login->secret));
-	if (is_guess(verdict.outcome))
+	if (admission_is_guess(verdict.outcome))
 		delay_failure(m, began);
 	prepare_late_line("end", "gate-hangs", NULL);
 
 	m->reply.type = MSG_LOGIN_ANSWER;
 	answer->outcome = verdict.outcome;
 	answer->last = m->attempts >= m->start->opts->max_attempts || m->uncounted >= UNCOUNTED_MAX;
-	snprintf(answer->text, sizeof(answer->text), "%s", m->pam.text);
+	snprintf(answer->text, sizeof(answer->text), "%s", m->admission.pam.text);
 	if (verdict.outcome == OUTCOME_OK) {
-		m->mechanism = (enum msg_mechanism)login->mechanism;
+		m->mechanism = login->mechanism;
 		m->phase = ACCEPTED;
 	}
 	send_reply(m);
@@ -281,22 +191,6 @@ answer_sign(struct monitor *m)
 
 /* Handing off. */
 
-static void
-log_handoff(const struct monitor *m, bool relay)
-{
-	const struct options *o = m->start->opts;
-	struct log_line l;
-
-	log_begin(&l, LOG_INFO, "handoff");
-	log_field(&l, "uid", "%u", (unsigned)m->account.uid);
-	log_field(&l, "gid", "%u", (unsigned)m->account.gid);
-	log_field(&l, "how", "%s", relay ? "relay" : "exec");
-	log_field(&l, "style", "%s", o->handoff == HANDOFF_TAG ? "tag" : "greeting");
-	log_quoted(&l, "user", m->account.name, strlen(m->account.name));
-	log_quoted(&l, "program", o->program[0], strlen(o->program[0]));
-	log_write(&l);
-}
-
 /* Puts the mailbox program's end of the relay's stream in the client's place. */
 static void
 use_relay(const struct monitor *m)
@@ -305,10 +199,36 @@ use_relay(const struct monitor *m)
 		die("dup2");
 }
 
-static const char *
-superserver_protocol(const struct peer *p)
+/* The end of the monitor: the mailbox program takes its place. An empty tag is for PREAUTH. */
+static void __attribute__((noreturn))
+hand_over(struct monitor *m, const char *tag, const struct msg_tls *tls)
 {
-	return p->kind == PEER_TLS ? p->tls_protocol : "";
+	struct environment_facts facts = {
+		.opts = m->start->opts,
+		.peer = m->start->peer,
+		.account = &m->admission.account,
+		.tls = tls,
+		.tag = tag,
+		.command = m->mechanism == MECH_LOGIN_COMMAND ? "LOGIN" : "AUTHENTICATE",
+		.pam = pamauth_environment(&m->admission.pam),
+	};
+
+	timer_delete(m->timer);
+	pamauth_leave(&m->admission.pam);
+	sign_forget(&m->keys);
+	launch_exec(m->start->opts, &m->admission.account, &facts, m->start->inherited, m->start->log_fd);
+	_exit(EX_TEMPFAIL);
+}
+
+/* TLS in front of us: the superserver's words about it are all there is. */
+static void
+describe_superserver(const struct peer *p, struct msg_tls *tls)
+{
+	memset(tls, 0, sizeof(*tls));
+	if (p->kind != PEER_TLS)
+		return;
+	snprintf(tls->protocol, sizeof(tls->protocol), "%s", p->tls_protocol);
+	snprintf(tls->cipher, sizeof(tls->cipher), "%s", p->tls_cipher);
 }
 
 static void
@@ -316,108 +236,22 @@ answer_launch(struct monitor *m)
 {
 	const struct msg_launch *launch = &m->request.u.launch;
 	struct msg_tls tls = launch->tls;
-	struct environment_facts facts = {
-		.opts = m->start->opts,
-		.peer = m->start->peer,
-		.account = &m->account,
-		.tls = &tls,
-		.tag = launch->tag,
-		.command = m->mechanism == MECH_LOGIN_COMMAND ? "LOGIN" : "AUTHENTICATE",
-	};
 	bool relay = tls.protocol[0] != '\0';
 
 	/* SECURITY: mailbox programs print the tag as it comes. */
-	if (!command_is_tag(launch->tag))
+	if (m->mechanism == MECH_PREAUTH ? launch->tag[0] != '\0' : !command_is_tag(launch->tag))
 		bug("gate sent no tag");
-	log_handoff(m, relay);
+	report_handoff(m->start->opts, &m->admission.account, relay);
 	if (relay) {
 		use_relay(m);
 	} else {
 		wait_for_gate(m);
-		snprintf(tls.protocol, sizeof(tls.protocol), "%s", superserver_protocol(m->start->peer));
-		snprintf(tls.cipher, sizeof(tls.cipher), "%s", m->start->peer->tls_cipher);
+		describe_superserver(m->start->peer, &tls);
 	}
-	facts.pam = pamauth_environment(&m->pam);
-	pamauth_leave(&m->pam);
-	sign_forget(&m->keys);
-	launch_exec(m->start->opts, &m->account, &facts, m->start->inherited, m->start->log_fd);
-	_exit(EX_TEMPFAIL);
+	hand_over(m, launch->tag, &tls);
 }
 
 /* The gate's lines. */
-
-static const char *
-reason_name(enum msg_reason reason)
-{
-	switch (reason) {
-	case REASON_LOGOUT:
-		return "logout";
-	case REASON_DISCONNECTED:
-		return "disconnected";
-	case REASON_TIMEOUT:
-		return "timeout";
-	case REASON_ATTEMPTS:
-		return "too-many-attempts";
-	case REASON_BAD_COMMANDS:
-		return "too-many-bad-commands";
-	case REASON_NOT_IMAP:
-		return "not-imap";
-	case REASON_LITERAL_TOO_BIG:
-		return "literal-too-big";
-	case REASON_TLS_FAILED:
-		return "tls-failed";
-	case REASON_MONITOR_SLOW:
-		return "deadline";
-	}
-	bug("unknown reason %d", (int)reason);
-}
-
-/* Every line from here on says which TLS it is. The names are OpenSSL's, or somebody is lying. */
-static void
-note_tls(const struct msg_tls *tls)
-{
-	static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
-
-	if (tls->protocol[strspn(tls->protocol, plain)] != '\0' || tls->cipher[strspn(tls->cipher, plain)] != '\0')
-		bug("gate sent no cipher's name");
-	log_context("tls", tls->protocol);
-	log_context("cipher", tls->cipher);
-	prepare_late_line("end", "gate-hangs", NULL);
-}
-
-static void
-log_tls_failure(const char *text)
-{
-	struct log_line l;
-
-	log_begin(&l, LOG_NOTICE, "tls-fail");
-	log_quoted(&l, "reason", text, strlen(text));
-	log_write(&l);
-}
-
-static void
-log_end(const struct msg_log *log)
-{
-	struct log_line l;
-
-	log_begin(&l, LOG_INFO, "end");
-	log_field(&l, "reason", "%s", reason_name((enum msg_reason)log->reason));
-	log_field(&l, "commands", "%u", log->commands);
-	log_field(&l, "bad", "%u", log->bad);
-	log_write(&l);
-}
-
-/* The gate's die() or bug(): its own words, and we end as it does. */
-static void __attribute__((noreturn))
-fail_with_gate(struct monitor *m, const char *event, int priority, const char *text)
-{
-	struct log_line l;
-
-	log_begin(&l, priority, event);
-	log_quoted(&l, "text", text, strlen(text));
-	log_write(&l);
-	leave(m, wait_for_gate(m));
-}
 
 static void
 answer_log(struct monitor *m)
@@ -426,20 +260,23 @@ answer_log(struct monitor *m)
 
 	switch ((enum msg_event)log->event) {
 	case EVENT_TLS:
-		note_tls(&log->tls);
+		report_tls(&log->tls);
+		prepare_late_line("end", "gate-hangs", NULL);
 		return;
 	case EVENT_TLS_FAIL:
-		log_tls_failure(log->text);
+		report_tls_failure(log->text);
 		return;
 	case EVENT_END:
-		log_end(log);
+		report_end(log);
 		/* Until the client has read its last words the gate stays, for a time that the timer bounds. */
 		wait_for_gate(m);
 		leave(m, 0);
 	case EVENT_ERROR:
-		fail_with_gate(m, "error", LOG_ERR, log->text);
+		report_gate_failure(LOG_ERR, "error", log->text);
+		leave(m, wait_for_gate(m));
 	case EVENT_BUG:
-		fail_with_gate(m, "bug", LOG_CRIT, log->text);
+		report_gate_failure(LOG_CRIT, "bug", log->text);
+		leave(m, wait_for_gate(m));
 	}
 	bug("gate logs an unknown event %u", log->event);
 }
@@ -483,27 +320,69 @@ obey(struct monitor *m)
 	explicit_bzero(&m->request, sizeof(m->request));
 }
 
+static void
+begin(struct monitor *m, const struct monitor_start *start)
+{
+	m->start = start;
+	m->phase = ASKING;
+	m->keys.opts = start->opts;
+	m->admission.opts = start->opts;
+	m->admission.peer = start->peer;
+	gate_pid = start->gate;
+	prepare_late_line("end", "gate-hangs", NULL);
+	m->timer = start_timer(start->deadline);
+}
+
 void
 monitor_run(const struct monitor_start *start)
 {
 	static struct monitor m;
-	struct log_line l;
 	int status;
 
-	m.start = start;
-	m.phase = ASKING;
-	m.keys.opts = start->opts;
-	gate_pid = start->gate;
-	prepare_late_line("end", "gate-hangs", NULL);
-	start_timer(start->deadline);
+	begin(&m, start);
 	while (msg_recv(start->gate_fd, &m.request) == 1)
 		obey(&m);
 
 	/* The gate has gone without a word: killed by its sandbox, or out of memory. */
 	status = wait_for_gate(&m);
-	log_begin(&l, LOG_ERR, "end");
-	log_field(&l, "reason", "gate-died");
-	log_field(&l, "status", "%d", status);
-	log_write(&l);
+	report_gate_died(status);
 	leave(&m, status != 0 ? status : EX_SOFTWARE);
+}
+
+/* RFC 9051, 7.1.5: what a client is told that is known, but not let in. */
+static void __attribute__((noreturn))
+refuse_preauth(struct monitor *m)
+{
+	static const char bye[] = "* BYE [CONTACTADMIN] Access is denied; please ask your administrator\r\n";
+
+	if (send(STDOUT_FILENO, bye, sizeof(bye) - 1, MSG_NOSIGNAL | MSG_DONTWAIT) == -1 && errno == ENOTSOCK)
+		(void)!write(STDOUT_FILENO, bye, sizeof(bye) - 1);
+	leave(m, 0);
+}
+
+void
+monitor_preauth(const struct monitor_start *start)
+{
+	static struct monitor m;
+	struct msg_login login = { .mechanism = MECH_PREAUTH };
+	struct pamauth_verdict verdict;
+	struct msg_tls tls;
+	const struct passwd *pw = getpwuid(start->peer->uid);
+
+	if (pw == NULL || msg_text(login.authcid, sizeof(login.authcid), pw->pw_name, strlen(pw->pw_name)) == -1)
+		return;
+	begin(&m, start);
+	prepare_late_line("auth-fail", "deadline", login.authcid);
+	verdict = admission_judge(&m.admission, &login);
+	report_login(&login, &verdict, login.authcid, 1);
+	if (admission_is_guess(verdict.outcome)) {
+		timer_delete(m.timer);
+		return;
+	}
+	if (verdict.outcome != OUTCOME_OK)
+		refuse_preauth(&m);
+	m.mechanism = MECH_PREAUTH;
+	describe_superserver(start->peer, &tls);
+	report_handoff(start->opts, &m.admission.account, false);
+	hand_over(&m, "", &tls);
 }

@@ -18,7 +18,7 @@ struct monitor_start {
 	const struct options		*opts;
 	const struct peer		*peer;
 	const struct launch_inherited	*inherited;
-	pid_t				 gate;
+	pid_t				 gate;		/* 0: there is none yet */
 	int				 gate_fd;	/* our end of the pair of msg.h */
 	int				 mailbox_fd;	/* the mailbox program's end of the stream that a relay would use */
 	int				 log_fd;	/* descriptor 2 of the mailbox program */
@@ -31,5 +31,12 @@ struct monitor_start {
  * caused, else with a status of sysexits(3).
  */
 void	monitor_run(const struct monitor_start *) __attribute__((noreturn));
+
+/*
+ * Logs the peer of a Unix-domain socket in by its credentials, without a
+ * gate, since nothing has to be read from it. Returns if these are nobody's
+ * whom we serve: then it may log in like everybody else.
+ */
+void	monitor_preauth(const struct monitor_start *);
 
 #endif

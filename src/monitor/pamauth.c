@@ -91,6 +91,8 @@ answer_one(struct pamauth *p, const struct pam_message *m, char **answer)
 		*answer = strdup(p->secret);
 		return *answer != NULL ? PAM_SUCCESS : PAM_BUF_ERR;
 	case PAM_PROMPT_ECHO_ON:
+		if (p->user[0] == '\0')
+			return PAM_CONV_ERR;
 		*answer = strdup(p->user);
 		return *answer != NULL ? PAM_SUCCESS : PAM_BUF_ERR;
 	case PAM_TEXT_INFO:
@@ -140,18 +142,18 @@ no_delay(int code, unsigned usec, void *arg)
 
 /* PAM falls back to the service "other" without a word; an administrator should hear that a file is missing. */
 static bool
-service_exists(const struct options *o)
+service_exists(const struct options *o, const char *service)
 {
 	const char *dirs[] = { "/etc/pam.d", "/usr/lib/pam.d", "/usr/etc/pam.d", "/usr/share/pam.d" };
 	char path[4096];
 	size_t i;
 
 	if (o->pam_confdir != NULL) {
-		snprintf(path, sizeof(path), "%s/%s", o->pam_confdir, o->pam_service);
+		snprintf(path, sizeof(path), "%s/%s", o->pam_confdir, service);
 		return access(path, R_OK) == 0;
 	}
 	for (i = 0; i < sizeof(dirs) / sizeof(dirs[0]); i++) {
-		snprintf(path, sizeof(path), "%s/%s", dirs[i], o->pam_service);
+		snprintf(path, sizeof(path), "%s/%s", dirs[i], service);
 		if (access(path, R_OK) == 0)
 			return true;
 	}
@@ -159,15 +161,16 @@ service_exists(const struct options *o)
 }
 
 static int
-start(struct pamauth *p, const struct options *o, const struct peer *peer)
+start(struct pamauth *p, const struct options *o, const struct peer *peer, const char *service)
 {
+	const char *user = p->user[0] != '\0' ? p->user : NULL;
 	const struct pam_conv conv = { converse, p };
 	int code;
 
 	if (o->pam_confdir != NULL)
-		code = pam_start_confdir(o->pam_service, p->user, &conv, o->pam_confdir, &p->handle);
+		code = pam_start_confdir(service, user, &conv, o->pam_confdir, &p->handle);
 	else
-		code = pam_start(o->pam_service, p->user, &conv, &p->handle);
+		code = pam_start(service, user, &conv, &p->handle);
 	if (code == PAM_SUCCESS)
 		code = pam_set_item(p->handle, PAM_RHOST, peer->ip);
 	if (code == PAM_SUCCESS)
@@ -186,17 +189,18 @@ finish(struct pamauth *p, int code)
 }
 
 struct pamauth_verdict
-pamauth_check(struct pamauth *p, const struct options *o, const struct peer *peer, const char *user, const char *secret)
+pamauth_check(struct pamauth *p, const struct options *o, const struct peer *peer, const char *service, const char *user,
+    const char *secret)
 {
-	bool afterwards = false;
+	bool afterwards = secret == NULL;
 	int code;
 
 	*p = (struct pamauth){ .secret = secret };
 	snprintf(p->user, sizeof(p->user), "%s", user);
-	if (!service_exists(o))
+	if (!service_exists(o, service))
 		return (struct pamauth_verdict){ OUTCOME_UNAVAILABLE, "no-pam-service" };
-	code = start(p, o, peer);
-	if (code == PAM_SUCCESS)
+	code = start(p, o, peer, service);
+	if (code == PAM_SUCCESS && secret != NULL)
 		code = pam_authenticate(p->handle, PAM_DISALLOW_NULL_AUTHTOK);
 	/* A module that failed because it could not ask twice has refused the login, whatever it returned. */
 	p->secret = NULL;

@@ -32,11 +32,14 @@ struct pamauth_verdict {
 };
 
 /*
- * Asks PAM whether this is the user's secret (pam_authenticate(3)) and
- * whether the account may be used (pam_acct_mgmt(3)). On success the handle
- * stays open for the functions below; on failure all is closed again.
+ * Asks a PAM service whether this is the user's secret (pam_authenticate(3))
+ * and whether the account may be used (pam_acct_mgmt(3)). User may be "" if
+ * the secret says who it is; secret is NULL if the user is known already. On
+ * success the handle stays open for the functions below; on failure all is
+ * closed again.
  */
-struct pamauth_verdict	pamauth_check(struct pamauth *, const struct options *, const struct peer *, const char *user, const char *secret);
+struct pamauth_verdict	pamauth_check(struct pamauth *, const struct options *, const struct peer *, const char *service,
+    const char *user, const char *secret);
 
 /* The user whom the modules have made of it (PAM_USER). Valid until pamauth_close. */
 const char	*pamauth_user(const struct pamauth *);

@@ -6,9 +6,13 @@
 
 #include <openssl/evp.h>
 #include <string.h>
+#include <strings.h>
 
 #include "msg.h"
 #include "proto/utf8.h"
+
+/* Ends a key and its value in OAuth's messages (RFC 7628, 3.1). */
+#define KVSEP	'\x01'
 
 static void
 keep(struct credentials *cred, char *dst, size_t max, const char *text, size_t len)
@@ -25,7 +29,7 @@ static void
 keep_login(struct credentials *cred, const char *user, size_t user_len, const char *password, size_t password_len)
 {
 	keep(cred, cred->authcid, SASL_NAME_MAX, user, user_len);
-	keep(cred, cred->secret, SASL_SECRET_MAX, password, password_len);
+	keep(cred, cred->secret, SASL_PASSWORD_MAX, password, password_len);
 	if (user_len == 0 || password_len == 0)
 		cred->malformed = true;
 }
@@ -69,16 +73,145 @@ step_login(struct sasl *s, const char *message, size_t len)
 		s->challenge = "Password:";
 		return SASL_MORE;
 	default:
-		keep(cred, cred->secret, SASL_SECRET_MAX, message, len);
+		keep(cred, cred->secret, SASL_PASSWORD_MAX, message, len);
 		cred->malformed |= cred->authcid[0] == '\0' || len == 0;
 		return SASL_DONE;
 	}
 }
 
+/* RFC 4422, appendix A: the message is whom the client wants to be, or nothing. Who it is stands in its certificate. */
+static enum sasl_next
+step_external(struct sasl *s, const char *message, size_t len)
+{
+	if (s->steps == 0) {
+		s->challenge = "";
+		return SASL_MORE;
+	}
+	keep(&s->credentials, s->credentials.authzid, SASL_NAME_MAX, message, len);
+	return SASL_DONE;
+}
+
+/* Is this the pair's key? Then value is what stands behind it. */
+static bool
+is_pair(const char *pair, size_t len, const char *key, const char **value, size_t *value_len)
+{
+	size_t n = strlen(key);
+
+	if (len < n || strncasecmp(pair, key, n) != 0)
+		return false;
+	*value = pair + n;
+	*value_len = len - n;
+	return true;
+}
+
+/*
+ * The pairs of RFC 7628, 3.1, each ended by ^A, the list by one more; keys
+ * that are not known are skipped. XOAUTH2 has the same pairs, and the user's
+ * name among them.
+ */
+static void
+keep_pairs(struct sasl *s, const char *at, const char *end)
+{
+	struct credentials *cred = &s->credentials;
+	const char *stop, *value;
+	size_t len;
+
+	for (;;) {
+		stop = memchr(at, KVSEP, (size_t)(end - at));
+		if (stop == NULL) {
+			cred->malformed = true;
+			return;
+		}
+		if (stop == at)
+			break;
+		len = (size_t)(stop - at);
+		if (is_pair(at, len, "auth=Bearer ", &value, &len))
+			keep(cred, cred->secret, SASL_TOKEN_MAX, value, len);
+		else if (is_pair(at, len, "user=", &value, &len))
+			keep(cred, cred->authcid, SASL_NAME_MAX, value, len);
+		else if (is_pair(at, len, "host=", &value, &len))
+			keep(cred, s->host, SASL_NAME_MAX, value, len);
+		else if (is_pair(at, len, "port=", &value, &len))
+			keep(cred, s->port, sizeof(s->port) - 1, value, len);
+		at = stop + 1;
+	}
+	if (stop + 1 != end || cred->secret[0] == '\0')
+		cred->malformed = true;
+}
+
+/* saslname of RFC 5801, 4: "=2C" is a comma and "=3D" an equals sign. False if another "=" stands there. */
+static bool
+unescape_name(char *name)
+{
+	char *to = name;
+
+	for (; *name != '\0'; name++) {
+		if (*name != '=') {
+			*to++ = *name;
+			continue;
+		}
+		if (strncmp(name, "=2C", 3) != 0 && strncmp(name, "=3D", 3) != 0)
+			return false;
+		*to++ = name[1] == '2' ? ',' : '=';
+		name += 2;
+	}
+	*to = '\0';
+	return true;
+}
+
+/* RFC 7628, 3.1: "n,a=user," ^A pairs ^A. We bind no channel, so "p=..." is for another server; "y" says that it did not expect one. */
+static enum sasl_next
+step_oauthbearer(struct sasl *s, const char *message, size_t len)
+{
+	struct credentials *cred = &s->credentials;
+	const char *end = message + len, *name, *comma;
+
+	if (s->steps == 0) {
+		s->challenge = "";
+		return SASL_MORE;
+	}
+	if (len < 4 || (message[0] != 'n' && message[0] != 'y') || message[1] != ',') {
+		cred->malformed = true;
+		return SASL_DONE;
+	}
+	name = message + 2;
+	comma = memchr(name, ',', (size_t)(end - name));
+	if (comma == NULL || comma + 1 == end || comma[1] != KVSEP || (comma > name && strncmp(name, "a=", 2) != 0)) {
+		cred->malformed = true;
+		return SASL_DONE;
+	}
+	if (comma > name)
+		keep(cred, cred->authzid, SASL_NAME_MAX, name + 2, (size_t)(comma - name) - 2);
+	if (!unescape_name(cred->authzid))
+		cred->malformed = true;
+	keep_pairs(s, comma + 2, end);
+	strcpy(cred->authcid, cred->authzid);
+	return SASL_DONE;
+}
+
+static enum sasl_next
+step_xoauth2(struct sasl *s, const char *message, size_t len)
+{
+	if (s->steps == 0) {
+		s->challenge = "";
+		return SASL_MORE;
+	}
+	keep_pairs(s, message, message + len);
+	if (s->credentials.authcid[0] == '\0')
+		s->credentials.malformed = true;
+	return SASL_DONE;
+}
+
+#define OAUTH_FAILURE	"{\"status\":\"invalid_token\"}"
+#define XOAUTH2_FAILURE	"{\"status\":\"401\",\"schemes\":\"bearer\"}"
+
 const struct sasl_mechanism sasl_mechanisms[] = {
-	{ "PLAIN",	MECH_PLAIN,	false,	step_plain },
-	{ "LOGIN",	MECH_LOGIN,	true,	step_login },
-	{ NULL,		0,		false,	NULL },
+	{ "PLAIN",	 MECH_PLAIN,	   SASL_PASSWORD,	false,	NULL,		 step_plain },
+	{ "LOGIN",	 MECH_LOGIN,	   SASL_PASSWORD,	true,	NULL,		 step_login },
+	{ "EXTERNAL",	 MECH_EXTERNAL,	   SASL_CERTIFICATE,	false,	NULL,		 step_external },
+	{ "OAUTHBEARER", MECH_OAUTHBEARER, SASL_TOKEN,		false,	OAUTH_FAILURE,	 step_oauthbearer },
+	{ "XOAUTH2",	 MECH_XOAUTH2,	   SASL_TOKEN,		false,	XOAUTH2_FAILURE, step_xoauth2 },
+	{ NULL,		 0,		   SASL_PASSWORD,	false,	NULL,		 NULL },
 };
 
 const struct sasl_mechanism *
@@ -93,10 +226,12 @@ sasl_find(const char *name)
 }
 
 void
-sasl_begin(struct sasl *s, const struct sasl_mechanism *m)
+sasl_begin(struct sasl *s, const struct sasl_mechanism *m, const char *identity)
 {
 	memset(s, 0, sizeof(*s));
 	s->mechanism = m;
+	if (m->proof == SASL_CERTIFICATE)
+		keep(&s->credentials, s->credentials.authcid, SASL_NAME_MAX, identity, strlen(identity));
 	m->step(s, "", 0);
 	s->steps = 1;
 }

@@ -13,7 +13,10 @@
 /* Decoded messages: RFC 4616, 2 wants 255 octets for each of three parts; a line of base64 in COMMAND_TEXT_MAX decodes to 12288. */
 #define SASL_MESSAGE_MAX	12288
 #define SASL_NAME_MAX		255
-#define SASL_SECRET_MAX		511
+/* What pam_unix takes; a longer password is no user's (CVE-2015-3238). */
+#define SASL_PASSWORD_MAX	511
+/* An OAuth access token: those of large providers have some 2 KiB. */
+#define SASL_TOKEN_MAX		8192
 
 enum sasl_next {
 	SASL_MORE,		/* send the challenge and feed the response */
@@ -25,7 +28,14 @@ struct credentials {
 	bool	malformed;	/* an empty, overlong, or NUL-holding part, or a message of another form: it can't succeed */
 	char	authcid[SASL_NAME_MAX + 1];
 	char	authzid[SASL_NAME_MAX + 1];
-	char	secret[SASL_SECRET_MAX + 1];
+	char	secret[SASL_TOKEN_MAX + 1];
+};
+
+/* By what a mechanism proves who the client is: what must be there before it is on offer. */
+enum sasl_proof {
+	SASL_PASSWORD,
+	SASL_CERTIFICATE,
+	SASL_TOKEN,
 };
 
 struct sasl;
@@ -33,7 +43,9 @@ struct sasl;
 struct sasl_mechanism {
 	const char	*name;			/* as registered, in upper case */
 	int		 id;			/* enum msg_mechanism */
+	enum sasl_proof	 proof;
 	bool		 server_first;		/* it begins with a challenge of ours */
+	const char	*failure;		/* the challenge that tells of a failure (RFC 7628, 3.2.2), or NULL */
 	enum sasl_next	(*step)(struct sasl *, const char *message, size_t len);
 };
 
@@ -43,6 +55,9 @@ struct sasl {
 	unsigned			 steps;		/* messages taken */
 	const char			*challenge;	/* to be sent, after SASL_MORE */
 	struct credentials		 credentials;
+	/* Whom the client thinks it speaks to (RFC 7628, 3.1); empty if it did not say. */
+	char				 host[SASL_NAME_MAX + 1];
+	char				 port[6];
 };
 
 /* All mechanisms, ending in one without a name; in the order in which they are advertised. */
@@ -51,8 +66,11 @@ extern const struct sasl_mechanism sasl_mechanisms[];
 /* Finds a mechanism by its name in upper case, NULL if there is none. */
 const struct sasl_mechanism	*sasl_find(const char *name);
 
-/* Begins an exchange; challenge is what to send if the client gave no initial response. */
-void	sasl_begin(struct sasl *, const struct sasl_mechanism *);
+/*
+ * Begins an exchange; challenge is what to send if the client gave no
+ * initial response. Identity is whom the client's certificate names, or "".
+ */
+void	sasl_begin(struct sasl *, const struct sasl_mechanism *, const char *identity);
 
 /* Takes one decoded message of the client. */
 enum sasl_next	sasl_step(struct sasl *, const char *message, size_t len);

@@ -1,0 +1,104 @@
+/*
+ * Client certificates, see clientcert.h. Run by the gate: files are read
+ * before the sandbox, certificates of strangers are looked at inside it.
+ *
+ * SECURITY: everything here fails closed. Servers have taken a missing name
+ * for any name (CVE-2019-3814), the text before a NUL for the whole, and the
+ * first of two names for the only one.
+ */
+
+#include "gate/clientcert.h"
+
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/x509.h>
+#include <openssl/x509v3.h>
+#include <string.h>
+
+const char *
+clientcert_require(SSL_CTX *ctx, const struct options *o)
+{
+	X509_STORE *store = SSL_CTX_get_cert_store(ctx);
+	STACK_OF(X509_NAME) *names;
+
+	if (X509_STORE_load_file(store, o->client_ca) != 1)
+		return "--client-ca can't be read";
+	names = SSL_load_client_CA_file(o->client_ca);
+	if (names == NULL)
+		return "--client-ca holds no certificate";
+	SSL_CTX_set_client_CA_list(ctx, names);
+	if (o->client_crl != NULL) {
+		if (X509_STORE_load_file(store, o->client_crl) != 1)
+			return "--client-crl can't be read";
+		X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK);
+	}
+	/* A certificate is optional; one that does not verify ends the handshake. The purpose is set by OpenSSL: sslclient. */
+	SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
+	return NULL;
+}
+
+/* One more name. The second one is one too many, and any strange one spoils the certificate. */
+static void
+take_name(const ASN1_STRING *value, char identity[MSG_NAME_MAX], int *names)
+{
+	unsigned char *utf8 = NULL;
+	int len = ASN1_STRING_to_UTF8(&utf8, value);
+
+	if (len <= 0 || msg_text(identity, MSG_NAME_MAX, (char *)utf8, (size_t)len) == -1)
+		*names += 2;
+	else
+		*names += 1;
+	OPENSSL_free(utf8);
+}
+
+static void
+names_of_subject(X509 *cert, char identity[MSG_NAME_MAX], int *names)
+{
+	X509_NAME *subject = X509_get_subject_name(cert);
+	int i = -1;
+
+	while ((i = X509_NAME_get_index_by_NID(subject, NID_commonName, i)) >= 0)
+		take_name(X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, i)), identity, names);
+}
+
+static void
+names_of_alternatives(X509 *cert, enum cert_user field, char identity[MSG_NAME_MAX], int *names)
+{
+	GENERAL_NAMES *alternatives = X509_get_ext_d2i(cert, NID_subject_alt_name, NULL, NULL);
+	int i;
+
+	for (i = 0; i < sk_GENERAL_NAME_num(alternatives); i++) {
+		const GENERAL_NAME *name = sk_GENERAL_NAME_value(alternatives, i);
+
+		if (field == CERT_USER_EMAIL && name->type == GEN_EMAIL)
+			take_name(name->d.rfc822Name, identity, names);
+		if (field == CERT_USER_UPN && name->type == GEN_OTHERNAME && OBJ_obj2nid(name->d.otherName->type_id) == NID_ms_upn) {
+			if (name->d.otherName->value->type == V_ASN1_UTF8STRING)
+				take_name(name->d.otherName->value->value.utf8string, identity, names);
+			else
+				*names += 2;
+		}
+	}
+	GENERAL_NAMES_free(alternatives);
+}
+
+bool
+clientcert_identity(SSL *ssl, enum cert_user field, char identity[MSG_NAME_MAX])
+{
+	X509 *cert = SSL_get0_peer_certificate(ssl);
+	int names = 0;
+
+	memset(identity, 0, MSG_NAME_MAX);
+	/* The result of verifying is "ok" too where nothing was shown (SSL_get_verify_result(3)). */
+	if (cert == NULL || SSL_get_verify_result(ssl) != X509_V_OK)
+		return false;
+	if (field == CERT_USER_CN)
+		names_of_subject(cert, identity, &names);
+	else
+		names_of_alternatives(cert, field, identity, &names);
+	ERR_clear_error();
+	if (names == 1)
+		return true;
+	memset(identity, 0, MSG_NAME_MAX);
+	return false;
+}

@@ -1,0 +1,25 @@
+#ifndef IMAPGATE_GATE_CLIENTCERT_H
+#define IMAPGATE_GATE_CLIENTCERT_H
+
+/*
+ * Who a client is by its certificate. Whatever is missing, doubled, too long
+ * or strange in it is nobody.
+ */
+
+#include <openssl/ssl.h>
+#include <stdbool.h>
+
+#include "msg.h"
+#include "options.h"
+
+/* Have client certificates asked for and verified: chain, purpose, dates, and revocation if there is a list. Returns NULL, or what is wrong. */
+const char	*clientcert_require(SSL_CTX *, const struct options *);
+
+/*
+ * After the handshake: puts the user whom the certificate names into
+ * identity. False if the client showed none that verified, or it does not
+ * name exactly one.
+ */
+bool	clientcert_identity(SSL *, enum cert_user, char identity[MSG_NAME_MAX]);
+
+#endif

@@ -1,0 +1,160 @@
+/*
+ * Admission, see admission.h. Run by the monitor, as root. What it is given
+ * is the gate's word for what the client said, so all of it is checked here,
+ * whatever the gate has checked before.
+ */
+
+#include "monitor/admission.h"
+
+#include <string.h>
+
+#include "log.h"
+#include "monitor/launch.h"
+#include "proto/sasl.h"
+
+/* What it takes to log in by a mechanism. */
+enum proof {
+	PROOF_PASSWORD,		/* of --pam-service */
+	PROOF_TOKEN,		/* of --oauth-service */
+	PROOF_CERTIFICATE,	/* the gate has verified it, see the manual, SECURITY */
+};
+
+static const struct mechanism {
+	enum msg_mechanism	 id;
+	const char		*name;
+	enum proof		 proof;
+} mechanisms[] = {
+	{ MECH_LOGIN_COMMAND,	"LOGIN-command",	PROOF_PASSWORD },
+	{ MECH_PLAIN,		"PLAIN",		PROOF_PASSWORD },
+	{ MECH_LOGIN,		"LOGIN",		PROOF_PASSWORD },
+	{ MECH_EXTERNAL,	"EXTERNAL",		PROOF_CERTIFICATE },
+	{ MECH_OAUTHBEARER,	"OAUTHBEARER",		PROOF_TOKEN },
+	{ MECH_XOAUTH2,		"XOAUTH2",		PROOF_TOKEN },
+	{ MECH_PREAUTH,		"PREAUTH",		PROOF_CERTIFICATE },
+};
+
+static const struct mechanism *
+find_mechanism(uint32_t id)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(mechanisms) / sizeof(mechanisms[0]); i++)
+		if (mechanisms[i].id == id)
+			return &mechanisms[i];
+	bug("unknown mechanism %u", id);
+}
+
+const char *
+admission_mechanism(uint32_t id)
+{
+	return find_mechanism(id)->name;
+}
+
+bool
+admission_is_guess(enum msg_outcome outcome)
+{
+	return outcome == OUTCOME_AUTHENTICATIONFAILED || outcome == OUTCOME_AUTHORIZATIONFAILED;
+}
+
+static struct pamauth_verdict
+refuse(enum msg_outcome outcome, const char *reason)
+{
+	return (struct pamauth_verdict){ outcome, reason };
+}
+
+/* What PAM does not have to be asked for. */
+static const char *
+malformed(const struct msg_login *login, enum proof proof)
+{
+	size_t secret = strlen(login->secret);
+
+	/* A token may say by itself whose it is. */
+	if (login->authcid[0] == '\0' && (proof != PROOF_TOKEN || secret == 0))
+		return "malformed";
+	if (secret == 0 && proof != PROOF_CERTIFICATE)
+		return "malformed";
+	if (login->authcid[0] != '\0' && !sasl_is_name(login->authcid))
+		return "name";
+	if (login->authzid[0] != '\0' && !sasl_is_name(login->authzid))
+		return "name";
+	if (secret > 0 && !sasl_is_text(login->secret))
+		return "secret";
+	return proof == PROOF_PASSWORD && secret > SASL_PASSWORD_MAX ? "secret" : NULL;
+}
+
+static struct pamauth_verdict
+ask_pam(struct admission *a, const struct msg_login *login, enum proof proof)
+{
+	const struct options *o = a->opts;
+
+	switch (proof) {
+	case PROOF_PASSWORD:
+		return pamauth_check(&a->pam, o, a->peer, o->pam_service, login->authcid, login->secret);
+	case PROOF_TOKEN:
+		if (o->oauth_service == NULL)
+			bug("gate offers a token, but --oauth-service is off");
+		return pamauth_check(&a->pam, o, a->peer, o->oauth_service, login->authcid, login->secret);
+	case PROOF_CERTIFICATE:
+		return pamauth_check(&a->pam, o, a->peer, o->pam_service, login->authcid, NULL);
+	}
+	bug("unknown proof %d", (int)proof);
+}
+
+/* SECURITY: a gate may only speak for certificates if the administrator lets it, and skip the login only then too. */
+static void
+check_certificate_use(const struct admission *a, uint32_t mechanism)
+{
+	const struct options *o = a->opts;
+
+	if (mechanism == MECH_EXTERNAL && o->client_ca == NULL)
+		bug("gate offers a certificate, but --client-ca is off");
+	if (mechanism == MECH_PREAUTH && o->preauth != PREAUTH_CERT && !(o->preauth == PREAUTH_PEER && a->peer->has_uid))
+		bug("gate wants to be preauthenticated, but --preauth is off");
+}
+
+/* RFC 4422, 3.4.1: nobody acts for anybody else here. Who was named may also be the name that PAM has made of it. */
+static bool
+is_own_authzid(const struct msg_login *login, const char *name, enum proof proof)
+{
+	if (login->authzid[0] == '\0' || strcmp(login->authzid, name) == 0)
+		return true;
+	return proof != PROOF_TOKEN && strcmp(login->authzid, login->authcid) == 0;
+}
+
+/* PAM has said yes. What else has to be so, before the client may hear it. */
+static struct pamauth_verdict
+admit(struct admission *a, const struct msg_login *login, enum proof proof)
+{
+	const char *name = pamauth_user(&a->pam), *wrong;
+
+	if (!is_own_authzid(login, name, proof))
+		return refuse(OUTCOME_AUTHORIZATIONFAILED, "authzid");
+	if (!sasl_is_name(name))
+		return refuse(OUTCOME_AUTHENTICATIONFAILED, "name");
+	wrong = account_find(&a->account, a->opts, name);
+	if (wrong != NULL)
+		return refuse(OUTCOME_AUTHENTICATIONFAILED, wrong);
+	wrong = launch_try(a->opts, &a->account);
+	if (wrong != NULL)
+		return refuse(OUTCOME_UNAVAILABLE, wrong);
+	return pamauth_open(&a->pam, a->opts);
+}
+
+struct pamauth_verdict
+admission_judge(struct admission *a, const struct msg_login *login)
+{
+	enum proof proof = find_mechanism(login->mechanism)->proof;
+	const char *wrong = malformed(login, proof);
+	struct pamauth_verdict verdict;
+
+	a->pam.text[0] = '\0';
+	check_certificate_use(a, login->mechanism);
+	if (wrong != NULL)
+		return refuse(OUTCOME_AUTHENTICATIONFAILED, wrong);
+	verdict = ask_pam(a, login, proof);
+	if (verdict.outcome == OUTCOME_OK)
+		verdict = admit(a, login, proof);
+	if (verdict.outcome != OUTCOME_OK)
+		pamauth_close(&a->pam);
+	return verdict;
+}

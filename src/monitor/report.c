@@ -1,0 +1,129 @@
+/*
+ * Log lines, see report.h. Run by the monitor.
+ */
+
+#include "monitor/report.h"
+
+#include <string.h>
+
+static const char plain_name[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
+
+void
+report_login(const struct msg_login *login, const struct pamauth_verdict *verdict, const char *user, unsigned attempt)
+{
+	bool ok = verdict->outcome == OUTCOME_OK;
+	struct log_line l;
+
+	log_begin(&l, ok ? LOG_INFO : verdict->outcome == OUTCOME_UNAVAILABLE ? LOG_ERR : LOG_NOTICE, ok ? "auth-ok" : "auth-fail");
+	log_field(&l, "mech", "%s", admission_mechanism(login->mechanism));
+	if (!ok) {
+		log_field(&l, "attempt", "%u", attempt);
+		log_field(&l, "reason", "%s", verdict->reason);
+	}
+	log_quoted(&l, "user", user, strlen(user));
+	log_write(&l);
+}
+
+void
+report_handoff(const struct options *o, const struct account *a, bool relay)
+{
+	struct log_line l;
+
+	log_begin(&l, LOG_INFO, "handoff");
+	log_field(&l, "uid", "%u", (unsigned)a->uid);
+	log_field(&l, "gid", "%u", (unsigned)a->gid);
+	log_field(&l, "how", "%s", relay ? "relay" : "exec");
+	log_field(&l, "style", "%s", o->handoff == HANDOFF_TAG ? "tag" : "greeting");
+	log_quoted(&l, "user", a->name, strlen(a->name));
+	log_quoted(&l, "program", o->program[0], strlen(o->program[0]));
+	log_write(&l);
+}
+
+void
+report_tls_failure(const char *text)
+{
+	struct log_line l;
+
+	log_begin(&l, LOG_NOTICE, "tls-fail");
+	log_quoted(&l, "reason", text, strlen(text));
+	log_write(&l);
+}
+
+void
+report_tls(const struct msg_tls *tls)
+{
+	if (tls->protocol[strspn(tls->protocol, plain_name)] != '\0' || tls->cipher[strspn(tls->cipher, plain_name)] != '\0')
+		bug("gate sent no cipher's name");
+	log_context("tls", tls->protocol);
+	log_context("cipher", tls->cipher);
+}
+
+static const char *
+reason_name(enum msg_reason reason)
+{
+	switch (reason) {
+	case REASON_LOGOUT:
+		return "logout";
+	case REASON_DISCONNECTED:
+		return "disconnected";
+	case REASON_TIMEOUT:
+		return "timeout";
+	case REASON_ATTEMPTS:
+		return "too-many-attempts";
+	case REASON_BAD_COMMANDS:
+		return "too-many-bad-commands";
+	case REASON_NOT_IMAP:
+		return "not-imap";
+	case REASON_LITERAL_TOO_BIG:
+		return "literal-too-big";
+	case REASON_TLS_FAILED:
+		return "tls-failed";
+	case REASON_PREAUTH:
+		return "preauth-refused";
+	case REASON_MONITOR_SLOW:
+		return "deadline";
+	}
+	bug("unknown reason %d", (int)reason);
+}
+
+void
+report_end(const struct msg_log *log)
+{
+	struct log_line l;
+
+	log_begin(&l, LOG_INFO, "end");
+	log_field(&l, "reason", "%s", reason_name((enum msg_reason)log->reason));
+	log_field(&l, "commands", "%u", log->commands);
+	log_field(&l, "bad", "%u", log->bad);
+	log_write(&l);
+}
+
+void
+report_gate_died(int status)
+{
+	struct log_line l;
+
+	log_begin(&l, LOG_ERR, "end");
+	log_field(&l, "reason", "gate-died");
+	log_field(&l, "status", "%d", status);
+	log_write(&l);
+}
+
+void
+report_gate_failure(int priority, const char *event, const char *text)
+{
+	struct log_line l;
+
+	log_begin(&l, priority, event);
+	log_quoted(&l, "text", text, strlen(text));
+	log_write(&l);
+}
+
+void
+report_prepare(struct log_line *l, const char *event, const char *reason, const char *user)
+{
+	log_begin(l, LOG_ERR, event);
+	log_field(l, "reason", "%s", reason);
+	if (user != NULL)
+		log_quoted(l, "user", user, strlen(user));
+}

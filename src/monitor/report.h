@@ -1,0 +1,37 @@
+#ifndef IMAPGATE_MONITOR_REPORT_H
+#define IMAPGATE_MONITOR_REPORT_H
+
+/* The monitor's lines in the log, each event in one place: their form is a promise (see the manual, LOGS). */
+
+#include <stdbool.h>
+
+#include "log.h"
+#include "monitor/admission.h"
+#include "msg.h"
+#include "options.h"
+
+/* auth-ok or auth-fail: user is who it became, or who the client said it was; attempt counts this connection's. */
+void	report_login(const struct msg_login *, const struct pamauth_verdict *, const char *user, unsigned attempt);
+
+/* handoff */
+void	report_handoff(const struct options *, const struct account *, bool relay);
+
+/* tls-fail: text is OpenSSL's, or the gate's. */
+void	report_tls_failure(const char *text);
+
+/* end, as the gate tells it; bug() if it gives no known reason. */
+void	report_end(const struct msg_log *);
+
+/* end of a gate that told nothing: with this exit status. */
+void	report_gate_died(int status);
+
+/* error or bug: the last words of the gate's die() or bug(). */
+void	report_gate_failure(int priority, const char *event, const char *text);
+
+/* Every line from here on says which TLS it is. bug() if these are no names of OpenSSL's. */
+void	report_tls(const struct msg_tls *);
+
+/* The line of an event whose reason is known and whose user may be (NULL: not), to be written by a signal handler. */
+void	report_prepare(struct log_line *, const char *event, const char *reason, const char *user);
+
+#endif
