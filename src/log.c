@@ -94,11 +94,11 @@ log_context(const char *key, const char *value)
 	snprintf(c->value, sizeof(c->value), "%s", value);
 }
 
-/* Adds to the line; what does not fit is cut, and the room for a closing quote stays. */
+/* Adds to the line; what does not fit is cut. */
 static void
 add_text(struct log_line *l, const char *text)
 {
-	size_t room = sizeof(l->text) - 2 - l->length, len = strlen(text);
+	size_t room = sizeof(l->text) - l->length, len = strlen(text);
 
 	if (len > room)
 		len = room;
@@ -126,17 +126,21 @@ store_field(struct log_line *l, const char *prefix, const char *key, const char 
 	l->stored += (size_t)n + 1;
 }
 
+/* A field stands in the line as a whole or not at all: half a value could be taken for another. */
 static void
 add_field(struct log_line *l, const char *key, const char *quote, const char *value)
 {
+	size_t need = strlen(" =") + strlen(key) + strlen(value) + 2 * strlen(quote);
+
+	store_field(l, "IMAPGATE_", key, value);
+	if (need > sizeof(l->text) - l->length)
+		return;
 	add_text(l, " ");
 	add_text(l, key);
 	add_text(l, "=");
 	add_text(l, quote);
 	add_text(l, value);
-	if (*quote != '\0')
-		l->text[l->length++] = *quote;
-	store_field(l, "IMAPGATE_", key, value);
+	add_text(l, quote);
 }
 
 void

@@ -264,6 +264,8 @@ options_parse(struct options *o, int argc, char *argv[])
 	while ((ch = getopt_long(argc, argv, "+:", longs, &index)) != -1) {
 		if (ch == ':')
 			usage("%s wants a value", argv[optind - 1]);
+		if (ch != 0 && optopt != 0)
+			usage("-%c: unknown option", optopt);
 		if (ch != 0)
 			usage("%s: unknown option", argv[optind - 1]);
 		set(o, &rows[index], optarg, &keys);

@@ -14,10 +14,6 @@
 #include <string.h>
 #include <strings.h>
 
-/* Of a command that is too long we keep the head, where the tag is, and the tail, where "{n+}" may be. */
-#define HEAD_KEPT	(COMMAND_TAG_MAX + 2)
-#define TAIL_KEPT	32
-
 /* RFC 2971, 3.3. */
 #define ID_PAIRS_MAX	30
 #define ID_NAME_MAX	30
@@ -26,12 +22,6 @@
 struct cursor {
 	const char	*at;
 	const char	*end;
-};
-
-struct announcement {
-	bool	found;
-	bool	synchronizing;
-	size_t	octets;		/* no more than COMMAND_LITERAL_MAX + 1, which stands for all that is larger */
 };
 
 static bool
@@ -72,6 +62,7 @@ wipe(struct command *c, bool response)
 	c->len = 0;
 	c->line = 0;
 	c->literal_left = 0;
+	c->announcement.brace = BRACE_NONE;
 	c->too_long = false;
 	c->response = response;
 }
@@ -88,31 +79,18 @@ command_reset_response(struct command *c)
 	wipe(c, true);
 }
 
-static void
-make_room(struct command *c)
-{
-	memmove(c->text + HEAD_KEPT, c->text + c->len - TAIL_KEPT, TAIL_KEPT);
-	c->len = HEAD_KEPT + TAIL_KEPT;
-	c->line = HEAD_KEPT;
-	c->too_long = true;
-}
-
+/* Keeps what there is room for. Of a command that is too long the beginning is enough: the tag for its answer. */
 static void
 append(struct command *c, const char *bytes, size_t len)
 {
-	size_t part;
+	size_t room = sizeof(c->text) - c->len;
 
-	while (len > 0) {
-		if (c->len == sizeof(c->text))
-			make_room(c);
-		part = sizeof(c->text) - c->len;
-		if (part > len)
-			part = len;
-		memcpy(c->text + c->len, bytes, part);
-		c->len += part;
-		bytes += part;
-		len -= part;
+	if (len > room) {
+		c->too_long = true;
+		len = room;
 	}
+	memcpy(c->text + c->len, bytes, len);
+	c->len += len;
 }
 
 /* Reads digits; what is over the limit becomes limit + 1, so nothing can wrap. */
@@ -127,47 +105,62 @@ number(const char **at, const char *end, size_t limit)
 	return n > limit ? limit + 1 : n;
 }
 
-/* Does this line (without its end) announce a literal: "{" number ["+"] "}"? */
-static struct announcement
-announced(const char *line, size_t len)
+/*
+ * Follows a line: does its end announce a literal? RFC 7888, 3: the end of
+ * every line has to be looked at, also of one that is wrong or too long.
+ */
+static void
+follow(struct command_announcement *a, const char *line, size_t len)
 {
-	struct announcement a = { false, true, 0 };
-	const char *at, *end = line + len;
+	size_t i;
 
-	if (len < 3 || end[-1] != '}')
-		return a;
-	at = end - 1;
-	if (at[-1] == '+') {
-		a.synchronizing = false;
-		at--;
+	for (i = 0; i < len; i++) {
+		char ch = line[i];
+
+		if (ch == '{') {
+			a->brace = BRACE_OPEN;
+			a->octets = 0;
+		} else if (is_digit(ch) && (a->brace == BRACE_OPEN || a->brace == BRACE_DIGITS)) {
+			a->brace = BRACE_DIGITS;
+			if (a->octets <= COMMAND_LITERAL_MAX)
+				a->octets = a->octets * 10 + (size_t)(ch - '0');
+		} else if (ch == '+' && a->brace == BRACE_DIGITS) {
+			a->brace = BRACE_PLUS;
+		} else if (ch == '}' && (a->brace == BRACE_DIGITS || a->brace == BRACE_PLUS)) {
+			a->synchronizing = a->brace == BRACE_DIGITS;
+			a->brace = BRACE_CLOSED;
+		} else if (ch == '\r' && a->brace == BRACE_CLOSED) {
+			a->brace = BRACE_CR;
+		} else {
+			a->brace = BRACE_NONE;
+		}
 	}
-	end = at;
-	while (at > line && is_digit(at[-1]))
-		at--;
-	if (at == end || at == line || at[-1] != '{')
-		return a;
-	a.found = true;
-	a.octets = number(&at, end, COMMAND_LITERAL_MAX);
-	return a;
+}
+
+/* Makes LF alone the line's end: a CR before it goes, if it is of this line and not of a literal. */
+static void
+trim_line_end(struct command *c)
+{
+	if (c->too_long || c->len - c->line < 2 || c->text[c->len - 2] != '\r')
+		return;
+	c->text[c->len - 2] = '\n';
+	c->text[--c->len] = '\0';
 }
 
 static enum command_event
 end_of_line(struct command *c)
 {
-	struct announcement a;
+	struct command_announcement a = c->announcement;
+	enum command_event complete = c->too_long ? COMMAND_TOO_LONG : COMMAND_READY;
 
-	if (c->len - c->line >= 2 && c->text[c->len - 2] == '\r')
-		c->text[--c->len - 1] = '\n';
-	if (c->response)
-		return c->too_long ? COMMAND_TOO_LONG : COMMAND_READY;
-
-	a = announced(c->text + c->line, c->len - c->line - 1);
-	if (!a.found || (a.synchronizing && c->too_long))
-		return c->too_long ? COMMAND_TOO_LONG : COMMAND_READY;
+	trim_line_end(c);
+	c->announcement.brace = BRACE_NONE;
+	c->line = c->len;
+	if (c->response || (a.brace != BRACE_CLOSED && a.brace != BRACE_CR) || (a.synchronizing && c->too_long))
+		return complete;
 	if (a.octets > COMMAND_LITERAL_MAX)
 		return a.synchronizing ? COMMAND_LITERAL_BIG : COMMAND_FLOOD;
 	c->literal_left = a.octets;
-	c->line = c->len;
 	return a.synchronizing ? COMMAND_LITERAL : COMMAND_MORE;
 }
 
@@ -178,6 +171,7 @@ take_line(struct command *c, const char *bytes, size_t len, enum command_event *
 	size_t n = lf != NULL ? (size_t)(lf - bytes) + 1 : len;
 
 	append(c, bytes, n);
+	follow(&c->announcement, bytes, lf != NULL ? n - 1 : n);
 	if (lf != NULL)
 		*event = end_of_line(c);
 	return n;

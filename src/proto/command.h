@@ -38,13 +38,31 @@ enum command_verdict {
 	COMMAND_UNFINISHED,	/* good so far: the next argument is the literal that was announced */
 };
 
+/* How far a line has come in announcing a literal: "{", digits, "+", "}", CR. */
+enum command_brace {
+	BRACE_NONE,
+	BRACE_OPEN,
+	BRACE_DIGITS,
+	BRACE_PLUS,
+	BRACE_CLOSED,
+	BRACE_CR,		/* closed, and CR behind it */
+};
+
+/* A literal that a line may be announcing, followed octet by octet, so that a line can be too long to be kept. */
+struct command_announcement {
+	enum command_brace	brace;
+	bool			synchronizing;	/* without "+": the client waits to be invited */
+	size_t			octets;		/* no more than COMMAND_LITERAL_MAX + 1, which stands for all that is larger */
+};
+
 /* A command as it comes in. Only strict may be set from outside. */
 struct command {
 	bool	 strict;		/* a space before the line's end is an error */
 	bool	 response;		/* expecting a line of a SASL exchange, not a command */
-	bool	 too_long;
+	bool	 too_long;		/* text holds its beginning only */
 	size_t	 literal_left;		/* octets of a literal still to come */
 	size_t	 line;			/* where the present line begins in text */
+	struct command_announcement announcement;
 	size_t	 len;
 	char	 text[COMMAND_TEXT_MAX]; /* lines end in LF, also where CR LF was sent; literals follow their "{n}" LF */
 };

@@ -40,6 +40,9 @@ reply_line(struct reply *r, const char *tag, const char *status, const char *cod
 	char clean[1024];
 
 	reply_clean(clean, sizeof(clean), text);
+	/* RFC 9051, 9: text is 1*TEXT-CHAR. */
+	if (clean[0] == '\0')
+		strcpy(clean, "...");
 	if (code != NULL)
 		add_line(r, (const char *const[]){ tag, " ", status, " [", code, "] ", clean }, 7);
 	else
