@@ -52,30 +52,48 @@ describe_peer(const struct peer *p)
 	log_context("cipher", p->kind == PEER_TLS ? p->tls_cipher : "none");
 }
 
+static const struct passwd *
+find_user(const char *option, const char *name)
+{
+	const struct passwd *pw;
+
+	errno = 0;
+	pw = getpwnam(name);
+	if (pw == NULL)
+		die("%s %s: no such user", option, name);
+	errno = 0;
+	return pw;
+}
+
+static void
+find_gate_user(const struct options *o, struct sandbox *sandbox)
+{
+	const struct passwd *pw;
+
+	sandbox->root = o->gate_root;
+	sandbox->privileged = geteuid() == 0;
+	if (!sandbox->privileged)
+		return;
+	pw = find_user("--gate-user", o->gate_user);
+	if (pw->pw_uid == 0 || pw->pw_gid == 0)
+		die("--gate-user %s: must not be root", o->gate_user);
+	sandbox->uid = pw->pw_uid;
+	sandbox->gid = pw->pw_gid;
+}
+
 /* What every login on this machine needs: better said now than after somebody's password. */
 static void
 check_settings(const struct options *o, struct sandbox *sandbox)
 {
 	char path[PATH_MAX];
-	const struct passwd *pw;
 
 	log_die_status = EX_CONFIG;
 	errno = 0;
 	if (!launch_find(o, path))
 		die("%s: no such program", o->program[0]);
-	sandbox->privileged = geteuid() == 0;
-	sandbox->root = o->gate_root;
-	if (sandbox->privileged) {
-		errno = 0;
-		pw = getpwnam(o->gate_user);
-		if (pw == NULL)
-			die("--gate-user %s: no such user", o->gate_user);
-		errno = 0;
-		if (pw->pw_uid == 0 || pw->pw_gid == 0)
-			die("--gate-user %s: must not be root", o->gate_user);
-		sandbox->uid = pw->pw_uid;
-		sandbox->gid = pw->pw_gid;
-	}
+	find_gate_user(o, sandbox);
+	if (o->run_as != NULL && find_user("--run-as", o->run_as)->pw_uid < o->min_uid)
+		die("--run-as %s: its uid is below --min-uid", o->run_as);
 	log_die_status = EX_TEMPFAIL;
 }
 
@@ -127,12 +145,13 @@ connection_run(const struct options *o, int log_fd)
 	pid = fork_quietly();
 	if (pid == -1)
 		die("fork");
-	log_last_word = NULL;
 	if (pid == 0) {
 		close(pair[0]);
 		close(stream[0]);
 		session_run(&(struct session_start){ o, &peer, sandbox, pair[1], stream[1], deadline });
 	}
+	/* From here on the gate speaks, perhaps TLS already. */
+	log_last_word = NULL;
 	close(pair[1]);
 	close(stream[1]);
 	monitor_run(&(struct monitor_start){ o, &peer, &inherited, pid, pair[0], stream[0], log_fd, deadline });

@@ -61,18 +61,6 @@ challenge(struct session *s, const char *text)
 	return true;
 }
 
-/* What the client is told of each outcome (RFC 5530). One text for all that might tell a guesser something. */
-static const struct {
-	const char	*code;
-	const char	*text;
-} outcomes[] = {
-	[OUTCOME_AUTHENTICATIONFAILED] = { "AUTHENTICATIONFAILED", "Authentication failed" },
-	[OUTCOME_AUTHORIZATIONFAILED] = { "AUTHORIZATIONFAILED", "You may not act as that user" },
-	[OUTCOME_EXPIRED] = { "EXPIRED", "Your password or account has expired" },
-	[OUTCOME_CONTACTADMIN] = { "CONTACTADMIN", "Access is denied; please ask your administrator" },
-	[OUTCOME_UNAVAILABLE] = { "UNAVAILABLE", "Login is not possible at the moment; please try again later" },
-};
-
 /* Shows what PAM had to say, as an alert: never in the clear, where somebody else could have written it (RFC 9051, 11.3). */
 static void
 show_alert(struct session *s, const struct msg_login_answer *a)
@@ -86,14 +74,15 @@ static void
 ask_monitor(struct session *s, enum msg_mechanism mechanism, struct msg_login_answer *a)
 {
 	bool answered = ask_login(mechanism, &s->sasl.credentials, a);
+	const struct reply_words *unavailable = reply_outcome(OUTCOME_UNAVAILABLE);
 
 	sasl_forget(&s->sasl);
 	if (!answered) {
 		if (s->tag[0] != '\0')
-			dialogue_answer(s, "NO", "UNAVAILABLE", outcomes[OUTCOME_UNAVAILABLE].text);
+			dialogue_answer(s, "NO", unavailable->code, unavailable->text);
 		dialogue_finish(s, REASON_MONITOR_SLOW, "BYE Please try again later");
 	}
-	if (a->outcome < OUTCOME_OK || a->outcome > OUTCOME_UNAVAILABLE)
+	if (a->outcome != OUTCOME_OK && reply_outcome(a->outcome) == NULL)
 		bug("unknown outcome %u", a->outcome);
 	/* A greeting is one line, and the mailbox program's. */
 	if (mechanism != MECH_PREAUTH)
@@ -104,13 +93,15 @@ ask_monitor(struct session *s, enum msg_mechanism mechanism, struct msg_login_an
 static enum next
 authenticate(struct session *s, enum msg_mechanism mechanism, const char *failure)
 {
+	const struct reply_words *words;
 	struct msg_login_answer a;
 
 	ask_monitor(s, mechanism, &a);
 	if (a.outcome == OUTCOME_OK)
 		return NEXT_HANDOFF;
+	words = reply_outcome(a.outcome);
 	if (failure == NULL || a.outcome != OUTCOME_AUTHENTICATIONFAILED || challenge(s, failure))
-		dialogue_answer(s, "NO", outcomes[a.outcome].code, outcomes[a.outcome].text);
+		dialogue_answer(s, "NO", words->code, words->text);
 	if (a.last)
 		dialogue_finish(s, REASON_ATTEMPTS, "BYE Too many failed logins");
 	return NEXT_COMMAND;
@@ -119,6 +110,7 @@ authenticate(struct session *s, enum msg_mechanism mechanism, const char *failur
 enum next
 login_preauth(struct session *s)
 {
+	const struct reply_words *words;
 	struct msg_login_answer a;
 	char bye[128];
 
@@ -126,7 +118,8 @@ login_preauth(struct session *s)
 	ask_monitor(s, MECH_PREAUTH, &a);
 	if (a.outcome == OUTCOME_OK)
 		return NEXT_HANDOFF;
-	snprintf(bye, sizeof(bye), "BYE [%s] %s", outcomes[a.outcome].code, outcomes[a.outcome].text);
+	words = reply_outcome(a.outcome);
+	snprintf(bye, sizeof(bye), "BYE [%s] %s", words->code, words->text);
 	dialogue_finish(s, REASON_PREAUTH, bye);
 }
 

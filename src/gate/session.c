@@ -246,6 +246,7 @@ start_tls(struct session *s)
 	char error[128];
 
 	command_reset(&s->command);
+	log_last_word = NULL;
 	if (tls_accept(&s->tls, &s->conn, error, sizeof(error)) != CONN_OK) {
 		log_tls_failure(error);
 		dialogue_finish(s, REASON_TLS_FAILED, NULL);

@@ -99,15 +99,17 @@ choose_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_len, const u
 	return SSL_TLSEXT_ERR_OK;
 }
 
-static bool
+/* Applies our defaults, then the administrator's settings. Returns NULL or what is wrong. */
+static const char *
 apply_settings(SSL_CTX *ctx, const struct options *o)
 {
 	SSL_CONF_CTX *conf = SSL_CONF_CTX_new();
+	static char wrong[128];
 	bool applied;
 	size_t i;
 
 	if (conf == NULL)
-		return false;
+		return "out of memory";
 	SSL_CONF_CTX_set_flags(conf, SSL_CONF_FLAG_FILE | SSL_CONF_FLAG_SERVER | SSL_CONF_FLAG_CERTIFICATE | SSL_CONF_FLAG_SHOW_ERRORS);
 	SSL_CONF_CTX_set_ssl_ctx(conf, ctx);
 	applied = true;
@@ -119,10 +121,11 @@ apply_settings(SSL_CTX *ctx, const struct options *o)
 
 		snprintf(name, sizeof(name), "%.*s", (int)(equals - o->tls[i]), o->tls[i]);
 		applied = SSL_CONF_cmd(conf, name, equals + 1) == 2;
+		snprintf(wrong, sizeof(wrong), "--tls %s can't be used", o->tls[i]);
 	}
 	applied = applied && SSL_CONF_CTX_finish(conf) == 1;
 	SSL_CONF_CTX_free(conf);
-	return applied;
+	return applied ? NULL : wrong;
 }
 
 static void
@@ -282,9 +285,12 @@ choose_certificate(SSL *ssl, void *arg)
 static const char *
 fill_context(struct tls *t, SSL_CTX *ctx)
 {
+	const char *wrong;
+
 	apply_policy(ctx);
-	if (!apply_settings(ctx, t->opts))
-		return "a --tls setting can't be used";
+	wrong = apply_settings(ctx, t->opts);
+	if (wrong != NULL)
+		return wrong;
 	parse_identities(t);
 	if (t->identities == 0)
 		return "no certificate with its key can be used";
@@ -323,7 +329,7 @@ tls_load(struct tls *t, const struct options *o)
 	memset(t, 0, sizeof(*t));
 	t->opts = o;
 	for (i = 0; i < o->certs; i++) {
-		t->pem[i] = read_file(o->cert[i]);
+		t->pem[i] = access(o->key[i], R_OK) == 0 ? read_file(o->cert[i]) : NULL;
 		if (t->pem[i] != NULL)
 			t->possible = true;
 		else

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -55,7 +56,9 @@ launch_restore(const struct launch_inherited *in)
 static bool
 is_program(const char *path)
 {
-	return access(path, X_OK) == 0;
+	struct stat st;
+
+	return stat(path, &st) == 0 && S_ISREG(st.st_mode) && access(path, X_OK) == 0;
 }
 
 bool
@@ -139,9 +142,8 @@ become(const struct account *a)
 		die("%s", a->home);
 }
 
-/* Writes to the client. More says that the program's own words follow at once, in the same segment if the kernel can. */
-static bool
-say(const struct reply *r, bool more)
+bool
+launch_say(const struct reply *r, bool more)
 {
 	const char *at = r->text, *end = r->text + r->len;
 	struct pollfd pfd = { STDOUT_FILENO, POLLOUT, 0 };
@@ -177,7 +179,7 @@ announce(const struct options *o, const char *tag)
 	}
 	if (o->handoff == HANDOFF_GREETING)
 		reply_prefix(&r, tag);
-	return say(&r, true);
+	return launch_say(&r, true);
 }
 
 static void
@@ -206,7 +208,7 @@ apologize(const struct options *o, const char *tag)
 	if (tag[0] != '\0')
 		reply_line(&r, tag, "NO", "UNAVAILABLE", "Your mailbox can't be opened at the moment");
 	reply_data(&r, "BYE Please try again later");
-	say(&r, false);
+	launch_say(&r, false);
 }
 
 void

@@ -12,6 +12,7 @@
 #include "monitor/account.h"
 #include "monitor/environment.h"
 #include "options.h"
+#include "proto/reply.h"
 
 /* How this process was found, to be left so to the mailbox program. */
 struct launch_inherited {
@@ -34,6 +35,13 @@ bool	launch_find(const struct options *, char path[PATH_MAX]);
  * fail: "groups", "home", "program", "arguments". Stays root.
  */
 const char	*launch_try(const struct options *, const struct account *);
+
+/*
+ * Writes to the client on descriptor 1, for ten seconds at the most; false
+ * if it did not take it. More says that the program's own words follow at
+ * once, in the same segment if the kernel can.
+ */
+bool	launch_say(const struct reply *, bool more);
 
 /*
  * Becomes the user, says what --handoff and --capability-after want said on

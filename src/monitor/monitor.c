@@ -15,7 +15,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <sysexits.h>
 #include <time.h>
@@ -28,6 +27,7 @@
 #include "monitor/sign.h"
 #include "msg.h"
 #include "proto/command.h"
+#include "proto/reply.h"
 
 /* The gate tells the client of the deadline and waits for its last words to be read; behind that this process ends by itself. */
 #define GRACE_MS	3000
@@ -87,14 +87,17 @@ start_timer(int64_t deadline)
 	return timer;
 }
 
-/* What will be logged if this process hangs from here on. */
+/* What will be logged if this process hangs from here on: a module in the login that begins, or the gate. */
 static void
-prepare_late_line(const char *event, const char *reason, const char *user)
+prepare_late_login(const struct monitor *m, const struct msg_login *login)
 {
-	struct log_line l;
+	report_login_late(&late, login, m->attempts + m->uncounted + 1);
+}
 
-	report_prepare(&l, event, reason, user);
-	late = l;
+static void
+prepare_late_end(void)
+{
+	report_end_late(&late);
 }
 
 static int
@@ -149,7 +152,7 @@ answer_login(struct monitor *m)
 	int64_t began = clock_ms();
 	struct pamauth_verdict verdict;
 
-	prepare_late_line("auth-fail", "deadline", login->authcid);
+	prepare_late_login(m, login);
 	verdict = admission_judge(&m->admission, login);
 	m->attempts += admission_is_guess(verdict.outcome);
 	m->uncounted += !admission_is_guess(verdict.outcome);
@@ -158,7 +161,7 @@ answer_login(struct monitor *m)
 	explicit_bzero(login->secret, sizeof(login->secret));
 	if (admission_is_guess(verdict.outcome))
 		delay_failure(m, began);
-	prepare_late_line("end", "gate-hangs", NULL);
+	prepare_late_end();
 
 	m->reply.type = MSG_LOGIN_ANSWER;
 	answer->outcome = verdict.outcome;
@@ -261,7 +264,7 @@ answer_log(struct monitor *m)
 	switch ((enum msg_event)log->event) {
 	case EVENT_TLS:
 		report_tls(&log->tls);
-		prepare_late_line("end", "gate-hangs", NULL);
+		prepare_late_end();
 		return;
 	case EVENT_TLS_FAIL:
 		report_tls_failure(log->text);
@@ -329,7 +332,7 @@ begin(struct monitor *m, const struct monitor_start *start)
 	m->admission.opts = start->opts;
 	m->admission.peer = start->peer;
 	gate_pid = start->gate;
-	prepare_late_line("end", "gate-hangs", NULL);
+	prepare_late_end();
 	m->timer = start_timer(start->deadline);
 }
 
@@ -351,12 +354,13 @@ monitor_run(const struct monitor_start *start)
 
 /* RFC 9051, 7.1.5: what a client is told that is known, but not let in. */
 static void __attribute__((noreturn))
-refuse_preauth(struct monitor *m)
+refuse_preauth(struct monitor *m, enum msg_outcome outcome)
 {
-	static const char bye[] = "* BYE [CONTACTADMIN] Access is denied; please ask your administrator\r\n";
+	const struct reply_words *words = reply_outcome(outcome);
+	struct reply r = { .len = 0 };
 
-	if (send(STDOUT_FILENO, bye, sizeof(bye) - 1, MSG_NOSIGNAL | MSG_DONTWAIT) == -1 && errno == ENOTSOCK)
-		(void)!write(STDOUT_FILENO, bye, sizeof(bye) - 1);
+	reply_line(&r, "*", "BYE", words->code, words->text);
+	launch_say(&r, false);
 	leave(m, 0);
 }
 
@@ -372,7 +376,7 @@ monitor_preauth(const struct monitor_start *start)
 	if (pw == NULL || msg_text(login.authcid, sizeof(login.authcid), pw->pw_name, strlen(pw->pw_name)) == -1)
 		return;
 	begin(&m, start);
-	prepare_late_line("auth-fail", "deadline", login.authcid);
+	prepare_late_login(&m, &login);
 	verdict = admission_judge(&m.admission, &login);
 	report_login(&login, &verdict, login.authcid, 1);
 	if (admission_is_guess(verdict.outcome)) {
@@ -380,7 +384,7 @@ monitor_preauth(const struct monitor_start *start)
 		return;
 	}
 	if (verdict.outcome != OUTCOME_OK)
-		refuse_preauth(&m);
+		refuse_preauth(&m, verdict.outcome);
 	m.mechanism = MECH_PREAUTH;
 	describe_superserver(start->peer, &tls);
 	report_handoff(start->opts, &m.admission.account, false);

@@ -171,7 +171,8 @@ start(struct pamauth *p, const struct options *o, const struct peer *peer, const
 		code = pam_start_confdir(service, user, &conv, o->pam_confdir, &p->handle);
 	else
 		code = pam_start(service, user, &conv, &p->handle);
-	if (code == PAM_SUCCESS)
+	/* A local client has no remote host; modules take a missing item for that. */
+	if (code == PAM_SUCCESS && strcmp(peer->ip, "local") != 0)
 		code = pam_set_item(p->handle, PAM_RHOST, peer->ip);
 	if (code == PAM_SUCCESS)
 		code = pam_set_item(p->handle, PAM_TTY, "imap");

@@ -8,20 +8,35 @@
 
 static const char plain_name[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
 
+static void
+login_line(struct log_line *l, const struct msg_login *login, const struct pamauth_verdict *verdict, const char *user, unsigned attempt)
+{
+	bool ok = verdict->outcome == OUTCOME_OK;
+
+	log_begin(l, ok ? LOG_INFO : verdict->outcome == OUTCOME_UNAVAILABLE ? LOG_ERR : LOG_NOTICE, ok ? "auth-ok" : "auth-fail");
+	log_field(l, "mech", "%s", admission_mechanism(login->mechanism));
+	if (!ok) {
+		log_field(l, "attempt", "%u", attempt);
+		log_field(l, "reason", "%s", verdict->reason);
+	}
+	log_quoted(l, "user", user, strlen(user));
+}
+
 void
 report_login(const struct msg_login *login, const struct pamauth_verdict *verdict, const char *user, unsigned attempt)
 {
-	bool ok = verdict->outcome == OUTCOME_OK;
 	struct log_line l;
 
-	log_begin(&l, ok ? LOG_INFO : verdict->outcome == OUTCOME_UNAVAILABLE ? LOG_ERR : LOG_NOTICE, ok ? "auth-ok" : "auth-fail");
-	log_field(&l, "mech", "%s", admission_mechanism(login->mechanism));
-	if (!ok) {
-		log_field(&l, "attempt", "%u", attempt);
-		log_field(&l, "reason", "%s", verdict->reason);
-	}
-	log_quoted(&l, "user", user, strlen(user));
+	login_line(&l, login, verdict, user, attempt);
 	log_write(&l);
+}
+
+void
+report_login_late(struct log_line *l, const struct msg_login *login, unsigned attempt)
+{
+	const struct pamauth_verdict verdict = { OUTCOME_UNAVAILABLE, "deadline" };
+
+	login_line(l, login, &verdict, login->authcid, attempt);
 }
 
 void
@@ -30,11 +45,11 @@ report_handoff(const struct options *o, const struct account *a, bool relay)
 	struct log_line l;
 
 	log_begin(&l, LOG_INFO, "handoff");
+	log_quoted(&l, "user", a->name, strlen(a->name));
 	log_field(&l, "uid", "%u", (unsigned)a->uid);
 	log_field(&l, "gid", "%u", (unsigned)a->gid);
 	log_field(&l, "how", "%s", relay ? "relay" : "exec");
 	log_field(&l, "style", "%s", o->handoff == HANDOFF_TAG ? "tag" : "greeting");
-	log_quoted(&l, "user", a->name, strlen(a->name));
 	log_quoted(&l, "program", o->program[0], strlen(o->program[0]));
 	log_write(&l);
 }
@@ -120,10 +135,8 @@ report_gate_failure(int priority, const char *event, const char *text)
 }
 
 void
-report_prepare(struct log_line *l, const char *event, const char *reason, const char *user)
+report_end_late(struct log_line *l)
 {
-	log_begin(l, LOG_ERR, event);
-	log_field(l, "reason", "%s", reason);
-	if (user != NULL)
-		log_quoted(l, "user", user, strlen(user));
+	log_begin(l, LOG_ERR, "end");
+	log_field(l, "reason", "gate-hangs");
 }

@@ -31,7 +31,8 @@ void	report_gate_failure(int priority, const char *event, const char *text);
 /* Every line from here on says which TLS it is. bug() if these are no names of OpenSSL's. */
 void	report_tls(const struct msg_tls *);
 
-/* The line of an event whose reason is known and whose user may be (NULL: not), to be written by a signal handler. */
-void	report_prepare(struct log_line *, const char *event, const char *reason, const char *user);
+/* The lines for a deadline that finds the monitor hanging, in a login or waiting for the gate; a signal handler will write them. */
+void	report_login_late(struct log_line *, const struct msg_login *, unsigned attempt);
+void	report_end_late(struct log_line *);
 
 #endif

@@ -13,6 +13,22 @@
 /* Longest challenge that is encoded; ours are "Username:" and shorter. */
 #define CHALLENGE_MAX	192
 
+static const struct reply_words outcomes[] = {
+	[OUTCOME_AUTHENTICATIONFAILED] = { "AUTHENTICATIONFAILED", "Authentication failed" },
+	[OUTCOME_AUTHORIZATIONFAILED] = { "AUTHORIZATIONFAILED", "You may not act as that user" },
+	[OUTCOME_EXPIRED] = { "EXPIRED", "Your password or account has expired" },
+	[OUTCOME_CONTACTADMIN] = { "CONTACTADMIN", "Access is denied; please ask your administrator" },
+	[OUTCOME_UNAVAILABLE] = { "UNAVAILABLE", "Login is not possible at the moment; please try again later" },
+};
+
+const struct reply_words *
+reply_outcome(uint32_t outcome)
+{
+	if (outcome >= sizeof(outcomes) / sizeof(outcomes[0]) || outcomes[outcome].code == NULL)
+		return NULL;
+	return &outcomes[outcome];
+}
+
 /* Adds the parts and CR LF, or nothing at all if they do not fit. */
 static void
 add_line(struct reply *r, const char *const parts[], size_t n)
@@ -91,12 +107,12 @@ reply_clean(char *dst, size_t size, const char *text)
 	bool space = false;
 
 	while (at < len) {
-		if ((unsigned char)text[at] <= ' ' || text[at] == 0x7f) {
+		octets = utf8_sequence(text + at, len - at);
+		if (text[at] == ' ' || utf8_is_control(text + at, octets)) {
 			space = true;
-			at++;
+			at += octets;
 			continue;
 		}
-		octets = utf8_sequence(text + at, len - at);
 		/* A space goes in only before something, so both ends come out trimmed. */
 		if (room < (octets > 0 ? octets : 1) + (space ? 1 : 0))
 			break;

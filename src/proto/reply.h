@@ -9,6 +9,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "msg.h"
+
 /* Room for two ALERT lines, a capability list and the tagged line. */
 #define REPLY_MAX	4096
 
@@ -17,6 +19,15 @@ struct reply {
 	bool	cut;		/* something did not fit, and was left out as a whole line */
 	char	text[REPLY_MAX];
 };
+
+/* What a client is told of an outcome that is not OK: code of RFC 5530 and text. One text for all that might tell a guesser something. */
+struct reply_words {
+	const char	*code;
+	const char	*text;
+};
+
+/* Finds the words; NULL if this is no outcome, or OK. */
+const struct reply_words	*reply_outcome(uint32_t outcome);
 
 /* Adds "TAG STATUS [CODE] TEXT"; code may be NULL, tag is "*" for an untagged line. Text is cleaned by reply_clean's rules. */
 void	reply_line(struct reply *, const char *tag, const char *status, const char *code, const char *text);

@@ -299,7 +299,7 @@ sasl_is_text(const char *text)
 
 	for (at = text; at < text + len; at += octets) {
 		octets = utf8_sequence(at, (size_t)(text + len - at));
-		if (octets == 0 || (unsigned char)*at < ' ' || *at == 0x7f)
+		if (octets == 0 || utf8_is_control(at, octets))
 			return false;
 	}
 	return len > 0;

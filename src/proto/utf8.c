@@ -53,3 +53,13 @@ utf8_sequence(const char *text, size_t len)
 			return 0;
 	return lead->length;
 }
+
+bool
+utf8_is_control(const char *text, size_t octets)
+{
+	const uint8_t *at = (const uint8_t *)text;
+
+	if (octets == 1)
+		return at[0] < ' ' || at[0] == 0x7f;
+	return octets == 2 && at[0] == 0xc2 && at[1] < 0xa0;
+}
