@@ -119,7 +119,7 @@ open_file(const char *path, size_t *size, const char **reason)
 	return -1;
 }
 
-/* Reads until size octets are there or the file ends. Returns how many, -1 on an error. */
+/* Reads until size octets are there or the file ends. Returns how many, -1 on an error. pread(2) can't read a socket. */
 static ssize_t
 read_all(int fd, uint8_t *buf, size_t size)
 {
@@ -127,7 +127,7 @@ read_all(int fd, uint8_t *buf, size_t size)
 	ssize_t n = 1;
 
 	while (len < size && n != 0) {
-		n = read(fd, buf + len, size - len);
+		n = pread(fd, buf + len, size - len, (off_t)len);
 		if (n == -1 && errno != EINTR)
 			return -1;
 		if (n > 0)

@@ -1,0 +1,225 @@
+# imapgate: a login helper for IMAP. `make help` lists what can be made.
+#
+# One file, not recursive. What is made goes to $(BUILD), nothing else is
+# touched; SAN=1 and SECCOMP=0 are other programs, so they have other folders.
+
+PREFIX ?=	/usr/local
+SBINDIR ?=	$(PREFIX)/sbin
+MANDIR ?=	$(PREFIX)/share/man
+UNITDIR ?=	$(PREFIX)/lib/systemd/system
+SYSUSERSDIR ?=	$(PREFIX)/lib/sysusers.d
+TMPFILESDIR ?=	$(PREFIX)/lib/tmpfiles.d
+PAMDIR ?=	/etc/pam.d
+# A Debian system has PAM's common-* files, a Fedora-like one password-auth.
+PAMFILE ?=	$(if $(wildcard /etc/pam.d/password-auth),pam.d/imapgate.fedora,pam.d/imapgate)
+
+SAN ?=		0
+SECCOMP ?=	1
+FUZZ_SECONDS ?=	60
+PKG_CONFIG ?=	pkg-config
+CLANG ?=	clang
+PYTEST ?=	$(or $(shell command -v pytest-3 || command -v pytest),pytest-3)
+
+BUILD ?=	build$(if $(filter 1,$(SAN)),/asan)$(if $(filter 0,$(SECCOMP)),/valgrind)
+
+# What the compiler can do, asked once.
+try =		$(shell echo 'int main(void) { return 0; }' | \
+		    $(CC) -Werror $(1) -x c - -o /dev/null 2>/dev/null && echo ' $(1)')
+
+WARN =		-Wall -Wextra -Wformat=2 -Wswitch-enum -Wshadow -Wstrict-prototypes \
+		-Wmissing-prototypes -Werror=format-security
+HARDEN :=	-fstack-protector-strong -fPIE $(call try,-fstack-clash-protection) \
+		$(call try,-fcf-protection)
+DEFINES =	-D_GNU_SOURCE
+
+ifeq ($(SAN),1)
+OPTIMIZE =	-O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined
+DEFINES +=	-DIMAPGATE_SANITIZED
+else
+OPTIMIZE =	-O2 -g -D_FORTIFY_SOURCE=2
+endif
+ifeq ($(SECCOMP),0)
+DEFINES +=	-DIMAPGATE_NO_SECCOMP
+endif
+
+PACKAGES =	openssl pam libsystemd
+PKG_CFLAGS :=	$(shell $(PKG_CONFIG) --cflags $(PACKAGES) 2>/dev/null)
+PKG_LIBS :=	$(or $(shell $(PKG_CONFIG) --libs $(PACKAGES) 2>/dev/null),-lssl -lcrypto -lpam -lsystemd)
+CMOCKA_LIBS =	$(or $(shell $(PKG_CONFIG) --libs cmocka 2>/dev/null),-lcmocka)
+
+# CFLAGS, CPPFLAGS and LDFLAGS are left to whoever calls make.
+ALL_CFLAGS =	-std=gnu17 $(WARN) $(OPTIMIZE) $(HARDEN) $(DEFINES) -Isrc $(PKG_CFLAGS) $(CPPFLAGS) $(CFLAGS)
+ALL_LDFLAGS =	$(OPTIMIZE) -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(LDFLAGS)
+DEPS =		-MMD -MP
+
+# Names what is made; V=1 shows the commands.
+Q =		$(if $(V),,@)
+
+SRCS :=		$(wildcard src/*.c src/proto/*.c src/gate/*.c src/monitor/*.c)
+HEADERS :=	$(wildcard src/*.h src/proto/*.h src/gate/*.h src/monitor/*.h)
+OBJS :=		$(SRCS:src/%.c=$(BUILD)/%.o)
+LIBOBJS :=	$(filter-out $(BUILD)/main.o,$(OBJS))
+PROTOOBJS :=	$(filter $(BUILD)/proto/%,$(OBJS))
+
+UNITS :=	$(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c))
+HELPERS :=	$(patsubst tests/e2e/%.c,$(BUILD)/tests/%,$(wildcard tests/e2e/*.c))
+PAMMODULES :=	$(patsubst tests/pam/%.c,$(BUILD)/tests/%.so,$(wildcard tests/pam/*.c))
+FUZZNAMES :=	$(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+REPLAYS :=	$(FUZZNAMES:%=$(BUILD)/tests/replay_%)
+FUZZERS :=	$(FUZZNAMES:%=$(BUILD)/fuzz/fuzz_%)
+
+.PHONY: all tests check check-valgrind demo install uninstall bench lint format fuzz clean help
+.DELETE_ON_ERROR:
+.SECONDARY:
+
+all: $(BUILD)/imapgate ## the program (CC=clang, SAN=1, BUILD=DIR and V=1 work everywhere)
+
+$(BUILD)/imapgate: $(OBJS)
+	@echo '  $@'
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(OBJS) $(PKG_LIBS)
+
+# Objects are made anew when the flags change, so `make SAN=1 BUILD=x` is never a mixture.
+FLAGS =		$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS)
+$(BUILD)/flags: force
+	@mkdir -p $(@D); printf '%s\n' '$(FLAGS)' | cmp -s - $@ || printf '%s\n' '$(FLAGS)' > $@
+.PHONY: force
+
+$(BUILD)/%.o: src/%.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	@echo '  $@'
+	$(Q)$(CC) $(ALL_CFLAGS) $(DEPS) -c -o $@ $<
+
+# --- programs for tests
+
+$(BUILD)/tests/unit/%.o: tests/unit/%.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	@echo '  $@'
+	$(Q)$(CC) $(ALL_CFLAGS) -Itests $(DEPS) -c -o $@ $<
+
+$(BUILD)/tests/e2e/%.o: tests/e2e/%.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	@echo '  $@'
+	$(Q)$(CC) $(ALL_CFLAGS) -Itests $(DEPS) -c -o $@ $<
+
+$(BUILD)/tests/fuzz/%.o: tests/fuzz/%.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	@echo '  $@'
+	$(Q)$(CC) $(ALL_CFLAGS) -Wno-missing-prototypes $(DEPS) -c -o $@ $<
+
+$(UNITS): $(BUILD)/tests/%: $(BUILD)/tests/unit/%.o $(LIBOBJS)
+	@echo '  $@'
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(CMOCKA_LIBS) $(PKG_LIBS)
+
+$(HELPERS): $(BUILD)/tests/%: $(BUILD)/tests/e2e/%.o $(LIBOBJS)
+	@echo '  $@'
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS)
+
+$(REPLAYS): $(BUILD)/tests/replay_%: $(BUILD)/tests/fuzz/replay.o $(BUILD)/tests/fuzz/fuzz_%.o $(PROTOOBJS)
+	@echo '  $@'
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS)
+
+# A PAM module is loaded into other programs too, so no sanitizer is in it.
+$(PAMMODULES): $(BUILD)/tests/%.so: tests/pam/%.c
+	@mkdir -p $(@D)
+	@echo '  $@'
+	$(Q)$(CC) -std=gnu17 $(WARN) -O2 -g -D_GNU_SOURCE -fPIC -shared -o $@ $< -lpam
+
+$(BUILD)/demo-mailbox: tests/demo/demo-mailbox.c $(BUILD)/flags
+	@echo '  $@'
+	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $<
+
+tests: $(BUILD)/imapgate $(BUILD)/demo-mailbox $(UNITS) $(HELPERS) $(PAMMODULES) $(REPLAYS)
+
+check: tests ## all tests; T=starttls runs those whose names match, SAN=1 under the sanitizers
+	@IMAPGATE_BUILD='$(abspath $(BUILD))' PYTEST='$(PYTEST)' tests/check '$(T)'
+
+check-valgrind: ## one login over TLS under valgrind, in a build without the seccomp filter
+	@$(MAKE) --no-print-directory SECCOMP=0 SAN=0 BUILD=build/valgrind tests
+	@IMAPGATE_BUILD='$(abspath build/valgrind)' tests/valgrind
+
+demo: $(BUILD)/imapgate $(BUILD)/demo-mailbox ## try it on loopback, without root; MAILBOX="/usr/lib/dovecot/imap ..." chains that
+	@IMAPGATE_BUILD='$(abspath $(BUILD))' MAILBOX='$(MAILBOX)' tests/demo/demo
+
+bench: $(BUILD)/imapgate ## measure (needs tests/bench, which comes with the benchmark)
+	@if [ -x tests/bench/run ]; then \
+		IMAPGATE_BUILD='$(abspath $(BUILD))' tests/bench/run; \
+	else \
+		echo 'make bench: there is no tests/bench yet: the benchmark is not part of this tree.' >&2; exit 1; \
+	fi
+
+# --- fuzzing: clang's libFuzzer, with proto/ compiled for it
+
+FUZZ_CFLAGS =	-std=gnu17 $(WARN) -Wno-missing-prototypes -O1 -g -fno-omit-frame-pointer \
+		-fsanitize=fuzzer-no-link,address,undefined $(DEFINES) -Isrc $(PKG_CFLAGS)
+FUZZPROTO =	$(patsubst src/%.c,$(BUILD)/fuzz/%.o,$(wildcard src/proto/*.c))
+
+$(BUILD)/fuzz/proto/%.o: src/proto/%.c
+	@mkdir -p $(@D)
+	@echo '  $@'
+	$(Q)$(CLANG) $(FUZZ_CFLAGS) $(DEPS) -c -o $@ $<
+
+$(BUILD)/fuzz/fuzz_%.o: tests/fuzz/fuzz_%.c
+	@mkdir -p $(@D)
+	@echo '  $@'
+	$(Q)$(CLANG) $(FUZZ_CFLAGS) $(DEPS) -c -o $@ $<
+
+$(FUZZERS): $(BUILD)/fuzz/fuzz_%: $(BUILD)/fuzz/fuzz_%.o $(FUZZPROTO)
+	@echo '  $@'
+	$(Q)$(CLANG) -fsanitize=fuzzer,address,undefined -o $@ $^ -lcrypto
+
+fuzz: $(FUZZERS) ## fuzz each target for FUZZ_SECONDS=60; finds are kept in $(BUILD)/fuzz
+	@test -n '$(FUZZNAMES)' || { echo 'make fuzz: there is no tests/fuzz/fuzz_*.c' >&2; exit 1; }
+	@set -e; for name in $(FUZZNAMES); do \
+		echo "== fuzz_$$name, $(FUZZ_SECONDS) s"; \
+		mkdir -p $(BUILD)/fuzz/corpus/$$name tests/fuzz/corpus/$$name; \
+		$(BUILD)/fuzz/fuzz_$$name -max_total_time=$(FUZZ_SECONDS) -timeout=10 -print_final_stats=1 -verbosity=0 \
+		    $(patsubst %,-dict=%,$(wildcard tests/fuzz/imap.dict)) -artifact_prefix=$(BUILD)/fuzz/$$name- $(BUILD)/fuzz/corpus/$$name tests/fuzz/corpus/$$name; \
+	done
+
+# --- what keeps the code as it should be
+
+lint: $(OBJS) ## prove the boundary from the objects, check headers, shape and manual
+	@CC='$(CC)' tests/lint/boundary self-test
+	@CC='$(CC)' tests/lint/boundary '$(BUILD)'
+	@CC='$(CC)' CFLAGS='-std=gnu17 $(WARN) -D_GNU_SOURCE -Isrc $(PKG_CFLAGS)' tests/lint/headers $(HEADERS)
+	@tests/lint/shape $(SRCS) $(HEADERS)
+	@mandoc -T lint -W warning src/imapgate.8 && echo 'lint: the manual is clean'
+
+format: ## put the spacing of functions right (clang-format)
+	tests/lint/format $(SRCS) $(wildcard tests/*/*.c)
+
+# --- installing
+
+install: $(BUILD)/imapgate ## to PREFIX=/usr/local, under DESTDIR; UNITDIR, PAMDIR ... can be set
+	install -d '$(DESTDIR)$(SBINDIR)' '$(DESTDIR)$(MANDIR)/man8' '$(DESTDIR)$(UNITDIR)' \
+	    '$(DESTDIR)$(SYSUSERSDIR)' '$(DESTDIR)$(TMPFILESDIR)' '$(DESTDIR)$(PAMDIR)'
+	install -m 0755 $(BUILD)/imapgate '$(DESTDIR)$(SBINDIR)/imapgate'
+	install -m 0644 src/imapgate.8 '$(DESTDIR)$(MANDIR)/man8/imapgate.8'
+	install -m 0644 systemd/imapgate.socket systemd/imapgates.socket '$(DESTDIR)$(UNITDIR)'
+	for unit in imapgate@.service imapgates@.service; do \
+		sed 's,/usr/local/sbin,$(SBINDIR),' systemd/$$unit > '$(DESTDIR)$(UNITDIR)'/$$unit && \
+		chmod 0644 '$(DESTDIR)$(UNITDIR)'/$$unit || exit 1; \
+	done
+	install -m 0644 systemd/sysusers.conf '$(DESTDIR)$(SYSUSERSDIR)/imapgate.conf'
+	install -m 0644 systemd/tmpfiles.conf '$(DESTDIR)$(TMPFILESDIR)/imapgate.conf'
+	@if [ -e '$(DESTDIR)$(PAMDIR)/imapgate' ]; then \
+		echo 'kept: $(DESTDIR)$(PAMDIR)/imapgate is there already'; \
+	else \
+		echo "install -m 0644 $(PAMFILE) '$(DESTDIR)$(PAMDIR)/imapgate'"; \
+		install -m 0644 $(PAMFILE) '$(DESTDIR)$(PAMDIR)/imapgate'; \
+	fi
+
+uninstall: ## remove what install put there; a PAM file that was changed stays
+	rm -f '$(DESTDIR)$(SBINDIR)/imapgate' '$(DESTDIR)$(MANDIR)/man8/imapgate.8'
+	rm -f '$(DESTDIR)$(UNITDIR)/imapgate.socket' '$(DESTDIR)$(UNITDIR)/imapgates.socket'
+	rm -f '$(DESTDIR)$(UNITDIR)/imapgate@.service' '$(DESTDIR)$(UNITDIR)/imapgates@.service'
+	rm -f '$(DESTDIR)$(SYSUSERSDIR)/imapgate.conf' '$(DESTDIR)$(TMPFILESDIR)/imapgate.conf'
+	@if cmp -s $(PAMFILE) '$(DESTDIR)$(PAMDIR)/imapgate'; then rm -f '$(DESTDIR)$(PAMDIR)/imapgate'; fi
+
+clean: ## remove the build folder
+	rm -rf build $(filter-out build/%,$(BUILD))
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
+
+-include $(OBJS:.o=.d) $(wildcard $(BUILD)/tests/*/*.d $(BUILD)/fuzz/*.d $(BUILD)/fuzz/*/*.d)
