@@ -1,0 +1,671 @@
+/*
+ * Log lines: their form, which others search for, and that no text from a
+ * client can make one or break one (T53).
+ */
+
+#include "child.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sysexits.h>
+
+#include "log.h"
+
+#define LINE_MAX_OCTETS	(sizeof(((struct log_line *)NULL)->text))
+
+static struct child child;
+
+/* --- reading lines ------------------------------------------------------- */
+
+/* One key and its value, as a reader of the log would understand them. */
+struct pair {
+	char	key[64];
+	char	value[1200];
+	size_t	len;
+	bool	quoted;
+};
+
+static const char *
+read_quoted(const char *at, struct pair *p)
+{
+	for (p->len = 0; *at != '"'; p->len++) {
+		unsigned octet;
+		int n = 0;
+
+		assert_in_range(*at, ' ', '~');
+		if (*at != '\\') {
+			p->value[p->len] = *at++;
+			continue;
+		}
+		assert_int_equal(sscanf(at, "\\x%2X%n", &octet, &n), 1);
+		assert_int_equal(n, 4);
+		p->value[p->len] = (char)octet;
+		at += n;
+	}
+	return at + 1;
+}
+
+static const char *
+read_pair(const char *at, struct pair *p)
+{
+	size_t n = strcspn(at + 1, "=");
+
+	memset(p, 0, sizeof(*p));
+	assert_int_equal(*at, ' ');
+	assert_in_range(n, 1, sizeof(p->key) - 1);
+	memcpy(p->key, at + 1, n);
+	assert_int_equal(strspn(p->key, "abcdefghijklmnopqrstuvwxyz0123456789_-"), n);
+	at += 1 + n;
+	assert_int_equal(*at++, '=');
+	p->quoted = *at == '"';
+	if (p->quoted)
+		return read_quoted(at + 1, p);
+	p->len = strcspn(at, " \n\"");
+	memcpy(p->value, at, p->len);
+	return at + p->len;
+}
+
+/* Takes what stands before the event's name on standard error. */
+static const char *
+after_prefix(const char *line)
+{
+	char prefix[64];
+
+	snprintf(prefix, sizeof(prefix), "imapgate[%d]: ", child.pid);
+	assert_true(strlen(line) > strlen(prefix));
+	assert_memory_equal(line, prefix, strlen(prefix));
+	return line + strlen(prefix);
+}
+
+/* Reads the one line that the child has written; gives the number of pairs. */
+static size_t
+read_line(struct pair *pairs, size_t max)
+{
+	const char *at;
+	size_t n = 0;
+
+	assert_int_equal(child.writes, 1);
+	assert_int_equal(child.err[child.len - 1], '\n');
+	assert_ptr_equal(memchr(child.err, '\n', child.len), child.err + child.len - 1);
+	assert_int_equal(strlen(child.err), child.len);
+	at = after_prefix(child.err);
+	at += strcspn(at, " \n");
+	while (*at != '\n') {
+		assert_true(n < max);
+		at = read_pair(at, &pairs[n++]);
+	}
+	return n;
+}
+
+static void
+write_line(void *arg)
+{
+	log_write(arg);
+}
+
+static void
+write_to_stderr(const struct log_line *line)
+{
+	child_run(&child, write_line, (void *)line);
+	assert_int_equal(child.status, CHILD_RETURNED);
+}
+
+/* --- form ---------------------------------------------------------------- */
+
+static void
+whole_line(void *arg)
+{
+	struct log_line line;
+
+	(void)arg;
+	log_open(LOG_TO_STDERR);
+	log_context("rip", "127.0.0.1");
+	log_context("rport", "40112");
+	log_context("lip", "::1");
+	log_context("lport", "143");
+	log_context("tls", "none");
+	log_context("tls", "TLSv1.3");
+	log_context("cipher", "TLS_AES_256_GCM_SHA384");
+	log_begin(&line, LOG_INFO, "auth-fail");
+	log_field(&line, "mech", "%s", "PLAIN");
+	log_field(&line, "attempt", "%u", 2u);
+	log_quoted(&line, "user", "joe", 3);
+	log_write(&line);
+}
+
+static void
+line_has_event_then_context_then_fields(void **state)
+{
+	(void)state;
+	child_run(&child, whole_line, NULL);
+	assert_int_equal(child.status, CHILD_RETURNED);
+	assert_int_equal(child.writes, 1);
+	assert_string_equal(after_prefix(child.err),
+	    "auth-fail rip=127.0.0.1 rport=40112 lip=::1 lport=143 tls=TLSv1.3 "
+	    "cipher=TLS_AES_256_GCM_SHA384 mech=PLAIN attempt=2 user=\"joe\"\n");
+	assert_string_equal(child.out, "");
+}
+
+static void
+line_before_log_open_goes_to_stderr(void **state)
+{
+	struct log_line line;
+
+	(void)state;
+	log_begin(&line, LOG_ERR, "error");
+	write_to_stderr(&line);
+	assert_string_equal(after_prefix(child.err), "error\n");
+}
+
+static void
+write_two_lines(void *arg)
+{
+	struct log_line line;
+
+	(void)arg;
+	log_context("rip", "local");
+	log_begin(&line, LOG_INFO, "one");
+	log_write(&line);
+	log_write(&line);
+	log_begin(&line, LOG_INFO, "two");
+	log_quoted(&line, "user", "", 0);
+	log_write(&line);
+}
+
+static void
+each_line_is_one_write_and_begins_anew(void **state)
+{
+	char wanted[200];
+
+	(void)state;
+	child_run(&child, write_two_lines, NULL);
+	assert_int_equal(child.writes, 3);
+	snprintf(wanted, sizeof(wanted),
+	    "imapgate[%d]: one rip=local\nimapgate[%d]: one rip=local\nimapgate[%d]: two rip=local user=\"\"\n",
+	    child.pid, child.pid, child.pid);
+	assert_string_equal(child.err, wanted);
+}
+
+static void
+write_with_errno(void *arg)
+{
+	errno = EXDEV;
+	log_write(arg);
+	if (errno != EXDEV)
+		abort();
+	close(STDERR_FILENO);
+	log_write(arg);
+	if (errno != EXDEV)
+		abort();
+}
+
+static void
+T57_errno_and_a_closed_stderr_are_no_matter(void **state)
+{
+	struct log_line line;
+
+	(void)state;
+	log_begin(&line, LOG_INFO, "end");
+	child_run(&child, write_with_errno, &line);
+	assert_int_equal(child.status, CHILD_RETURNED);
+	assert_int_equal(child.writes, 1);
+}
+
+static void
+long_context(void *arg)
+{
+	char value[2000];
+	struct log_line line;
+	static const char *const keys[] = { "a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l", "m", "n", "o",
+		"p", "q", "r", "s", "t" };
+	size_t i;
+
+	(void)arg;
+	memset(value, 'v', sizeof(value) - 1);
+	value[sizeof(value) - 1] = '\0';
+	log_context("rip", "192.0.2.1");
+	for (i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+		log_context(keys[i], value);
+	log_begin(&line, LOG_INFO, "end");
+	log_write(&line);
+}
+
+static void
+more_context_than_there_is_room_for_does_no_harm(void **state)
+{
+	static struct pair pairs[32];
+
+	(void)state;
+	child_run(&child, long_context, NULL);
+	assert_int_equal(child.status, CHILD_RETURNED);
+	assert_true(read_line(pairs, 32) > 1);
+	assert_string_equal(pairs[0].key, "rip");
+	assert_string_equal(pairs[0].value, "192.0.2.1");
+}
+
+/* --- text from clients --------------------------------------------------- */
+
+/* Logs the text as a user's name and reads it back: it is all in one value. */
+static void
+read_back(const char *text, size_t len, struct pair *p)
+{
+	struct log_line *line = malloc(sizeof(*line));
+	static struct pair pairs[4];
+	char *copy = malloc(len > 0 ? len : 1);
+
+	assert_non_null(line);
+	assert_non_null(copy);
+	memcpy(copy, text, len);
+	log_begin(line, LOG_INFO, "auth-fail");
+	log_quoted(line, "user", copy, len);
+	log_field(line, "last", "%d", 1);
+	write_to_stderr(line);
+	free(copy);
+	free(line);
+	assert_int_equal(read_line(pairs, 4), 2);
+	assert_string_equal(pairs[0].key, "user");
+	assert_true(pairs[0].quoted);
+	assert_string_equal(pairs[1].key, "last");
+	assert_string_equal(pairs[1].value, "1");
+	*p = pairs[0];
+}
+
+static void
+T53_every_octet_is_printable_and_comes_back(void **state)
+{
+	static struct pair p;
+	char text[32];
+	unsigned i, j;
+
+	(void)state;
+	for (i = 0; i < 256; i += sizeof(text)) {
+		for (j = 0; j < sizeof(text); j++)
+			text[j] = (char)(i + j);
+		read_back(text, sizeof(text), &p);
+		assert_int_equal(p.len, sizeof(text));
+		assert_memory_equal(p.value, text, sizeof(text));
+	}
+}
+
+static void
+T53_hostile_text_stays_in_its_quotes(void **state)
+{
+	static const struct {
+		const char *text;
+		size_t len;
+	} rows[] = {
+#define ROW(s) { s, sizeof(s) - 1 }
+		ROW(""),
+		ROW("x rip=1.2.3.4"),
+		ROW("x\nimapgate: auth-fail rip=1.2.3.4"),
+		ROW("x\" rip=1.2.3.4"),
+		ROW("x\\\" rip=1.2.3.4"),
+		ROW("\\"),
+		ROW("\\x22"),
+		ROW("\""),
+		ROW("\"\""),
+		ROW("\r\n"),
+		ROW("a\0b"),
+		ROW("\0"),
+		ROW("%n%s%s"),
+		ROW("%n%n%n%n%n%n%n%n"),
+		ROW("\x1b[2J"),
+		ROW("\xc2\x9b"
+		    "2J"),
+		ROW("\xff\xfe"),
+		ROW("\xe2\x80\xa8"),
+		ROW("\x7f"),
+		ROW("\t"),
+		ROW("$(reboot)"),
+		ROW("' OR 1=1"),
+#undef ROW
+	};
+	static struct pair p;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		read_back(rows[i].text, rows[i].len, &p);
+		assert_int_equal(p.len, rows[i].len);
+		assert_memory_equal(p.value, rows[i].text, p.len);
+	}
+}
+
+/* What was cut may say so with dots, but shows no more than 64 octets of the client's. */
+static void
+T53_client_text_is_cut_at_64_octets(void **state)
+{
+	static struct pair p;
+	static char text[9000];
+	size_t len;
+
+	(void)state;
+	memset(text, '\n', sizeof(text));
+	for (len = 60; len <= sizeof(text); len = len < 70 ? len + 1 : len * 5) {
+		read_back(text, len, &p);
+		if (len <= LOG_CLIENT_TEXT)
+			assert_int_equal(p.len, len);
+		else
+			assert_in_range(p.len, LOG_CLIENT_TEXT, LOG_CLIENT_TEXT + 3);
+		assert_memory_equal(p.value, text, p.len < LOG_CLIENT_TEXT ? p.len : LOG_CLIENT_TEXT);
+		assert_true(p.len <= LOG_CLIENT_TEXT || strcmp(p.value + LOG_CLIENT_TEXT, "...") == 0);
+	}
+}
+
+/* --- lines that are too long --------------------------------------------- */
+
+static void
+assert_within(const struct log_line *line)
+{
+	size_t i;
+
+	assert_true(line->length <= sizeof(line->text));
+	assert_true(line->stored <= sizeof(line->store));
+	assert_true(line->fields <= sizeof(line->field) / sizeof(line->field[0]));
+	for (i = 0; i < line->fields; i++) {
+		const char *field = line->store + line->field[i];
+
+		assert_true(line->field[i] < line->stored);
+		assert_non_null(memchr(field, '\0', line->stored - line->field[i]));
+		assert_memory_equal(field, "IMAPGATE_", 9);
+		assert_non_null(strchr(field, '='));
+	}
+}
+
+/* Our own fields of n octets in all. */
+static void
+fill(struct log_line *line, size_t n)
+{
+	char value[251];
+	size_t len;
+
+	memset(value, 'v', sizeof(value));
+	for (; n >= 3; n -= len + 3) {
+		len = n - 3 < 250 ? n - 3 : 250;
+		log_field(line, "k", "%.*s", (int)len, value);
+	}
+}
+
+static void
+T53_full_line_overflows_nothing(void **state)
+{
+	struct log_line *line = malloc(sizeof(*line));
+	char text[300];
+	size_t n;
+	unsigned i;
+
+	(void)state;
+	assert_non_null(line);
+	memset(text, '"', sizeof(text));
+	for (n = 0; n <= LINE_MAX_OCTETS + 50; n++) {
+		log_begin(line, LOG_INFO, "auth-ok");
+		fill(line, n);
+		for (i = 0; i < 40; i++) {
+			log_quoted(line, "user", text, sizeof(text));
+			assert_within(line);
+			log_field(line, "reason", "%.*s", (int)sizeof(text), text);
+			assert_within(line);
+		}
+	}
+	free(line);
+}
+
+static void
+T53_full_line_is_still_a_line(void **state)
+{
+	static struct pair pairs[40];
+	struct log_line *line = malloc(sizeof(*line));
+	char text[70];
+	size_t n;
+
+	(void)state;
+	assert_non_null(line);
+	memset(text, '\n', sizeof(text));
+	for (n = LINE_MAX_OCTETS - 300; n <= LINE_MAX_OCTETS + 3; n++) {
+		log_begin(line, LOG_INFO, "auth-ok");
+		fill(line, n);
+		log_quoted(line, "user", text, sizeof(text));
+		log_quoted(line, "program", "/bin/true", 9);
+		assert_within(line);
+		write_to_stderr(line);
+		assert_true(child.len <= LINE_MAX_OCTETS + 64);
+		read_line(pairs, 40);
+	}
+	free(line);
+}
+
+/* --- the journal's fields ------------------------------------------------ */
+
+static bool
+has_field(const struct log_line *line, const char *wanted)
+{
+	size_t i;
+
+	for (i = 0; i < line->fields; i++)
+		if (strcmp(line->store + line->field[i], wanted) == 0)
+			return true;
+	return false;
+}
+
+static void
+fields_of_the_journal_are_the_same_pairs(void **state)
+{
+	struct log_line line;
+
+	(void)state;
+	log_begin(&line, LOG_INFO, "auth-fail");
+	log_field(&line, "mech", "%s", "LOGIN");
+	log_field(&line, "attempt", "%u", 3u);
+	log_quoted(&line, "user", "joe", 3);
+	assert_within(&line);
+	assert_int_equal(line.fields, 4);
+	assert_true(has_field(&line, "IMAPGATE_EVENT=auth-fail"));
+	assert_true(has_field(&line, "IMAPGATE_MECH=LOGIN"));
+	assert_true(has_field(&line, "IMAPGATE_ATTEMPT=3"));
+	assert_true(has_field(&line, "IMAPGATE_USER=joe"));
+}
+
+static void
+T53_client_can_not_name_a_field_of_the_journal(void **state)
+{
+	static const char text[] = "x\nIMAPGATE_EVENT=auth-ok\nPRIORITY=0";
+	struct log_line line;
+	size_t i;
+
+	(void)state;
+	log_begin(&line, LOG_INFO, "auth-fail");
+	log_quoted(&line, "user", text, sizeof(text) - 1);
+	assert_within(&line);
+	assert_int_equal(line.fields, 2);
+	for (i = 0; i < line.stored; i++)
+		assert_int_not_equal(line.store[i], '\n');
+}
+
+/* --- last words ---------------------------------------------------------- */
+
+static void
+say_last_word(void)
+{
+	puts("* BYE");
+	fflush(stdout);
+}
+
+static void
+divert(int priority, const char *text)
+{
+	printf("%d %s\n", priority, text);
+	fflush(stdout);
+}
+
+enum { WITH_ERRNO = 1, LAST_WORD = 2, CONFIG = 4, DIVERTED = 8, BUG = 16 };
+
+static void
+end_in_words(void *arg)
+{
+	int how = *(int *)arg;
+
+	log_context("rip", "192.0.2.1");
+	log_last_word = how & LAST_WORD ? say_last_word : NULL;
+	log_diverted = how & DIVERTED ? divert : NULL;
+	if (how & CONFIG)
+		log_die_status = EX_CONFIG;
+	errno = how & WITH_ERRNO ? ENOENT : 0;
+	if (how & BUG)
+		bug("type %d", 9);
+	die("certificate %s", "/x");
+}
+
+static void
+ends(int how, int status, const char *err, const char *out)
+{
+	child_run(&child, end_in_words, &how);
+	assert_int_equal(child.status, status);
+	if (err[0] == '\0')
+		assert_string_equal(child.err, "");
+	else
+		assert_string_equal(after_prefix(child.err), err);
+	assert_string_equal(child.out, out);
+}
+
+static void
+die_names_the_thing_and_errno(void **state)
+{
+	(void)state;
+	ends(0, EX_TEMPFAIL, "error rip=192.0.2.1 text=\"certificate /x\"\n", "");
+	ends(WITH_ERRNO, EX_TEMPFAIL, "error rip=192.0.2.1 text=\"certificate /x: No such file or directory\"\n", "");
+}
+
+static void
+die_says_a_last_word_and_has_a_status(void **state)
+{
+	(void)state;
+	ends(LAST_WORD, EX_TEMPFAIL, "error rip=192.0.2.1 text=\"certificate /x\"\n", "* BYE\n");
+	ends(CONFIG, EX_CONFIG, "error rip=192.0.2.1 text=\"certificate /x\"\n", "");
+	ends(LAST_WORD | CONFIG | WITH_ERRNO, EX_CONFIG,
+	    "error rip=192.0.2.1 text=\"certificate /x: No such file or directory\"\n", "* BYE\n");
+}
+
+static void
+bug_ends_at_once_whatever_the_status_for_die(void **state)
+{
+	(void)state;
+	ends(BUG, EX_SOFTWARE, "bug rip=192.0.2.1 text=\"type 9\"\n", "");
+	ends(BUG | CONFIG | WITH_ERRNO, EX_SOFTWARE, "bug rip=192.0.2.1 text=\"type 9\"\n", "");
+}
+
+static void
+last_words_can_be_diverted(void **state)
+{
+	char wanted[64];
+
+	(void)state;
+	snprintf(wanted, sizeof(wanted), "%d certificate /x: No such file or directory\n", LOG_ERR);
+	ends(DIVERTED | WITH_ERRNO, EX_TEMPFAIL, "", wanted);
+	snprintf(wanted, sizeof(wanted), "%d type 9\n", LOG_CRIT);
+	ends(DIVERTED | BUG, EX_SOFTWARE, "", wanted);
+}
+
+static void
+die_hostile(void *arg)
+{
+	char text[5000];
+
+	(void)arg;
+	memset(text, '\n', sizeof(text) - 1);
+	text[sizeof(text) - 1] = '\0';
+	memcpy(text, "x\" rip=1.2.3.4", 14);
+	errno = ENOENT;
+	die("%s", text);
+}
+
+static void
+T53_text_of_die_is_escaped_and_cut(void **state)
+{
+	static struct pair pairs[4];
+
+	(void)state;
+	child_run(&child, die_hostile, NULL);
+	assert_int_equal(child.status, EX_TEMPFAIL);
+	assert_int_equal(read_line(pairs, 4), 1);
+	assert_string_equal(pairs[0].key, "text");
+	assert_memory_equal(pairs[0].value, "x\" rip=1.2.3.4", 14);
+}
+
+/* --- where lines go ------------------------------------------------------ */
+
+static void
+open_stream(void *arg)
+{
+	struct stat st, null;
+	int fd;
+
+	(void)arg;
+	log_open(LOG_TO_STDERR);
+	if (log_stream(false) != STDERR_FILENO)
+		abort();
+	fd = log_stream(true);
+	if (fd == STDERR_FILENO || fstat(fd, &st) == -1 || stat("/dev/null", &null) == -1 || st.st_rdev != null.st_rdev)
+		abort();
+}
+
+static void
+stream_for_the_program_is_stderr_unless_that_is_the_client(void **state)
+{
+	(void)state;
+	child_run(&child, open_stream, NULL);
+	assert_int_equal(child.status, CHILD_RETURNED);
+}
+
+static void
+log_where_there_is_nothing(void *arg)
+{
+	struct log_line line;
+
+	(void)arg;
+	log_open(LOG_TO_SYSLOG);
+	log_begin(&line, LOG_INFO, "end");
+	log_write(&line);
+}
+
+static void
+without_a_syslog_lines_go_to_stderr(void **state)
+{
+	(void)state;
+	if (access("/dev/log", F_OK) == 0)
+		skip();
+	child_run(&child, log_where_there_is_nothing, NULL);
+	assert_int_equal(child.status, CHILD_RETURNED);
+	assert_string_equal(after_prefix(child.err), "end\n");
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(line_has_event_then_context_then_fields),
+		cmocka_unit_test(line_before_log_open_goes_to_stderr),
+		cmocka_unit_test(each_line_is_one_write_and_begins_anew),
+		cmocka_unit_test(T57_errno_and_a_closed_stderr_are_no_matter),
+		cmocka_unit_test(more_context_than_there_is_room_for_does_no_harm),
+		cmocka_unit_test(T53_every_octet_is_printable_and_comes_back),
+		cmocka_unit_test(T53_hostile_text_stays_in_its_quotes),
+		cmocka_unit_test(T53_client_text_is_cut_at_64_octets),
+		cmocka_unit_test(T53_full_line_overflows_nothing),
+		cmocka_unit_test(T53_full_line_is_still_a_line),
+		cmocka_unit_test(fields_of_the_journal_are_the_same_pairs),
+		cmocka_unit_test(T53_client_can_not_name_a_field_of_the_journal),
+		cmocka_unit_test(die_names_the_thing_and_errno),
+		cmocka_unit_test(die_says_a_last_word_and_has_a_status),
+		cmocka_unit_test(bug_ends_at_once_whatever_the_status_for_die),
+		cmocka_unit_test(last_words_can_be_diverted),
+		cmocka_unit_test(T53_text_of_die_is_escaped_and_cut),
+		cmocka_unit_test(stream_for_the_program_is_stderr_unless_that_is_the_client),
+		cmocka_unit_test(without_a_syslog_lines_go_to_stderr),
+	};
+
+	return cmocka_run_group_tests_name("log", tests, NULL, NULL);
+}
