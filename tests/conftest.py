@@ -1,0 +1,91 @@
+"""What all pytest files share: the stage, and three rules for the whole run.
+
+In CI (the variable CI is set) a skipped test is a failed one; no log of the
+run may hold a password; and nothing that was started may be left over.
+"""
+
+import base64
+import ctypes
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent / "e2e"))
+
+PR_SET_CHILD_SUBREAPER = 36
+
+
+def pytest_configure(config):
+    # Orphans come to us, so that a relay which never ends is seen.
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    outcome = yield
+    report = outcome.get_result()
+    if report.skipped and os.environ.get("CI"):
+        report.outcome = "failed"
+        report.longrepr = f"skipped in CI: {report.longrepr[-1] if isinstance(report.longrepr, tuple) else report.longrepr}"
+
+
+@pytest.fixture(scope="session")
+def _stage():
+    from stage import BINARY, Stage
+
+    if not BINARY.exists():
+        pytest.fail(f"{BINARY} is not there: make tests", pytrace=False)
+    stage = Stage()
+    try:
+        yield stage
+        _no_password_in_any_log(stage)
+        _nothing_left_over(stage)
+    finally:
+        stage.remove()
+
+
+@pytest.fixture
+def stage(_stage):
+    return _stage
+
+
+@pytest.fixture
+def root_stage(_stage):
+    """For tests that need real users, or a monitor that is root."""
+    if not _stage.as_root:
+        pytest.skip("needs root: it makes system users")
+    return _stage
+
+
+def _no_password_in_any_log(stage):
+    from stage import SESAME
+
+    passwords = [SESAME] + [account.password for account in stage.users.values()]
+    spellings = {spelling for password in passwords for spelling in _spellings(password.encode())}
+    found = {path.name: spelling for path in (stage.folder / "logs").iterdir()
+             for spelling in spellings if spelling in path.read_bytes()}
+    assert not found, f"passwords in logs: {found}"
+
+
+def _spellings(password):
+    """As it is, and as it shows in base64 at each of the three offsets."""
+    yield password
+    for shift in range(3):
+        encoded = base64.b64encode(b"\0" * shift + password)
+        yield encoded[(shift * 8 + 5) // 6:len(encoded) - 4]
+
+
+def _nothing_left_over(stage):
+    from processes import ours
+
+    end = time.monotonic() + 5
+    while left := ours(stage.folder):
+        if time.monotonic() > end:
+            for pid in left:
+                os.kill(pid, signal.SIGKILL)
+            raise AssertionError(f"still running at the end: {left}")
+        time.sleep(0.05)

@@ -1,0 +1,65 @@
+"""The log's frozen form: one event, one line, the client's address before the client's text."""
+
+import re
+
+QUOTED = r'"(?:[ !#-\[\]-~]|\\x[0-9a-fA-F]{2})*"'
+WHERE = r"rip=\S+ rport=\d+ lip=\S+ lport=\d+"
+TLS = r"tls=(?:none|TLSv1\.[23])(?: cipher=\S+)?"
+# Who and how; test_log.py looks at the order.
+HANDOFF = rf"(?=(?:.* )?user={QUOTED})(?=(?:.* )?uid=\d+ gid=\d+)(?=.* how=(?:exec|relay) style=(?:tag|greeting)).* program={QUOTED}"
+
+FORMS = {
+    "auth-ok": rf"{WHERE} {TLS} mech=\S+ user={QUOTED}",
+    "auth-fail": rf"{WHERE} {TLS} mech=\S+ attempt=\d+ reason=\S+ user={QUOTED}",
+    "handoff": rf"{WHERE} {TLS} {HANDOFF}",
+    "tls-fail": rf"{WHERE}(?: {TLS})? reason={QUOTED}",
+    "end": rf"{WHERE}(?: {TLS})? reason=\S+(?: commands=\d+ bad=\d+| status=\d+)?",
+    "key-fail": rf"{WHERE}(?: {TLS})? file={QUOTED} reason={QUOTED}",
+    "key-exposed": rf"{WHERE}(?: {TLS})? file={QUOTED} reason={QUOTED}",
+    "error": rf"{WHERE}(?: {TLS})?(?: program={QUOTED})? text={QUOTED}",
+    "bug": rf"{WHERE}(?: {TLS})? text={QUOTED}",
+}
+PREFIX = re.compile(r"imapgate\[(\d+)\]: ")
+PAIR = re.compile(rf"([a-z][a-z-]*)=({QUOTED}|\S+)")
+
+
+def unquote(text):
+    """The bytes that a quoted value stands for."""
+    plain = re.sub(r"\\x([0-9a-fA-F]{2})", lambda m: chr(int(m[1], 16)), text[1:-1])
+    return plain.encode("latin-1")
+
+
+class Event(dict):
+    """A log line: its event's name, and its keys with their values (quoted ones as they stand)."""
+
+    def __init__(self, text):
+        super().__init__(PAIR.findall(text))
+        self.text = text
+        self.name = text.partition(" ")[0]
+
+    def __repr__(self):
+        return self.text
+
+
+def parse(text):
+    """One line without its prefix; raises AssertionError if it is not of the frozen form."""
+    name, _, rest = text.partition(" ")
+    assert name in FORMS, f"an unknown event: {text!r}"
+    assert re.fullmatch(FORMS[name], rest), f"not the frozen form of {name}: {text!r}"
+    event = Event(text)
+    for key in ("user", "program"):
+        if key in event:
+            value = unquote(event[key])
+            assert len(value) <= 64 or len(value) == 67 and value.endswith(b"..."), f"{key} is too long: {text!r}"
+    return event
+
+
+def read(text):
+    """All of imapgate's lines in what came out on standard error; other programs' lines are skipped."""
+    return [parse(line[m.end():]) for line in text.splitlines() if (m := PREFIX.match(line))]
+
+
+def complaints(text):
+    """What a sanitizer, or a dying program, says on standard error."""
+    marks = ("AddressSanitizer", "LeakSanitizer", "runtime error:", "stack smashing", "terminated abnormally")
+    return [line for line in text.splitlines() if any(mark in line for mark in marks)]

@@ -1,0 +1,52 @@
+"""What /proc says of a process."""
+
+import os
+from pathlib import Path
+
+
+def children_of(pid):
+    """Those of its first thread; a monitor, a gate and a mailbox program have no others."""
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def gate_of(pid):
+    """The monitor's only child; a relay's parent is the mailbox program."""
+    gate, = children_of(pid)
+    return gate
+
+
+def program_of(pid):
+    try:
+        return os.readlink(f"/proc/{pid}/exe")
+    except OSError:
+        return ""
+
+
+def status_of(pid):
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return {name: value.strip() for name, value in (line.split(":", 1) for line in lines)}
+
+
+def runs(pid):
+    try:
+        return not status_of(pid)["State"].startswith("Z")
+    except OSError:
+        return False
+
+
+def ticks_of(pid):
+    """Processor time in ticks of 10 ms."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return int(fields[11]) + int(fields[12])
+
+
+def size_of(pid):
+    """Resident memory in octets."""
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE")
+
+
+def ours(folder):
+    """Children of this process, adopted ones too, that run a program from this folder: {pid: program}."""
+    pids = [int(pid) for thread in os.listdir("/proc/self/task")
+            for pid in Path(f"/proc/self/task/{thread}/children").read_text().split()]
+    return {pid: program for pid in pids if (program := program_of(pid)).startswith(str(folder))}

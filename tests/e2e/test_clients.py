@@ -1,0 +1,113 @@
+"""Real clients before imapgate, real mailbox programs behind it, real users and passwords."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from clients import CLEARTEXT, CLIENTS, STARTTLS, TLS, Errand, missing
+from stage import TREE
+from superserver import Plain
+
+DOVECOT = "/usr/lib/dovecot/imap"
+MAILDIR = "mail_location=maildir:~/Maildir"
+COURIER_CAPABILITY = "IMAP4rev1 UIDPLUS CHILDREN NAMESPACE THREAD=ORDEREDSUBJECT SORT QUOTA"
+
+
+@pytest.fixture(scope="session")
+def courier(_stage):
+    """Unpacked from its package, as it can't be installed beside Dovecot; where every user may run it."""
+    done = subprocess.run([TREE / "tests" / "courier"], capture_output=True, text=True, timeout=300)
+    if done.returncode != 0:
+        pytest.skip(f"no Courier: {done.stderr.strip()}")
+    target = _stage.folder / "courier"
+    shutil.copytree(Path(done.stdout.strip()).parent, target, symlinks=True)
+    subprocess.run(["chmod", "-R", "a+rX", target], check=True)
+    return str(target / "imapd")
+
+
+def dovecot(*options):
+    if not Path(DOVECOT).exists():
+        pytest.skip("no Dovecot: install dovecot-imapd")
+    return [DOVECOT, *options, "-o", MAILDIR]
+
+
+def behind(name, request):
+    """imapgate's options and the program, by the name of the combination."""
+    if name == "dovecot":
+        return [], dovecot("-O")
+    if name == "dovecot-configured":
+        return [], dovecot()
+    if name == "dovecot-greeting":
+        # Dovecot 2.4 knows no tag; 2.3 behaves like it when it is not told.
+        return ["--handoff", "greeting"], ["/usr/bin/env", "-u", "IMAPLOGINTAG", *dovecot("-O")]
+    if name == "dovecot-greeting-capability":
+        return ["--handoff", "greeting", "--capability-after", "IMAP4rev1 NAMESPACE UIDPLUS"], \
+            ["/usr/bin/env", "-u", "IMAPLOGINTAG", *dovecot("-O")]
+    program = [request.getfixturevalue("courier"), "Maildir"]
+    options = ["--setenv", f"IMAP_CAPABILITY={COURIER_CAPABILITY}", "--setenv", "IMAP_KEYWORDS=1"]
+    if name == "courier-capability":
+        options += ["--capability-after", COURIER_CAPABILITY]
+    return options, program
+
+
+MAILBOXES = ("dovecot", "dovecot-configured", "dovecot-greeting", "dovecot-greeting-capability", "courier",
+             "courier-capability")
+
+
+def go(root_stage, request, client, mailbox, security, user="imapgt1"):
+    if missing(client):
+        pytest.skip(f"no {missing(client)} on this machine")
+    options, program = behind(mailbox, request)
+    account, certificate = root_stage.users[user], root_stage.certificate("rsa")
+    command = [root_stage.program, *root_stage.options("unix"), *certificate.options, *options]
+    if security == TLS:
+        command.append("--tls-on-connect")
+    if security == CLEARTEXT:
+        command += ["--allow-cleartext", "loopback"]
+    with Plain(root_stage, [*command, "--", *program]) as server:
+        errand = Errand(server.port, security, account.name, account.password, certificate, root_stage.file("scratch"))
+        shown = CLIENTS[client](errand)
+    assert "This is the text of message 2." in shown
+    return server.log_text()
+
+
+@pytest.mark.parametrize("security", (CLEARTEXT, STARTTLS, TLS))
+@pytest.mark.parametrize("mailbox", MAILBOXES)
+@pytest.mark.parametrize("client", CLIENTS)
+def test_client(root_stage, request, client, mailbox, security):
+    if client == "s_client" and security == CLEARTEXT:
+        security = STARTTLS
+    log = go(root_stage, request, client, mailbox, security)
+    assert "auth-ok rip=127.0.0.1 " in log and "handoff rip=127.0.0.1 " in log
+    assert ("how=exec" in log) == (security == CLEARTEXT)
+
+
+def test_password_with_a_space(root_stage, request):
+    """Clients that quote, and clients that encode."""
+    for client in ("imaplib_login", "curl", "mutt"):
+        go(root_stage, request, client, "dovecot", STARTTLS, user="imapgt2")
+
+
+def test_wrong_password_is_told(root_stage, tmp_path):
+    """A client's own words for it: it has understood our answer."""
+    certificate = root_stage.certificate("rsa")
+    command = [root_stage.program, *root_stage.options("unix"), *certificate.options, "--", *root_stage.mailbox()]
+    with Plain(root_stage, command) as server:
+        done = subprocess.run(
+            ["curl", "--silent", "--show-error", "--ipv4", "--ssl-reqd", "--cacert", certificate.file, "--user",
+             "imapgt1:mumble", f"imap://localhost:{server.port}/INBOX;MAILINDEX=1"],
+            capture_output=True, text=True, timeout=30, cwd=tmp_path)
+    assert done.returncode == 67, done.stderr
+    assert "auth-fail rip=127.0.0.1 " in server.log_text()
+
+
+def test_curl_refuses_cleartext(root_stage, tmp_path):
+    """LOGINDISABLED is understood too: no password leaves the client."""
+    command = [root_stage.program, *root_stage.options("unix"), "--", *root_stage.mailbox()]
+    with Plain(root_stage, command) as server:
+        done = subprocess.run(["curl", "--silent", "--ipv4", "--user", "imapgt1:mumble", f"imap://localhost:{server.port}/"],
+                              capture_output=True, timeout=30, cwd=tmp_path)
+    assert done.returncode != 0
+    assert "auth-fail" not in server.log_text()

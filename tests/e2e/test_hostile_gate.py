@@ -1,0 +1,91 @@
+"""A gate that was taken over, at the real monitor (hostile-gate.c): the monitor ends, and nothing was started."""
+
+import os
+import signal
+import subprocess
+
+import pytest
+
+from processes import ours
+from stage import BUILD
+
+# What is answered as a bug at once, and what ends otherwise.
+BUGS = """nonsense one-octet type-only one-octet-short one-octet-long oversize type-zero type-unknown type-negative
+    an-answer name-without-end secret-without-end tag-without-end cipher-without-end text-without-end with-descriptor
+    launch-before-login launch-after-failure launch-with-login-unanswered login-after-login sign-after-login
+    login-once-too-often mechanism-zero mechanism-unknown mechanism-external mechanism-preauth mechanism-token
+    sign-twice sign-anything sign-too-much sign-with-no-key ask-for-keys no-tag tag-with-space tag-with-line-end
+    log-without-end log-unknown-event log-unknown-reason log-forged-cipher""".split()
+OTHERS = ["honest", "silent", "gone", "killed", "empty", "log-bug-of-mine"]
+
+
+@pytest.fixture(scope="module")
+def hostile(_stage):
+    return _stage._copy(BUILD / "tests" / "hostile-gate")
+
+
+@pytest.fixture
+def run(stage, hostile):
+    """Starts a case; gives the session and the recorder's report. Gates that are left over are ended."""
+    sessions = []
+
+    def start(name):
+        report = stage.report()
+        command = [hostile, name, *stage.options(), *stage.certificate().options, "--timeout", "1",
+                   "--", *stage.mailbox(report=report)]
+        sessions.append(stage.launch(command))
+        return sessions[-1], report
+
+    yield start
+    for session in sessions:
+        session.stop()
+    for pid in ours(hostile):
+        os.kill(pid, signal.SIGKILL)
+
+
+def test_all_cases_are_here(hostile):
+    listed = subprocess.run([hostile, "--list"], capture_output=True, text=True, check=True, timeout=20).stdout.split()
+    assert sorted(listed) == sorted(BUGS + OTHERS)
+
+
+def test_an_honest_one_is_served(run):
+    """Else all the others would prove nothing."""
+    session, report = run("honest")
+    session.expect("a OK recorder")
+    assert report.written()
+
+
+@pytest.mark.parametrize("name", BUGS)
+def test_monitor_ends(run, name):
+    session, report = run(name)
+    assert session.status() == 70, session.log_text()
+    text = session.log_text()
+    assert text.count("]: bug ") == 1 and "]: handoff " not in text, text
+    assert "rip=192.0.2.1" not in text
+    assert "was refused" not in text and "was not let in" not in text, text
+    assert not report.written() and session.buffer == b""
+
+
+@pytest.mark.parametrize("name", ("gone", "killed", "log-bug-of-mine"))
+def test_gate_that_ends(run, name):
+    session, report = run(name)
+    assert session.status() != 0
+    assert not report.written()
+    assert "\nimapgate[1]" not in session.log_text()
+    session.expect_end()
+
+
+@pytest.mark.parametrize("name", ("silent", "empty"))
+def test_gate_that_waits(run, name):
+    """The deadline ends both of them."""
+    session, report = run(name)
+    session.expect_end(8)
+    assert session.status(8) != 0
+    assert not report.written()
+
+
+def test_gate_does_not_outlive_its_monitor(run):
+    """One that was taken over would keep the client's connection for itself, if nobody ended it."""
+    session, _ = run("nonsense")
+    session.status()
+    session.expect_end(3)

@@ -1,0 +1,262 @@
+"""The log: one event, one line, in the frozen form, and nothing in it that a client could have forged.
+
+loglines.py holds the form of every event; each line of each test goes through
+it. Here are the values, the order, and the hostile ones.
+"""
+
+import os
+import re
+import socket
+
+import pytest
+
+from loglines import parse, unquote
+
+
+def events(imap):
+    return [event.name for event in imap.log()]
+
+
+def test_a_whole_login(stage):
+    with stage.ready(on="starttls") as imap:
+        port = imap.wire.wire.sock.getsockname()[1]
+        cipher = imap.wire.cipher
+        imap.command("a LOGIN joe mumble")
+        imap.login(tag="b")
+        failed, passed, handoff = imap.log()
+    for event in (failed, passed, handoff):
+        assert list(event)[:6] == ["rip", "rport", "lip", "lport", "tls", "cipher"]
+        assert (event["rip"], event["rport"], event["lip"]) == ("127.0.0.1", str(port), "127.0.0.1")
+        assert (event["tls"], event["cipher"]) == ("TLSv1.3", cipher)
+        assert event["user"] == '"joe"'
+    assert (failed.name, failed["attempt"], failed["reason"]) == ("auth-fail", "1", "PAM_AUTH_ERR")
+    assert passed.name == "auth-ok"
+    assert (handoff.name, handoff["how"], handoff["style"]) == ("handoff", "relay", "tag")
+
+
+def test_form_of_handoff(stage):
+    with stage.ready() as imap:
+        imap.login()
+        assert list(imap.logged("handoff"))[-6:] == ["user", "uid", "gid", "how", "style", "program"]
+
+
+@pytest.mark.parametrize("on", ("unix", "path", "pipe"))
+def test_local_connection(stage, on):
+    with stage.ready(on=on) as imap:
+        imap.login()
+        event = imap.logged("auth-ok")
+        assert (event["rip"], event["rport"], event["tls"]) == ("local", "0", "none")
+
+
+@pytest.mark.parametrize("command, mechanism", [
+    ("a LOGIN joe mumble", None), ("a AUTHENTICATE PLAIN AGpvZQBt", "PLAIN"),
+])
+def test_mechanism(stage, command, mechanism):
+    with stage.ready() as imap:
+        imap.command(command)
+        assert mechanism is None or imap.log()[0]["mech"] == mechanism
+
+
+def test_attempts_are_numbered(stage):
+    with stage.ready("--max-attempts", "4") as imap:
+        for number in (1, 2, 3):
+            imap.command(f"a{number} LOGIN joe mumble")
+        assert [event["attempt"] for event in imap.log("auth-fail")] == ["1", "2", "3"]
+
+
+ENDS = {
+    "logout": b"a LOGOUT\r\n",
+    "disconnected": b"",
+    "too-many-attempts": b"a LOGIN joe mumble\r\n" * 3,
+    "too-many-bad-commands": b"a BAD\r\n" * 30,
+    "not-imap": b"GET / HTTP/1.0\r\n\r\n",
+    "literal-too-big": b"a LOGIN {99999+}\r\n",
+}
+
+
+@pytest.mark.parametrize("reason", ENDS)
+def test_every_end_has_its_reason(stage, reason):
+    with stage.ready() as imap:
+        imap.send(ENDS[reason])
+        imap.half_close()
+        imap.lines_to_end()
+        end = imap.logged_end()
+        assert end["reason"] == reason
+        assert imap.status() == 0
+
+
+def test_end_counts_commands(stage):
+    with stage.ready() as imap:
+        for command in ("a NOOP", "b BAD", "c CAPABILITY", "d LOGIN", "e LOGOUT"):
+            imap.command(command)
+        imap.expect_end()
+        end = imap.logged_end()
+        assert (end["commands"], end["bad"]) == ("5", "2")
+
+
+def test_no_end_after_a_login(stage):
+    """After the handoff the connection's end is the mailbox program's affair."""
+    with stage.ready() as imap:
+        imap.login()
+        imap.send("b LOGOUT\r\n")
+        imap.rest()
+        imap.status()
+        assert events(imap) == ["auth-ok", "handoff"]
+
+
+HOSTILE = [
+    'x rip=1.2.3.4', 'x" rip=1.2.3.4 user="root', "x\\", "%n%s%d", "\u202erip", "é" * 40, "a" * 200, "\x7f",
+    "x' OR 1=1", "$(reboot)", "{ } ;",
+]
+
+
+@pytest.mark.parametrize("name", HOSTILE, ids=repr)
+def test_hostile_name(stage, name):
+    """Threat T53: it is one quoted value of one line, and what follows it is nothing."""
+    octets = name.encode()
+    with stage.ready() as imap:
+        imap.send(b"a LOGIN {%d+}\r\n%s mumble\r\n" % (len(octets), octets))
+        imap.expect("a NO [AUTHENTICATIONFAILED] Authentication failed")
+        failed, = imap.log()
+        assert failed["rip"] == "local"
+        assert failed.text.count("rip=") == 1 or "rip=" in name
+        shown = unquote(failed["user"])
+        # Shown as it was, or cut, or not at all where it was no name.
+        assert shown == b"" or octets.startswith(shown.removesuffix(b"..."))
+
+
+@pytest.mark.parametrize("name", ["x\nimapgate[1]: auth-fail rip=1.2.3.4", "x\r\ny", "x\0y"], ids=repr)
+def test_line_end_in_a_name(stage, name):
+    octets = name.encode()
+    with stage.ready() as imap:
+        imap.send(b"a LOGIN {%d+}\r\n%s mumble\r\n" % (len(octets), octets))
+        assert imap.line().startswith((b"a NO ", b"a BAD "))
+        imap.half_close()
+        imap.rest()
+        imap.status()
+        assert "1.2.3.4" not in re.sub(r'"[^"]*"', "", imap.log_text())
+        assert all("1.2.3.4" not in event["rip"] for event in imap.log())
+
+
+def test_nothing_is_logged_of_bad_commands(stage):
+    """Threat T54: a password that was typed in the wrong place stays out of the log."""
+    with stage.ready() as imap:
+        for command in ("sesame", "a sesame", "a LOGIN sesame", "a LOGIN joe joe sesame", "sesame LOGIN", "a ID sesame",
+                        "a AUTHENTICATE sesame", "a AUTHENTICATE PLAIN sesame", "a NOOP sesame"):
+            imap.send(command + "\r\n")
+            assert imap.line().split()[1] in (b"BAD", b"NO")
+        imap.half_close()
+        imap.rest()
+        imap.status()
+        assert "sesame" not in imap.log_text()
+
+
+def test_lines_are_bounded(stage):
+    """Threat T53: a client can cause as many lines as attempts, and its end."""
+    with stage.ready("--max-attempts", "3") as imap:
+        imap.send(b"a NOOP\r\n" * 200 + b"b LOGIN joe mumble\r\n" * 10 + b"c NOOP\r\n" * 100)
+        imap.half_close()
+        imap.rest()
+        imap.status()
+        assert events(imap) == ["auth-fail"] * 3 + ["end"]
+
+
+def test_prefix_is_the_process(stage):
+    """Whose line it is: the process that the superserver started."""
+    with stage.ready() as imap:
+        imap.login()
+        prefixes = set(re.findall(r"^imapgate\[(\d+)\]: ", imap.log_text(), re.MULTILINE))
+        assert prefixes == {str(imap.process.pid)}
+
+
+# --- where lines go
+
+def test_standard_error_is_the_client(stage):
+    """Under classic inetd descriptor 2 is the connection: no line may get there."""
+    with stage.ready("--log", "stderr", wrap=["sh", "-c", 'exec "$@" 2>&0', "sh"]) as imap:
+        imap.command("a LOGIN joe mumble")
+        imap.command("b NOOP")
+        imap.send("c LOGOUT\r\n")
+        imap.expect("* BYE Logging out")
+        imap.expect("c OK Logout completed")
+        imap.expect_end()
+
+
+@pytest.fixture
+def dev_log():
+    """A syslog of our own, where the machine has none."""
+    if os.getuid() != 0:
+        pytest.skip("needs root: /dev/log is made")
+    if os.path.exists("/dev/log"):
+        pytest.skip("this machine has a syslog; its socket is not ours to take")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as syslog:
+        syslog.bind("/dev/log")
+        os.chmod("/dev/log", 0o666)
+        syslog.settimeout(5)
+        try:
+            yield syslog
+        finally:
+            os.unlink("/dev/log")
+
+
+def next_event(syslog, pid):
+    """The next line of ours, and its priority; libpam writes lines of its own to the same socket."""
+    while True:
+        line = syslog.recv(4096).decode()
+        if own := re.fullmatch(rf"<(\d+)>imapgate\[{pid}\]: (.*?)\n?", line):
+            return int(own[1]), parse(own[2])
+
+
+@pytest.mark.parametrize("target", ("syslog", "auto"))
+def test_syslog(stage, dev_log, target):
+    if target == "auto" and os.path.exists("/run/systemd/journal/socket"):
+        pytest.skip("auto is the journal here")
+    with stage.ready("--log", target) as imap:
+        imap.command("a LOGIN joe mumble")
+        priority, failed = next_event(dev_log, imap.process.pid)
+        imap.half_close()
+        imap.rest()
+        imap.status()
+        _, end = next_event(dev_log, imap.process.pid)
+        assert imap.log_text() == ""
+    assert priority >> 3 == 2, "facility mail"
+    assert failed["reason"] == "PAM_AUTH_ERR"
+    assert end["reason"] == "disconnected"
+
+
+@pytest.fixture
+def journal():
+    """A journal of our own, where the machine has none: its native protocol is datagrams of KEY=value lines."""
+    path = "/run/systemd/journal/socket"
+    if os.getuid() != 0:
+        pytest.skip("needs root: the journal's socket is made")
+    if os.path.exists(path):
+        pytest.skip("this machine has a journal; its socket is not ours to take")
+    made = [folder for folder in ("/run/systemd", "/run/systemd/journal") if not os.path.exists(folder)]
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as receiver:
+        receiver.bind(path)
+        os.chmod(path, 0o666)
+        receiver.settimeout(5)
+        try:
+            yield receiver
+        finally:
+            os.unlink(path)
+            for folder in reversed(made):
+                os.rmdir(folder)
+
+
+@pytest.mark.parametrize("target", ("journal", "auto"))
+def test_journal(stage, journal, target):
+    with stage.ready("--log", target) as imap:
+        imap.command('a LOGIN "j\\"oe" mumble')
+        entry = journal.recv(65536).decode()
+        assert imap.log_text() == ""
+    fields = dict(line.split("=", 1) for line in entry.splitlines() if "=" in line)
+    assert fields["MESSAGE"].startswith("auth-fail rip=local ")
+    assert fields["IMAPGATE_EVENT"] == "auth-fail"
+    assert fields["IMAPGATE_RIP"] == "local"
+    assert fields["IMAPGATE_REASON"] == "PAM_USER_UNKNOWN"
+    assert fields["IMAPGATE_ATTEMPT"] == "1"
+    assert fields["SYSLOG_IDENTIFIER"] == "imapgate"
+    assert fields["PRIORITY"].isdigit()
