@@ -155,7 +155,8 @@ static bool
 digest_public_key(X509 *cert, uint8_t spki[MSG_DIGEST])
 {
 	unsigned char *der = NULL;
-	int len = i2d_PUBKEY(X509_get0_pubkey(cert), &der);
+	/* As it stands in the certificate: encoding the key again would cost more than the rest of the certificate. */
+	int len = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(cert), &der);
 	bool digested = len > 0 && EVP_Digest(der, (size_t)len, spki, NULL, EVP_sha256(), NULL) == 1;
 
 	OPENSSL_free(der);

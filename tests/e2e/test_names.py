@@ -265,7 +265,7 @@ def test_S13_alpn_of_another_protocol(stage, how, version, offered):
             imap.send("s STARTTLS\r\n")
             imap.expect("s OK ...")
         imap.hand_over()
-        with pytest.raises(ssl.SSLError, match="NO_APPLICATION_PROTOCOL"):
+        with pytest.raises(ssl.SSLError, match="(?i)no.application.protocol"):
             imap.handshake(context)
         imap.wire.close()
         assert imap.logged_end()["reason"] == "tls-failed"
@@ -343,7 +343,7 @@ def test_T5_half_written_renewal_and_starttls(stage, what):
     half_write(pair, what, new)
     with stage.ready(*pair.options, on="tcp") as imap:
         began = time.monotonic()
-        assert imap.command("a STARTTLS")[1].startswith((b"a NO [UNAVAILABLE] ", b"a BAD "))
+        assert imap.command("a STARTTLS")[1].startswith(b"a NO [UNAVAILABLE] ")
         assert time.monotonic() - began < 1
         assert imap.logged("tls-fail")["reason"].count(str(pair.folder)) <= 1
         assert imap.command("b NOOP")[1] == b"b OK NOOP completed"
