@@ -35,6 +35,8 @@ DEFINES =	-D_GNU_SOURCE
 ifeq ($(SAN),1)
 OPTIMIZE =	-O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined
 DEFINES +=	-DIMAPGATE_SANITIZED
+# AddressSanitizer looks for crypt_r(3) when it starts, which is before PAM brings it.
+SAN_LIBS =	-Wl,--no-as-needed -lcrypt
 else
 OPTIMIZE =	-O2 -g -D_FORTIFY_SOURCE=2
 endif
@@ -76,7 +78,7 @@ all: $(BUILD)/imapgate ## the program (CC=clang, SAN=1, BUILD=DIR and V=1 work e
 
 $(BUILD)/imapgate: $(OBJS)
 	@echo '  $@'
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(OBJS) $(PKG_LIBS)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(OBJS) $(PKG_LIBS) $(SAN_LIBS)
 
 # Objects are made anew when the flags change, so `make SAN=1 BUILD=x` is never a mixture.
 FLAGS =		$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS)

@@ -25,15 +25,13 @@
 /* Keys that every line carries: addresses, TLS version and cipher. */
 #define CONTEXT_MAX	8
 
-/* Longest text of die() and bug(). */
-#define ERROR_TEXT	200
-
 struct context {
 	const char	*key;
 	char		 value[72];	/* a cipher's name, or an IPv6 address with its zone */
 };
 
 void (*log_last_word)(void);
+void (*log_last_act)(void);
 void (*log_diverted)(int priority, const char *text);
 int log_die_status = EX_TEMPFAIL;
 
@@ -172,7 +170,7 @@ log_field(struct log_line *l, const char *key, const char *fmt, ...)
 static void
 add_escaped(struct log_line *l, const char *key, const char *text, size_t len, size_t max)
 {
-	char value[ERROR_TEXT * 4 + sizeof("...")], *at = value;
+	char value[LOG_OWN_TEXT * 4 + sizeof("...")], *at = value;
 	size_t i;
 
 	for (i = 0; i < len && i < max; i++) {
@@ -191,6 +189,12 @@ void
 log_quoted(struct log_line *l, const char *key, const char *text, size_t len)
 {
 	add_escaped(l, key, text, len, LOG_CLIENT_TEXT);
+}
+
+void
+log_text(struct log_line *l, const char *key, const char *text)
+{
+	add_escaped(l, key, text, strlen(text), LOG_OWN_TEXT);
 }
 
 static void
@@ -276,14 +280,14 @@ log_failure(int priority, const char *event, const char *text)
 		return;
 	}
 	log_begin(&l, priority, event);
-	add_escaped(&l, "text", text, strlen(text), ERROR_TEXT);
+	log_text(&l, "text", text);
 	log_write(&l);
 }
 
 void
 die(const char *fmt, ...)
 {
-	char text[ERROR_TEXT];
+	char text[LOG_OWN_TEXT];
 	int saved_errno = errno, n;
 	va_list ap;
 
@@ -301,12 +305,14 @@ die(const char *fmt, ...)
 void
 bug(const char *fmt, ...)
 {
-	char text[ERROR_TEXT];
+	char text[LOG_OWN_TEXT];
 	va_list ap;
 
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	log_failure(LOG_CRIT, "bug", text);
+	if (log_last_act != NULL)
+		log_last_act();
 	_exit(EX_SOFTWARE);
 }

@@ -17,6 +17,8 @@
 
 /* Longest piece of client text that is shown, in octets before escaping. */
 #define LOG_CLIENT_TEXT	64
+/* The same for what is not the client's: file names, reasons, the words of die(). */
+#define LOG_OWN_TEXT	200
 
 /* Where lines go; LOG_TO_AUTO finds out what the machine has. */
 enum log_target {
@@ -58,11 +60,17 @@ void	log_field(struct log_line *, const char *key, const char *fmt, ...) __attri
 /* Adds key="value" for text that somebody else chose: escaped, cut at LOG_CLIENT_TEXT octets. */
 void	log_quoted(struct log_line *, const char *key, const char *text, size_t len);
 
+/* The same for text of this host's, such as a file's name: cut at LOG_OWN_TEXT octets. */
+void	log_text(struct log_line *, const char *key, const char *text);
+
 /* Writes the line. Async-signal-safe, so that a line made ready before can be written by a signal handler. */
 void	log_write(const struct log_line *);
 
 /* Where die() and bug() say their last word to the client; set by whoever holds the connection, NULL for nobody. */
 extern void (*log_last_word)(void);
+
+/* What bug() does before it exits; set by the monitor, whose gate must not outlive it, NULL for nothing. */
+extern void (*log_last_act)(void);
 
 /* Where the last words of die() and bug() go instead of a log, in a process that has none; NULL for the log. */
 extern void (*log_diverted)(int priority, const char *text);

@@ -170,7 +170,7 @@ enum next
 login_command(struct session *s)
 {
 	sasl_login(&s->sasl.credentials, s->user.text, s->user.len, s->password.text, s->password.len);
-	explicit_bzero(&s->password, sizeof(s->password));
+	explicit_bzero(s->password.text, sizeof(s->password.text));
 	command_reset(&s->command);
 	return authenticate(s, MECH_LOGIN_COMMAND, NULL);
 }

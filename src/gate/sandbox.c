@@ -110,8 +110,8 @@ must(bool done, const char *what)
 		die("gate: %s", what);
 }
 
-static void
-keep_descriptors(int monitor_fd, int mailbox_fd)
+void
+sandbox_descriptors(int monitor_fd, int mailbox_fd)
 {
 	/* High copies first, so that no dup2 can hit one of the two. */
 	int monitor = fcntl(monitor_fd, F_DUPFD_CLOEXEC, SANDBOX_FDS);
@@ -247,9 +247,8 @@ limit_system_calls(void)
 #endif
 
 void
-sandbox_enter(const struct sandbox *s, int monitor_fd, int mailbox_fd)
+sandbox_enter(const struct sandbox *s)
 {
-	keep_descriptors(monitor_fd, mailbox_fd);
 	if (s->privileged) {
 		leave_file_system(s->root);
 		become(s->uid, s->gid);

@@ -21,11 +21,14 @@ struct sandbox {
 	const char	*root;		/* becomes the root directory; made if it is missing */
 };
 
+/* Puts the descriptors of a gate into their places, and closes all others. */
+void	sandbox_descriptors(int monitor_fd, int mailbox_fd);
+
 /*
- * Gives up, in this order: descriptors, the file system, groups, group and
- * user id, resources, new privileges, system calls. Dies at the first step
- * that fails; without root, the steps that need it are left out.
+ * Gives up, in this order: the file system, groups, group and user id,
+ * resources, new privileges, system calls. Dies at the first step that
+ * fails; without root, the steps that need it are left out.
  */
-void	sandbox_enter(const struct sandbox *, int monitor_fd, int mailbox_fd);
+void	sandbox_enter(const struct sandbox *);
 
 #endif

@@ -290,6 +290,8 @@ converse(struct session *s)
 
 	while (next != NEXT_HANDOFF) {
 		next = one_command(s);
+		/* Also of a LOGIN that was malformed or refused. */
+		explicit_bzero(s->password.text, sizeof(s->password.text));
 		dialogue_flush(s);
 		if (next == NEXT_STARTTLS)
 			start_tls(s);
@@ -322,8 +324,9 @@ session_run(const struct session_start *start)
 	s.peer = start->peer;
 	tls_load(&s.tls, start->opts);
 	conn_init(&s.conn, SANDBOX_MONITOR, start->deadline);
-	sandbox_enter(&start->sandbox, start->monitor, start->mailbox);
+	sandbox_descriptors(start->monitor, start->mailbox);
 	ask_init(SANDBOX_MONITOR, start->deadline);
+	sandbox_enter(&start->sandbox);
 	s.command.strict = start->opts->strict;
 	if (start->opts->tls_on_connect)
 		start_on_connect(&s);

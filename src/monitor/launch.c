@@ -188,8 +188,8 @@ log_failure(const char *path, int error)
 	struct log_line l;
 
 	log_begin(&l, LOG_ERR, "error");
-	log_quoted(&l, "program", path, strlen(path));
-	log_field(&l, "text", "\"%s\"", strerror(error));
+	log_text(&l, "program", path);
+	log_text(&l, "text", strerror(error));
 	log_write(&l);
 }
 

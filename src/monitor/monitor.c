@@ -60,14 +60,21 @@ struct monitor {
 static struct log_line late;
 static pid_t gate_pid;
 
+/* A gate that was taken over would keep the client for itself, if nobody ended it. */
+static void
+end_gate(void)
+{
+	if (gate_pid > 0)
+		kill(gate_pid, SIGKILL);
+}
+
 /* SIGRTMIN: the deadline, and somebody hangs: a PAM module, or a gate that was taken over. */
 static void
 on_deadline(int sig)
 {
 	(void)sig;
 	log_write(&late);
-	if (gate_pid > 0)
-		kill(gate_pid, SIGKILL);
+	end_gate();
 	_exit(EX_TEMPFAIL);
 }
 
@@ -332,6 +339,7 @@ begin(struct monitor *m, const struct monitor_start *start)
 	m->admission.opts = start->opts;
 	m->admission.peer = start->peer;
 	gate_pid = start->gate;
+	log_last_act = end_gate;
 	prepare_late_end();
 	m->timer = start_timer(start->deadline);
 }

@@ -50,7 +50,7 @@ report_handoff(const struct options *o, const struct account *a, bool relay)
 	log_field(&l, "gid", "%u", (unsigned)a->gid);
 	log_field(&l, "how", "%s", relay ? "relay" : "exec");
 	log_field(&l, "style", "%s", o->handoff == HANDOFF_TAG ? "tag" : "greeting");
-	log_quoted(&l, "program", o->program[0], strlen(o->program[0]));
+	log_text(&l, "program", o->program[0]);
 	log_write(&l);
 }
 
@@ -60,7 +60,7 @@ report_tls_failure(const char *text)
 	struct log_line l;
 
 	log_begin(&l, LOG_NOTICE, "tls-fail");
-	log_quoted(&l, "reason", text, strlen(text));
+	log_text(&l, "reason", text);
 	log_write(&l);
 }
 
@@ -130,7 +130,7 @@ report_gate_failure(int priority, const char *event, const char *text)
 	struct log_line l;
 
 	log_begin(&l, priority, event);
-	log_quoted(&l, "text", text, strlen(text));
+	log_text(&l, "text", text);
 	log_write(&l);
 }
 

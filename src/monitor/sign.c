@@ -89,8 +89,8 @@ log_file(int priority, const char *event, const char *path, const char *reason)
 	struct log_line line;
 
 	log_begin(&line, priority, event);
-	log_quoted(&line, "file", path, strlen(path));
-	log_quoted(&line, "reason", reason, strlen(reason));
+	log_text(&line, "file", path);
+	log_text(&line, "reason", reason);
 	log_write(&line);
 }
 
@@ -360,7 +360,7 @@ sign_answer(struct sign_keys *keys, const struct msg_sign *q, struct msg_sign_an
 	log_field(&line, "index", "%u", q->index);
 	log_field(&line, "scheme", "0x%04x", q->scheme);
 	log_field(&line, "len", "%u", q->len);
-	log_quoted(&line, "reason", reason, strlen(reason));
+	log_text(&line, "reason", reason);
 	log_write(&line);
 }
 

@@ -150,7 +150,7 @@ unescape_name(char *name)
 			*to++ = *name;
 			continue;
 		}
-		if (strncmp(name, "=2C", 3) != 0 && strncmp(name, "=3D", 3) != 0)
+		if (strncasecmp(name, "=2C", 3) != 0 && strncasecmp(name, "=3D", 3) != 0)
 			return false;
 		*to++ = name[1] == '2' ? ',' : '=';
 		name += 2;
@@ -192,13 +192,17 @@ step_oauthbearer(struct sasl *s, const char *message, size_t len)
 static enum sasl_next
 step_xoauth2(struct sasl *s, const char *message, size_t len)
 {
+	struct credentials *cred = &s->credentials;
+
 	if (s->steps == 0) {
 		s->challenge = "";
 		return SASL_MORE;
 	}
 	keep_pairs(s, message, message + len);
-	if (s->credentials.authcid[0] == '\0')
-		s->credentials.malformed = true;
+	if (cred->authcid[0] == '\0')
+		cred->malformed = true;
+	/* The token says who it is; whom the client names must be the same. */
+	strcpy(cred->authzid, cred->authcid);
 	return SASL_DONE;
 }
 
