@@ -102,7 +102,7 @@ class Accounts:
     def remove(self):
         for name, _, _ in USERS:
             if _exists(name):
-                _must("userdel", name)
+                _must("userdel", "--force", name)
             shutil.rmtree(self.homes / name, ignore_errors=True)
         _run("groupdel", GROUP)
         if self.made_gate_user:

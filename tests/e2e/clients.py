@@ -85,10 +85,6 @@ def curl_login_mechanism(errand):
     return _curl(errand, "--login-options", "AUTH=LOGIN")
 
 
-def curl_login_command(errand):
-    return _curl(errand, "--login-options", "AUTH=+LOGIN")
-
-
 def mbsync(errand):
     near = errand.folder / "near"
     security = {CLEARTEXT: "None", STARTTLS: "STARTTLS", TLS: "IMAPS"}[errand.security]
@@ -150,8 +146,8 @@ def mutt(errand):
 set imap_user="{errand.user}" imap_pass="{password}"
 set ssl_starttls={"yes" if errand.security == STARTTLS else "no"}
 set ssl_force_tls={"no" if errand.security == CLEARTEXT else "yes"}
-set ssl_usesystemcerts=no certificate_file="{errand.certificate.file}"
-set header_cache="" message_cachedir="" record="" postponed="" mbox_type=Maildir
+set certificate_file="{errand.certificate.file}"
+set folder="{errand.folder}" header_cache="" message_cachedir="" record="" postponed="" mbox_type=Maildir
 set wait_key=no pipe_decode=no quit=yes move=no confirmappend=no beep=no imap_keepalive=300
 push "<jump>2<enter><pipe-message>cat > {shown}<enter><exit>"
 """)
@@ -237,12 +233,12 @@ def _starttls(wire, context):
 
 
 CLIENTS = {function.__name__: function for function in (
-    imaplib_login, imaplib_authenticate, curl, curl_plain_at_once, curl_login_mechanism, curl_login_command, mbsync,
-    fetchmail, mutt, s_client, netcat)}
+    imaplib_login, imaplib_authenticate, curl, curl_plain_at_once, curl_login_mechanism, mbsync, fetchmail, mutt,
+    s_client, netcat)}
 
 # Which program must be there for it.
-NEEDS = {"curl": "curl", "curl_plain_at_once": "curl", "curl_login_mechanism": "curl", "curl_login_command": "curl",
-         "mbsync": "mbsync", "fetchmail": "fetchmail", "mutt": "mutt", "s_client": "openssl"}
+NEEDS = {"curl": "curl", "curl_plain_at_once": "curl", "curl_login_mechanism": "curl", "mbsync": "mbsync",
+         "fetchmail": "fetchmail", "mutt": "mutt", "s_client": "openssl"}
 
 
 def missing(name):

@@ -5,13 +5,11 @@ import re
 QUOTED = r'"(?:[ !#-\[\]-~]|\\x[0-9a-fA-F]{2})*"'
 WHERE = r"rip=\S+ rport=\d+ lip=\S+ lport=\d+"
 TLS = r"tls=(?:none|TLSv1\.[23])(?: cipher=\S+)?"
-# Who and how; test_log.py looks at the order.
-HANDOFF = rf"(?=(?:.* )?user={QUOTED})(?=(?:.* )?uid=\d+ gid=\d+)(?=.* how=(?:exec|relay) style=(?:tag|greeting)).* program={QUOTED}"
 
 FORMS = {
     "auth-ok": rf"{WHERE} {TLS} mech=\S+ user={QUOTED}",
     "auth-fail": rf"{WHERE} {TLS} mech=\S+ attempt=\d+ reason=\S+ user={QUOTED}",
-    "handoff": rf"{WHERE} {TLS} {HANDOFF}",
+    "handoff": rf"{WHERE} {TLS} user={QUOTED} uid=\d+ gid=\d+ how=(?:exec|relay) style=(?:tag|greeting) program={QUOTED}",
     "tls-fail": rf"{WHERE}(?: {TLS})? reason={QUOTED}",
     "end": rf"{WHERE}(?: {TLS})? reason=\S+(?: commands=\d+ bad=\d+| status=\d+)?",
     "key-fail": rf"{WHERE}(?: {TLS})? file={QUOTED} reason={QUOTED}",

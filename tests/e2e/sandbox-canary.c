@@ -302,7 +302,8 @@ main(int argc, char *argv[])
 		.gid = (gid_t)number(argv[3]),
 		.root = argv[4],
 	};
-	sandbox_enter(&sandbox, pair[1], stream[1]);
+	sandbox_descriptors(pair[1], stream[1]);
+	sandbox_enter(&sandbox);
 	for (size_t i = 0; i < DEEDS; i++)
 		if (strcmp(deeds[i].name, argv[1]) == 0)
 			_exit(deeds[i].act());

@@ -2,13 +2,21 @@
 
 import os
 import subprocess
+import time
 
 import pytest
 
+from wire import PATIENCE
+
 
 def explained(imap):
-    """Is there a line that says why TLS is not possible?"""
-    return imap.log("error") or imap.log("key-fail") or imap.log("tls-fail")
+    """Is there a line that says why TLS is not possible? It may be written just after the client has its answer."""
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
+        if imap.log("error") or imap.log("key-fail") or imap.log("tls-fail"):
+            return True
+        time.sleep(0.02)
+    return False
 
 
 def refused_at_once(imap):

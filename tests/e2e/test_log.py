@@ -34,12 +34,6 @@ def test_a_whole_login(stage):
     assert (handoff.name, handoff["how"], handoff["style"]) == ("handoff", "relay", "tag")
 
 
-def test_form_of_handoff(stage):
-    with stage.ready() as imap:
-        imap.login()
-        assert list(imap.logged("handoff"))[-6:] == ["user", "uid", "gid", "how", "style", "program"]
-
-
 @pytest.mark.parametrize("on", ("unix", "path", "pipe"))
 def test_local_connection(stage, on):
     with stage.ready(on=on) as imap:

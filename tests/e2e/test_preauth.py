@@ -13,18 +13,15 @@ import socket
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 
 from clientca import authority, context, email
 from session import Session
-from stage import BINARY
 from wire import SocketWire
 
 DOVECOT = "/usr/lib/dovecot/imap"
 ORDINARY = "* OK [CAPABILITY IMAP4rev1 ...] imapgate ready"
-SANITIZED = "asan" in str(BINARY)
 
 CONNECT = """
 import socket, sys

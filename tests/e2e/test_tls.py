@@ -386,6 +386,9 @@ def memory_of(pid):
             start, end, flags = re.match(r"(\w+)-(\w+) (\S+)", line).groups()
             if "w" not in flags or line.endswith(("[vvar]", "[vsyscall]")):
                 continue
+            # A sanitizer's shadow is terabytes of address space, and bytes about bytes.
+            if int(end, 16) - int(start, 16) > 1 << 30:
+                continue
             try:
                 memory.seek(int(start, 16))
                 parts.append(memory.read(int(end, 16) - int(start, 16)))
@@ -399,8 +402,6 @@ def memory_of(pid):
 @pytest.mark.parametrize("key", KEYS)
 def test_private_key_is_not_in_the_gate(root_stage, on, key, state):
     """Design: the gate asks for signatures. Neither the number nor the file is in its memory."""
-    if "asan" in str(root_stage.program):
-        pytest.skip("a sanitizer's shadow memory is too large to search")
     certificate = root_stage.certificate(key)
     with root_stage.ready(on=on, certificate=key) as imap:
         if state == "login":

@@ -8,9 +8,12 @@
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sysexits.h>
 
 #include "log.h"
@@ -356,6 +359,29 @@ T53_client_text_is_cut_at_64_octets(void **state)
 	}
 }
 
+/* What this host says of itself may be longer, but is no more trusted to have no line ends. */
+static void
+text_of_this_host_is_escaped_and_cut_at_200_octets(void **state)
+{
+	static struct pair pairs[2];
+	struct log_line line;
+	char text[301];
+	size_t len;
+
+	(void)state;
+	for (len = 198; len <= 300; len = len < 202 ? len + 1 : len + 98) {
+		memset(text, '\n', len);
+		text[len] = '\0';
+		log_begin(&line, LOG_INFO, "handoff");
+		log_text(&line, "program", text);
+		write_to_stderr(&line);
+		assert_int_equal(read_line(pairs, 2), 1);
+		assert_true(pairs[0].quoted);
+		assert_int_equal(pairs[0].len, len <= LOG_OWN_TEXT ? len : LOG_OWN_TEXT + 3);
+		assert_memory_equal(pairs[0].value, text, len < LOG_OWN_TEXT ? len : LOG_OWN_TEXT);
+	}
+}
+
 /* --- lines that are too long --------------------------------------------- */
 
 static void
@@ -620,26 +646,172 @@ stream_for_the_program_is_stderr_unless_that_is_the_client(void **state)
 	assert_int_equal(child.status, CHILD_RETURNED);
 }
 
-static void
-log_where_there_is_nothing(void *arg)
-{
-	struct log_line line;
+#define NO_NAMESPACE	77
 
-	(void)arg;
-	log_open(LOG_TO_SYSLOG);
-	log_begin(&line, LOG_INFO, "end");
+static void
+write_file(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY);
+
+	if (fd == -1 || write(fd, text, strlen(text)) == -1)
+		_exit(NO_NAMESPACE);
+	close(fd);
+}
+
+/* An empty /dev and /run of our own, so that the sockets of a journal and a syslog can be made there. */
+static void
+enter_empty_machine(void)
+{
+	char users[40], groups[40];
+
+	snprintf(users, sizeof(users), "0 %u 1", (unsigned)getuid());
+	snprintf(groups, sizeof(groups), "0 %u 1", (unsigned)getgid());
+	if (unshare(CLONE_NEWUSER | CLONE_NEWNS) == -1)
+		_exit(NO_NAMESPACE);
+	write_file("/proc/self/uid_map", users);
+	write_file("/proc/self/setgroups", "deny");
+	write_file("/proc/self/gid_map", groups);
+	if (mount("none", "/dev", "tmpfs", 0, NULL) == -1 || mount("none", "/run", "tmpfs", 0, NULL) == -1)
+		_exit(NO_NAMESPACE);
+}
+
+static int
+listen_at(const char *path)
+{
+	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0);
+
+	strcpy(sun.sun_path, path);
+	if (fd == -1 || bind(fd, (struct sockaddr *)&sun, sizeof(sun)) == -1)
+		abort();
+	return fd;
+}
+
+enum { WITH_JOURNAL = 1, WITH_SYSLOG = 2 };
+
+struct machine {
+	int		has;
+	enum log_target	target;
+};
+
+static void
+print_datagram(int fd)
+{
+	char text[4000];
+	ssize_t n = fd == -1 ? -1 : recv(fd, text, sizeof(text), 0);
+
+	if (n > 0)
+		fwrite(text, 1, (size_t)n, stdout);
+}
+
+/* Writes a line, and prints what came out at the sockets. */
+static void
+log_on_machine(void *arg)
+{
+	const struct machine *m = arg;
+	struct log_line line;
+	int journal = -1, syslog = -1;
+
+	enter_empty_machine();
+	if (m->has & WITH_JOURNAL) {
+		mkdir("/run/systemd", 0755);
+		mkdir("/run/systemd/journal", 0755);
+		journal = listen_at("/run/systemd/journal/socket");
+	}
+	if (m->has & WITH_SYSLOG)
+		syslog = listen_at("/dev/log");
+	log_open(m->target);
+	log_context("rip", "192.0.2.1");
+	log_begin(&line, LOG_NOTICE, "auth-fail");
+	log_quoted(&line, "user", "a\nb", 3);
 	log_write(&line);
+	print_datagram(journal);
+	print_datagram(syslog);
+}
+
+static const char machine_line[] = "auth-fail rip=192.0.2.1 user=\"a\\x0Ab\"";
+
+static void
+run_machine(int has, enum log_target target)
+{
+	struct machine m = { has, target };
+
+	child_run(&child, log_on_machine, &m);
+	if (child.status == NO_NAMESPACE)
+		skip();
+	assert_int_equal(child.status, CHILD_RETURNED);
 }
 
 static void
-without_a_syslog_lines_go_to_stderr(void **state)
+assert_on_stderr(int has, enum log_target target)
+{
+	run_machine(has, target);
+	assert_string_equal(child.out, "");
+	assert_int_equal(child.writes, 1);
+	assert_memory_equal(after_prefix(child.err), machine_line, sizeof(machine_line) - 1);
+}
+
+static void
+line_for_stderr_goes_there_whatever_there_is(void **state)
 {
 	(void)state;
-	if (access("/dev/log", F_OK) == 0)
-		skip();
-	child_run(&child, log_where_there_is_nothing, NULL);
-	assert_int_equal(child.status, CHILD_RETURNED);
-	assert_string_equal(after_prefix(child.err), "end\n");
+	assert_on_stderr(WITH_JOURNAL | WITH_SYSLOG, LOG_TO_STDERR);
+}
+
+static void
+without_journal_and_syslog_lines_go_to_stderr(void **state)
+{
+	(void)state;
+	assert_on_stderr(0, LOG_TO_AUTO);
+	assert_on_stderr(0, LOG_TO_SYSLOG);
+	assert_on_stderr(WITH_JOURNAL, LOG_TO_SYSLOG);
+}
+
+static void
+assert_on_syslog(int has, enum log_target target)
+{
+	char wanted[200];
+
+	run_machine(has, target);
+	assert_string_equal(child.err, "");
+	snprintf(wanted, sizeof(wanted), "<%d>imapgate[%d]: %s", LOG_MAIL | LOG_NOTICE, child.pid, machine_line);
+	assert_string_equal(child.out, wanted);
+}
+
+static void
+syslog_is_taken_if_asked_for_or_without_a_journal(void **state)
+{
+	(void)state;
+	assert_on_syslog(WITH_JOURNAL | WITH_SYSLOG, LOG_TO_SYSLOG);
+	assert_on_syslog(WITH_SYSLOG, LOG_TO_AUTO);
+}
+
+/* The journal's own protocol: KEY=value lines. */
+static void
+assert_on_journal(int has, enum log_target target)
+{
+	static const char *const fields[] = { "PRIORITY=5", "SYSLOG_IDENTIFIER=imapgate", "IMAPGATE_EVENT=auth-fail",
+		"IMAPGATE_RIP=192.0.2.1", "IMAPGATE_USER=a\\x0Ab" };
+	char line[200];
+	size_t i;
+
+	run_machine(has, target);
+	assert_string_equal(child.err, "");
+	snprintf(line, sizeof(line), "MESSAGE=%s\n", machine_line);
+	assert_non_null(strstr(child.out, line));
+	for (i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
+		snprintf(line, sizeof(line), "\n%s\n", fields[i]);
+		if (strstr(child.out, line) == NULL && strncmp(child.out, line + 1, strlen(line + 1)) != 0)
+			fail_msg("%s is not in\n%s", fields[i], child.out);
+	}
+}
+
+static void
+journal_is_taken_first_and_has_the_fields(void **state)
+{
+	(void)state;
+	assert_on_journal(WITH_JOURNAL | WITH_SYSLOG, LOG_TO_AUTO);
+	assert_on_journal(WITH_JOURNAL, LOG_TO_JOURNAL);
 }
 
 int
@@ -654,6 +826,7 @@ main(void)
 		cmocka_unit_test(T53_every_octet_is_printable_and_comes_back),
 		cmocka_unit_test(T53_hostile_text_stays_in_its_quotes),
 		cmocka_unit_test(T53_client_text_is_cut_at_64_octets),
+		cmocka_unit_test(text_of_this_host_is_escaped_and_cut_at_200_octets),
 		cmocka_unit_test(T53_full_line_overflows_nothing),
 		cmocka_unit_test(T53_full_line_is_still_a_line),
 		cmocka_unit_test(fields_of_the_journal_are_the_same_pairs),
@@ -664,7 +837,10 @@ main(void)
 		cmocka_unit_test(last_words_can_be_diverted),
 		cmocka_unit_test(T53_text_of_die_is_escaped_and_cut),
 		cmocka_unit_test(stream_for_the_program_is_stderr_unless_that_is_the_client),
-		cmocka_unit_test(without_a_syslog_lines_go_to_stderr),
+		cmocka_unit_test(line_for_stderr_goes_there_whatever_there_is),
+		cmocka_unit_test(without_journal_and_syslog_lines_go_to_stderr),
+		cmocka_unit_test(syslog_is_taken_if_asked_for_or_without_a_journal),
+		cmocka_unit_test(journal_is_taken_first_and_has_the_fields),
 	};
 
 	return cmocka_run_group_tests_name("log", tests, NULL, NULL);

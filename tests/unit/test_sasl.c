@@ -152,8 +152,10 @@ PL1_plain_has_exactly_two_nuls(void **state)
 	size_t i;
 
 	(void)state;
-	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		check_plain(&rows[i]);
+		assert_int_equal(sasl.credentials.malformed, rows[i].authcid == NULL);
+	}
 }
 
 static void
@@ -252,6 +254,12 @@ LG1_login_asks_for_name_and_password_in_these_words(void **state)
 	assert_string_equal(sasl.credentials.secret, "secret");
 }
 
+static bool
+is_malformed(struct bytes part)
+{
+	return part.len == 0 || memchr(part.text, '\0', part.len) != NULL;
+}
+
 /* Wrong parts are found out at the end only: a client that is told earlier knows what was wrong. */
 static void
 LG2_login_with_wrong_parts_is_malformed_at_its_end(void **state)
@@ -281,6 +289,8 @@ LG2_login_with_wrong_parts_is_malformed_at_its_end(void **state)
 		assert_string_equal(sasl.challenge, "Password:");
 		assert_int_equal(step(rows[i].password), SASL_DONE);
 		assert_true(hopeless(&sasl.credentials));
+		if (is_malformed(rows[i].user) || is_malformed(rows[i].password))
+			assert_true(sasl.credentials.malformed);
 	}
 }
 
@@ -491,6 +501,22 @@ xoauth2_message(void **state)
 	(void)state;
 	for (i = 0; i < sizeof(xoauth2s) / sizeof(xoauth2s[0]); i++)
 		check_token("XOAUTH2", &xoauth2s[i]);
+}
+
+/* RFC 7628 does not say what a key means that comes twice; but it is one of its values, not a mixture. */
+static void
+key_that_comes_twice_has_one_of_its_values(void **state)
+{
+	static const struct bytes message = BYTES("user=somebody\1user=x\1auth=Bearer token\1auth=Bearer T\1\1");
+	struct credentials *c = &sasl.credentials;
+
+	(void)state;
+	sasl_begin(&sasl, sasl_find("XOAUTH2"), "");
+	assert_int_equal(step(message), SASL_DONE);
+	if (c->malformed)
+		return;
+	assert_true(strcmp(c->authcid, "somebody") == 0 || strcmp(c->authcid, "x") == 0);
+	assert_true(strcmp(c->secret, "token") == 0 || strcmp(c->secret, "T") == 0);
 }
 
 /* Nothing of one key can be read as another's: a message with a part cut off anywhere is malformed. */
@@ -1121,6 +1147,7 @@ main(void)
 		cmocka_unit_test(EX4_identity_is_nothing_to_other_mechanisms),
 		cmocka_unit_test(OB2_oauthbearer_message),
 		cmocka_unit_test(xoauth2_message),
+		cmocka_unit_test(key_that_comes_twice_has_one_of_its_values),
 		cmocka_unit_test(T18_truncated_oauth_messages_are_malformed),
 		cmocka_unit_test(OB2_parts_of_oauth_messages_have_limits),
 		cmocka_unit_test(OB4_failure_is_told_in_json),
