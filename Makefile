@@ -35,7 +35,8 @@ DEFINES =	-D_GNU_SOURCE
 ifeq ($(SAN),1)
 OPTIMIZE =	-O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined
 DEFINES +=	-DIMAPGATE_SANITIZED
-# AddressSanitizer looks for crypt_r(3) when it starts, which is before PAM brings it.
+# The sanitizer's own crypt(3) calls the real one, which must be there when the
+# program starts: what pam_unix loads later is not found.
 SAN_LIBS =	-Wl,--no-as-needed -lcrypt
 else
 OPTIMIZE =	-O2 -g -D_FORTIFY_SOURCE=2
@@ -46,7 +47,7 @@ endif
 
 PACKAGES =	openssl pam libsystemd
 PKG_CFLAGS :=	$(shell $(PKG_CONFIG) --cflags $(PACKAGES) 2>/dev/null)
-PKG_LIBS :=	$(or $(shell $(PKG_CONFIG) --libs $(PACKAGES) 2>/dev/null),-lssl -lcrypto -lpam -lsystemd)
+LIBS :=	$(or $(shell $(PKG_CONFIG) --libs $(PACKAGES) 2>/dev/null),-lssl -lcrypto -lpam -lsystemd)
 CMOCKA_LIBS =	$(or $(shell $(PKG_CONFIG) --libs cmocka 2>/dev/null),-lcmocka)
 
 # CFLAGS, CPPFLAGS and LDFLAGS are left to whoever calls make.
@@ -78,7 +79,7 @@ all: $(BUILD)/imapgate ## the program (CC=clang, SAN=1, BUILD=DIR and V=1 work e
 
 $(BUILD)/imapgate: $(OBJS)
 	@echo '  $@'
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(OBJS) $(PKG_LIBS) $(SAN_LIBS)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(OBJS) $(LIBS) $(SAN_LIBS)
 
 # Objects are made anew when the flags change, so `make SAN=1 BUILD=x` is never a mixture.
 FLAGS =		$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS)
@@ -110,15 +111,15 @@ $(BUILD)/tests/fuzz/%.o: tests/fuzz/%.c $(BUILD)/flags
 
 $(UNITS): $(BUILD)/tests/%: $(BUILD)/tests/unit/%.o $(LIBOBJS)
 	@echo '  $@'
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(CMOCKA_LIBS) $(PKG_LIBS)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(CMOCKA_LIBS) $(LIBS) $(SAN_LIBS)
 
 $(HELPERS): $(BUILD)/tests/%: $(BUILD)/tests/e2e/%.o $(LIBOBJS)
 	@echo '  $@'
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS) $(SAN_LIBS)
 
 $(REPLAYS): $(BUILD)/tests/replay_%: $(BUILD)/tests/fuzz/replay.o $(BUILD)/tests/fuzz/fuzz_%.o $(PROTOOBJS)
 	@echo '  $@'
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS) $(SAN_LIBS)
 
 # A PAM module is loaded into other programs too, so no sanitizer is in it.
 $(PAMMODULES): $(BUILD)/tests/%.so: tests/pam/%.c

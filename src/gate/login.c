@@ -143,24 +143,38 @@ is_for_us(const struct session *s)
 	return s->sasl.port[0] == '\0' || !s->peer->socket || strcmp(s->sasl.port, s->peer->local_port) == 0;
 }
 
-static enum next
+/* Questions and answers until the mechanism has what it needs. False if the client gave up or broke off; it has been answered. */
+static bool
 exchange(struct session *s, bool initial)
 {
-	enum sasl_next next;
-	bool decoded;
+	enum sasl_next next = SASL_MORE;
 	size_t len;
 
-	do {
+	while (next == SASL_MORE) {
 		if (!initial && !challenge(s, s->sasl.challenge))
-			return NEXT_COMMAND;
-		decoded = decode(s, initial, &len);
+			return false;
+		if (!decode(s, initial, &len)) {
+			dialogue_answer_bad(s, NULL, "Invalid base64");
+			return false;
+		}
 		command_reset(&s->command);
-		if (!decoded)
-			return dialogue_answer_bad(s, NULL, "Invalid base64");
 		next = sasl_step(&s->sasl, s->message, len);
-		explicit_bzero(s->message, len);
 		initial = false;
-	} while (next == SASL_MORE);
+	}
+	return true;
+}
+
+/* An exchange, and whatever comes of it nothing of its messages stays. */
+static enum next
+run_mechanism(struct session *s, bool initial)
+{
+	bool complete = exchange(s, initial);
+
+	explicit_bzero(s->message, sizeof(s->message));
+	if (!complete) {
+		sasl_forget(&s->sasl);
+		return NEXT_COMMAND;
+	}
 	if (!is_for_us(s))
 		s->sasl.credentials.malformed = true;
 	return authenticate(s, (enum msg_mechanism)s->sasl.mechanism->id, s->sasl.mechanism->failure);
@@ -189,6 +203,6 @@ login_authenticate(struct session *s)
 	if (initial && m->server_first && s->opts->strict)
 		return dialogue_answer_bad(s, NULL, "This mechanism has no initial response");
 	sasl_begin(&s->sasl, m, s->identity);
-	return exchange(s, initial);
+	return run_mechanism(s, initial);
 }
 

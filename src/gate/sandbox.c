@@ -22,6 +22,86 @@
 
 #include "log.h"
 
+static void
+must(bool done, const char *what)
+{
+	if (!done)
+		die("gate: %s", what);
+}
+
+void
+sandbox_descriptors(int monitor_fd, int mailbox_fd)
+{
+	/* High copies first, so that no dup2 can hit one of the two. */
+	int monitor = fcntl(monitor_fd, F_DUPFD_CLOEXEC, SANDBOX_FDS);
+	int mailbox = fcntl(mailbox_fd, F_DUPFD_CLOEXEC, SANDBOX_FDS);
+
+	must(monitor != -1 && mailbox != -1, "dup");
+	must(dup3(monitor, SANDBOX_MONITOR, O_CLOEXEC) != -1, "dup");
+	must(dup3(mailbox, SANDBOX_MAILBOX, O_CLOEXEC) != -1, "dup");
+#ifndef IMAPGATE_SANITIZED
+	/* SECURITY: the log is the monitor's; a gate that was taken over must not write lines of its own into it. */
+	int nowhere = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	must(nowhere != -1, "/dev/null");
+	must(dup3(nowhere, STDERR_FILENO, O_CLOEXEC) != -1, "dup");
+#endif
+	must(syscall(__NR_close_range, SANDBOX_FDS, ~0U, 0) == 0, "close_range");
+}
+
+/* An empty directory that nobody but root can write to. On a system without tmpfiles.d(5) the first login makes it. */
+static void
+leave_file_system(const char *root)
+{
+	struct stat st;
+
+	log_die_status = EX_CONFIG;
+	must(mkdir(root, 0755) == 0 || errno == EEXIST, root);
+	must(chdir(root) == 0 && stat(".", &st) == 0, root);
+	errno = 0;
+	must(st.st_uid == 0 && (st.st_mode & (S_IWGRP | S_IWOTH)) == 0, "its root directory can be written to by others than root");
+	must(chroot(".") == 0, root);
+	log_die_status = EX_TEMPFAIL;
+}
+
+static void
+become(uid_t uid, gid_t gid)
+{
+	must(setgroups(0, NULL) == 0, "setgroups");
+	must(setresgid(gid, gid, gid) == 0, "setresgid");
+	must(setresuid(uid, uid, uid) == 0, "setresuid");
+	/* SECURITY: believe it only when it can't be undone. */
+	errno = 0;
+	must(setresuid(0, 0, 0) == -1, "root could be regained");
+}
+
+static void
+limit(int resource, rlim_t max, const char *name)
+{
+	const struct rlimit rl = { max, max };
+
+	must(setrlimit(resource, &rl) == 0, name);
+}
+
+static void
+limit_resources(void)
+{
+	limit(RLIMIT_FSIZE, 0, "RLIMIT_FSIZE");
+	limit(RLIMIT_CORE, 0, "RLIMIT_CORE");
+#ifndef IMAPGATE_NO_SECCOMP
+	/* valgrind(1) has descriptors of its own behind ours, and does not let go of them. */
+	limit(RLIMIT_NOFILE, SANDBOX_FDS, "RLIMIT_NOFILE");
+#endif
+#ifndef IMAPGATE_SANITIZED
+	limit(RLIMIT_NPROC, 0, "RLIMIT_NPROC");
+#endif
+	/* No core, no ptrace(2) and no /proc/PID/mem by other processes of this uid. */
+	must(prctl(PR_SET_DUMPABLE, 0) == 0, "PR_SET_DUMPABLE");
+	must(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0, "PR_SET_NO_NEW_PRIVS");
+}
+
+#ifndef IMAPGATE_NO_SECCOMP
+
 #if defined(__x86_64__)
 #define ARCHITECTURE	AUDIT_ARCH_X86_64
 #elif defined(__aarch64__)
@@ -102,83 +182,6 @@ static const struct rule {
 #endif
 };
 #define RULES	(sizeof(rules) / sizeof(rules[0]))
-
-static void
-must(bool done, const char *what)
-{
-	if (!done)
-		die("gate: %s", what);
-}
-
-void
-sandbox_descriptors(int monitor_fd, int mailbox_fd)
-{
-	/* High copies first, so that no dup2 can hit one of the two. */
-	int monitor = fcntl(monitor_fd, F_DUPFD_CLOEXEC, SANDBOX_FDS);
-	int mailbox = fcntl(mailbox_fd, F_DUPFD_CLOEXEC, SANDBOX_FDS);
-
-	must(monitor != -1 && mailbox != -1, "dup");
-	must(dup3(monitor, SANDBOX_MONITOR, O_CLOEXEC) != -1, "dup");
-	must(dup3(mailbox, SANDBOX_MAILBOX, O_CLOEXEC) != -1, "dup");
-#ifndef IMAPGATE_SANITIZED
-	/* SECURITY: the log is the monitor's; a gate that was taken over must not write lines of its own into it. */
-	int nowhere = open("/dev/null", O_RDWR | O_CLOEXEC);
-
-	must(nowhere != -1, "/dev/null");
-	must(dup3(nowhere, STDERR_FILENO, O_CLOEXEC) != -1, "dup");
-#endif
-	must(syscall(__NR_close_range, SANDBOX_FDS, ~0U, 0) == 0, "close_range");
-}
-
-/* An empty directory that nobody but root can write to. On a system without tmpfiles.d(5) the first login makes it. */
-static void
-leave_file_system(const char *root)
-{
-	struct stat st;
-
-	log_die_status = EX_CONFIG;
-	must(mkdir(root, 0755) == 0 || errno == EEXIST, root);
-	must(chdir(root) == 0 && stat(".", &st) == 0, root);
-	errno = 0;
-	must(st.st_uid == 0 && (st.st_mode & (S_IWGRP | S_IWOTH)) == 0, "its root directory can be written to by others than root");
-	must(chroot(".") == 0, root);
-	log_die_status = EX_TEMPFAIL;
-}
-
-static void
-become(uid_t uid, gid_t gid)
-{
-	must(setgroups(0, NULL) == 0, "setgroups");
-	must(setresgid(gid, gid, gid) == 0, "setresgid");
-	must(setresuid(uid, uid, uid) == 0, "setresuid");
-	/* SECURITY: believe it only when it can't be undone. */
-	errno = 0;
-	must(setresuid(0, 0, 0) == -1, "root could be regained");
-}
-
-static void
-limit(int resource, rlim_t max, const char *name)
-{
-	const struct rlimit rl = { max, max };
-
-	must(setrlimit(resource, &rl) == 0, name);
-}
-
-static void
-limit_resources(void)
-{
-	limit(RLIMIT_FSIZE, 0, "RLIMIT_FSIZE");
-	limit(RLIMIT_CORE, 0, "RLIMIT_CORE");
-	limit(RLIMIT_NOFILE, SANDBOX_FDS, "RLIMIT_NOFILE");
-#ifndef IMAPGATE_SANITIZED
-	limit(RLIMIT_NPROC, 0, "RLIMIT_NPROC");
-#endif
-	/* No core, no ptrace(2) and no /proc/PID/mem by other processes of this uid. */
-	must(prctl(PR_SET_DUMPABLE, 0) == 0, "PR_SET_DUMPABLE");
-	must(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0, "PR_SET_NO_NEW_PRIVS");
-}
-
-#ifndef IMAPGATE_NO_SECCOMP
 
 #define LOAD(member)	BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, member))
 #define RETURN(action)	BPF_STMT(BPF_RET | BPF_K, (action))

@@ -45,19 +45,31 @@ refuse_starttls(const struct session *s)
 	return s->tls.possible ? REFUSE_NOT : REFUSE_UNAVAILABLE;
 }
 
+/* Adds a word to a list, or what there is room for. */
+static void
+add_word(char *list, size_t size, const char *prefix, const char *word)
+{
+	size_t len = strlen(list);
+
+	snprintf(list + len, size - len, " %s%s", prefix, word);
+}
+
 static void
 list_capabilities(const struct session *s, char *list, size_t size)
 {
 	const struct sasl_mechanism *m;
-	int n;
 
-	n = snprintf(list, size, "CAPABILITY IMAP4rev1 SASL-IR%s%s ID%s", s->opts->capability[0] != '\0' ? " " : "",
-	    s->opts->capability, refuse_starttls(s) == REFUSE_NOT ? " STARTTLS" : "");
+	snprintf(list, size, "CAPABILITY IMAP4rev1 SASL-IR");
+	if (s->opts->capability[0] != '\0')
+		add_word(list, size, "", s->opts->capability);
+	add_word(list, size, "", "ID");
+	if (refuse_starttls(s) == REFUSE_NOT)
+		add_word(list, size, "", "STARTTLS");
 	if (login_refuse_password(s) != REFUSE_NOT)
-		n += snprintf(list + n, size - (size_t)n, " LOGINDISABLED");
+		add_word(list, size, "", "LOGINDISABLED");
 	for (m = sasl_mechanisms; m->name != NULL; m++)
 		if (login_refusal(s, m) == REFUSE_NOT)
-			n += snprintf(list + n, size - (size_t)n, " AUTH=%s", m->name);
+			add_word(list, size, "AUTH=", m->name);
 }
 
 /* The verbs: parse, then run. */

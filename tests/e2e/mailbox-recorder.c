@@ -38,7 +38,7 @@
 
 extern char **environ;
 
-static void
+static void __attribute__((format(printf, 2, 3)))
 entry(FILE *f, const char *fmt, ...)
 {
 	va_list ap;

@@ -228,17 +228,21 @@ def test_exit_status_is_the_mailbox_programs(stage, on):
         assert imap.status() == 7
 
 
+# 32 and 33 are the C library's own: what make(1) starts by posix_spawn(3) has them ignored.
+SIGNALS = (1 << 31) - 1
+
+
 @pytest.mark.parametrize("on", ("unix", "tls"))
 def test_signals_are_as_found(stage, on):
     status = login(stage, on=on).status
     for signals in ("SigBlk", "SigIgn", "SigPnd", "ShdPnd"):
-        assert int(status[signals], 16) == 0, signals
+        assert int(status[signals], 16) & SIGNALS == 0, signals
     assert status["NoNewPrivs"] == "0" and status["Seccomp"] == "0"
 
 
 def test_ignored_signal_stays_ignored(stage):
     report = login(stage, wrap=["sh", "-c", 'trap "" HUP; exec "$@"', "sh"])
-    assert int(report.status["SigIgn"], 16) == 1
+    assert int(report.status["SigIgn"], 16) & SIGNALS == 1
 
 
 @pytest.mark.parametrize("on", ("unix", "tls"))
@@ -253,8 +257,12 @@ def test_umask_and_limits_are_as_found(stage, on):
 
 
 def test_core_limit_is_as_found(stage):
-    report = login(stage, wrap=["sh", "-c", 'ulimit -S -c 1; exec "$@"', "sh"])
-    assert any(value.startswith("4 512 ") or value.startswith("4 1024 ") for value in report.all("limit"))
+    """Monitor and gate leave no core; the mailbox program may. A sanitizer would set this limit itself."""
+    script = 'printf "%%s OK core %%s\\r\\n" "$IMAPLOGINTAG" "$(ulimit -S -c)"'
+    sanitizer = {"ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":disable_coredump=0"}
+    with stage.ready(wrap=["sh", "-c", 'ulimit -S -c 8; exec "$@"', "sh"], env={**os.environ, **sanitizer},
+                     mailbox=["/bin/sh", "-c", script]) as imap:
+        assert imap.command("a LOGIN joe sesame")[1] == b"a OK core 8"
 
 
 @pytest.mark.parametrize("on", ("unix", "tls"))

@@ -118,7 +118,7 @@ def test_T48_libraries():
     libraries = {name.split(".so")[0] for name in re.findall(r"\(NEEDED\).*\[(.+)\]", needed)}
     allowed = {"libc", "libcrypto", "libssl", "libpam", "libsystemd"}
     if SANITIZED:
-        allowed |= {"libasan", "libubsan", "libm", "libgcc_s", "libresolv", "libpthread", "libdl", "librt"}
+        allowed |= {"libasan", "libubsan", "libcrypt", "libm", "libgcc_s", "libresolv", "libpthread", "libdl", "librt"}
     assert libraries <= allowed
 
 

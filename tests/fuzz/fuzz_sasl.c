@@ -130,10 +130,9 @@ check_token(struct sasl *s, const char *name, const char *in, size_t size)
 	MUST(c->secret[0] != '\0' && holds(in, size, c->secret));
 	MUST(strchr(c->secret, '\1') == NULL && strchr(s->host, '\1') == NULL && strchr(s->port, '\1') == NULL);
 	MUST(holds(in, size, s->host) && holds(in, size, s->port));
+	MUST(strcmp(c->authcid, c->authzid) == 0);
 	if (strcmp(name, "XOAUTH2") == 0)
-		MUST(c->authcid[0] != '\0' && c->authzid[0] == '\0' && holds(in, size, c->authcid));
-	else
-		MUST(strcmp(c->authcid, c->authzid) == 0);
+		MUST(c->authcid[0] != '\0' && holds(in, size, c->authcid));
 }
 
 static void

@@ -56,7 +56,8 @@ static void
 X1_words_are_in_upper_case(void **state)
 {
 	(void)state;
-	HEADS({ BYTES("a cApAbIlItY\r\n"), "a", "CAPABILITY" }, { BYTES("a NOOP\n"), "a", "NOOP" },
+	HEADS({ BYTES("a xyzzy~{azAZ09\r\n"), "a", "XYZZY~" }, { BYTES("a azAZ@[`{\r\n"), "a", "AZAZ@[`" },
+	    { BYTES("a cApAbIlItY\r\n"), "a", "CAPABILITY" }, { BYTES("a NOOP\n"), "a", "NOOP" },
 	    { BYTES("aBc noop x\r\n"), "aBc", "NOOP" }, { BYTES("a starttls\r\n"), "a", "STARTTLS" },
 	    { BYTES("a x\r\n"), "a", "X" },
 	    { BYTES("a 12345678901234567890123456789012345678\r\n"), "a", "12345678901234567890123456789012" },
@@ -299,6 +300,17 @@ X4_login_with_too_little_or_too_much(void **state)
 }
 
 static void
+T15_what_announces_no_literal_is_no_argument(void **state)
+{
+	(void)state;
+	ARGUMENTS(LOGIN, COMMAND_READY, WRONG("a LOGIN {}\r\n"), WRONG("a LOGIN {+}\r\n"), WRONG("a LOGIN u {}\r\n"),
+	    WRONG("a LOGIN u {+}\r\n"), WRONG("a LOGIN u {-1}\r\n"), WRONG("a LOGIN u {5++}\r\n"),
+	    WRONG("a LOGIN u {5} \r\n"), WRONG("a LOGIN u {5}x\r\n"), WRONG("a LOGIN {} p\r\n"),
+	    WRONG("a LOGIN {0} p\r\n"), WRONG("a LOGIN {1}u p\r\n"), WRONG("a LOGIN {1 }\r\n"));
+	ARGUMENTS(ID, COMMAND_READY, WRONG("a ID ({}\r\n"), WRONG("a ID (\"a\" {})\r\n"), WRONG("a ID (\"a\" {}\r\n"));
+}
+
+static void
 LIT8_space_stands_between_literals(void **state)
 {
 	(void)state;
@@ -313,7 +325,8 @@ LIT10_literal_holds_line_ends_and_8_bit(void **state)
 	(void)state;
 	ARGUMENTS(LOGIN, COMMAND_READY, NAMES("a LOGIN u {4+}\r\na\r\nb\r\n", "u", "a\r\nb"),
 	    NAMES("a LOGIN u {4}\r\na\r\nb\r\n", "u", "a\r\nb"), NAMES("a LOGIN u {2+}\n\r\n\n", "u", "\r\n"),
-	    NAMES("a LOGIN u {1+}\r\n\r\r\n", "u", "\r"), NAMES("a LOGIN u {1+}\r\n\n\r\n", "u", "\n"),
+	    NAMES("a LOGIN u {1+}\r\n\r\n", "u", "\r"), NAMES("a LOGIN u {1+}\r\n\r\r\n", "u", "\r"),
+	    NAMES("a LOGIN u {1+}\r\n\n\r\n", "u", "\n"),
 	    NAMES("a LOGIN {2+}\r\n\xc3\xa4 {3+}\r\n\xff\xfe\x80\r\n", "\xc3\xa4", "\xff\xfe\x80"),
 	    NAMES("a LOGIN u {6+}\r\n{9+}\r\n\r\n", "u", "{9+}\r\n"),
 	    NAMES("a LOGIN {5+}\r\n(\"\\*% {1+}\r\n)\r\n", "(\"\\*%", ")"));
@@ -691,6 +704,7 @@ main(void)
 		cmocka_unit_test(LIT1_command_that_is_good_so_far_awaits_its_literal),
 		cmocka_unit_test(L1_login_in_all_forms),
 		cmocka_unit_test(X4_login_with_too_little_or_too_much),
+		cmocka_unit_test(T15_what_announces_no_literal_is_no_argument),
 		cmocka_unit_test(LIT8_space_stands_between_literals),
 		cmocka_unit_test(LIT10_literal_holds_line_ends_and_8_bit),
 		cmocka_unit_test(LIT3_empty_literal_is_an_empty_string),

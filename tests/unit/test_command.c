@@ -224,6 +224,12 @@ refused_literal_and_reset_leave_nothing_behind(void **state)
 	feed_once(&feeding, next, 1, 1);
 	assert_int_equal(feeding.event, COMMAND_READY);
 	assert_int_equal(command_nothing(&feeding.c), COMMAND_GOOD);
+
+	feed_once(&feeding, (struct bytes)BYTES("a X {6+"), 1, 1);
+	assert_int_equal(feeding.event, COMMAND_MORE);
+	feed_once(&feeding, (struct bytes)BYTES("}\r\nb NOOP\r\n"), 1, 1);
+	assert_int_equal(feeding.event, COMMAND_READY);
+	assert_int_equal(feeding.used, 3);
 }
 
 /* --- limits -------------------------------------------------------------- */
