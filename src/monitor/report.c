@@ -77,9 +77,9 @@ report_handoff(const struct options *o, const struct account *a, enum msg_how ho
 	log_field(&l, "uid", "%u", (unsigned)a->uid);
 	log_field(&l, "gid", "%u", (unsigned)a->gid);
 	log_field(&l, "how", "%s", how_name(how));
+	log_field(&l, "style", "%s", o->handoff == HANDOFF_TAG ? "tag" : "greeting");
 	if (how == HOW_RELAY)
 		log_field(&l, "why", "%s", why_name(why));
-	log_field(&l, "style", "%s", o->handoff == HANDOFF_TAG ? "tag" : "greeting");
 	log_quoted(&l, "user", a->name, strlen(a->name));
 	log_quoted(&l, "program", o->program[0], strlen(o->program[0]));
 	log_write(&l);
