@@ -56,7 +56,8 @@ let_go(const struct account *a)
 	if (chdir("/") == -1)
 		die("/");
 	launch_become(a);
-	syscall(SYS_close_range, STDIN_FILENO + 1, ~0U, 0);
+	if (syscall(SYS_close_range, STDIN_FILENO + 1, ~0U, 0) == -1)
+		die("close_range");
 	malloc_trim(0);
 }
 
