@@ -14,10 +14,15 @@
 #include <fcntl.h>
 #include <linux/sockios.h>
 #include <linux/tls.h>
+#include <link.h>
 #include <malloc.h>
+#include <openssl/crypto.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdint.h>
+#include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
@@ -49,6 +54,61 @@ on_deadline(int sig)
 	_exit(verdict);
 }
 
+/* What the monitor needed, and who waits does not: nearly all that a process of ours weighs is these libraries' tables. */
+static const char *const unneeded[] = { "libcrypto.so", "libssl.so", "libsystemd.so", "libgcrypt.so", "libpam.so" };
+
+static bool
+is_unneeded(const char *path)
+{
+	const char *slash = strrchr(path, '/'), *name = slash != NULL ? slash + 1 : path;
+	size_t i;
+
+	for (i = 0; i < sizeof(unneeded) / sizeof(unneeded[0]); i++)
+		if (strncmp(name, unneeded[i], strlen(unneeded[i])) == 0)
+			return true;
+	return false;
+}
+
+/* Called for each library (dl_iterate_phdr(3)). Its headers go with it, so it is measured first and then dropped as a whole. */
+static int
+drop_library(struct dl_phdr_info *info, size_t size, void *arg)
+{
+	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), start = UINTPTR_MAX, end = 0;
+	int i;
+
+	(void)size;
+	(void)arg;
+	if (!is_unneeded(info->dlpi_name))
+		return 0;
+	for (i = 0; i < info->dlpi_phnum; i++) {
+		const ElfW(Phdr) *p = &info->dlpi_phdr[i];
+		uintptr_t at = info->dlpi_addr + p->p_vaddr;
+
+		if (p->p_type != PT_LOAD)
+			continue;
+		start = at < start ? at : start;
+		end = at + p->p_memsz > end ? at + p->p_memsz : end;
+	}
+	start &= ~(page - 1);
+	end = (end + page - 1) & ~(page - 1);
+	if (start < end)
+		munmap((void *)start, end - start);
+	return 0;
+}
+
+/*
+ * There is one keeper for each session, so it gives back what it can: what
+ * the libraries hold, then they themselves. From here on only the C library
+ * may be called, and only _exit(2) ends us, which asks nobody.
+ */
+static void
+give_back(void)
+{
+	OPENSSL_cleanup();
+	malloc_trim(0);
+	dl_iterate_phdr(drop_library, NULL);
+}
+
 /* Keeps the client as descriptor 0, and no other: neither the log nor the user's home is held back by us. */
 static void
 let_go(const struct account *a)
@@ -58,7 +118,7 @@ let_go(const struct account *a)
 	launch_become(a);
 	if (syscall(SYS_close_range, STDIN_FILENO + 1, ~0U, 0) == -1)
 		die("close_range");
-	malloc_trim(0);
+	give_back();
 }
 
 /* Until the child has ended; signals to us are meant for it. */
