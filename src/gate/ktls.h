@@ -40,7 +40,7 @@ void	ktls_watch(struct ktls *, SSL_CTX *, enum msg_why why);
 /*
  * Gives both directions to the kernel. WHY_NONE: it is done, and the
  * connection is one in cleartext for this process. Anything else: nothing
- * has changed. Dies if it could be done half only, as there is no way back.
+ * has changed. Dies if only half of it could be done, as there is no way back.
  * In any case the secrets are forgotten.
  */
 enum msg_why	ktls_switch(struct ktls *, struct conn *);

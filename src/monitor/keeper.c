@@ -1,7 +1,7 @@
 /*
  * The keeper, see keeper.h. Begins as the monitor, as root, and is at once
- * the user's. It never reads from the client, nor could it understand it: the
- * keys are in the kernel.
+ * the user's. It never reads from the client; the one thing that it ever
+ * writes are the two octets of close_notify.
  *
  * It is the process that the superserver knows, so signals that end a service
  * come here. They are waited for like the child's end, one after the other;
@@ -12,9 +12,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <link.h>
 #include <linux/sockios.h>
 #include <linux/tls.h>
-#include <link.h>
 #include <malloc.h>
 #include <openssl/crypto.h>
 #include <poll.h>
