@@ -4,9 +4,12 @@ loglines.py holds the form of every event; each line of each test goes through
 it. Here are the values, the order, and the hostile ones.
 """
 
+import contextlib
 import os
 import re
 import socket
+import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -176,21 +179,52 @@ def test_standard_error_is_the_client(stage):
         imap.expect_end()
 
 
-@pytest.fixture
-def dev_log():
-    """A syslog of our own, where the machine has none."""
-    if os.getuid() != 0:
-        pytest.skip("needs root: /dev/log is made")
-    if os.path.exists("/dev/log"):
-        pytest.skip("this machine has a syslog; its socket is not ours to take")
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as syslog:
-        syslog.bind("/dev/log")
-        os.chmod("/dev/log", 0o666)
-        syslog.settimeout(5)
+# The machine's own syslog and journal are not to be disturbed, so imapgate sees others in their places.
+SYSLOG = """
+dev=$1 socket=$2; shift 2
+mount -t tmpfs none /run
+mount -t tmpfs none "$dev"
+touch "$dev/null" "$dev/log"
+mount --bind /dev/null "$dev/null"
+mount --bind "$socket" "$dev/log"
+mount --rbind "$dev" /dev
+exec "$@"
+"""
+JOURNAL = """
+socket=$2; shift 2
+mount -t tmpfs none /run
+mkdir -p /run/systemd/journal
+touch /run/systemd/journal/socket
+mount --bind "$socket" /run/systemd/journal/socket
+exec "$@"
+"""
+
+
+PLACES = {"syslog": ("/dev/log", SYSLOG), "journal": ("/run/systemd/journal/socket", JOURNAL)}
+
+
+@contextlib.contextmanager
+def standing_in(stage, name):
+    """A datagram socket in the place of the syslog's or the journal's, and what to put before imapgate's command for it."""
+    place, script = PLACES[name]
+    if subprocess.run(["unshare", "--mount", "true"], capture_output=True, timeout=20).returncode == 0:
+        path, dev = stage.file("scratch", ".sock"), stage.file("scratch", ".dev")
+        dev.mkdir()
+        wrap = ["unshare", "--mount", "sh", "-ec", script, "sh", str(dev), str(path)]
+    elif not any(os.path.exists(other) for other, _ in PLACES.values()):
+        # In a plain chroot there are no mounts to be had, but nobody to be disturbed either.
+        path, wrap = Path(place), ()
+        path.parent.mkdir(parents=True, exist_ok=True)
+    else:
+        pytest.skip(f"this machine's own {name} is not ours to take, and unshare(1) can't hide it")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as receiving:
+        receiving.bind(str(path))
         try:
-            yield syslog
+            path.chmod(0o666)
+            receiving.settimeout(5)
+            yield receiving, wrap
         finally:
-            os.unlink("/dev/log")
+            path.unlink()
 
 
 def next_event(syslog, pid):
@@ -202,47 +236,26 @@ def next_event(syslog, pid):
 
 
 @pytest.mark.parametrize("target", ("syslog", "auto"))
-def test_syslog(stage, dev_log, target):
-    if target == "auto" and os.path.exists("/run/systemd/journal/socket"):
-        pytest.skip("auto is the journal here")
-    with stage.ready("--log", target) as imap:
+def test_syslog(root_stage, target):
+    with standing_in(root_stage, "syslog") as (syslog, wrap), \
+            root_stage.ready("--log", target, wrap=wrap) as imap:
         imap.command("a LOGIN joe mumble")
-        priority, failed = next_event(dev_log, imap.process.pid)
+        priority, failed = next_event(syslog, imap.process.pid)
         imap.half_close()
         imap.rest()
         imap.status()
-        _, end = next_event(dev_log, imap.process.pid)
+        _, end = next_event(syslog, imap.process.pid)
         assert imap.log_text() == ""
     assert priority >> 3 == 2, "facility mail"
     assert failed["reason"] == "PAM_AUTH_ERR"
     assert end["reason"] == "disconnected"
 
 
-@pytest.fixture
-def journal():
-    """A journal of our own, where the machine has none: its native protocol is datagrams of KEY=value lines."""
-    path = "/run/systemd/journal/socket"
-    if os.getuid() != 0:
-        pytest.skip("needs root: the journal's socket is made")
-    if os.path.exists(path):
-        pytest.skip("this machine has a journal; its socket is not ours to take")
-    made = [folder for folder in ("/run/systemd", "/run/systemd/journal") if not os.path.exists(folder)]
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as receiver:
-        receiver.bind(path)
-        os.chmod(path, 0o666)
-        receiver.settimeout(5)
-        try:
-            yield receiver
-        finally:
-            os.unlink(path)
-            for folder in reversed(made):
-                os.rmdir(folder)
-
-
 @pytest.mark.parametrize("target", ("journal", "auto"))
-def test_journal(stage, journal, target):
-    with stage.ready("--log", target) as imap:
+def test_journal(root_stage, target):
+    """The journal's native protocol: datagrams of KEY=value lines."""
+    with standing_in(root_stage, "journal") as (journal, wrap), \
+            root_stage.ready("--log", target, wrap=wrap) as imap:
         imap.command('a LOGIN "j\\"oe" mumble')
         entry = journal.recv(65536).decode()
         assert imap.log_text() == ""
