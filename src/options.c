@@ -131,7 +131,7 @@ delay(const struct row *row, const char *value)
 	char *end;
 	double seconds = strtod(value, &end);
 
-	if (value[0] == '\0' || *end != '\0' || !(seconds >= 0 && seconds <= 60))
+	if (value[0] == '\0' || value[strspn(value, "0123456789.")] != '\0' || *end != '\0' || !(seconds >= 0 && seconds <= 60))
 		usage("--%s %s: seconds from 0 to 60 are wanted", row->name, value);
 	return (unsigned)(seconds * 1000);
 }
