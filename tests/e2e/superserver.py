@@ -1,6 +1,5 @@
 """What accepts connections and starts imapgate: our own loop, and the real superservers."""
 
-import os
 import socket
 import subprocess
 import threading
