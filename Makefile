@@ -71,7 +71,7 @@ FUZZNAMES :=	$(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 REPLAYS :=	$(FUZZNAMES:%=$(BUILD)/tests/replay_%)
 FUZZERS :=	$(FUZZNAMES:%=$(BUILD)/fuzz/fuzz_%)
 
-.PHONY: all tests check check-valgrind demo install uninstall bench lint format fuzz clean help
+.PHONY: all tests check check-vm check-valgrind demo install uninstall bench lint format fuzz clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -135,6 +135,13 @@ tests: $(BUILD)/imapgate $(BUILD)/demo-mailbox $(UNITS) $(HELPERS) $(PAMMODULES)
 
 check: tests ## all tests; T=starttls runs those whose names match, SAN=1 under the sanitizers
 	@IMAPGATE_BUILD='$(abspath $(BUILD))' PYTEST='$(PYTEST)' tests/check '$(T)'
+
+$(BUILD)/vm-mailbox: tests/vm/mailbox.c $(BUILD)/flags
+	@echo '  $@'
+	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $<
+
+check-vm: $(BUILD)/imapgate $(BUILD)/vm-mailbox ## kernel TLS, in a virtual machine with Debian's kernel (qemu); T=keeper narrows down
+	@IMAPGATE_BUILD='$(abspath $(BUILD))' tests/vm/check $(T)
 
 check-valgrind: ## one login over TLS under valgrind, in a build without the seccomp filter
 	@$(MAKE) --no-print-directory SECCOMP=0 SAN=0 BUILD=build/valgrind tests

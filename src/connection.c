@@ -13,6 +13,7 @@
 #include <pwd.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sysexits.h>
 #include <unistd.h>
@@ -97,6 +98,34 @@ check_settings(const struct options *o, struct sandbox *sandbox)
 	log_die_status = EX_TEMPFAIL;
 }
 
+static bool
+is_one_socket(void)
+{
+	struct stat in, out;
+
+	return fstat(STDIN_FILENO, &in) == 0 && fstat(STDOUT_FILENO, &out) == 0 && in.st_dev == out.st_dev && in.st_ino == out.st_ino;
+}
+
+/*
+ * May the kernel have the TLS session one day? It is asked now since now is
+ * when it can: to load its module takes privilege, and a client that closes
+ * its side early would be refused later. Nothing changes on the socket until
+ * it gets keys (Documentation/networking/tls.rst).
+ */
+static enum msg_why
+ask_kernel(const struct options *o, const struct peer *p)
+{
+	static const char tls[] = "tls";
+
+	if (o->ktls == KTLS_OFF || o->certs == 0)
+		return WHY_OFF;
+	if (!p->socket || !is_one_socket())
+		return WHY_SOCKET;
+	if (setsockopt(STDOUT_FILENO, IPPROTO_TCP, TCP_ULP, tls, sizeof(tls) - 1) == 0)
+		return WHY_NONE;
+	return errno == ENOTCONN ? WHY_HALF_CLOSED : WHY_MODULE;
+}
+
 /*
  * A child without an exit signal: if it stays as a relay its parent becomes
  * the mailbox program, which would not know what to make of a SIGCHLD or of a
@@ -123,6 +152,7 @@ connection_run(const struct options *o, int log_fd)
 	struct launch_inherited inherited;
 	int pair[2], stream[2], on = 1;
 	struct sandbox sandbox = { 0 };
+	enum msg_why no_ktls;
 	int64_t deadline = clock_ms() + o->timeout_ms;
 	pid_t pid;
 
@@ -138,6 +168,7 @@ connection_run(const struct options *o, int log_fd)
 		setsockopt(STDOUT_FILENO, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	if (o->preauth == PREAUTH_PEER && peer.has_uid && !o->tls_on_connect)
 		monitor_preauth(&(struct monitor_start){ o, &peer, &inherited, 0, -1, -1, log_fd, deadline });
+	no_ktls = ask_kernel(o, &peer);
 	msg_pair(pair);
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, stream) == -1)
 		die("socketpair");
@@ -148,7 +179,7 @@ connection_run(const struct options *o, int log_fd)
 	if (pid == 0) {
 		close(pair[0]);
 		close(stream[0]);
-		session_run(&(struct session_start){ o, &peer, sandbox, pair[1], stream[1], deadline });
+		session_run(&(struct session_start){ o, &peer, sandbox, pair[1], stream[1], no_ktls, deadline });
 	}
 	/* From here on the gate speaks, perhaps TLS already. */
 	log_last_word = NULL;

@@ -66,7 +66,7 @@ void	log_text(struct log_line *, const char *key, const char *text);
 /* Writes the line. Async-signal-safe, so that a line made ready before can be written by a signal handler. */
 void	log_write(const struct log_line *);
 
-/* Where die() and bug() say their last word to the client; set by whoever holds the connection, NULL for nobody. */
+/* How die() says its last word to the client; set by whoever holds the connection, NULL for nobody. */
 extern void (*log_last_word)(void);
 
 /* What bug() does before it exits; set by the monitor, whose gate must not outlive it, NULL for nothing. */

@@ -100,7 +100,31 @@ struct msg_tls {
 	char		sni[MSG_NAME_MAX];	/* the name that the client asked for, may be empty */
 };
 
+/* How the mailbox program gets its client. */
+enum msg_how {
+	HOW_EXEC = 1,		/* on the client's own socket, without TLS of ours */
+	HOW_KTLS,		/* on the client's own socket, whose TLS is the kernel's from now on */
+	HOW_RELAY,		/* on a socket pair: the gate goes on with the TLS */
+};
+
+/* Why it is not the kernel. */
+enum msg_why {
+	WHY_NONE,		/* nothing is against it */
+	WHY_OFF,		/* --ktls off */
+	WHY_SOCKET,		/* the connection is not one TCP socket */
+	WHY_MODULE,		/* the kernel has no TLS, or may not load it */
+	WHY_HALF_CLOSED,	/* the client has said that it sends no more */
+	WHY_CIPHER,		/* not a cipher of the kernel's */
+	WHY_FRAGMENT_LENGTH,	/* the client wants small records (RFC 6066, 4), the kernel makes large ones */
+	WHY_KEY_UPDATE,		/* the secrets that we know are no longer in use (RFC 8446, 4.6.3) */
+	WHY_LEFT_OVER,		/* OpenSSL has decrypted more than the login */
+	WHY_SECRETS,		/* the keys can't be derived */
+	WHY_KERNEL,		/* the kernel does not take them */
+};
+
 struct msg_launch {
+	uint32_t	how;			/* enum msg_how */
+	uint32_t	why;			/* enum msg_why, with HOW_RELAY */
 	char		tag[MSG_TAG_MAX];	/* the client waits for its answer; empty after MECH_PREAUTH */
 	struct msg_tls	tls;
 };
@@ -125,12 +149,14 @@ enum msg_reason {
 	REASON_LITERAL_TOO_BIG,
 	REASON_TLS_FAILED,
 	REASON_PREAUTH,		/* known by its certificate, but not let in */
+	REASON_NO_KTLS,		/* --ktls require */
 	REASON_MONITOR_SLOW,	/* the deadline passed while the monitor was asked */
 };
 
 struct msg_log {
 	uint32_t	event;		/* enum msg_event */
 	uint32_t	reason;		/* enum msg_reason, with EVENT_END */
+	uint32_t	why;		/* enum msg_why, with REASON_NO_KTLS */
 	uint32_t	commands;	/* how many were read, with EVENT_END */
 	uint32_t	bad;		/* how many of them were answered BAD */
 	char		text[256];

@@ -38,6 +38,7 @@ enum form {
 static const char *const cleartext_words[] = { "none", "loopback", "all", NULL };
 static const char *const preauth_words[] = { "none", "peer", "cert", NULL };
 static const char *const cert_user_words[] = { "email", "upn", "cn", NULL };
+static const char *const ktls_words[] = { "auto", "off", "require", NULL };
 static const char *const handoff_words[] = { "tag", "greeting", NULL };
 static const char *const log_words[] = { "auto", "journal", "syslog", "stderr", NULL };
 static const char *const session_words[] = { "none", "open", NULL };
@@ -53,6 +54,7 @@ static const struct row {
 	{ "cert",		FORM_CERT,	0, NULL, "FILE                  certificate chain, PEM (repeatable)" },
 	{ "key",		FORM_KEY,	0, NULL, "FILE                   its private key, if not in the same file" },
 	{ "tls",		FORM_TLS,	0, NULL, "NAME=VALUE             a setting of SSL_CONF_cmd(3) (repeatable)" },
+	{ "ktls",		FORM_WORD,	AT(ktls), ktls_words, "auto|off|require      TLS in the kernel after the login (auto)" },
 	{ "client-ca",		FORM_TEXT,	AT(client_ca), NULL, "FILE             whose certificates let clients in (EXTERNAL)" },
 	{ "client-crl",		FORM_TEXT,	AT(client_crl), NULL, "FILE            its revocation list" },
 	{ "cert-user",		FORM_WORD,	AT(cert_user), cert_user_words, "email|upn|cn     where a certificate has the user's name (email)" },
@@ -129,7 +131,7 @@ delay(const struct row *row, const char *value)
 	char *end;
 	double seconds = strtod(value, &end);
 
-	if (value[0] == '\0' || *end != '\0' || !(seconds >= 0 && seconds <= 60))
+	if (value[0] == '\0' || value[strspn(value, "0123456789.")] != '\0' || *end != '\0' || !(seconds >= 0 && seconds <= 60))
 		usage("--%s %s: seconds from 0 to 60 are wanted", row->name, value);
 	return (unsigned)(seconds * 1000);
 }

@@ -43,6 +43,13 @@ enum handoff {
 	HANDOFF_GREETING,
 };
 
+/* Whether the kernel does TLS after the login: see the manual, KERNEL TLS. */
+enum ktls_use {
+	KTLS_AUTO,
+	KTLS_OFF,
+	KTLS_REQUIRE,
+};
+
 struct options {
 	bool		 tls_on_connect;
 	const char	*cert[OPTIONS_CERTS];
@@ -50,6 +57,7 @@ struct options {
 	size_t		 certs;
 	char		*tls[OPTIONS_TLS];	/* "NAME=VALUE" for SSL_CONF_cmd(3) */
 	size_t		 tlss;
+	enum ktls_use	 ktls;
 	const char	*client_ca;		/* whose certificates let clients in, NULL for none */
 	const char	*client_crl;		/* its revocations, NULL: not asked for */
 	enum cert_user	 cert_user;

@@ -141,8 +141,8 @@ from_environment(struct peer *p)
 		p->kind = PEER_TCP;
 }
 
-static bool
-is_socket(int fd)
+bool
+peer_is_socket(int fd)
 {
 	int type;
 	socklen_t len = sizeof(type);
@@ -158,12 +158,12 @@ peer_look(struct peer *p)
 	strcpy(p->local_ip, "local");
 	strcpy(p->port, "0");
 	strcpy(p->local_port, "0");
-	if (is_socket(STDIN_FILENO))
+	if (peer_is_socket(STDIN_FILENO))
 		from_socket(p);
 	else
 		from_environment(p);
 	/* A user's own pipe, as from "ssh host imapgate ...": whoever is at its other end is this user already. */
-	if (p->kind == PEER_LOCAL && !p->has_uid && geteuid() != 0 && !is_socket(STDIN_FILENO)) {
+	if (p->kind == PEER_LOCAL && !p->has_uid && geteuid() != 0 && !peer_is_socket(STDIN_FILENO)) {
 		p->has_uid = true;
 		p->uid = geteuid();
 	}

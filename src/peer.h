@@ -37,4 +37,7 @@ struct peer {
 /* Fills peer for the connection on descriptors 0 and 1. Call it before the environment is cleared. */
 void	peer_look(struct peer *);
 
+/* Is this descriptor a socket of any kind? Else it is read and written as a pipe. */
+bool	peer_is_socket(int fd);
+
 #endif

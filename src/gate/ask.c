@@ -93,12 +93,11 @@ ask_sign(void *arg, uint32_t index, uint32_t scheme, const uint8_t *tbs, size_t 
 }
 
 void
-ask_launch(const char *tag, const struct msg_tls *tls)
+ask_launch(const struct msg_launch *launch)
 {
 	struct msg m = { .type = MSG_LAUNCH };
 
-	msg_text(m.u.launch.tag, sizeof(m.u.launch.tag), tag, strlen(tag));
-	m.u.launch.tls = *tls;
+	m.u.launch = *launch;
 	msg_send(monitor_fd, &m);
 }
 

@@ -32,7 +32,7 @@ bool	ask_key(uint32_t index, const uint8_t spki[MSG_DIGEST]);
 size_t	ask_sign(void *, uint32_t index, uint32_t scheme, const uint8_t *tbs, size_t len, uint8_t *signature, size_t size);
 
 /* Have the mailbox program started: this is the last that the monitor hears. */
-void	ask_launch(const char *tag, const struct msg_tls *);
+void	ask_launch(const struct msg_launch *);
 
 /* Tell the administrator. */
 void	ask_log(const struct msg_log *);

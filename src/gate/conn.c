@@ -19,26 +19,18 @@
 
 #include "clock.h"
 #include "log.h"
+#include "peer.h"
 
 /* How long the client is given to close its side when it has heard our last word. */
 #define LINGER_MS	2000
-
-static bool
-is_socket(int fd)
-{
-	int type;
-	socklen_t len = sizeof(type);
-
-	return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0;
-}
 
 void
 conn_init(struct conn *c, int monitor, int64_t deadline)
 {
 	c->in = STDIN_FILENO;
 	c->out = STDOUT_FILENO;
-	c->in_socket = is_socket(c->in);
-	c->out_socket = is_socket(c->out);
+	c->in_socket = peer_is_socket(c->in);
+	c->out_socket = peer_is_socket(c->out);
 	c->monitor = monitor;
 	c->deadline = deadline;
 	c->ssl = NULL;

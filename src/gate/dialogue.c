@@ -15,7 +15,7 @@
 void
 dialogue_finish(struct session *s, enum msg_reason reason, const char *bye)
 {
-	struct msg_log log = { .event = EVENT_END, .reason = reason, .commands = s->commands, .bad = s->bad };
+	struct msg_log log = { .event = EVENT_END, .reason = reason, .why = s->ktls.why, .commands = s->commands, .bad = s->bad };
 
 	if (bye != NULL)
 		reply_data(&s->reply, bye);
@@ -23,6 +23,7 @@ dialogue_finish(struct session *s, enum msg_reason reason, const char *bye)
 	if (s->reply.len > 0)
 		conn_write(&s->conn, s->reply.text, s->reply.len);
 	command_reset(&s->command);
+	ktls_forget(&s->ktls);
 	conn_end(&s->conn);
 	_exit(0);
 }

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 
 #include "gate/conn.h"
+#include "gate/ktls.h"
 #include "gate/tls.h"
 #include "msg.h"
 #include "options.h"
@@ -39,6 +40,8 @@ struct session {
 	const struct peer	*peer;
 	struct conn		 conn;
 	struct tls		 tls;
+	struct ktls		 ktls;
+	enum msg_why		 no_ktls;	/* as it was before the first byte */
 	struct command		 command;
 	struct reply		 reply;		/* what has not been sent yet */
 	unsigned		 commands;	/* read so far */

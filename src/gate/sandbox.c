@@ -15,6 +15,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sysexits.h>
@@ -122,6 +123,7 @@ limit_resources(void)
 enum verdict {
 	ALLOWED,
 	NOT_EXECUTABLE,		/* allowed unless its third argument has PROT_EXEC */
+	TLS_KEYS,		/* allowed if its second argument, the level, is SOL_TLS */
 	REFUSED,		/* fails with EACCES: libraries try it and live without */
 };
 
@@ -142,6 +144,8 @@ static const struct rule {
 #endif
 	{ __NR_ppoll, ALLOWED },
 	{ __NR_shutdown, ALLOWED },
+	/* giving the kernel the keys of TLS (gate/ktls.c) */
+	{ __NR_setsockopt, TLS_KEYS },
 	{ __NR_close, ALLOWED },
 	/* memory: malloc(3), and nothing that could become code */
 	{ __NR_brk, ALLOWED },
@@ -184,12 +188,14 @@ static const struct rule {
 #define RULES	(sizeof(rules) / sizeof(rules[0]))
 
 #define LOAD(member)	BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, member))
+/* Arguments have 64 bits; those that are judged here are ints, which the kernel takes from the lower half. */
+#define LOAD_INT(n)	BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[n]) + (__BYTE_ORDER == __BIG_ENDIAN ? 4 : 0))
 #define RETURN(action)	BPF_STMT(BPF_RET | BPF_K, (action))
 /* Goes on with the next instruction if it is so, else skips n. */
 #define UNLESS_EQUAL(value, n)	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (value), 0, (n))
 #define UNLESS_BITS(value, n)	BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, (value), 0, (n))
 
-/* Longest is: is it this call, load, has it the bit, kill, allow. */
+/* Longest is: is it this call, load, is it so, the one verdict, the other. */
 #define RULE_STEPS	5
 
 static size_t
@@ -197,17 +203,29 @@ add_rule(struct sock_filter *at, const struct rule *rule)
 {
 	const struct sock_filter not_executable[] = {
 		UNLESS_EQUAL(rule->nr, 4),
-		LOAD(args[2]),
+		LOAD_INT(2),
 		UNLESS_BITS(PROT_EXEC, 1),
 		RETURN(SECCOMP_RET_KILL_PROCESS),
 		RETURN(SECCOMP_RET_ALLOW),
+	};
+	const struct sock_filter tls_keys[] = {
+		UNLESS_EQUAL(rule->nr, 4),
+		LOAD_INT(1),
+		UNLESS_EQUAL(SOL_TLS, 1),
+		RETURN(SECCOMP_RET_ALLOW),
+		RETURN(SECCOMP_RET_KILL_PROCESS),
 	};
 	const struct sock_filter plain[] = {
 		UNLESS_EQUAL(rule->nr, 1),
 		RETURN(rule->verdict == REFUSED ? SECCOMP_RET_ERRNO | EACCES : SECCOMP_RET_ALLOW),
 	};
-	const struct sock_filter *from = rule->verdict == NOT_EXECUTABLE ? not_executable : plain;
-	size_t i, n = rule->verdict == NOT_EXECUTABLE ? 5 : 2;
+	const struct sock_filter *from = plain;
+	size_t i, n = 2;
+
+	if (rule->verdict == NOT_EXECUTABLE || rule->verdict == TLS_KEYS) {
+		from = rule->verdict == TLS_KEYS ? tls_keys : not_executable;
+		n = RULE_STEPS;
+	}
 
 	for (i = 0; i < n; i++)
 		at[i] = from[i];

@@ -23,6 +23,7 @@
 #include "gate/ask.h"
 #include "gate/clientcert.h"
 #include "gate/dialogue.h"
+#include "gate/ktls.h"
 #include "gate/login.h"
 #include "gate/relay.h"
 #include "log.h"
@@ -259,6 +260,7 @@ start_tls(struct session *s)
 
 	command_reset(&s->command);
 	log_last_word = NULL;
+	ktls_watch(&s->ktls, s->tls.ctx, s->no_ktls);
 	if (tls_accept(&s->tls, &s->conn, error, sizeof(error)) != CONN_OK) {
 		log_tls_failure(error);
 		dialogue_finish(s, REASON_TLS_FAILED, NULL);
@@ -269,16 +271,36 @@ start_tls(struct session *s)
 		clientcert_identity(s->conn.ssl, s->opts->cert_user, s->identity);
 }
 
-/* The client is logged in. Over TLS somebody has to stay, for as long as the mailbox program lives. */
+/* Finds the best way to hand off, which takes the TLS away from us if the kernel can have it. */
+static enum msg_how
+choose_how(struct session *s)
+{
+	if (s->conn.ssl == NULL)
+		return HOW_EXEC;
+	s->ktls.why = ktls_switch(&s->ktls, &s->conn);
+	if (s->ktls.why == WHY_NONE)
+		return HOW_KTLS;
+	if (s->opts->ktls != KTLS_REQUIRE)
+		return HOW_RELAY;
+	if (s->tag[0] != '\0')
+		dialogue_answer(s, "NO", "UNAVAILABLE", "Kernel TLS is required here and not possible");
+	dialogue_finish(s, REASON_NO_KTLS, "BYE [UNAVAILABLE] Please try again later");
+}
+
+/* The client is logged in. Over TLS somebody has to stay unless it is the kernel's: for as long as the mailbox program lives. */
 static void __attribute__((noreturn))
 hand_off(struct session *s)
 {
-	struct msg_tls tls;
+	struct msg_launch launch;
 
 	command_reset(&s->command);
-	tls_describe(&s->conn, &tls);
-	ask_launch(s->tag, &tls);
-	if (s->conn.ssl == NULL)
+	memset(&launch, 0, sizeof(launch));
+	strcpy(launch.tag, s->tag);
+	tls_describe(&s->conn, &launch.tls);
+	launch.how = choose_how(s);
+	launch.why = s->ktls.why;
+	ask_launch(&launch);
+	if (launch.how != HOW_RELAY)
 		_exit(0);
 	close(SANDBOX_MONITOR);
 	relay_run(&s->conn, SANDBOX_MAILBOX);
@@ -334,6 +356,7 @@ session_run(const struct session_start *start)
 	log_diverted = ask_log_failure;
 	s.opts = start->opts;
 	s.peer = start->peer;
+	s.no_ktls = start->no_ktls;
 	tls_load(&s.tls, start->opts);
 	conn_init(&s.conn, SANDBOX_MONITOR, start->deadline);
 	sandbox_descriptors(start->monitor, start->mailbox);

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "gate/sandbox.h"
+#include "msg.h"
 #include "options.h"
 #include "peer.h"
 
@@ -19,6 +20,7 @@ struct session_start {
 	struct sandbox		 sandbox;
 	int			 monitor;	/* the gate's end of the pair of msg.h */
 	int			 mailbox;	/* its end of the stream to the mailbox program */
+	enum msg_why		 no_ktls;	/* why the kernel can't do TLS on this connection, as far as is known */
 	int64_t			 deadline;	/* of the login, clock_ms() */
 };
 

@@ -125,9 +125,9 @@ launch_try(const struct options *o, const struct account *a)
 	return !home ? "home" : !program ? "program" : NULL;
 }
 
-/* The ceremony: after it there is no way back, and each step is fatal. The groups are set already, and PAM may have added some. */
-static void
-become(const struct account *a)
+/* The ceremony: after it there is no way back, and each step is fatal. */
+void
+launch_become(const struct account *a)
 {
 	if (geteuid() == 0) {
 		if (setresgid(a->gid, a->gid, a->gid) == -1 || setresuid(a->uid, a->uid, a->uid) == -1)
@@ -138,8 +138,6 @@ become(const struct account *a)
 	}
 	if (getuid() != a->uid || geteuid() != a->uid || a->uid == 0)
 		bug("not uid %u", (unsigned)a->uid);
-	if (chdir(a->home) == -1)
-		die("%s", a->home);
 }
 
 bool
@@ -198,8 +196,8 @@ log_failure(const char *path, int error)
  * nothing true left to say: the line stays unfinished, which no client takes
  * for a login.
  */
-static void
-apologize(const struct options *o, const char *tag)
+void
+launch_apologize(const struct options *o, const char *tag)
 {
 	struct reply r = { .len = 0 };
 
@@ -222,11 +220,13 @@ launch_exec(const struct options *o, const struct account *a, const struct envir
 
 	if (!launch_find(o, path) || !expand_arguments(&args, o, a) || !environment_build(&env, facts)) {
 		log_failure(o->program[0], E2BIG);
-		apologize(o, facts->tag);
+		launch_apologize(o, facts->tag);
 		return;
 	}
 	args.argv[0] = path;
-	become(a);
+	launch_become(a);
+	if (chdir(a->home) == -1)
+		die("%s", a->home);
 	if (dup2(log_fd, STDERR_FILENO) == -1)
 		die("dup2");
 	if (!announce(o, facts->tag))
@@ -238,5 +238,5 @@ launch_exec(const struct options *o, const struct account *a, const struct envir
 	execve(path, args.argv, env.vars);
 	failed = errno;
 	log_failure(path, failed);
-	apologize(o, facts->tag);
+	launch_apologize(o, facts->tag);
 }

@@ -36,6 +36,12 @@ bool	launch_find(const struct options *, char path[PATH_MAX]);
  */
 const char	*launch_try(const struct options *, const struct account *);
 
+/* The user's ids for good. The groups are set already, and PAM may have added some. Dies at the first step that fails. */
+void	launch_become(const struct account *);
+
+/* Tells the client that its mailbox can't be opened, as far as the handoff's style leaves something to say. */
+void	launch_apologize(const struct options *, const char *tag);
+
 /*
  * Writes to the client on descriptor 1, for ten seconds at the most; false
  * if it did not take it. More says that the program's own words follow at

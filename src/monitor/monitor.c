@@ -23,6 +23,7 @@
 #include "clock.h"
 #include "log.h"
 #include "monitor/admission.h"
+#include "monitor/keeper.h"
 #include "monitor/report.h"
 #include "monitor/sign.h"
 #include "msg.h"
@@ -209,9 +210,9 @@ use_relay(const struct monitor *m)
 		die("dup2");
 }
 
-/* The end of the monitor: the mailbox program takes its place. An empty tag is for PREAUTH. */
+/* The end of the monitor: the mailbox program takes its place, or under kernel TLS a keeper. An empty tag is for PREAUTH. */
 static void __attribute__((noreturn))
-hand_over(struct monitor *m, const char *tag, const struct msg_tls *tls)
+hand_over(struct monitor *m, const char *tag, const struct msg_tls *tls, enum msg_how how)
 {
 	struct environment_facts facts = {
 		.opts = m->start->opts,
@@ -226,6 +227,10 @@ hand_over(struct monitor *m, const char *tag, const struct msg_tls *tls)
 	timer_delete(m->timer);
 	pamauth_leave(&m->admission.pam);
 	sign_forget(&m->keys);
+	if (how == HOW_KTLS && !keeper_stay(&m->admission.account)) {
+		launch_apologize(m->start->opts, tag);
+		die("fork");
+	}
 	launch_exec(m->start->opts, &m->admission.account, &facts, m->start->inherited, m->start->log_fd);
 	_exit(EX_TEMPFAIL);
 }
@@ -241,24 +246,37 @@ describe_superserver(const struct peer *p, struct msg_tls *tls)
 	snprintf(tls->cipher, sizeof(tls->cipher), "%s", p->tls_cipher);
 }
 
+/* SECURITY: a gate says how the client is to be reached; it may only say what was offered to it. */
+static void
+check_how(const struct msg_launch *launch, enum ktls_use ktls)
+{
+	bool clear = launch->tls.protocol[0] == '\0';
+
+	if ((launch->how == HOW_EXEC) != clear)
+		bug("gate hands off %s by %u", clear ? "cleartext" : "TLS", launch->how);
+	if ((launch->how == HOW_KTLS && ktls == KTLS_OFF) || (launch->how == HOW_RELAY && ktls == KTLS_REQUIRE))
+		bug("gate hands off against --ktls");
+}
+
 static void
 answer_launch(struct monitor *m)
 {
 	const struct msg_launch *launch = &m->request.u.launch;
+	enum msg_how how = (enum msg_how)launch->how;
 	struct msg_tls tls = launch->tls;
-	bool relay = tls.protocol[0] != '\0';
 
 	/* SECURITY: mailbox programs print the tag as it comes. */
 	if (m->mechanism == MECH_PREAUTH ? launch->tag[0] != '\0' : !command_is_tag(launch->tag))
 		bug("gate sent no tag");
-	report_handoff(m->start->opts, &m->admission.account, relay);
-	if (relay) {
+	check_how(launch, m->start->opts->ktls);
+	report_handoff(m->start->opts, &m->admission.account, how, (enum msg_why)launch->why);
+	if (how == HOW_RELAY)
 		use_relay(m);
-	} else {
+	else
 		wait_for_gate(m);
+	if (how == HOW_EXEC)
 		describe_superserver(m->start->peer, &tls);
-	}
-	hand_over(m, launch->tag, &tls);
+	hand_over(m, launch->tag, &tls, how);
 }
 
 /* The gate's lines. */
@@ -395,6 +413,6 @@ monitor_preauth(const struct monitor_start *start)
 		refuse_preauth(&m, verdict.outcome);
 	m.mechanism = MECH_PREAUTH;
 	describe_superserver(start->peer, &tls);
-	report_handoff(start->opts, &m.admission.account, false);
-	hand_over(&m, "", &tls);
+	report_handoff(start->opts, &m.admission.account, HOW_EXEC, WHY_NONE);
+	hand_over(&m, "", &tls, HOW_EXEC);
 }

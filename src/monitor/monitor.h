@@ -27,8 +27,9 @@ struct monitor_start {
 
 /*
  * Answers the gate until the connection has ended or the mailbox program
- * runs in this process's place. Exits with 0 for every end that the client
- * caused, else with a status of sysexits(3).
+ * runs, in this process's place or, under kernel TLS, as its child. Exits
+ * with 0 for every end before that which the client caused, else with a
+ * status of sysexits(3).
  */
 void	monitor_run(const struct monitor_start *) __attribute__((noreturn));
 

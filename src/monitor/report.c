@@ -31,6 +31,50 @@ report_login(const struct msg_login *login, const struct pamauth_verdict *verdic
 	log_write(&l);
 }
 
+static const char *
+how_name(enum msg_how how)
+{
+	switch (how) {
+	case HOW_EXEC:
+		return "exec";
+	case HOW_KTLS:
+		return "ktls";
+	case HOW_RELAY:
+		return "relay";
+	}
+	bug("unknown how %d", (int)how);
+}
+
+static const char *
+why_name(enum msg_why why)
+{
+	switch (why) {
+	case WHY_NONE:
+		return "none";
+	case WHY_OFF:
+		return "off";
+	case WHY_SOCKET:
+		return "socket";
+	case WHY_MODULE:
+		return "no-module";
+	case WHY_HALF_CLOSED:
+		return "half-closed";
+	case WHY_CIPHER:
+		return "cipher";
+	case WHY_FRAGMENT_LENGTH:
+		return "fragment-length";
+	case WHY_KEY_UPDATE:
+		return "key-update";
+	case WHY_LEFT_OVER:
+		return "left-over";
+	case WHY_SECRETS:
+		return "no-secrets";
+	case WHY_KERNEL:
+		return "kernel";
+	}
+	bug("unknown why %d", (int)why);
+}
+
 void
 report_login_late(struct log_line *l, const struct msg_login *login, unsigned attempt)
 {
@@ -40,7 +84,7 @@ report_login_late(struct log_line *l, const struct msg_login *login, unsigned at
 }
 
 void
-report_handoff(const struct options *o, const struct account *a, bool relay)
+report_handoff(const struct options *o, const struct account *a, enum msg_how how, enum msg_why why)
 {
 	struct log_line l;
 
@@ -48,8 +92,10 @@ report_handoff(const struct options *o, const struct account *a, bool relay)
 	log_quoted(&l, "user", a->name, strlen(a->name));
 	log_field(&l, "uid", "%u", (unsigned)a->uid);
 	log_field(&l, "gid", "%u", (unsigned)a->gid);
-	log_field(&l, "how", "%s", relay ? "relay" : "exec");
+	log_field(&l, "how", "%s", how_name(how));
 	log_field(&l, "style", "%s", o->handoff == HANDOFF_TAG ? "tag" : "greeting");
+	if (how == HOW_RELAY)
+		log_field(&l, "why", "%s", why_name(why));
 	log_text(&l, "program", o->program[0]);
 	log_write(&l);
 }
@@ -95,6 +141,8 @@ reason_name(enum msg_reason reason)
 		return "tls-failed";
 	case REASON_PREAUTH:
 		return "preauth-refused";
+	case REASON_NO_KTLS:
+		return "no-ktls";
 	case REASON_MONITOR_SLOW:
 		return "deadline";
 	}
@@ -108,6 +156,8 @@ report_end(const struct msg_log *log)
 
 	log_begin(&l, LOG_INFO, "end");
 	log_field(&l, "reason", "%s", reason_name((enum msg_reason)log->reason));
+	if (log->reason == REASON_NO_KTLS)
+		log_field(&l, "why", "%s", why_name((enum msg_why)log->why));
 	log_field(&l, "commands", "%u", log->commands);
 	log_field(&l, "bad", "%u", log->bad);
 	log_write(&l);

@@ -3,8 +3,6 @@
 
 /* The monitor's lines in the log, each event in one place: their form is a promise (see the manual, LOGS). */
 
-#include <stdbool.h>
-
 #include "log.h"
 #include "monitor/admission.h"
 #include "msg.h"
@@ -13,8 +11,8 @@
 /* auth-ok or auth-fail: user is who it became, or who the client said it was; attempt counts this connection's. */
 void	report_login(const struct msg_login *, const struct pamauth_verdict *, const char *user, unsigned attempt);
 
-/* handoff */
-void	report_handoff(const struct options *, const struct account *, bool relay);
+/* handoff; bug() if how and why are no words of msg.h. */
+void	report_handoff(const struct options *, const struct account *, enum msg_how, enum msg_why);
 
 /* tls-fail: text is OpenSSL's, or the gate's. */
 void	report_tls_failure(const char *text);

@@ -79,7 +79,7 @@ struct command_span {
 	size_t		 len;
 };
 
-/* Forgets and wipes what came in and waits for a new command. Call it also before the first. */
+/* Forgets and wipes what came in and waits for a new command. The first time the struct must be all zero. */
 void	command_reset(struct command *);
 
 /* Forgets and wipes what came in and waits for one line of a SASL exchange (RFC 9051, 6.2.2): no tag, no literals. */

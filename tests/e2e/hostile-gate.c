@@ -70,6 +70,7 @@ launch(const char *tag)
 {
 	struct msg m = { .type = MSG_LAUNCH };
 
+	m.u.launch.how = HOW_EXEC;
 	memcpy(m.u.launch.tag, tag, strlen(tag) + 1);
 	return m;
 }

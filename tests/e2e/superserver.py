@@ -1,6 +1,5 @@
 """What accepts connections and starts imapgate: our own loop, and the real superservers."""
 
-import os
 import socket
 import subprocess
 import threading
@@ -21,6 +20,15 @@ def wait_for_port(port):
     end = time.monotonic() + PATIENCE
     while wanted not in Path("/proc/net/tcp").read_text():
         assert time.monotonic() < end, f"nobody listens on port {port}"
+        time.sleep(0.01)
+
+
+def wait_for_path(path):
+    """The same for a Unix-domain socket, which has its path before it listens (proc_net_unix: flag SO_ACCEPTCON)."""
+    end = time.monotonic() + PATIENCE
+    while not any(words[3] == "00010000" and words[-1] == path
+                  for words in map(str.split, Path("/proc/net/unix").read_text().splitlines())):
+        assert time.monotonic() < end, f"nobody listens on {path}"
         time.sleep(0.01)
 
 
@@ -89,10 +97,8 @@ class Foreign:
     def _wait(self):
         if self.port:
             wait_for_port(self.port)
-        end = time.monotonic() + PATIENCE
-        while self.path and not os.path.exists(self.path):
-            assert time.monotonic() < end, f"nobody listens on {self.path}"
-            time.sleep(0.01)
+        if self.path:
+            wait_for_path(self.path)
 
     def __exit__(self, *exception):
         self.process.terminate()

@@ -1,0 +1,103 @@
+"""The server's side: imapgate on accepted connections, with a mailbox program that obeys."""
+
+import itertools
+import os
+import re
+import signal
+import socket
+import subprocess
+from pathlib import Path
+
+from client import wait_for
+
+TREE = Path(__file__).resolve().parents[2]
+BUILD = Path(os.environ.get("IMAPGATE_BUILD", TREE / "build")).resolve()
+PASSWORD = "sesame-and-more"
+
+
+def read(path):
+    try:
+        return Path(path).read_text(errors="replace")
+    except OSError:
+        return ""
+
+
+class Stage:
+    """A folder that everybody can reach, with what a login needs: nobody's mailbox, any password."""
+
+    def __init__(self, folder):
+        self.folder = Path(folder)
+        self.names = itertools.count(1)
+        self.folder.mkdir(mode=0o755)
+        for name, mode in (("bin", 0o755), ("pam", 0o755), ("reports", 0o777), ("home", 0o777), ("logs", 0o755)):
+            (self.folder / name).mkdir()
+            (self.folder / name).chmod(mode)
+        for path in (BUILD / "imapgate", BUILD / "vm-mailbox"):
+            (self.folder / "bin" / path.name).write_bytes(path.read_bytes())
+            (self.folder / "bin" / path.name).chmod(0o755)
+        os.chown(self.folder / "home", 65534, 65534)
+        (self.folder / "pam" / "imapgate").write_text("".join(
+            f"{kind} required pam_permit.so\n" for kind in ("auth", "account", "session")))
+        self.key, self.cert = self.folder / "key.pem", self.folder / "cert.pem"
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                        "-days", "30", "-subj", "/CN=localhost", "-keyout", self.key, "-out", self.cert],
+                       check=True, stderr=subprocess.DEVNULL)
+
+    def start(self, *options, program=None, starttls=False, buffer=0, before=None):
+        """One connection: the client's socket and the session that serves it."""
+        listening = socket.create_server(("127.0.0.1", 0))
+        client = socket.socket()
+        if buffer:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
+        client.connect(listening.getsockname())
+        server = listening.accept()[0]
+        listening.close()
+        if before:
+            before(client)
+        report = self.folder / "reports" / f"{next(self.names):05d}"
+        log = open(self.folder / "logs" / report.name, "wb")
+        command = [str(self.folder / "bin/imapgate"), "--log", "stderr", "--failure-delay", "0", "--gate-user", "daemon",
+                   "--gate-root", str(self.folder / "gate"), "--pam-confdir", str(self.folder / "pam"),
+                   "--run-as", "nobody", "--home", str(self.folder / "home"), "--cert", str(self.cert), "--key", str(self.key)]
+        command += [] if starttls else ["--tls-on-connect"]
+        command += [*options, "--", *(program or [str(self.folder / "bin/vm-mailbox"), str(report)])]
+        with log:
+            process = subprocess.Popen(command, stdin=server, stdout=server, stderr=log, cwd="/")
+        server.close()
+        return client, Session(process, report, Path(log.name))
+
+
+class Session:
+    def __init__(self, process, report, log):
+        self.process, self.pid, self.report_path, self.log_path = process, process.pid, report, log
+
+    def log(self):
+        return read(self.log_path)
+
+    def how(self):
+        """What the handoff's line says: "ktls", "relay left-over" and so on."""
+        line = wait_for(lambda: re.search(r"handoff .* how=(\w+) style=\w+(?: why=([\w-]+))?", self.log()), what="the handoff's line")
+        return " ".join(word for word in line.groups() if word)
+
+    def report(self, word):
+        """The rest of the report's line that begins so."""
+        return wait_for(lambda: re.search(rf"(?m)^{word} (.*)$", read(self.report_path)), what=f"{word} in the report").group(1)
+
+    def data(self):
+        return Path(f"{self.report_path}.data").read_bytes()
+
+    def program_pid(self):
+        return int(re.search(r"pid=(\d+)", self.report("started")).group(1))
+
+    def wait(self, timeout=60):
+        return self.process.wait(timeout)
+
+    def end(self):
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGKILL)
+            self.process.wait()
+
+
+def counters():
+    """/proc/net/tls_stat"""
+    return {name: int(value) for name, value in re.findall(r"(\w+)\s+(\d+)", read("/proc/net/tls_stat"))}
