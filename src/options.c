@@ -74,7 +74,7 @@ static const struct row {
 	{ "oauth-service",	FORM_TEXT,	AT(oauth_service), NULL, "NAME         PAM service for OAuth tokens (off)" },
 	{ "pam-confdir",	FORM_TEXT,	AT(pam_confdir), NULL, "DIR            PAM service files that are not the system's" },
 	{ "pam-session",	FORM_PAM_SESSION, AT(pam_session), session_words, "open|none      (open)" },
-	{ "run-as",		FORM_TEXT,	AT(run_as), NULL, "USER                whose uid accounts without one have" },
+	{ "run-as",		FORM_TEXT,	AT(run_as), NULL, "USER                whose uid and groups all who log in have" },
 	{ "home",		FORM_TEXT,	AT(home), NULL, "TEMPLATE              their home, with %u %n %d" },
 	{ "log",		FORM_WORD,	AT(log), log_words, "auto|journal|syslog|stderr   (auto)" },
 	{ "strict",		FORM_FLAG,	AT(strict), NULL, "                     refuse what real clients do against the RFCs" },
