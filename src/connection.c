@@ -20,6 +20,7 @@
 
 #include "clock.h"
 #include "gate/session.h"
+#include "kerneltls.h"
 #include "log.h"
 #include "monitor/launch.h"
 #include "monitor/monitor.h"
@@ -109,21 +110,14 @@ is_one_socket(void)
 /*
  * May the kernel have the TLS session one day? It is asked now since now is
  * when it can: to load its module takes privilege, and a client that closes
- * its side early would be refused later. Nothing changes on the socket until
- * it gets keys (Documentation/networking/tls.rst).
+ * its side early would be refused later.
  */
 static enum msg_why
 ask_kernel(const struct options *o, const struct peer *p)
 {
-	static const char tls[] = "tls";
-
 	if (o->ktls == KTLS_OFF || o->certs == 0)
 		return WHY_OFF;
-	if (!p->socket || !is_one_socket())
-		return WHY_SOCKET;
-	if (setsockopt(STDOUT_FILENO, IPPROTO_TCP, TCP_ULP, tls, sizeof(tls) - 1) == 0)
-		return WHY_NONE;
-	return errno == ENOTCONN ? WHY_HALF_CLOSED : WHY_MODULE;
+	return p->socket && is_one_socket() ? kerneltls_ready(STDOUT_FILENO) : WHY_SOCKET;
 }
 
 /*

@@ -1,0 +1,58 @@
+/* Asking the kernel for TLS, see kerneltls.h. Run as root where imapgate is, since loading a module takes privilege. */
+
+#include "kerneltls.h"
+
+#include <errno.h>
+#include <linux/tls.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdbool.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* Nothing changes on the socket until it gets keys (Documentation/networking/tls.rst). */
+enum msg_why
+kerneltls_ready(int fd)
+{
+	static const char tls[] = "tls";
+
+	if (setsockopt(fd, IPPROTO_TCP, TCP_ULP, tls, sizeof(tls) - 1) == 0)
+		return WHY_NONE;
+	return errno == ENOTCONN ? WHY_HALF_CLOSED : WHY_MODULE;
+}
+
+/* A connection needs no second socket: two ends that call each other are one connection, also if they are the same (RFC 9293, 3.5). */
+static bool
+connect_to_itself(int fd)
+{
+	struct sockaddr_in self = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t len = sizeof(self);
+
+	return bind(fd, (struct sockaddr *)&self, len) == 0 && getsockname(fd, (struct sockaddr *)&self, &len) == 0 &&
+	    connect(fd, (struct sockaddr *)&self, len) == 0;
+}
+
+static bool
+takes_keys(int fd)
+{
+	const struct tls12_crypto_info_aes_gcm_128 keys = { .info = { TLS_1_2_VERSION, TLS_CIPHER_AES_GCM_128 } };
+
+	return setsockopt(fd, SOL_TLS, TLS_RX, &keys, sizeof(keys)) == 0 && setsockopt(fd, SOL_TLS, TLS_TX, &keys, sizeof(keys)) == 0;
+}
+
+enum msg_why
+kerneltls_try(void)
+{
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), error;
+	enum msg_why why = WHY_SOCKET;
+
+	if (fd != -1 && connect_to_itself(fd))
+		why = kerneltls_ready(fd);
+	if (why == WHY_NONE && !takes_keys(fd))
+		why = WHY_KERNEL;
+	error = errno;
+	if (fd != -1)
+		close(fd);
+	errno = error;
+	return why;
+}
