@@ -198,7 +198,7 @@ lint: $(OBJS) ## prove the boundary from the objects, check headers, shape and m
 format: ## put the spacing of functions right (clang-format)
 	tests/lint/format $(SRCS) $(wildcard tests/*/*.c)
 
-# --- installing
+# --- installing: a service is its own file and what all of them have in common, systemd/hardening
 
 install: $(BUILD)/imapgate ## to PREFIX=/usr/local, under DESTDIR; UNITDIR, PAMDIR ... can be set
 	install -d '$(DESTDIR)$(SBINDIR)' '$(DESTDIR)$(MANDIR)/man8' '$(DESTDIR)$(UNITDIR)' \
@@ -207,7 +207,7 @@ install: $(BUILD)/imapgate ## to PREFIX=/usr/local, under DESTDIR; UNITDIR, PAMD
 	install -m 0644 src/imapgate.8 '$(DESTDIR)$(MANDIR)/man8/imapgate.8'
 	install -m 0644 systemd/imapgate.socket systemd/imapgates.socket '$(DESTDIR)$(UNITDIR)'
 	for unit in imapgate@.service imapgates@.service; do \
-		sed 's,/usr/local/sbin,$(SBINDIR),' systemd/$$unit > '$(DESTDIR)$(UNITDIR)'/$$unit && \
+		sed 's,/usr/local/sbin,$(SBINDIR),' systemd/$$unit systemd/hardening > '$(DESTDIR)$(UNITDIR)'/$$unit && \
 		chmod 0644 '$(DESTDIR)$(UNITDIR)'/$$unit || exit 1; \
 	done
 	install -m 0644 systemd/sysusers.conf '$(DESTDIR)$(SYSUSERSDIR)/imapgate.conf'
