@@ -140,7 +140,7 @@ clear_environment(void)
 }
 
 void
-connection_run(const struct options *o, int log_fd)
+connection_run(const struct options *o, int log_fd, struct board_seat *seat)
 {
 	static struct peer peer;
 	struct launch_inherited inherited;
@@ -161,12 +161,13 @@ connection_run(const struct options *o, int log_fd)
 	if (peer.socket)
 		setsockopt(STDOUT_FILENO, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	if (o->preauth == PREAUTH_PEER && peer.has_uid && !o->tls_on_connect)
-		monitor_preauth(&(struct monitor_start){ o, &peer, &inherited, 0, -1, -1, log_fd, deadline });
+		monitor_preauth(&(struct monitor_start){ o, &peer, &inherited, 0, -1, -1, log_fd, deadline, seat });
 	no_ktls = ask_kernel(o, &peer);
 	msg_pair(pair);
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, stream) == -1)
 		die("socketpair");
 
+	board_hide(seat);
 	pid = fork_quietly();
 	if (pid == -1)
 		die("fork");
@@ -179,5 +180,5 @@ connection_run(const struct options *o, int log_fd)
 	log_last_word = NULL;
 	close(pair[1]);
 	close(stream[1]);
-	monitor_run(&(struct monitor_start){ o, &peer, &inherited, pid, pair[0], stream[0], log_fd, deadline });
+	monitor_run(&(struct monitor_start){ o, &peer, &inherited, pid, pair[0], stream[0], log_fd, deadline, seat });
 }

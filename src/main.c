@@ -76,6 +76,7 @@ int
 main(int argc, char *argv[])
 {
 	static struct options opts;
+	static struct board_seat seat;
 	bool inetd;
 
 	/* CVE-2021-4034, and the day when somebody sets the setuid bit. */
@@ -91,5 +92,5 @@ main(int argc, char *argv[])
 	/* Keys and passwords will be in this process: no core, no ptrace(2) by the user it becomes. execve(2) undoes it. */
 	if (prctl(PR_SET_DUMPABLE, 0) == -1)
 		die("PR_SET_DUMPABLE");
-	connection_run(&opts, log_stream(inetd));
+	connection_run(&opts, log_stream(inetd), &seat);
 }
