@@ -12,12 +12,12 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sysexits.h>
-#include <systemd/sd-daemon.h>
 #include <unistd.h>
 
 #include "connection.h"
 #include "log.h"
 #include "options.h"
+#include "systemd.h"
 
 /* A superserver may leave one of 0 to 2 closed; then the next file that is opened would be taken for the client. */
 static void
@@ -37,18 +37,18 @@ fill_descriptors(void)
 static void
 take_activated(void)
 {
-	int n = sd_listen_fds(1);
+	int n = systemd_listen_fds(NULL);
 
-	if (n <= 0)
+	if (n == 0)
 		return;
 	errno = 0;
 	if (n > 1)
 		die("%d sockets passed; one connection is expected (Accept=yes)", n);
-	if (sd_is_socket(SD_LISTEN_FDS_START, AF_UNSPEC, SOCK_STREAM, 1) > 0)
+	if (systemd_is_listening(SYSTEMD_FIRST))
 		die("a listening socket passed; a connection is expected (Accept=yes)");
-	if (dup2(SD_LISTEN_FDS_START, STDIN_FILENO) == -1 || dup2(SD_LISTEN_FDS_START, STDOUT_FILENO) == -1)
+	if (dup2(SYSTEMD_FIRST, STDIN_FILENO) == -1 || dup2(SYSTEMD_FIRST, STDOUT_FILENO) == -1)
 		die("dup2");
-	close(SD_LISTEN_FDS_START);
+	close(SYSTEMD_FIRST);
 }
 
 /* inetd makes descriptor 2 the client's socket too. Nothing of ours, nor of the mailbox program's, may be said there. */

@@ -14,7 +14,7 @@ FORMS = {
     "end": rf"{WHERE}(?: {TLS})? reason=\S+(?: commands=\d+ bad=\d+| status=\d+)?",
     "key-fail": rf"{WHERE}(?: {TLS})? file={QUOTED} reason={QUOTED}",
     "key-exposed": rf"{WHERE}(?: {TLS})? file={QUOTED} reason={QUOTED}",
-    "error": rf"{WHERE}(?: {TLS})?(?: program={QUOTED})? text={QUOTED}",
+    "error": rf"(?:{WHERE}(?: {TLS})? )?(?:program={QUOTED} )?text={QUOTED}",  # without addresses before there is a connection
     "bug": rf"{WHERE}(?: {TLS})? text={QUOTED}",
 }
 PREFIX = re.compile(r"imapgate\[(\d+)\]: ")
