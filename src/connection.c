@@ -135,34 +135,22 @@ fork_quietly(void)
 static void
 clear_environment(void)
 {
-	if (clearenv() != 0 || setenv("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", 1) != 0)
-		die("environment");
+	static char path[] = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+	static char *clean[] = { path, NULL };
+
+	environ = clean;
 }
 
-void
-connection_run(const struct options *o, int log_fd)
+static void __attribute__((noreturn))
+serve(const struct connection_setup *setup, const struct options *o, const struct peer *peer, int64_t deadline)
 {
-	static struct peer peer;
-	struct launch_inherited inherited;
-	int pair[2], stream[2], on = 1;
-	struct sandbox sandbox = { 0 };
+	int pair[2], stream[2];
 	enum msg_why no_ktls;
-	int64_t deadline = clock_ms() + o->timeout_ms;
 	pid_t pid;
 
-	if (!o->tls_on_connect)
-		log_last_word = say_bye;
-	launch_inherit(&inherited);
-	peer_look(&peer);
-	clear_environment();
-	describe_peer(&peer);
-	check_settings(o, &sandbox);
-	/* Each answer is one write, so there is nothing that Nagle could join; and the mailbox program inherits it. */
-	if (peer.socket)
-		setsockopt(STDOUT_FILENO, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	if (o->preauth == PREAUTH_PEER && peer.has_uid && !o->tls_on_connect)
-		monitor_preauth(&(struct monitor_start){ o, &peer, &inherited, 0, -1, -1, log_fd, deadline });
-	no_ktls = ask_kernel(o, &peer);
+	if (o->preauth == PREAUTH_PEER && peer->has_uid && !o->tls_on_connect)
+		monitor_preauth(&(struct monitor_start){ o, peer, &setup->inherited, 0, -1, -1, setup->log_fd, deadline });
+	no_ktls = ask_kernel(o, peer);
 	msg_pair(pair);
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, stream) == -1)
 		die("socketpair");
@@ -173,11 +161,55 @@ connection_run(const struct options *o, int log_fd)
 	if (pid == 0) {
 		close(pair[0]);
 		close(stream[0]);
-		session_run(&(struct session_start){ o, &peer, sandbox, pair[1], stream[1], no_ktls, deadline });
+		session_run(&(struct session_start){ o, peer, setup->sandbox, pair[1], stream[1], no_ktls, deadline });
 	}
 	/* From here on the gate speaks, perhaps TLS already. */
 	log_last_word = NULL;
 	close(pair[1]);
 	close(stream[1]);
-	monitor_run(&(struct monitor_start){ o, &peer, &inherited, pid, pair[0], stream[0], log_fd, deadline });
+	monitor_run(&(struct monitor_start){ o, peer, &setup->inherited, pid, pair[0], stream[0], setup->log_fd, deadline });
+}
+
+void
+connection_prepare(struct connection_setup *setup, const struct options *o, int log_fd)
+{
+	setup->log_fd = log_fd;
+	launch_inherit(&setup->inherited);
+	check_settings(o, &setup->sandbox);
+}
+
+static void
+meet(struct peer *peer, const struct options *o)
+{
+	if (!o->tls_on_connect)
+		log_last_word = say_bye;
+	peer_look(peer);
+	describe_peer(peer);
+	clear_environment();
+}
+
+void
+connection_run(const struct options *o, int log_fd)
+{
+	static struct connection_setup setup;
+	static struct peer peer;
+	int64_t deadline = clock_ms() + o->timeout_ms;
+	int on = 1;
+
+	meet(&peer, o);
+	connection_prepare(&setup, o, log_fd);
+	/* Each answer is one write, so there is nothing that Nagle could join; and the mailbox program inherits it. */
+	if (peer.socket)
+		setsockopt(STDOUT_FILENO, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	serve(&setup, o, &peer, deadline);
+}
+
+void
+connection_serve(const struct connection_setup *setup, const struct options *o)
+{
+	static struct peer peer;
+	int64_t deadline = clock_ms() + o->timeout_ms;
+
+	meet(&peer, o);
+	serve(setup, o, &peer, deadline);
 }

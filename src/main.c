@@ -1,6 +1,6 @@
 /*
  * What was asked for, and descriptors in order: then one connection is
- * served. Run as whoever started us, mostly root.
+ * served, or all that come to the sockets that were passed. Run as whoever started us, mostly root.
  */
 
 #include <errno.h>
@@ -12,10 +12,11 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sysexits.h>
-#include <systemd/sd-daemon.h>
 #include <unistd.h>
 
+#include "activation.h"
 #include "connection.h"
+#include "listener.h"
 #include "log.h"
 #include "options.h"
 
@@ -31,24 +32,6 @@ fill_descriptors(void)
 	if (fd == -1)
 		_exit(EX_OSERR);
 	close(fd);
-}
-
-/* systemd's Accept=yes without StandardInput=socket hands the connection over as descriptor 3 (sd_listen_fds(3)). */
-static void
-take_activated(void)
-{
-	int n = sd_listen_fds(1);
-
-	if (n <= 0)
-		return;
-	errno = 0;
-	if (n > 1)
-		die("%d sockets passed; one connection is expected (Accept=yes)", n);
-	if (sd_is_socket(SD_LISTEN_FDS_START, AF_UNSPEC, SOCK_STREAM, 1) > 0)
-		die("a listening socket passed; a connection is expected (Accept=yes)");
-	if (dup2(SD_LISTEN_FDS_START, STDIN_FILENO) == -1 || dup2(SD_LISTEN_FDS_START, STDOUT_FILENO) == -1)
-		die("dup2");
-	close(SD_LISTEN_FDS_START);
 }
 
 /* inetd makes descriptor 2 the client's socket too. Nothing of ours, nor of the mailbox program's, may be said there. */
@@ -76,6 +59,8 @@ int
 main(int argc, char *argv[])
 {
 	static struct options opts;
+	static struct activation_socket sockets[ACTIVATION_MAX];
+	size_t listening;
 	bool inetd;
 
 	/* CVE-2021-4034, and the day when somebody sets the setuid bit. */
@@ -87,9 +72,11 @@ main(int argc, char *argv[])
 		leave_stderr();
 	options_parse(&opts, argc, argv);
 	log_open(opts.log);
-	take_activated();
+	listening = activation_take(sockets);
 	/* Keys and passwords will be in this process: no core, no ptrace(2) by the user it becomes. execve(2) undoes it. */
 	if (prctl(PR_SET_DUMPABLE, 0) == -1)
 		die("PR_SET_DUMPABLE");
+	if (listening > 0)
+		listener_run(&opts, sockets, listening, argv);
 	connection_run(&opts, log_stream(inetd));
 }

@@ -15,11 +15,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <sysexits.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "children.h"
 #include "clock.h"
 #include "log.h"
 #include "monitor/admission.h"
@@ -54,12 +56,14 @@ struct monitor {
 	struct admission		 admission;
 	uint32_t			 mechanism;		/* of the login that was accepted */
 	timer_t				 timer;			/* of the deadline */
+	struct sigaction		 found;			/* what SIGTERM did when we were started */
 	struct msg			 request, reply;
 };
 
 /* The line for the case that the deadline finds this process unable to go on, made ready before. */
 static struct log_line late;
 static pid_t gate_pid;
+static int gate_fd;
 
 /* A gate that was taken over would keep the client for itself, if nobody ended it. */
 static void
@@ -77,6 +81,35 @@ on_deadline(int sig)
 	log_write(&late);
 	end_gate();
 	_exit(EX_TEMPFAIL);
+}
+
+/*
+ * SIGTERM: the service stops, and who is not logged in shall go. The gate
+ * sees that this side of the pair is shut, says so, and ends; what it has to
+ * say is still heard. A login that is being decided is in vain.
+ */
+static void
+on_stop(int sig)
+{
+	(void)sig;
+	shutdown(gate_fd, SHUT_WR);
+}
+
+/* As long as nobody is logged in. Then SIGTERM is for the mailbox program, and so are its disposition and mask as they were found. */
+static void
+obey_stop(struct monitor *m, bool obey)
+{
+	const struct sigaction action = { .sa_handler = on_stop, .sa_flags = SA_RESTART };
+	sigset_t stop;
+
+	if (!obey) {
+		sigaction(SIGTERM, &m->found, NULL);
+		return;
+	}
+	sigaction(SIGTERM, &action, &m->found);
+	sigemptyset(&stop);
+	sigaddset(&stop, SIGTERM);
+	sigprocmask(SIG_UNBLOCK, &stop, NULL);
 }
 
 /* A timer of its own, with a signal of its own: PAM modules may use alarm(2). */
@@ -152,6 +185,22 @@ delay_failure(const struct monitor *m, int64_t began)
 		;
 }
 
+static struct pamauth_verdict
+judge(struct monitor *m, const struct msg_login *login)
+{
+	struct pamauth_verdict verdict = admission_judge(&m->admission, login);
+
+	if (verdict.outcome != OUTCOME_OK)
+		return verdict;
+	/* The listener may have begun to stop meanwhile: then this client is among those who go. */
+	if (!children_log_in()) {
+		pamauth_close(&m->admission.pam);
+		return (struct pamauth_verdict){ OUTCOME_UNAVAILABLE, "shutdown" };
+	}
+	obey_stop(m, false);
+	return verdict;
+}
+
 static void
 answer_login(struct monitor *m)
 {
@@ -161,7 +210,7 @@ answer_login(struct monitor *m)
 	struct pamauth_verdict verdict;
 
 	prepare_late_login(m, login);
-	verdict = admission_judge(&m->admission, login);
+	verdict = judge(m, login);
 	m->attempts += admission_is_guess(verdict.outcome);
 	m->uncounted += !admission_is_guess(verdict.outcome);
 	report_login(login, &verdict, verdict.outcome == OUTCOME_OK ? m->admission.account.name : login->authcid,
@@ -357,8 +406,10 @@ begin(struct monitor *m, const struct monitor_start *start)
 	m->admission.opts = start->opts;
 	m->admission.peer = start->peer;
 	gate_pid = start->gate;
+	gate_fd = start->gate_fd;
 	log_last_act = end_gate;
 	prepare_late_end();
+	obey_stop(m, true);
 	m->timer = start_timer(start->deadline);
 }
 
@@ -403,7 +454,7 @@ monitor_preauth(const struct monitor_start *start)
 		return;
 	begin(&m, start);
 	prepare_late_login(&m, &login);
-	verdict = admission_judge(&m.admission, &login);
+	verdict = judge(&m, &login);
 	report_login(&login, &verdict, login.authcid, 1);
 	if (admission_is_guess(verdict.outcome)) {
 		timer_delete(m.timer);

@@ -143,6 +143,8 @@ reason_name(enum msg_reason reason)
 		return "preauth-refused";
 	case REASON_NO_KTLS:
 		return "no-ktls";
+	case REASON_SHUTDOWN:
+		return "shutdown";
 	case REASON_MONITOR_SLOW:
 		return "deadline";
 	}

@@ -5,6 +5,8 @@ import re
 QUOTED = r'"(?:[ !#-\[\]-~]|\\x[0-9a-fA-F]{2})*"'
 WHERE = r"rip=\S+ rport=\d+ lip=\S+ lport=\d+"
 TLS = r"tls=(?:none|TLSv1\.[23])(?: cipher=\S+)?"
+# How many are connected, and how many of them not logged in.
+COUNTS = r"waiting=\d+ sessions=\d+"
 
 FORMS = {
     "auth-ok": rf"{WHERE} {TLS} mech=\S+ user={QUOTED}",
@@ -14,6 +16,11 @@ FORMS = {
     "end": rf"{WHERE}(?: {TLS})? reason=\S+(?: commands=\d+ bad=\d+| status=\d+)?",
     "key-fail": rf"{WHERE}(?: {TLS})? file={QUOTED} reason={QUOTED}",
     "key-exposed": rf"{WHERE}(?: {TLS})? file={QUOTED} reason={QUOTED}",
+    "listener-ready": COUNTS,
+    "listener-stop": COUNTS,
+    "listener-reload": COUNTS,
+    "listener-kept": rf"{COUNTS} reason={QUOTED}",
+    "listener-trouble": rf"what=\S+ times=\d+ text={QUOTED}",
     "error": rf"{WHERE}(?: {TLS})?(?: program={QUOTED})? text={QUOTED}",
     "bug": rf"{WHERE}(?: {TLS})? text={QUOTED}",
 }
