@@ -142,19 +142,20 @@ clear_environment(void)
 }
 
 static void __attribute__((noreturn))
-serve(const struct connection_setup *setup, const struct options *o, const struct peer *peer, int64_t deadline)
+serve(const struct connection_setup *setup, const struct options *o, const struct peer *peer, struct board_seat *seat, int64_t deadline)
 {
 	int pair[2], stream[2];
 	enum msg_why no_ktls;
 	pid_t pid;
 
 	if (o->preauth == PREAUTH_PEER && peer->has_uid && !o->tls_on_connect)
-		monitor_preauth(&(struct monitor_start){ o, peer, &setup->inherited, 0, -1, -1, setup->log_fd, deadline });
+		monitor_preauth(&(struct monitor_start){ o, peer, &setup->inherited, 0, -1, -1, setup->log_fd, deadline, seat });
 	no_ktls = ask_kernel(o, peer);
 	msg_pair(pair);
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, stream) == -1)
 		die("socketpair");
 
+	board_hide(seat);
 	pid = fork_quietly();
 	if (pid == -1)
 		die("fork");
@@ -167,7 +168,7 @@ serve(const struct connection_setup *setup, const struct options *o, const struc
 	log_last_word = NULL;
 	close(pair[1]);
 	close(stream[1]);
-	monitor_run(&(struct monitor_start){ o, peer, &setup->inherited, pid, pair[0], stream[0], setup->log_fd, deadline });
+	monitor_run(&(struct monitor_start){ o, peer, &setup->inherited, pid, pair[0], stream[0], setup->log_fd, deadline, seat });
 }
 
 void
@@ -192,6 +193,7 @@ void
 connection_run(const struct options *o, int log_fd)
 {
 	static struct connection_setup setup;
+	static struct board_seat nobody;
 	static struct peer peer;
 	int64_t deadline = clock_ms() + o->timeout_ms;
 	int on = 1;
@@ -201,15 +203,15 @@ connection_run(const struct options *o, int log_fd)
 	/* Each answer is one write, so there is nothing that Nagle could join; and the mailbox program inherits it. */
 	if (peer.socket)
 		setsockopt(STDOUT_FILENO, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	serve(&setup, o, &peer, deadline);
+	serve(&setup, o, &peer, &nobody, deadline);
 }
 
 void
-connection_serve(const struct connection_setup *setup, const struct options *o)
+connection_serve(const struct connection_setup *setup, const struct options *o, struct board_seat *seat)
 {
 	static struct peer peer;
 	int64_t deadline = clock_ms() + o->timeout_ms;
 
 	meet(&peer, o);
-	serve(setup, o, &peer, deadline);
+	serve(setup, o, &peer, seat, deadline);
 }

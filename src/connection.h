@@ -1,6 +1,7 @@
 #ifndef IMAPGATE_CONNECTION_H
 #define IMAPGATE_CONNECTION_H
 
+#include "board.h"
 #include "gate/sandbox.h"
 #include "monitor/launch.h"
 #include "options.h"
@@ -25,7 +26,7 @@ void	connection_prepare(struct connection_setup *, const struct options *, int l
  */
 void	connection_run(const struct options *, int log_fd) __attribute__((noreturn));
 
-/* The same in a child of the listener: what can be prepared was prepared there. */
-void	connection_serve(const struct connection_setup *, const struct options *) __attribute__((noreturn));
+/* The same in a child of the listener, with its seat on the board: what can be prepared was prepared there. */
+void	connection_serve(const struct connection_setup *, const struct options *, struct board_seat *) __attribute__((noreturn));
 
 #endif

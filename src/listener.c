@@ -137,6 +137,7 @@ refuse(int fd, bool tls)
 static void __attribute__((noreturn))
 become_connection(const struct listener *l, bool imaps, int fd, int place)
 {
+	static struct board_seat seat;
 	sigset_t mask;
 
 	children_join(place);
@@ -148,7 +149,7 @@ become_connection(const struct listener *l, bool imaps, int fd, int place)
 	sigemptyset(&mask);
 	sigaddset(&mask, SIGTERM);
 	sigprocmask(SIG_SETMASK, &mask, NULL);
-	connection_serve(&l->setup, l->opts[imaps]);
+	connection_serve(&l->setup, l->opts[imaps], &seat);
 }
 
 static void

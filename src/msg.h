@@ -57,6 +57,7 @@ enum msg_outcome {
 	OUTCOME_EXPIRED,
 	OUTCOME_CONTACTADMIN,
 	OUTCOME_UNAVAILABLE,
+	OUTCOME_LIMIT,
 };
 
 struct msg_login {

@@ -22,6 +22,7 @@ enum form {
 	FORM_FLAG,		/* bool */
 	FORM_TEXT,		/* const char * */
 	FORM_COUNT,		/* unsigned, from 1 */
+	FORM_LIMIT,		/* unsigned, from 1 */
 	FORM_SECONDS,		/* unsigned, milliseconds, from 1 s */
 	FORM_DELAY,		/* the same, but may be a fraction or nothing */
 	FORM_UID,		/* uid_t */
@@ -63,6 +64,10 @@ static const struct row {
 	{ "max-attempts",	FORM_COUNT,	AT(max_attempts), NULL, "N             failed logins until BYE (3)" },
 	{ "timeout",		FORM_SECONDS,	AT(timeout_ms), NULL, "SECONDS            from connecting to being logged in (60)" },
 	{ "failure-delay",	FORM_DELAY,	AT(failure_delay_ms), NULL, "SECONDS      least time of the first failure (2)" },
+	{ "max-connections",	FORM_LIMIT,	AT(max_connections), NULL, "N          listener: clients that are not logged in (1000)" },
+	{ "max-connections-per-address", FORM_LIMIT, AT(max_connections_per_address), NULL, "N   of them from one address (20)" },
+	{ "max-sessions",	FORM_LIMIT,	AT(max_sessions), NULL, "N             listener: clients that are (10000)" },
+	{ "max-sessions-per-address", FORM_LIMIT, AT(max_sessions_per_address), NULL, "N      of them from one address (1000)" },
 	{ "gate-user",		FORM_TEXT,	AT(gate_user), NULL, "NAME             who talks to the network (_imapgate)" },
 	{ "gate-root",		FORM_TEXT,	AT(gate_root), NULL, "DIR              its empty root (/run/imapgate)" },
 	{ "min-uid",		FORM_UID,	AT(min_uid), NULL, "UID                nobody below may log in (1000)" },
@@ -185,6 +190,9 @@ set(struct options *o, const struct row *row, char *value, size_t *keys)
 	case FORM_COUNT:
 		*(unsigned *)at = (unsigned)number(row, value, 1, 100);
 		break;
+	case FORM_LIMIT:
+		*(unsigned *)at = (unsigned)number(row, value, 1, OPTIONS_LIMIT_MAX);
+		break;
 	case FORM_SECONDS:
 		*(unsigned *)at = (unsigned)number(row, value, 1, 86400) * 1000;
 		break;
@@ -249,6 +257,10 @@ options_parse(struct options *o, int argc, char *argv[])
 		.max_attempts = 3,
 		.timeout_ms = 60 * 1000,
 		.failure_delay_ms = 2 * 1000,
+		.max_connections = 1000,
+		.max_connections_per_address = 20,
+		.max_sessions = 10000,
+		.max_sessions_per_address = 1000,
 		.gate_user = "_imapgate",
 		.gate_root = "/run/imapgate",
 		.min_uid = 1000,

@@ -16,6 +16,8 @@
 #define OPTIONS_CERTS	16
 #define OPTIONS_TLS	32
 #define OPTIONS_SETENV	64
+/* The most connections or sessions that a listener may be asked to have. */
+#define OPTIONS_LIMIT_MAX 30000
 
 enum cleartext {
 	CLEARTEXT_NONE,
@@ -66,6 +68,10 @@ struct options {
 	unsigned	 max_attempts;
 	unsigned	 timeout_ms;
 	unsigned	 failure_delay_ms;
+	unsigned	 max_connections;	/* not logged in; these four are for a listener */
+	unsigned	 max_connections_per_address;
+	unsigned	 max_sessions;		/* logged in */
+	unsigned	 max_sessions_per_address;
 	const char	*gate_user;
 	const char	*gate_root;
 	uid_t		 min_uid;

@@ -126,6 +126,8 @@ static struct pamauth_verdict
 admit(struct admission *a, const struct msg_login *login, enum proof proof)
 {
 	const char *name = pamauth_user(&a->pam), *wrong;
+	struct pamauth_verdict verdict;
+	enum board_limit limit;
 
 	if (!is_own_authzid(login, name, proof))
 		return refuse(OUTCOME_AUTHORIZATIONFAILED, "authzid");
@@ -137,7 +139,12 @@ admit(struct admission *a, const struct msg_login *login, enum proof proof)
 	wrong = launch_try(a->opts, &a->account);
 	if (wrong != NULL)
 		return refuse(OUTCOME_UNAVAILABLE, wrong);
-	return pamauth_open(&a->pam, a->opts);
+	verdict = pamauth_open(&a->pam, a->opts);
+	if (verdict.outcome != OUTCOME_OK)
+		return verdict;
+	/* Last of all, since from here on it is a session for all who count them. */
+	limit = board_log_in(a->seat, a->opts, login->authcid);
+	return limit == BOARD_UNLIMITED ? verdict : refuse(OUTCOME_LIMIT, board_limit_name(limit));
 }
 
 struct pamauth_verdict

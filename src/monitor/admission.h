@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 
+#include "board.h"
 #include "monitor/account.h"
 #include "monitor/pamauth.h"
 #include "msg.h"
@@ -18,6 +19,7 @@
 struct admission {
 	const struct options	*opts;
 	const struct peer	*peer;
+	const struct board_seat	*seat;
 	struct pamauth		 pam;		/* open after OUTCOME_OK, and only then */
 	struct account		 account;	/* valid after OUTCOME_OK */
 };

@@ -171,11 +171,30 @@ send_reply(struct monitor *m)
 
 /* Logging in. */
 
-/* No failure is quicker than another: until then everybody waits, longer with each attempt (RFC 9051, 11.7). */
-static void
-delay_failure(const struct monitor *m, int64_t began)
+/* The failures that are held against a client: this connection's, or under a listener its address's, if those are more. */
+static unsigned
+count_failure(const struct monitor *m, const struct msg_login *login, int64_t now)
 {
-	int64_t until = began + (int64_t)m->start->opts->failure_delay_ms * m->attempts;
+	unsigned remembered = board_failed(m->start->seat, login->authcid, login->secret, now);
+
+	return remembered > m->attempts ? remembered : m->attempts;
+}
+
+/*
+ * No failure is quicker than another: until then everybody waits, longer with
+ * each attempt (RFC 9051, 11.7).
+ *
+ * Only who has failed waits. A right password is answered at once, so whoever
+ * shares an address with a guesser does not suffer. A guesser gains nothing
+ * from that by guessing in parallel, nor by hanging up as soon as no answer
+ * comes: this process sleeps on, and so holds one of the few connections that
+ * the address may have before a login (--max-connections-per-address). Their
+ * number divided by the delay is what it can try.
+ */
+static void
+delay_failure(const struct monitor *m, int64_t began, unsigned times)
+{
+	int64_t until = began + (int64_t)m->start->opts->failure_delay_ms * times;
 	struct timespec ts;
 
 	if (until > m->start->deadline)
@@ -208,6 +227,7 @@ answer_login(struct monitor *m)
 	struct msg_login_answer *answer = &m->reply.u.login_answer;
 	int64_t began = clock_ms();
 	struct pamauth_verdict verdict;
+	unsigned failures = 0;
 
 	prepare_late_login(m, login);
 	verdict = judge(m, login);
@@ -215,9 +235,11 @@ answer_login(struct monitor *m)
 	m->uncounted += !admission_is_guess(verdict.outcome);
 	report_login(login, &verdict, verdict.outcome == OUTCOME_OK ? m->admission.account.name : login->authcid,
 	    m->attempts + m->uncounted);
+	if (admission_is_guess(verdict.outcome))
+		failures = count_failure(m, login, began);
 	explicit_bzero(login->secret, sizeof(login->secret));
 	if (admission_is_guess(verdict.outcome))
-		delay_failure(m, began);
+		delay_failure(m, began, failures);
 	prepare_late_end();
 
 	m->reply.type = MSG_LOGIN_ANSWER;
@@ -274,6 +296,7 @@ hand_over(struct monitor *m, const char *tag, const struct msg_tls *tls, enum ms
 	};
 
 	timer_delete(m->timer);
+	board_detach(m->start->seat);
 	pamauth_leave(&m->admission.pam);
 	sign_forget(&m->keys);
 	if (how == HOW_KTLS && !keeper_stay(&m->admission.account)) {
@@ -405,6 +428,7 @@ begin(struct monitor *m, const struct monitor_start *start)
 	m->keys.opts = start->opts;
 	m->admission.opts = start->opts;
 	m->admission.peer = start->peer;
+	m->admission.seat = start->seat;
 	gate_pid = start->gate;
 	gate_fd = start->gate_fd;
 	log_last_act = end_gate;

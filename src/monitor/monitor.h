@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "board.h"
 #include "monitor/launch.h"
 #include "options.h"
 #include "peer.h"
@@ -23,6 +24,7 @@ struct monitor_start {
 	int				 mailbox_fd;	/* the mailbox program's end of the stream that a relay would use */
 	int				 log_fd;	/* descriptor 2 of the mailbox program */
 	int64_t				 deadline;	/* of the login, clock_ms() */
+	struct board_seat		*seat;		/* on the listener's board; all zeros without a listener */
 };
 
 /*

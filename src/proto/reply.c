@@ -19,6 +19,7 @@ static const struct reply_words outcomes[] = {
 	[OUTCOME_EXPIRED] = { "EXPIRED", "Your password or account has expired" },
 	[OUTCOME_CONTACTADMIN] = { "CONTACTADMIN", "Access is denied; please ask your administrator" },
 	[OUTCOME_UNAVAILABLE] = { "UNAVAILABLE", "Login is not possible at the moment; please try again later" },
+	[OUTCOME_LIMIT] = { "LIMIT", "There are too many sessions; please try again later" },
 };
 
 const struct reply_words *

@@ -655,6 +655,7 @@ find(const char *name)
 int
 main(int argc, char *argv[])
 {
+	static struct board_seat seat;
 	static struct peer peer;
 	struct launch_inherited inherited;
 	const struct hostility *hostility;
@@ -689,5 +690,5 @@ main(int argc, char *argv[])
 	close(pair[1]);
 	monitor_run(&(struct monitor_start){ .opts = &opts, .peer = &peer, .inherited = &inherited, .gate = gate,
 	    .gate_fd = pair[0], .mailbox_fd = stream[0], .log_fd = STDERR_FILENO,
-	    .deadline = clock_ms() + opts.timeout_ms });
+	    .deadline = clock_ms() + opts.timeout_ms, .seat = &seat });
 }

@@ -74,6 +74,10 @@ defaults_are_those_of_the_manual(void **state)
 	assert_int_equal(o->max_attempts, 3);
 	assert_int_equal(o->timeout_ms, 60000);
 	assert_int_equal(o->failure_delay_ms, 2000);
+	assert_int_equal(o->max_connections, 1000);
+	assert_int_equal(o->max_connections_per_address, 20);
+	assert_int_equal(o->max_sessions, 10000);
+	assert_int_equal(o->max_sessions_per_address, 1000);
 	assert_string_equal(o->gate_user, "_imapgate");
 	assert_string_equal(o->gate_root, "/run/imapgate");
 	assert_int_equal(o->min_uid, 1000);
@@ -170,6 +174,11 @@ words_of_options_that_choose(void **state)
 	PARSE("--allow-cleartext=all", "--log=journal", "p");
 	assert_int_equal(options.allow_cleartext, CLEARTEXT_ALL);
 	assert_int_equal(options.log, LOG_TO_JOURNAL);
+	PARSE("--max-connections=1", "--max-connections-per-address", "2", "--max-sessions", "30000", "--max-sessions-per-address=4", "p");
+	assert_int_equal(options.max_connections, 1);
+	assert_int_equal(options.max_connections_per_address, 2);
+	assert_int_equal(options.max_sessions, OPTIONS_LIMIT_MAX);
+	assert_int_equal(options.max_sessions_per_address, 4);
 	PARSE("--log=syslog", "p");
 	assert_int_equal(options.log, LOG_TO_SYSLOG);
 }
@@ -336,6 +345,11 @@ bad_numbers_are_refused(void **state)
 		"--max-attempts=4294967297",
 		"--max-attempts=18446744073709551617",
 		"--max-attempts=99999999999999999999999",
+		"--max-connections=0",
+		"--max-connections=30001",
+		"--max-connections-per-address=0",
+		"--max-sessions=-1",
+		"--max-sessions-per-address=30001",
 		"--timeout=0",
 		"--timeout=-1",
 		"--timeout=",
@@ -431,6 +445,7 @@ static void
 option_at_the_end_wants_its_value(void **state)
 {
 	static const char *const bad[] = { "--cert", "--key", "--tls", "--allow-cleartext", "--max-attempts",
+		"--max-connections", "--max-connections-per-address", "--max-sessions", "--max-sessions-per-address",
 		"--timeout", "--failure-delay", "--gate-user", "--gate-root", "--min-uid", "--handoff", "--capability",
 		"--capability-after", "--setenv", "--pam-service", "--pam-confdir", "--pam-session", "--run-as",
 		"--client-ca", "--client-crl", "--cert-user", "--preauth", "--oauth-service", "--home", "--log" };
@@ -470,7 +485,8 @@ help_tells_of_every_option(void **state)
 		"--max-attempts", "--timeout", "--failure-delay", "--gate-user", "--gate-root", "--min-uid",
 		"--handoff", "--capability", "--capability-after", "--setenv", "--pam-service", "--pam-confdir",
 		"--pam-session", "--run-as", "--home", "--log", "--strict", "--help", "--version", "--client-ca",
-		"--client-crl", "--cert-user", "--preauth", "--oauth-service" };
+		"--client-crl", "--cert-user", "--preauth", "--oauth-service", "--max-connections",
+		"--max-connections-per-address", "--max-sessions", "--max-sessions-per-address" };
 	struct line l = line_of((const char *const[]){ "--help", NULL });
 	size_t i;
 

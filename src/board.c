@@ -1,0 +1,377 @@
+/*
+ * The board, see board.h. Run by the listener and by its monitors, as root.
+ */
+
+#include "board.h"
+
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "failures.h"
+#include "log.h"
+#include "msg.h"
+
+/* Counts up with each change of what is shared, for the next version that takes it over. */
+#define LAYOUT	1
+
+enum state {
+	FREE,
+	CONNECTED,
+	LOGGED_IN,
+};
+
+struct board_slot {
+	_Atomic uint64_t	network;
+	_Atomic uint32_t	state;		/* enum state */
+	_Atomic int32_t		pid;		/* 0 until the child is born */
+};
+
+struct shared {
+	uint64_t		layout;
+	_Atomic size_t		used;		/* no slot from here on was ever taken */
+	_Atomic unsigned long	logins, failed, refusals;
+	struct board_slot	slots[BOARD_SLOTS];
+	struct failures		failures;
+};
+
+/*
+ * What each process has of its own, on pages of its own: it can be hidden too.
+ *
+ * The key makes users and passwords that failed into numbers. A mistyped
+ * password is nearly the right one; whoever finds the shared memory, in a core
+ * file or on a swap device, can't try words on it without the key, which is
+ * never written to either and is lost when this listener ends or executes
+ * itself anew.
+ */
+struct board {
+	struct shared	*shared;
+	int		 fd;
+	unsigned char	 key[32];
+};
+
+static const char *const limit_names[] = {
+	[BOARD_UNLIMITED] = "none",
+	[BOARD_MAX_CONNECTIONS] = "max-connections",
+	[BOARD_MAX_CONNECTIONS_PER_ADDRESS] = "max-connections-per-address",
+	[BOARD_MAX_SESSIONS] = "max-sessions",
+	[BOARD_MAX_SESSIONS_PER_ADDRESS] = "max-sessions-per-address",
+};
+
+const char *
+board_limit_name(enum board_limit limit)
+{
+	return limit_names[limit];
+}
+
+/* 0000:ffff::/32 is nobody's among IPv6 addresses (RFC 4291, 2.4), so IPv4 has its place there. */
+static uint64_t
+ipv4_network(uint32_t address)
+{
+	return (address >> 24) == IN_LOOPBACKNET ? 0 : UINT64_C(0xffff) << 32 | address;
+}
+
+uint64_t
+board_network(const struct sockaddr *sa)
+{
+	const struct in6_addr *in6 = &((const struct sockaddr_in6 *)sa)->sin6_addr;
+	uint64_t network = 0;
+	size_t i;
+
+	if (sa->sa_family == AF_INET)
+		return ipv4_network(ntohl(((const struct sockaddr_in *)sa)->sin_addr.s_addr));
+	if (sa->sa_family != AF_INET6 || IN6_IS_ADDR_LOOPBACK(in6))
+		return 0;
+	if (IN6_IS_ADDR_V4MAPPED(in6))
+		return ipv4_network(ntohl(in6->s6_addr32[3]));
+	for (i = 0; i < 8; i++)
+		network = network << 8 | in6->s6_addr[i];
+	return network;
+}
+
+/* The listener's side. */
+
+static struct shared *
+map_shared(int fd)
+{
+	void *at = mmap(NULL, sizeof(struct shared), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+	return at == MAP_FAILED ? NULL : at;
+}
+
+/* Its size is sealed: nobody can make it shorter and so kill those who read it. */
+static void
+make_shared(struct board *b)
+{
+	b->fd = memfd_create("imapgate-board", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (b->fd == -1 || ftruncate(b->fd, sizeof(struct shared)) == -1 ||
+	    fcntl(b->fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == -1)
+		die("board");
+	b->shared = map_shared(b->fd);
+	if (b->shared == NULL)
+		die("board");
+	b->shared->layout = LAYOUT;
+}
+
+static bool
+take_over(struct board *b, int fd)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) == -1 || st.st_size != (off_t)sizeof(struct shared) || fcntl(fd, F_SETFD, FD_CLOEXEC) == -1)
+		return false;
+	b->shared = map_shared(fd);
+	if (b->shared == NULL)
+		return false;
+	if (b->shared->layout != LAYOUT) {
+		munmap(b->shared, sizeof(struct shared));
+		return false;
+	}
+	b->fd = fd;
+	return true;
+}
+
+struct board *
+board_open(int fd)
+{
+	struct board *b = mmap(NULL, sizeof(*b), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (b == MAP_FAILED)
+		die("board");
+	/* Kept off the disk as far as this system lets us. */
+	mlock(b, sizeof(*b));
+	madvise(b, sizeof(*b), MADV_DONTDUMP);
+	if (getrandom(b->key, sizeof(b->key), 0) != (ssize_t)sizeof(b->key))
+		die("getrandom");
+	if (fd != -1 && take_over(b, fd))
+		return b;
+	if (fd != -1)
+		close(fd);
+	make_shared(b);
+	return b;
+}
+
+int
+board_fd(const struct board *b)
+{
+	return b->fd;
+}
+
+/* How many there are now, in all and of one network. */
+struct tally {
+	unsigned	all[LOGGED_IN + 1], own[LOGGED_IN + 1];
+};
+
+static struct tally
+tally(const struct shared *s, uint64_t network)
+{
+	const struct board_slot *slot, *end = s->slots + s->used;
+	struct tally t = { 0 };
+
+	for (slot = s->slots; slot < end; slot++) {
+		uint32_t state = slot->state;
+
+		if (state == FREE)
+			continue;
+		t.all[state]++;
+		t.own[state] += slot->network == network;
+	}
+	return t;
+}
+
+static struct board_slot *
+find_free(struct shared *s)
+{
+	size_t i;
+
+	for (i = 0; i < BOARD_SLOTS; i++)
+		if (s->slots[i].state == FREE)
+			return &s->slots[i];
+	return NULL;
+}
+
+static enum board_limit
+refused(struct shared *s, enum board_limit limit)
+{
+	s->refusals++;
+	return limit;
+}
+
+enum board_limit
+board_admit(struct board *b, const struct options *o, uint64_t network, struct board_seat *seat)
+{
+	struct shared *s = b->shared;
+	struct tally t = tally(s, network);
+	struct board_slot *slot = find_free(s);
+
+	if (t.all[CONNECTED] >= o->max_connections || slot == NULL)
+		return refused(s, BOARD_MAX_CONNECTIONS);
+	if (network != 0 && t.own[CONNECTED] >= o->max_connections_per_address)
+		return refused(s, BOARD_MAX_CONNECTIONS_PER_ADDRESS);
+	slot->pid = 0;
+	slot->network = network;
+	slot->state = CONNECTED;
+	if (slot >= s->slots + s->used)
+		s->used = (size_t)(slot - s->slots) + 1;
+	*seat = (struct board_seat){ b, slot };
+	return BOARD_UNLIMITED;
+}
+
+void
+board_enter(const struct board_seat *seat, pid_t pid)
+{
+	seat->slot->pid = pid;
+}
+
+/* Free slots at the end are given back: they need not be looked at again. */
+static void
+free_slot(struct shared *s, struct board_slot *slot)
+{
+	slot->state = FREE;
+	slot->pid = 0;
+	while (s->used > 0 && s->slots[s->used - 1].state == FREE)
+		s->used--;
+}
+
+void
+board_cancel(const struct board_seat *seat)
+{
+	free_slot(seat->board->shared, seat->slot);
+}
+
+void
+board_leave(struct board *b, pid_t pid)
+{
+	struct shared *s = b->shared;
+	struct board_slot *slot;
+
+	for (slot = s->slots; slot < s->slots + s->used; slot++)
+		if (slot->state != FREE && slot->pid == pid) {
+			free_slot(s, slot);
+			return;
+		}
+}
+
+void
+board_signal(const struct board *b, int sig)
+{
+	const struct shared *s = b->shared;
+	const struct board_slot *slot;
+
+	for (slot = s->slots; slot < s->slots + s->used; slot++)
+		if (slot->state == CONNECTED && slot->pid > 0)
+			kill(slot->pid, sig);
+}
+
+struct board_counts
+board_count(const struct board *b)
+{
+	const struct shared *s = b->shared;
+	struct tally t = tally(s, 0);
+
+	return (struct board_counts){ t.all[CONNECTED], t.all[LOGGED_IN], s->logins, s->failed, s->refusals };
+}
+
+/* The monitor's side. */
+
+void
+board_hide(const struct board_seat *seat)
+{
+	struct board *b = seat->board;
+
+	if (b == NULL)
+		return;
+	close(b->fd);
+	b->fd = -1;
+	if (madvise(b->shared, sizeof(*b->shared), MADV_DONTFORK) == -1 || madvise(b, sizeof(*b), MADV_DONTFORK) == -1)
+		die("MADV_DONTFORK");
+}
+
+void
+board_detach(struct board_seat *seat)
+{
+	if (seat->board == NULL)
+		return;
+	munmap(seat->board->shared, sizeof(struct shared));
+	explicit_bzero(seat->board->key, sizeof(seat->board->key));
+	munmap(seat->board, sizeof(*seat->board));
+	*seat = (struct board_seat){ NULL, NULL };
+}
+
+/*
+ * Two who come at the same time both sit down first and count then, so they
+ * may both be refused where one would have fitted, but never both be taken.
+ */
+enum board_limit
+board_move(const struct board_seat *seat, const struct options *o, uint64_t network)
+{
+	if (seat->board == NULL)
+		return BOARD_UNLIMITED;
+	seat->slot->network = network;
+	if (network != 0 && tally(seat->board->shared, network).own[CONNECTED] > o->max_connections_per_address)
+		return refused(seat->board->shared, BOARD_MAX_CONNECTIONS_PER_ADDRESS);
+	return BOARD_UNLIMITED;
+}
+
+/* A number for a user, or for a user with a password; equal numbers are equal words, as far as anybody will ever see. */
+static uint64_t
+digest(const struct board *b, const char *user, const char *secret)
+{
+	char text[MSG_NAME_MAX + MSG_SECRET_MAX];
+	size_t users = strnlen(user, MSG_NAME_MAX - 1), secrets = strnlen(secret, MSG_SECRET_MAX - 1);
+	unsigned char mac[EVP_MAX_MD_SIZE];
+	uint64_t number;
+
+	memcpy(text, user, users);
+	text[users] = '\0';
+	memcpy(text + users + 1, secret, secrets);
+	if (HMAC(EVP_sha256(), b->key, sizeof(b->key), (unsigned char *)text, users + 1 + secrets, mac, NULL) == NULL)
+		die("HMAC");
+	explicit_bzero(text, sizeof(text));
+	memcpy(&number, mac, sizeof(number));
+	return number;
+}
+
+enum board_limit
+board_log_in(const struct board_seat *seat, const struct options *o, const char *user)
+{
+	struct board_slot *slot = seat->slot;
+	struct shared *s;
+	struct tally t;
+
+	if (seat->board == NULL)
+		return BOARD_UNLIMITED;
+	s = seat->board->shared;
+	if (failures_any(&s->failures, slot->network))
+		failures_forgive(&s->failures, slot->network, digest(seat->board, user, ""));
+	slot->state = LOGGED_IN;
+	t = tally(s, slot->network);
+	if (t.all[LOGGED_IN] <= o->max_sessions && (slot->network == 0 || t.own[LOGGED_IN] <= o->max_sessions_per_address)) {
+		s->logins++;
+		return BOARD_UNLIMITED;
+	}
+	slot->state = CONNECTED;
+	return refused(s, t.all[LOGGED_IN] > o->max_sessions ? BOARD_MAX_SESSIONS : BOARD_MAX_SESSIONS_PER_ADDRESS);
+}
+
+unsigned
+board_failed(const struct board_seat *seat, const char *user, const char *secret, int64_t now)
+{
+	struct failure failure;
+
+	if (seat->board == NULL)
+		return 0;
+	seat->board->shared->failed++;
+	if (seat->slot->network == 0)
+		return 0;
+	failure = (struct failure){ seat->slot->network, digest(seat->board, user, ""), digest(seat->board, user, secret) };
+	return failures_note(&seat->board->shared->failures, &failure, now);
+}

@@ -1,0 +1,122 @@
+#ifndef IMAPGATE_BOARD_H
+#define IMAPGATE_BOARD_H
+
+/*
+ * The board: what a listener and its monitors know together. Who is
+ * connected, who of them is logged in, and who has failed to log in lately.
+ * The listener makes it and its children inherit it; without a listener there
+ * is none, and every function that takes a seat does nothing then.
+ *
+ * It is memory that all of them write to. Each thing in it is one atomic
+ * variable, so there is no lock that somebody could die with; and numbers of
+ * connections are counted whenever they are wanted, so none can be wrong for
+ * long. A slot has one writer: the listener while nobody sits there, then the
+ * monitor, and the listener again when that process has ended.
+ *
+ * SECURITY: a gate that was taken over must neither read it nor write to it:
+ * board_hide.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+
+#include "options.h"
+
+/* Connections and sessions together. */
+#define BOARD_SLOTS	65536
+_Static_assert(BOARD_SLOTS >= 2 * OPTIONS_LIMIT_MAX, "room for what the options may ask for");
+
+struct board;
+
+/* One process's place on it. All zeros is nobody's: there is no board. */
+struct board_seat {
+	struct board		*board;
+	struct board_slot	*slot;
+};
+
+/* What is in a connection's way: the options of these names. */
+enum board_limit {
+	BOARD_UNLIMITED,
+	BOARD_MAX_CONNECTIONS,
+	BOARD_MAX_CONNECTIONS_PER_ADDRESS,
+	BOARD_MAX_SESSIONS,
+	BOARD_MAX_SESSIONS_PER_ADDRESS,
+};
+
+struct board_counts {
+	unsigned	connections;	/* not logged in */
+	unsigned	sessions;	/* logged in */
+	unsigned long	logins;		/* since the board was made */
+	unsigned long	failures;	/* logins that failed */
+	unsigned long	refusals;	/* connections and sessions that a limit was against */
+};
+
+/* The option's name, for the log. */
+const char	*board_limit_name(enum board_limit);
+
+/*
+ * Whom a client is counted as: its IPv4 address, or the first 64 bits of its
+ * IPv6 address, since one customer has all the rest (RFC 6177). 0 is for
+ * those whom no limit per address is for: Unix-domain sockets, and loopback
+ * addresses, where a webmail or a proxy has many clients behind it.
+ */
+uint64_t	board_network(const struct sockaddr *);
+
+/* The listener's side. */
+
+/*
+ * Makes a board, or takes over the one that this process had before it
+ * executed itself anew: the descriptor is what board_fd has said, -1 if there
+ * is none. A board of another version's makes place for a new one. Dies if
+ * there can be none.
+ */
+struct board	*board_open(int fd);
+
+/* The memory's descriptor, close-on-exec. */
+int	board_fd(const struct board *);
+
+/*
+ * Finds a seat for a connection that was accepted. Call it before fork(2), so
+ * that the child knows its seat. With any limit in the way there is none.
+ */
+enum board_limit	board_admit(struct board *, const struct options *, uint64_t network, struct board_seat *);
+
+/* The child was born. Its end can be heard of by board_leave only later, in the one process that calls both. */
+void	board_enter(const struct board_seat *, pid_t);
+
+/* It was not. */
+void	board_cancel(const struct board_seat *);
+
+/* A child has ended; any that sits nowhere is none of ours. */
+void	board_leave(struct board *, pid_t);
+
+/* Sends a signal to all who are not logged in. */
+void	board_signal(const struct board *, int sig);
+
+struct board_counts	board_count(const struct board *);
+
+/* The monitor's side. */
+
+/* Keeps the board from all children of this process that are yet to be born. */
+void	board_hide(const struct board_seat *);
+
+/* Lets go of the board: what this process is to become has no business with it. The seat stays taken, but is not known to us any more. */
+void	board_detach(struct board_seat *);
+
+/* It has turned out who the client is: a proxy had connected for it. */
+enum board_limit	board_move(const struct board_seat *, const struct options *, uint64_t network);
+
+/* A login has succeeded: forgives this user's failures from here, and counts a session unless a limit is against it. */
+enum board_limit	board_log_in(const struct board_seat *, const struct options *, const char *user);
+
+/*
+ * A login has failed, at a time of clock_ms(). Returns how many different
+ * failures of this address are remembered, see failures.h; 0 if none are for
+ * lack of a board or of an address.
+ */
+unsigned	board_failed(const struct board_seat *, const char *user, const char *secret, int64_t now);
+
+#endif

@@ -1,0 +1,107 @@
+/*
+ * Failed logins, see failures.h. Run by the monitors under a listener.
+ *
+ * A record is taken by exchanging its time, which one process alone can do;
+ * then it is filled. One that was killed in between leaves a record with an
+ * earlier owner's network and a new time: somebody's failure is remembered
+ * for longer. Nobody is locked out by that, as only failures ever wait.
+ */
+
+#include "failures.h"
+
+#include <stddef.h>
+
+/* How often a record is looked for that others do not take first. They are done in no time; who is unlucky for so long goes uncounted. */
+#define TRIES	16
+
+struct oldest {
+	struct failures_record	*record;
+	int64_t			 when;
+};
+
+/* What one look through the table has found for a failure. */
+struct view {
+	unsigned		 count;		/* different failures of its network */
+	struct failures_record	*same;		/* this very failure, NULL: it is new */
+	struct oldest		 own, other;	/* its network's oldest record, and that of all others, free ones first */
+};
+
+static bool
+is_kept(int64_t when, int64_t now)
+{
+	return when != 0 && now - when < FAILURES_KEPT_MS;
+}
+
+static void
+prefer_older(struct oldest *o, struct failures_record *r, int64_t when)
+{
+	if (o->record == NULL || when < o->when)
+		*o = (struct oldest){ r, when };
+}
+
+static struct view
+look(struct failures *f, const struct failure *it, int64_t now)
+{
+	struct view v = { .count = 0 };
+	struct failures_record *r;
+
+	for (r = f->records; r < f->records + FAILURES_MAX; r++) {
+		int64_t when = r->when;
+
+		if (!is_kept(when, now) || r->network != it->network) {
+			prefer_older(&v.other, r, when);
+			continue;
+		}
+		v.count++;
+		prefer_older(&v.own, r, when);
+		if (r->attempt == it->attempt)
+			v.same = r;
+	}
+	return v;
+}
+
+unsigned
+failures_note(struct failures *f, const struct failure *it, int64_t now)
+{
+	struct oldest *victim;
+	struct view v;
+	int try;
+
+	for (try = 0; try < TRIES; try++) {
+		v = look(f, it, now);
+		if (v.same != NULL) {
+			v.same->when = now;
+			return v.count;
+		}
+		/* A network that has all it may have loses one of its own, so it can't push out what others did. */
+		victim = v.count < FAILURES_PER_NETWORK ? &v.other : &v.own;
+		if (!atomic_compare_exchange_strong(&victim->record->when, &victim->when, now))
+			continue;
+		victim->record->network = it->network;
+		victim->record->user = it->user;
+		victim->record->attempt = it->attempt;
+		return v.count < FAILURES_PER_NETWORK ? v.count + 1 : v.count;
+	}
+	return v.count;
+}
+
+bool
+failures_any(const struct failures *f, uint64_t network)
+{
+	const struct failures_record *r;
+
+	for (r = f->records; r < f->records + FAILURES_MAX; r++)
+		if (r->network == network && r->when != 0)
+			return true;
+	return false;
+}
+
+void
+failures_forgive(struct failures *f, uint64_t network, uint64_t user)
+{
+	struct failures_record *r;
+
+	for (r = f->records; r < f->records + FAILURES_MAX; r++)
+		if (r->network == network && r->user == user)
+			r->when = 0;
+}
