@@ -45,9 +45,10 @@ ifeq ($(SECCOMP),0)
 DEFINES +=	-DIMAPGATE_NO_SECCOMP
 endif
 
-PACKAGES =	openssl pam libsystemd
-PKG_CFLAGS :=	$(shell $(PKG_CONFIG) --cflags $(PACKAGES) 2>/dev/null)
-LIBS :=	$(or $(shell $(PKG_CONFIG) --libs $(PACKAGES) 2>/dev/null),-lssl -lcrypto -lpam -lsystemd)
+# libsystemd is loaded when it is needed (src/systemd.c): its headers are wanted here.
+PACKAGES =	openssl pam
+PKG_CFLAGS :=	$(shell $(PKG_CONFIG) --cflags $(PACKAGES) libsystemd 2>/dev/null)
+LIBS :=	$(or $(shell $(PKG_CONFIG) --libs $(PACKAGES) 2>/dev/null),-lssl -lcrypto -lpam)
 CMOCKA_LIBS =	$(or $(shell $(PKG_CONFIG) --libs cmocka 2>/dev/null),-lcmocka)
 
 # CFLAGS, CPPFLAGS and LDFLAGS are left to whoever calls make.

@@ -12,10 +12,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <systemd/sd-daemon.h>
 #include <unistd.h>
 
 #include "log.h"
+#include "systemd.h"
 
 #define PORT_IMAPS	993
 
@@ -57,26 +57,26 @@ is_imaps(int fd, const char *name)
 static void
 take_connection(void)
 {
-	if (dup2(SD_LISTEN_FDS_START, STDIN_FILENO) == -1 || dup2(SD_LISTEN_FDS_START, STDOUT_FILENO) == -1)
+	if (dup2(SYSTEMD_FIRST, STDIN_FILENO) == -1 || dup2(SYSTEMD_FIRST, STDOUT_FILENO) == -1)
 		die("dup2");
-	close(SD_LISTEN_FDS_START);
+	close(SYSTEMD_FIRST);
 }
 
 size_t
 activation_take(struct activation_socket list[ACTIVATION_MAX])
 {
 	char **names = NULL;
-	int i, n = sd_listen_fds_with_names(0, &names), listening = 0;
+	int i, n = systemd_listen_fds(&names), listening = 0;
 
-	if (n <= 0)
+	if (n == 0)
 		return 0;
 	errno = 0;
 	if (n > ACTIVATION_MAX)
 		die("%d sockets passed; no more than %d are expected", n, ACTIVATION_MAX);
 	for (i = 0; i < n; i++) {
-		int fd = SD_LISTEN_FDS_START + i;
+		int fd = SYSTEMD_FIRST + i;
 
-		listening += sd_is_socket(fd, AF_UNSPEC, SOCK_STREAM, 1) > 0;
+		listening += systemd_is_listening(fd);
 		list[i] = (struct activation_socket){ fd, is_imaps(fd, names[i]) };
 		free(names[i]);
 	}
@@ -92,9 +92,7 @@ activation_take(struct activation_socket list[ACTIVATION_MAX])
 int
 activation_watchdog(void)
 {
-	uint64_t usec;
-
-	return sd_watchdog_enabled(0, &usec) > 0 ? (int)(usec / 2000) : 0;
+	return (int)(systemd_watchdog() / 2000);
 }
 
 void
@@ -106,5 +104,5 @@ activation_notify(const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	sd_notify(0, text);
+	systemd_notify(text);
 }

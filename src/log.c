@@ -15,10 +15,10 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sysexits.h>
-#include <systemd/sd-journal.h>
 #include <unistd.h>
 
-#define JOURNAL_SOCKET	"/run/systemd/journal/socket"
+#include "systemd.h"
+
 #define SYSLOG_SOCKET	"/dev/log"
 #define NAME		"imapgate"
 
@@ -56,14 +56,23 @@ connect_syslog(void)
 void
 log_open(enum log_target wanted)
 {
+	const char *wrong = NULL;
+
 	target = wanted;
 	if (target == LOG_TO_AUTO)
-		target = access(JOURNAL_SOCKET, F_OK) == 0 ? LOG_TO_JOURNAL : LOG_TO_SYSLOG;
+		target = systemd_has_stderr() ? LOG_TO_JOURNAL : LOG_TO_SYSLOG;
+	if (target == LOG_TO_JOURNAL)
+		wrong = systemd_journal();
+	if (wrong != NULL)
+		target = LOG_TO_SYSLOG;
 	if (target == LOG_TO_SYSLOG) {
 		syslog_fd = connect_syslog();
 		if (syslog_fd == -1)
 			target = LOG_TO_STDERR;
 	}
+	errno = 0;
+	if (wrong != NULL && wanted == LOG_TO_JOURNAL)
+		die("--log journal: %s", wrong);
 }
 
 int
@@ -74,7 +83,7 @@ log_stream(bool stderr_is_client)
 	if (!stderr_is_client && fcntl(STDERR_FILENO, F_GETFD) != -1)
 		return STDERR_FILENO;
 	if (target == LOG_TO_JOURNAL)
-		fd = sd_journal_stream_fd(NAME, LOG_INFO, 1);
+		fd = systemd_journal_stream(NAME);
 	if (fd < 0)
 		fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
 	return fd;
@@ -215,7 +224,7 @@ write_journal(const struct log_line *l)
 
 		iov[n++] = (struct iovec){ (char *)field, strlen(field) };
 	}
-	sd_journal_sendv(iov, (int)n);
+	systemd_journal_sendv(iov, (int)n);
 }
 
 /* Puts a decimal number at the end of a buffer: snprintf(3) is not async-signal-safe. */

@@ -41,7 +41,9 @@ struct log_line {
 
 /*
  * Chooses where lines go from now on. Before the first call they go to
- * standard error. Opens what it needs, so call it while files can be opened.
+ * standard error. Opens what it needs, so call it while files can be opened
+ * and the environment still says who started us. Dies if the journal was
+ * asked for by name and libsystemd is not there.
  */
 void	log_open(enum log_target);
 

@@ -12,10 +12,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
-#include <systemd/sd-daemon.h>
 #include <unistd.h>
 
 #include "log.h"
+#include "systemd.h"
 
 #define VARIABLE	"IMAPGATE_LISTENER"
 #define TRIAL		"trial"
@@ -24,7 +24,7 @@
 #define TRIAL_S		30
 
 static char **arguments;
-static int sockets;		/* how many were passed to us, from SD_LISTEN_FDS_START on */
+static int sockets;		/* how many were passed to us, from SYSTEMD_FIRST on */
 static const char *left;	/* by the image before this one: TRIAL, the number of the children's file, or NULL */
 
 void
@@ -65,7 +65,7 @@ keep_sockets(bool keep)
 	int i;
 
 	for (i = 0; i < sockets; i++)
-		keep_on_exec(SD_LISTEN_FDS_START + i, keep);
+		keep_on_exec(SYSTEMD_FIRST + i, keep);
 }
 
 static void

@@ -21,7 +21,7 @@ FORMS = {
     "listener-reload": COUNTS,
     "listener-kept": rf"{COUNTS} reason={QUOTED}",
     "listener-trouble": rf"what=\S+ times=\d+ text={QUOTED}",
-    "error": rf"{WHERE}(?: {TLS})?(?: program={QUOTED})? text={QUOTED}",
+    "error": rf"(?:{WHERE}(?: {TLS})? )?(?:program={QUOTED} )?text={QUOTED}",  # without addresses before there is a connection
     "bug": rf"{WHERE}(?: {TLS})? text={QUOTED}",
 }
 PREFIX = re.compile(r"imapgate\[(\d+)\]: ")

@@ -251,11 +251,15 @@ def test_syslog(root_stage, target):
     assert end["reason"] == "disconnected"
 
 
-@pytest.mark.parametrize("target", ("journal", "auto"))
-def test_journal(root_stage, target):
+# What systemd says of a service whose standard error is the journal (systemd.exec(5)).
+STREAM = ["sh", "-c", 'JOURNAL_STREAM=$(stat -L -c %d:%i /proc/self/fd/2) exec "$@"', "sh"]
+
+
+@pytest.mark.parametrize("target, who", [("journal", []), ("auto", STREAM)])
+def test_journal(root_stage, target, who):
     """The journal's native protocol: datagrams of KEY=value lines."""
     with standing_in(root_stage, "journal") as (journal, wrap), \
-            root_stage.ready("--log", target, wrap=wrap) as imap:
+            root_stage.ready("--log", target, wrap=[*wrap, *who]) as imap:
         imap.command('a LOGIN "j\\"oe" mumble')
         entry = journal.recv(65536).decode()
         assert imap.log_text() == ""

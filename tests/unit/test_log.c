@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -687,12 +688,26 @@ listen_at(const char *path)
 	return fd;
 }
 
-enum { WITH_JOURNAL = 1, WITH_SYSLOG = 2 };
+/* WITH_STREAM: standard error is the journal's, says systemd. */
+enum { WITH_JOURNAL = 1, WITH_SYSLOG = 2, WITH_STREAM = 4 };
 
 struct machine {
 	int		has;
 	enum log_target	target;
 };
+
+/* What systemd says of a service whose standard error is the journal (systemd.exec(5)). */
+static void
+say_stderr_is_journal(void)
+{
+	char stream[64];
+	struct stat st;
+
+	if (fstat(STDERR_FILENO, &st) == -1)
+		abort();
+	snprintf(stream, sizeof(stream), "%ju:%ju", (uintmax_t)st.st_dev, (uintmax_t)st.st_ino);
+	setenv("JOURNAL_STREAM", stream, 1);
+}
 
 static void
 print_datagram(int fd)
@@ -720,6 +735,8 @@ log_on_machine(void *arg)
 	}
 	if (m->has & WITH_SYSLOG)
 		syslog = listen_at("/dev/log");
+	if (m->has & WITH_STREAM)
+		say_stderr_is_journal();
 	log_open(m->target);
 	log_context("rip", "192.0.2.1");
 	log_begin(&line, LOG_NOTICE, "auth-fail");
@@ -779,11 +796,12 @@ assert_on_syslog(int has, enum log_target target)
 }
 
 static void
-syslog_is_taken_if_asked_for_or_without_a_journal(void **state)
+syslog_is_taken_if_asked_for_or_not_started_by_systemd(void **state)
 {
 	(void)state;
 	assert_on_syslog(WITH_JOURNAL | WITH_SYSLOG, LOG_TO_SYSLOG);
 	assert_on_syslog(WITH_SYSLOG, LOG_TO_AUTO);
+	assert_on_syslog(WITH_JOURNAL | WITH_SYSLOG, LOG_TO_AUTO);
 }
 
 /* The journal's own protocol: KEY=value lines. */
@@ -807,10 +825,10 @@ assert_on_journal(int has, enum log_target target)
 }
 
 static void
-journal_is_taken_first_and_has_the_fields(void **state)
+journal_is_taken_where_stderr_is_its_and_has_the_fields(void **state)
 {
 	(void)state;
-	assert_on_journal(WITH_JOURNAL | WITH_SYSLOG, LOG_TO_AUTO);
+	assert_on_journal(WITH_JOURNAL | WITH_SYSLOG | WITH_STREAM, LOG_TO_AUTO);
 	assert_on_journal(WITH_JOURNAL, LOG_TO_JOURNAL);
 }
 
@@ -839,8 +857,8 @@ main(void)
 		cmocka_unit_test(stream_for_the_program_is_stderr_unless_that_is_the_client),
 		cmocka_unit_test(line_for_stderr_goes_there_whatever_there_is),
 		cmocka_unit_test(without_journal_and_syslog_lines_go_to_stderr),
-		cmocka_unit_test(syslog_is_taken_if_asked_for_or_without_a_journal),
-		cmocka_unit_test(journal_is_taken_first_and_has_the_fields),
+		cmocka_unit_test(syslog_is_taken_if_asked_for_or_not_started_by_systemd),
+		cmocka_unit_test(journal_is_taken_where_stderr_is_its_and_has_the_fields),
 	};
 
 	return cmocka_run_group_tests_name("log", tests, NULL, NULL);

@@ -1,0 +1,122 @@
+/*
+ * libsystemd as it is needed, see systemd.h. Run by main, the listener and
+ * the monitor, as root: dlopen(3) finds what a link would have found.
+ */
+
+#include "systemd.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <syslog.h>
+#include <systemd/sd-daemon.h>
+#include <systemd/sd-journal.h>
+#include <unistd.h>
+
+#include "log.h"
+
+#define LIBRARY	"libsystemd.so.0"
+
+/* What we call of it, with the types that its headers give. The first one is the youngest: systemd 227 brought it. */
+static struct {
+	__typeof__(sd_listen_fds_with_names)	*listen_fds_with_names;
+	__typeof__(sd_is_socket)		*is_socket;
+	__typeof__(sd_notify)			*notify;
+	__typeof__(sd_watchdog_enabled)		*watchdog_enabled;
+	__typeof__(sd_journal_sendv)		*journal_sendv;
+	__typeof__(sd_journal_stream_fd)	*journal_stream_fd;
+} call;
+
+/* Returns NULL, or why it can't be loaded. */
+static const char *
+load(void)
+{
+	static void *library;
+
+	if (library == NULL)
+		library = dlopen(LIBRARY, RTLD_NOW);
+	if (library == NULL)
+		return dlerror();
+	call.listen_fds_with_names = dlsym(library, "sd_listen_fds_with_names");
+	call.is_socket = dlsym(library, "sd_is_socket");
+	call.notify = dlsym(library, "sd_notify");
+	call.watchdog_enabled = dlsym(library, "sd_watchdog_enabled");
+	call.journal_sendv = dlsym(library, "sd_journal_sendv");
+	call.journal_stream_fd = dlsym(library, "sd_journal_stream_fd");
+	return call.listen_fds_with_names != NULL ? NULL : LIBRARY " is older than version 227";
+}
+
+int
+systemd_listen_fds(char ***names)
+{
+	const char *wrong;
+	int n;
+
+	if (getenv("LISTEN_FDS") == NULL || getenv("LISTEN_PID") == NULL)
+		return 0;
+	wrong = load();
+	errno = 0;
+	if (wrong != NULL)
+		die("what sockets were passed can't be found out: %s", wrong);
+	n = call.listen_fds_with_names(0, names);
+	return n > 0 ? n : 0;
+}
+
+bool
+systemd_is_listening(int fd)
+{
+	return load() == NULL && call.is_socket(fd, AF_UNSPEC, SOCK_STREAM, 1) > 0;
+}
+
+void
+systemd_notify(const char *state)
+{
+	if (getenv("NOTIFY_SOCKET") != NULL && load() == NULL)
+		call.notify(0, state);
+}
+
+uint64_t
+systemd_watchdog(void)
+{
+	uint64_t usec;
+
+	if (getenv("WATCHDOG_USEC") == NULL || load() != NULL || call.watchdog_enabled(0, &usec) <= 0)
+		return 0;
+	return usec;
+}
+
+bool
+systemd_has_stderr(void)
+{
+	const char *stream = getenv("JOURNAL_STREAM");
+	char wanted[64];
+	struct stat st;
+
+	if (stream == NULL || fstat(STDERR_FILENO, &st) == -1)
+		return false;
+	snprintf(wanted, sizeof(wanted), "%ju:%ju", (uintmax_t)st.st_dev, (uintmax_t)st.st_ino);
+	return strcmp(stream, wanted) == 0;
+}
+
+const char *
+systemd_journal(void)
+{
+	return load();
+}
+
+void
+systemd_journal_sendv(const struct iovec *iov, int n)
+{
+	call.journal_sendv(iov, n);
+}
+
+int
+systemd_journal_stream(const char *identifier)
+{
+	return call.journal_stream_fd(identifier, LOG_INFO, 1);
+}

@@ -1,0 +1,46 @@
+#ifndef IMAPGATE_SYSTEMD_H
+#define IMAPGATE_SYSTEMD_H
+
+/*
+ * libsystemd, loaded when it is needed: it brings five libraries with it and
+ * costs a process as much as all else that a short connection takes. Whether
+ * it is needed, the environment says; so ask before that is cleared. Where
+ * nothing of systemd's is about, as under tcpserver and inetd, none of it is
+ * ever in the process, and a machine need not have it.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+/* The first of the descriptors that were passed: SD_LISTEN_FDS_START. */
+#define SYSTEMD_FIRST	3
+
+/*
+ * How many descriptors were passed to this process, from SYSTEMD_FIRST on, and their names, which malloc(3) gave (NULL: not
+ * wanted). Returns 0 if there are none; dies if there are and libsystemd is not there to say which.
+ */
+int	systemd_listen_fds(char ***names);
+
+/* Is this descriptor one of them that listens (sd_is_socket(3))? */
+bool	systemd_is_listening(int fd);
+
+/* Tells the service manager, as sd_notify(3): "READY=1", "STATUS=...". Nothing if there is none, or no libsystemd. */
+void	systemd_notify(const char *state);
+
+/* The time in microseconds after which the service manager gives us up without a WATCHDOG=1; 0: it does not watch. */
+uint64_t systemd_watchdog(void);
+
+/* Has systemd made standard error a stream into the journal? Then its own protocol is welcome there too (systemd.exec(5), JOURNAL_STREAM). */
+bool	systemd_has_stderr(void);
+
+/* Makes the journal ready to be written to. Returns NULL, or why it can't be. */
+const char *systemd_journal(void);
+
+/* One entry, as sd_journal_sendv(3): async-signal-safe once the journal is ready, and not to be called before. */
+void	systemd_journal_sendv(const struct iovec *, int n);
+
+/* A descriptor whose lines become entries of this identifier at LOG_INFO; -1 if there is none. The journal must be ready. */
+int	systemd_journal_stream(const char *identifier);
+
+#endif
