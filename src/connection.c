@@ -26,6 +26,7 @@
 #include "monitor/monitor.h"
 #include "msg.h"
 #include "peer.h"
+#include "proxied.h"
 
 #define FAREWELL_MS	1000
 
@@ -52,6 +53,8 @@ describe_peer(const struct peer *p)
 	log_context("lport", p->local_port);
 	log_context("tls", p->kind == PEER_TLS ? p->tls_protocol : "none");
 	log_context("cipher", p->kind == PEER_TLS ? p->tls_cipher : "none");
+	if (p->proxy[0] != '\0')
+		log_context("proxy", p->proxy);
 }
 
 static const struct passwd *
@@ -180,13 +183,17 @@ connection_prepare(struct connection_setup *setup, const struct options *o, int 
 }
 
 static void
-meet(struct peer *peer, const struct options *o)
+meet(struct peer *peer, const struct options *o, int64_t deadline)
 {
 	if (!o->tls_on_connect)
 		log_last_word = say_bye;
 	peer_look(peer);
-	describe_peer(peer);
 	clear_environment();
+	describe_peer(peer);
+	if (!proxied_is_listed(o, peer))
+		return;
+	proxied_read(peer, deadline);
+	describe_peer(peer);
 }
 
 void
@@ -198,7 +205,7 @@ connection_run(const struct options *o, int log_fd)
 	int64_t deadline = clock_ms() + o->timeout_ms;
 	int on = 1;
 
-	meet(&peer, o);
+	meet(&peer, o, deadline);
 	connection_prepare(&setup, o, log_fd);
 	/* Each answer is one write, so there is nothing that Nagle could join; and the mailbox program inherits it. */
 	if (peer.socket)
@@ -212,6 +219,6 @@ connection_serve(const struct connection_setup *setup, const struct options *o, 
 	static struct peer peer;
 	int64_t deadline = clock_ms() + o->timeout_ms;
 
-	meet(&peer, o);
+	meet(&peer, o, deadline);
 	serve(setup, o, &peer, seat, deadline);
 }

@@ -32,6 +32,7 @@ enum form {
 	FORM_KEY,
 	FORM_TLS,
 	FORM_SETENV,
+	FORM_PROXY,
 };
 
 #define AT(member)	offsetof(struct options, member)
@@ -61,6 +62,7 @@ static const struct row {
 	{ "cert-user",		FORM_WORD,	AT(cert_user), cert_user_words, "email|upn|cn     where a certificate has the user's name (email)" },
 	{ "preauth",		FORM_WORD,	AT(preauth), preauth_words, "none|peer|cert     who is logged in without a word (none)" },
 	{ "allow-cleartext",	FORM_WORD,	AT(allow_cleartext), cleartext_words, "none|loopback|all   passwords without TLS (none)" },
+	{ "proxy",		FORM_PROXY,	0, NULL, "ADDRESS[/BITS]|unix   who sends a PROXY header (repeatable)" },
 	{ "max-attempts",	FORM_COUNT,	AT(max_attempts), NULL, "N             failed logins until BYE (3)" },
 	{ "timeout",		FORM_SECONDS,	AT(timeout_ms), NULL, "SECONDS            from connecting to being logged in (60)" },
 	{ "failure-delay",	FORM_DELAY,	AT(failure_delay_ms), NULL, "SECONDS      least time of the first failure (2)" },
@@ -171,6 +173,19 @@ add_file(const struct row *row, const char *list[], size_t *n, const char *value
 }
 
 static void
+add_proxy(const struct row *row, struct options *o, const char *value)
+{
+	if (strcmp(value, "unix") == 0) {
+		o->proxy_unix = true;
+		return;
+	}
+	if (o->proxies == OPTIONS_PROXIES)
+		usage("--%s: more than %d of them", row->name, OPTIONS_PROXIES);
+	if (!network_parse(&o->proxy[o->proxies++], value))
+		usage("--%s %s: a numeric ADDRESS, ADDRESS/BITS or unix is wanted", row->name, value);
+}
+
+static void
 set(struct options *o, const struct row *row, char *value, size_t *keys)
 {
 	void *at = (char *)o + row->at;
@@ -219,6 +234,9 @@ set(struct options *o, const struct row *row, char *value, size_t *keys)
 		break;
 	case FORM_SETENV:
 		add_pair(row, o->setenv, &o->setenvs, OPTIONS_SETENV, value);
+		break;
+	case FORM_PROXY:
+		add_proxy(row, o, value);
 		break;
 	}
 }

@@ -11,6 +11,7 @@
 #include <sys/types.h>
 
 #include "log.h"
+#include "proto/network.h"
 
 /* RSA and ECDSA for a handful of names: more is a proxy's work. */
 #define OPTIONS_CERTS	16
@@ -18,6 +19,7 @@
 #define OPTIONS_SETENV	64
 /* The most connections or sessions that a listener may be asked to have. */
 #define OPTIONS_LIMIT_MAX 30000
+#define OPTIONS_PROXIES	32
 
 enum cleartext {
 	CLEARTEXT_NONE,
@@ -65,6 +67,9 @@ struct options {
 	enum cert_user	 cert_user;
 	enum preauth	 preauth;
 	enum cleartext	 allow_cleartext;
+	struct network	 proxy[OPTIONS_PROXIES]; /* who has to say for whom it connects */
+	size_t		 proxies;
+	bool		 proxy_unix;		/* so has who comes by a Unix-domain socket */
 	unsigned	 max_attempts;
 	unsigned	 timeout_ms;
 	unsigned	 failure_delay_ms;

@@ -26,6 +26,14 @@ network_is_ipv4(const uint8_t address[NETWORK_ADDRESS])
 }
 
 bool
+network_is_loopback(const uint8_t address[NETWORK_ADDRESS])
+{
+	static const uint8_t one[NETWORK_ADDRESS] = { [NETWORK_ADDRESS - 1] = 1 };
+
+	return network_is_ipv4(address) ? address[sizeof(mapped)] == 127 : memcmp(address, one, sizeof(one)) == 0;
+}
+
+bool
 network_read_ipv4(uint8_t address[NETWORK_ADDRESS], const char *text)
 {
 	uint8_t ipv4[4];
@@ -86,6 +94,9 @@ network_holds(const struct network *n, const uint8_t address[NETWORK_ADDRESS])
 {
 	unsigned whole = n->bits / 8, rest = n->bits % 8;
 
+	/* Whoever writes ::/0 thinks of IPv6. */
+	if (network_is_ipv4(address) && n->bits < 8 * sizeof(mapped))
+		return false;
 	if (memcmp(n->address, address, whole) != 0)
 		return false;
 	return rest == 0 || ((n->address[whole] ^ address[whole]) >> (8 - rest)) == 0;

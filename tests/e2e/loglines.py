@@ -4,7 +4,7 @@ import re
 
 QUOTED = r'"(?:[ !#-\[\]-~]|\\x[0-9a-fA-F]{2})*"'
 WHERE = r"rip=\S+ rport=\d+ lip=\S+ lport=\d+"
-TLS = r"tls=(?:none|TLSv1\.[23])(?: cipher=\S+)?"
+TLS = r"tls=(?:none|TLSv1\.[23])(?: cipher=\S+)?(?: proxy=\S+)?"
 # How many are connected, and how many of them not logged in.
 COUNTS = r"waiting=\d+ sessions=\d+"
 

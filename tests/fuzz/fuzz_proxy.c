@@ -86,6 +86,8 @@ check_network(const char *text)
 	if (!network_parse(&n, text))
 		return;
 	MUST(n.bits <= 128 && strspn(text, "0123456789abcdefABCDEF.:/") == strlen(text));
+	if (network_is_ipv4(n.address) && n.bits < 96)
+		return;
 	MUST(network_holds(&n, n.address));
 	memcpy(other, n.address, sizeof(other));
 	if (n.bits > 0) {
@@ -95,7 +97,7 @@ check_network(const char *text)
 	}
 	if (n.bits < 128) {
 		other[n.bits / 8] ^= (uint8_t)(0x80 >> n.bits % 8);
-		MUST(network_holds(&n, other));
+		MUST(network_holds(&n, other) == (n.bits >= 96 || !network_is_ipv4(other)));
 	}
 }
 

@@ -163,6 +163,23 @@ options_of_certificates_and_tokens(void **state)
 }
 
 static void
+proxies_are_networks_or_the_machine_itself(void **state)
+{
+	static const uint8_t address[] = { [10] = 0xff, [11] = 0xff, 192, 0, 2, 0 };
+
+	(void)state;
+	PARSE("p");
+	assert_int_equal(options.proxies, 0);
+	assert_false(options.proxy_unix);
+	PARSE("--proxy=192.0.2.0/24", "--proxy", "2001:db8::1", "--proxy=unix", "p");
+	assert_int_equal(options.proxies, 2);
+	assert_memory_equal(options.proxy[0].address, address, sizeof(address));
+	assert_int_equal(options.proxy[0].bits, 120);
+	assert_int_equal(options.proxy[1].bits, 128);
+	assert_true(options.proxy_unix);
+}
+
+static void
 words_of_options_that_choose(void **state)
 {
 	(void)state;
@@ -413,6 +430,10 @@ bad_words_are_refused(void **state)
 		"--tls=",
 		"--tls=MinProtocol",
 		"--tls==x",
+		"--proxy=",
+		"--proxy=localhost",
+		"--proxy=192.0.2.0/33",
+		"--proxy=UNIX",
 		NULL,
 	};
 
@@ -484,7 +505,7 @@ help_tells_of_every_option(void **state)
 	static const char *const names[] = { "--tls-on-connect", "--cert", "--key", "--tls", "--allow-cleartext",
 		"--max-attempts", "--timeout", "--failure-delay", "--gate-user", "--gate-root", "--min-uid",
 		"--handoff", "--capability", "--capability-after", "--setenv", "--pam-service", "--pam-confdir",
-		"--pam-session", "--run-as", "--home", "--log", "--strict", "--help", "--version", "--client-ca",
+		"--pam-session", "--run-as", "--home", "--log", "--strict", "--proxy", "--help", "--version", "--client-ca",
 		"--client-crl", "--cert-user", "--preauth", "--oauth-service", "--max-connections",
 		"--max-connections-per-address", "--max-sessions", "--max-sessions-per-address" };
 	struct line l = line_of((const char *const[]){ "--help", NULL });
@@ -519,6 +540,7 @@ main(void)
 		cmocka_unit_test(defaults_are_those_of_the_manual),
 		cmocka_unit_test(every_option_finds_its_place),
 		cmocka_unit_test(options_of_certificates_and_tokens),
+		cmocka_unit_test(proxies_are_networks_or_the_machine_itself),
 		cmocka_unit_test(words_of_options_that_choose),
 		cmocka_unit_test(numbers_at_their_bounds),
 		cmocka_unit_test(keys_belong_to_certificates_by_position),

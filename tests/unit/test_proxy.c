@@ -300,12 +300,30 @@ a_network_holds_its_addresses(void **state)
 	holds("192.0.2.8/29", "192.0.2.16", false);
 	holds("0.0.0.0/0", "203.0.113.9", true);
 	holds("0.0.0.0/0", "2001:db8::1", false);
-	holds("::/0", "203.0.113.9", true);
+	holds("::/0", "203.0.113.9", false);
+	holds("::/0", "2001:db8::1", true);
+	holds("::ffff:0:0/95", "203.0.113.9", false);
+	holds("::ffff:0:0/96", "203.0.113.9", true);
 	holds("2001:db8::/33", "2001:db8:7fff::1", true);
 	holds("2001:db8::/33", "2001:db8:8000::1", false);
 	holds("2001:db8::1", "2001:db8::1", true);
 	holds("2001:db8::1/128", "2001:db8::2", false);
 	holds("2001:db8::/32", "32.1.13.184", false);
+}
+
+static void
+loopback_is_this_machine(void **state)
+{
+	uint8_t address[NETWORK_ADDRESS];
+
+	(void)state;
+	assert_true(network_read_ipv4(address, "127.0.0.1") && network_is_loopback(address));
+	assert_true(network_read_ipv4(address, "127.255.255.255") && network_is_loopback(address));
+	assert_true(network_read_ipv6(address, "::1") && network_is_loopback(address));
+	assert_true(network_read_ipv6(address, "::ffff:127.0.0.1") && network_is_loopback(address));
+	assert_true(network_read_ipv4(address, "128.0.0.1") && !network_is_loopback(address));
+	assert_true(network_read_ipv6(address, "::2") && !network_is_loopback(address));
+	assert_true(network_read_ipv6(address, "::127.0.0.1") && !network_is_loopback(address));
 }
 
 static void
@@ -340,6 +358,7 @@ main(void)
 		cmocka_unit_test(names_that_could_forge_a_log_line_are_not_taken_over),
 		cmocka_unit_test(what_is_said_of_tls_must_be_whole),
 		cmocka_unit_test(a_network_holds_its_addresses),
+		cmocka_unit_test(loopback_is_this_machine),
 		cmocka_unit_test(what_is_no_network_is_refused),
 	};
 
