@@ -1,16 +1,15 @@
 """Behind the real HAProxy, which tells who the client is by each of its PROXY headers."""
 
 import csv
-import re
 import shutil
 import socket
-import textwrap
 import time
 from pathlib import Path
 
 import pytest
 
 import loglines
+import readme
 import superserver
 from clients import STARTTLS, TLS, Errand, curl, imaplib_login
 from test_superservers import DOVECOT, converse
@@ -151,27 +150,11 @@ def test_server_that_expects_no_header(root_stage, gate):
 
 # --- the README's words, with other ports
 
-def recipes():
-    """HAProxy's sections from the README: what goes through, and what ends there."""
-    text = (Path(__file__).resolve().parents[2] / "README.md").read_text()
-    chapter = text.partition("\n### Behind HAProxy\n")[2].partition("\n## ")[0]
-    blocks = re.findall(r"(?:^(?:    .*)?\n)+", chapter, re.MULTILINE)
-    return [textwrap.dedent(block).strip() for block in blocks if block.strip()]
-
-
-def adapted(recipe, places):
-    """With what is on this stage in the place of the README's addresses and files."""
-    for name, place in places.items():
-        assert recipe.count(name) == 1, name
-        recipe = recipe.replace(name, place)
-    return recipe
-
-
 def test_recipe_of_the_readme_passes_tls_through(root_stage, gate):
     account, certificate = root_stage.users["imapgt1"], root_stage.certificate("rsa")
     ports = superserver.free_port(), superserver.free_port()
     with gate(*certificate.options) as imap, gate("--tls-on-connect", *certificate.options) as imaps:
-        recipe = adapted(recipes()[0], {
+        recipe = readme.adapted(readme.recipes("Behind HAProxy")[0], {
             "bind :143": f"bind 127.0.0.1:{ports[0]}", "192.0.2.1:143": f"127.0.0.1:{imap.port}",
             "bind :993": f"bind 127.0.0.1:{ports[1]}", "192.0.2.1:993": f"127.0.0.1:{imaps.port}"})
         with superserver.haproxy(root_stage, recipe, ports[1]):
@@ -184,8 +167,9 @@ def test_recipe_of_the_readme_ends_tls(root_stage, gate):
     account, certificate = root_stage.users["imapgt1"], root_stage.certificate("rsa")
     port = superserver.free_port()
     with gate() as server:
-        recipe = adapted(recipes()[1], {"bind :993": f"bind 127.0.0.1:{port}", "/etc/haproxy/mail.pem": str(certificate.both),
-                                        "127.0.0.1:143": f"127.0.0.1:{server.port}"})
+        recipe = readme.adapted(readme.recipes("Behind HAProxy")[1], {
+            "bind :993": f"bind 127.0.0.1:{port}", "/etc/haproxy/mail.pem": certificate.both,
+            "127.0.0.1:143": f"127.0.0.1:{server.port}"})
         with superserver.haproxy(root_stage, recipe, port):
             errand = Errand(port, TLS, account.name, account.password, certificate, root_stage.file("scratch"))
             assert "This is the text of message 2." in curl(errand)
