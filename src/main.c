@@ -55,6 +55,18 @@ leave_stderr(void)
 	close(fd);
 }
 
+/* And so a fault of the options goes to the log. */
+static void
+complain(const char *text)
+{
+	struct log_line l;
+
+	log_open(LOG_TO_AUTO);
+	log_begin(&l, LOG_ERR, "error");
+	log_text(&l, "text", text);
+	log_write(&l);
+}
+
 int
 main(int argc, char *argv[])
 {
@@ -68,8 +80,10 @@ main(int argc, char *argv[])
 		_exit(EX_USAGE);
 	fill_descriptors();
 	inetd = stderr_is_client();
-	if (inetd)
+	if (inetd) {
 		leave_stderr();
+		options_complain = complain;
+	}
 	options_parse(&opts, argc, argv);
 	log_open(opts.log);
 	listening = activation_take(sockets);

@@ -2,8 +2,9 @@
 #define IMAPGATE_OPTIONS_H
 
 /*
- * What was asked for on the command line: one struct, filled once and only
- * read afterwards. All strings point into argv.
+ * What was asked for, on the command line and in the file of --config: one
+ * struct, filled once and only read afterwards. All strings are there for as
+ * long as the process lives.
  */
 
 #include <stdbool.h>
@@ -55,10 +56,12 @@ enum ktls_use {
 };
 
 struct options {
+	const char	*config;		/* NULL for none */
 	bool		 tls_on_connect;
 	const char	*cert[OPTIONS_CERTS];
 	const char	*key[OPTIONS_CERTS];	/* the cert's own file where no --key was given */
 	size_t		 certs;
+	size_t		 keys;			/* of them, how many had a --key */
 	char		*tls[OPTIONS_TLS];	/* "NAME=VALUE" for SSL_CONF_cmd(3) */
 	size_t		 tlss;
 	enum ktls_use	 ktls;
@@ -96,10 +99,14 @@ struct options {
 	char		**program;		/* PROGRAM and its arguments, ends in NULL */
 };
 
+/* Says what is wrong instead of standard error, for who has none; NULL: standard error. */
+extern void	(*options_complain)(const char *text);
+
 /*
- * Fills the options from the command line. --help and --version print and
- * exit with 0; what can't be understood is one line on standard error and
- * exit status 64 (EX_USAGE, sysexits(3)).
+ * Fills the options from the command line and, where that is silent, from
+ * the file of --config. --help and --version print and exit with 0; what
+ * can't be understood is one line on standard error and the exit status
+ * EX_USAGE, for the file EX_CONFIG or EX_NOINPUT (sysexits(3)).
  */
 void	options_parse(struct options *, int argc, char *argv[]);
 

@@ -330,7 +330,7 @@ static void
 unknown_options_are_refused(void **state)
 {
 	static const char *const bad[] = { "--xyzzy", "--xyzzy=1", "-x", "-xyz", "-h", "-v", "--tls_on_connect",
-		"--TIMEOUT=1" };
+		"--TIMEOUT=1", "--time=1", "--capability-a=X", "--tls-on", "--hel", "--stric" };
 	struct line l;
 	char word[32];
 	size_t i;
@@ -469,7 +469,7 @@ option_at_the_end_wants_its_value(void **state)
 		"--max-connections", "--max-connections-per-address", "--max-sessions", "--max-sessions-per-address",
 		"--timeout", "--failure-delay", "--gate-user", "--gate-root", "--min-uid", "--handoff", "--capability",
 		"--capability-after", "--setenv", "--pam-service", "--pam-confdir", "--pam-session", "--run-as",
-		"--client-ca", "--client-crl", "--cert-user", "--preauth", "--oauth-service", "--home", "--log" };
+		"--client-ca", "--client-crl", "--cert-user", "--preauth", "--oauth-service", "--home", "--log", "--ktls", "--config" };
 	struct line l;
 	size_t i;
 
@@ -507,8 +507,9 @@ help_tells_of_every_option(void **state)
 		"--handoff", "--capability", "--capability-after", "--setenv", "--pam-service", "--pam-confdir",
 		"--pam-session", "--run-as", "--home", "--log", "--strict", "--proxy", "--help", "--version", "--client-ca",
 		"--client-crl", "--cert-user", "--preauth", "--oauth-service", "--max-connections",
-		"--max-connections-per-address", "--max-sessions", "--max-sessions-per-address" };
+		"--max-connections-per-address", "--max-sessions", "--max-sessions-per-address", "--ktls", "--config" };
 	struct line l = line_of((const char *const[]){ "--help", NULL });
+	char *line;
 	size_t i;
 
 	(void)state;
@@ -518,6 +519,8 @@ help_tells_of_every_option(void **state)
 	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		if (strstr(child.out, names[i]) == NULL)
 			fail_msg("--help does not tell of %s", names[i]);
+	for (line = strtok(child.out, "\n"); line != NULL; line = strtok(NULL, "\n"))
+		assert_true(strlen(line) <= 80);
 }
 
 static void
