@@ -13,7 +13,6 @@
 #include <openssl/conf.h>
 #include <openssl/err.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
@@ -39,9 +38,8 @@ goes_on(char *text, size_t *len)
 	return true;
 }
 
-/* Reads a line and those that continue it. Returns its text, to be freed, or NULL at the end of the file. */
-static char *
-next_line(FILE *file, unsigned *line)
+char *
+config_line(FILE *file, unsigned *line)
 {
 	char *whole = NULL, *part = NULL, *longer;
 	size_t len = 0, size = 0, part_len;
@@ -149,7 +147,7 @@ config_read(const char *path, config_take *take, void *arg, struct config_error 
 
 	if (file != NULL) {
 		errno = 0;
-		for (; good && (text = next_line(file, &line)) != NULL; first = line + 1) {
+		for (; good && (text = config_line(file, &line)) != NULL; first = line + 1) {
 			good = take_line(text, first, take, arg, error);
 			free(text);
 		}

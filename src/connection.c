@@ -135,8 +135,8 @@ fork_quietly(void)
 }
 
 /* What the superserver's environment had to say has been read; OpenSSL, PAM's modules and the C library shall not find more. */
-static void
-clear_environment(void)
+void
+connection_clear_environment(void)
 {
 	static char path[] = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 	static char *clean[] = { path, NULL };
@@ -188,7 +188,7 @@ meet(struct peer *peer, const struct options *o, int64_t deadline)
 	if (!o->tls_on_connect)
 		log_last_word = say_bye;
 	peer_look(peer);
-	clear_environment();
+	connection_clear_environment();
 	describe_peer(peer);
 	if (!proxied_is_listed(o, peer))
 		return;

@@ -29,4 +29,7 @@ void	connection_run(const struct options *, int log_fd) __attribute__((noreturn)
 /* The same in a child of the listener, with its seat on the board: what can be prepared was prepared there. */
 void	connection_serve(const struct connection_setup *, const struct options *, struct board_seat *) __attribute__((noreturn));
 
+/* Leaves only a PATH: for what a superserver's environment had to say is read before. */
+void	connection_clear_environment(void);
+
 #endif

@@ -53,6 +53,21 @@ connect_syslog(void)
 	return -1;
 }
 
+enum log_target
+log_find(enum log_target wanted)
+{
+	bool journal = access(JOURNAL_SOCKET, F_OK) == 0;
+	int fd;
+
+	if (wanted == LOG_TO_JOURNAL || (wanted == LOG_TO_AUTO && journal))
+		return journal ? LOG_TO_JOURNAL : LOG_TO_STDERR;
+	fd = wanted != LOG_TO_STDERR ? connect_syslog() : -1;
+	if (fd == -1)
+		return LOG_TO_STDERR;
+	close(fd);
+	return LOG_TO_SYSLOG;
+}
+
 void
 log_open(enum log_target wanted)
 {

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "activation.h"
+#include "check/check.h"
 #include "connection.h"
 #include "listener.h"
 #include "log.h"
@@ -85,6 +86,8 @@ main(int argc, char *argv[])
 		options_complain = complain;
 	}
 	options_parse(&opts, argc, argv);
+	if (opts.check)
+		return check_run(&opts);
 	log_open(opts.log);
 	listening = activation_take(sockets);
 	/* Keys and passwords will be in this process: no core, no ptrace(2) by the user it becomes. execve(2) undoes it. */

@@ -96,6 +96,8 @@ static const struct row {
 	{ HOST,	"max-sessions-per-address", setting_limit, AT(max_sessions_per_address), ONCE, NULL, "N", "of one address (1000)" },
 	{ HOST,	"log",			setting_word, AT(log), ONCE, log_words, NULL, "(auto)" },
 	{ HOST,	"config",		setting_text, AT(config), NOT_IN_FILE, NULL, "FILE", "has these options as \"name = value\"" },
+	{ HOST,	"check",		setting_flag, AT(check), NOT_IN_FILE, NULL, NULL, "try all that a login needs" },
+	{ HOST,	"user",			setting_text, AT(user), NOT_IN_FILE, NULL, "NAME", "show what NAME would get, too" },
 	{ HOST,	"help",			take_help, 0, NOT_IN_FILE, NULL, NULL, "" },
 	{ HOST,	"version",		take_version, 0, NOT_IN_FILE, NULL, NULL, "" },
 };
@@ -127,7 +129,7 @@ take_help(struct options *o, const struct setting *s)
 
 	(void)o;
 	(void)s;
-	puts("usage: imapgate [options] -- PROGRAM [ARGUMENT ...]\n"
+	puts("usage: imapgate [--check] [options] -- PROGRAM [ARGUMENT ...]\n"
 	    "Logs an IMAP client in on descriptors 0 and 1, then becomes the user and\n"
 	    "runs PROGRAM there. Started by inetd, tcpserver or a systemd socket.");
 	for (i = 0; i < ROWS; i++) {
@@ -262,6 +264,8 @@ complete(struct options *o)
 		setting_usage("--preauth cert needs --client-ca and --tls-on-connect");
 	if (o->home != NULL && o->run_as == NULL)
 		setting_usage("--home needs --run-as");
+	if (o->user != NULL && !o->check)
+		setting_usage("--user needs --check");
 	if (o->program[0] == NULL)
 		setting_usage("no PROGRAM");
 }

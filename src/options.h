@@ -96,6 +96,8 @@ struct options {
 	const char	*home;			/* template, NULL: the account's */
 	enum log_target	 log;
 	bool		 strict;
+	bool		 check;			/* no connection is served: settings are tried */
+	const char	*user;			/* for whom, NULL: nobody in particular */
 	char		**program;		/* PROGRAM and its arguments, ends in NULL */
 };
 

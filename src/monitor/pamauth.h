@@ -7,6 +7,7 @@
  * the password, once, or the user's name.
  */
 
+#include <limits.h>
 #include <security/pam_appl.h>
 #include <stdbool.h>
 
@@ -40,6 +41,13 @@ struct pamauth_verdict {
  */
 struct pamauth_verdict	pamauth_check(struct pamauth *, const struct options *, const struct peer *, const char *service,
     const char *user, const char *secret);
+
+/*
+ * Finds the file of a PAM service, or of what one includes, where PAM looks
+ * for it (--pam-confdir or the system's directories). False if there is none
+ * that can be read.
+ */
+bool	pamauth_find_service(const struct options *, const char *service, char path[PATH_MAX]);
 
 /* The user whom the modules have made of it (PAM_USER). Valid until pamauth_close. */
 const char	*pamauth_user(const struct pamauth *);
