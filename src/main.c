@@ -16,6 +16,7 @@
 
 #include "activation.h"
 #include "check/check.h"
+#include "check/probe.h"
 #include "connection.h"
 #include "listener.h"
 #include "log.h"
@@ -88,6 +89,8 @@ main(int argc, char *argv[])
 	options_parse(&opts, argc, argv);
 	if (opts.check)
 		return check_run(&opts);
+	if (opts.probe)
+		return probe_run(&opts);
 	log_open(opts.log);
 	listening = activation_take(sockets);
 	/* Keys and passwords will be in this process: no core, no ptrace(2) by the user it becomes. execve(2) undoes it. */

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 #include "config.h"
 #include "setting.h"
@@ -97,7 +98,8 @@ static const struct row {
 	{ HOST,	"log",			setting_word, AT(log), ONCE, log_words, NULL, "(auto)" },
 	{ HOST,	"config",		setting_text, AT(config), NOT_IN_FILE, NULL, "FILE", "has these options as \"name = value\"" },
 	{ HOST,	"check",		setting_flag, AT(check), NOT_IN_FILE, NULL, NULL, "try all that a login needs" },
-	{ HOST,	"user",			setting_text, AT(user), NOT_IN_FILE, NULL, "NAME", "show what NAME would get, too" },
+	{ HOST,	"probe",		setting_flag, AT(probe), NOT_IN_FILE, NULL, NULL, "ask PROGRAM which options it needs" },
+	{ HOST,	"user",			setting_text, AT(user), NOT_IN_FILE, NULL, "NAME", "for whom to check or probe" },
 	{ HOST,	"help",			take_help, 0, NOT_IN_FILE, NULL, NULL, "" },
 	{ HOST,	"version",		take_version, 0, NOT_IN_FILE, NULL, NULL, "" },
 };
@@ -129,7 +131,7 @@ take_help(struct options *o, const struct setting *s)
 
 	(void)o;
 	(void)s;
-	puts("usage: imapgate [--check] [options] -- PROGRAM [ARGUMENT ...]\n"
+	puts("usage: imapgate [--check | --probe] [options] -- PROGRAM [ARGUMENT ...]\n"
 	    "Logs an IMAP client in on descriptors 0 and 1, then becomes the user and\n"
 	    "runs PROGRAM there. Started by inetd, tcpserver or a systemd socket.");
 	for (i = 0; i < ROWS; i++) {
@@ -264,8 +266,12 @@ complete(struct options *o)
 		setting_usage("--preauth cert needs --client-ca and --tls-on-connect");
 	if (o->home != NULL && o->run_as == NULL)
 		setting_usage("--home needs --run-as");
-	if (o->user != NULL && !o->check)
-		setting_usage("--user needs --check");
+	if (o->check && o->probe)
+		setting_usage("--check and --probe are two questions");
+	if (o->user != NULL && !o->check && !o->probe)
+		setting_usage("--user needs --check or --probe");
+	if (o->probe && o->user == NULL && geteuid() == 0)
+		setting_usage("--probe needs --user when root asks");
 	if (o->program[0] == NULL)
 		setting_usage("no PROGRAM");
 }

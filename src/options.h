@@ -97,6 +97,7 @@ struct options {
 	enum log_target	 log;
 	bool		 strict;
 	bool		 check;			/* no connection is served: settings are tried */
+	bool		 probe;			/* the same: the mailbox program is asked which it needs */
 	const char	*user;			/* for whom, NULL: nobody in particular */
 	char		**program;		/* PROGRAM and its arguments, ends in NULL */
 };

@@ -171,18 +171,25 @@ explain_refusal(const char *user, const char *refusal)
 		finding(FINDING_ERROR, user, "not the user who asks, or below --min-uid; without root nobody else can log in");
 }
 
+bool
+user_find(struct account *a, const struct options *o, const char *name)
+{
+	const char *refusal = account_find(a, o, name);
+
+	if (refusal != NULL)
+		explain_refusal(name, refusal);
+	return refusal == NULL;
+}
+
 void
 user_check(const struct options *o)
 {
 	static struct account a;
-	const char *refusal = account_find(&a, o, o->user);
 	struct question q = { o, &a };
 	char wrong[64];
 
-	if (refusal != NULL) {
-		explain_refusal(o->user, refusal);
+	if (!user_find(&a, o, o->user))
 		return;
-	}
 	show_ids(&a);
 	ask_pam(&q);
 	attempt(try_launch, &q, wrong, sizeof(wrong));
