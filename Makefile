@@ -141,7 +141,7 @@ $(BUILD)/vm-mailbox: tests/vm/mailbox.c $(BUILD)/flags
 	@echo '  $@'
 	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $<
 
-check-vm: $(BUILD)/imapgate $(BUILD)/vm-mailbox ## kernel TLS, in a virtual machine; T=keeper narrows down, VM_KERNEL=linux-image-amd64 is another kernel
+check-vm: $(BUILD)/imapgate $(BUILD)/vm-mailbox $(BUILD)/tests/test_kerneltls ## kernel TLS, in a virtual machine; T=keeper narrows down, VM_KERNEL=linux-image-amd64 is another kernel
 	@IMAPGATE_BUILD='$(abspath $(BUILD))' tests/vm/check $(T)
 
 check-valgrind: ## one login over TLS under valgrind, in a build without the seccomp filter
