@@ -49,7 +49,7 @@ static const char *const cert_user_words[] = { "email", "upn", "cn", NULL };
 static const char *const ktls_words[] = { "auto", "off", "require", NULL };
 static const char *const handoff_words[] = { "tag", "greeting", NULL };
 static const char *const log_words[] = { "auto", "journal", "syslog", "stderr", NULL };
-static const char *const session_words[] = { "none", "open", NULL };
+static const char *const session_words[] = { "none", "open", "wait", NULL };
 
 static setting_form take_help, take_version;
 
@@ -82,7 +82,7 @@ static const struct row {
 	{ PAM,	"pam-service",		setting_text, AT(pam_service), ONCE, NULL, "NAME", "who judges passwords (imapgate)" },
 	{ PAM,	"oauth-service",	setting_text, AT(oauth_service), ONCE, NULL, "NAME", "who judges OAuth tokens (nobody)" },
 	{ PAM,	"pam-confdir",		setting_text, AT(pam_confdir), ONCE, NULL, "DIR", "services that are not the system's" },
-	{ PAM,	"pam-session",		setting_pam_session, AT(pam_session), ONCE, session_words, NULL, "(open)" },
+	{ PAM,	"pam-session",		setting_word, AT(pam_session), ONCE, session_words, NULL, "wait: closed at the end (open)" },
 	{ USER,	"min-uid",		setting_uid, AT(min_uid), ONCE, NULL, "UID", "nobody below may log in (1000)" },
 	{ USER,	"run-as",		setting_text, AT(run_as), ONCE, NULL, "USER", "whose uid and groups all have" },
 	{ USER,	"home",			setting_text, AT(home), ONCE, NULL, "TEMPLATE", "and their home" },
@@ -294,7 +294,7 @@ options_parse(struct options *o, int argc, char *argv[])
 		.min_uid = 1000,
 		.capability = "LITERAL+",
 		.pam_service = "imapgate",
-		.pam_session = true,
+		.pam_session = PAM_SESSION_OPEN,
 	};
 	read_command_line(&p, argc, argv);
 	if (o->config != NULL)

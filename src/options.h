@@ -55,6 +55,13 @@ enum ktls_use {
 	KTLS_REQUIRE,
 };
 
+/* How long a PAM session lasts: see the manual, PAM. */
+enum pam_session {
+	PAM_SESSION_NONE,
+	PAM_SESSION_OPEN,	/* opened, and left to itself */
+	PAM_SESSION_WAIT,	/* closed at the mailbox program's end */
+};
+
 struct options {
 	const char	*config;		/* NULL for none */
 	bool		 tls_on_connect;
@@ -91,7 +98,7 @@ struct options {
 	const char	*pam_service;
 	const char	*oauth_service;		/* PAM service that judges tokens, NULL: OAuth is off */
 	const char	*pam_confdir;		/* NULL for the system's */
-	bool		 pam_session;
+	enum pam_session pam_session;
 	const char	*run_as;		/* NULL: accounts have a uid of their own */
 	const char	*home;			/* template, NULL: the account's */
 	enum log_target	 log;

@@ -158,12 +158,6 @@ setting_word(struct options *o, const struct setting *s)
 	*(unsigned *)place(o, s) = word(s, s->words);
 }
 
-void
-setting_pam_session(struct options *o, const struct setting *s)
-{
-	*(bool *)place(o, s) = word(s, s->words) == 1;
-}
-
 static void
 add_file(const struct setting *s, const char *list[], size_t *n)
 {

@@ -42,7 +42,6 @@ setting_form setting_seconds;		/* unsigned milliseconds, from a second to a day 
 setting_form setting_delay;		/* the same from nothing to a minute, with a fraction */
 setting_form setting_uid;		/* uid_t */
 setting_form setting_word;		/* an enum, by its words */
-setting_form setting_pam_session;	/* bool, by its words */
 setting_form setting_cert;		/* the lists of struct options */
 setting_form setting_key;
 setting_form setting_tls;

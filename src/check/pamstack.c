@@ -214,7 +214,7 @@ pamstack_check(const struct options *o, const char *service)
 {
 	struct stack s = { .opts = o };
 	char path[PATH_MAX], subject[300];
-	size_t i, used = o->pam_session ? 3 : 2;
+	size_t i, used = o->pam_session != PAM_SESSION_NONE ? 3 : 2;
 	unsigned modules = 0;
 
 	snprintf(subject, sizeof(subject), "PAM service %s", service);

@@ -25,7 +25,9 @@
 #include "clock.h"
 #include "log.h"
 #include "monitor/admission.h"
+#include "monitor/deadline.h"
 #include "monitor/keeper.h"
+#include "monitor/pamkeeper.h"
 #include "monitor/report.h"
 #include "monitor/sign.h"
 #include "msg.h"
@@ -73,7 +75,7 @@ end_gate(void)
 		kill(gate_pid, SIGKILL);
 }
 
-/* SIGRTMIN: the deadline, and somebody hangs: a PAM module, or a gate that was taken over. */
+/* The deadline, and somebody hangs: a PAM module, or a gate that was taken over. */
 static void
 on_deadline(int sig)
 {
@@ -110,22 +112,6 @@ obey_stop(struct monitor *m, bool obey)
 	sigemptyset(&stop);
 	sigaddset(&stop, SIGTERM);
 	sigprocmask(SIG_UNBLOCK, &stop, NULL);
-}
-
-/* A timer of its own, with a signal of its own: PAM modules may use alarm(2). */
-static timer_t
-start_timer(int64_t deadline)
-{
-	struct sigevent event = { .sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGRTMIN };
-	struct sigaction action = { .sa_handler = on_deadline };
-	int64_t at = deadline + GRACE_MS;
-	struct itimerspec when = { .it_value = { at / 1000, at % 1000 * 1000000 } };
-	timer_t timer;
-
-	if (sigaction(SIGRTMIN, &action, NULL) == -1 || timer_create(CLOCK_MONOTONIC, &event, &timer) == -1 ||
-	    timer_settime(timer, TIMER_ABSTIME, &when, NULL) == -1)
-		die("timer");
-	return timer;
 }
 
 /* What will be logged if this process hangs from here on: a module in the login that begins, or the gate. */
@@ -281,7 +267,35 @@ use_relay(const struct monitor *m)
 		die("dup2");
 }
 
-/* The end of the monitor: the mailbox program takes its place, or under kernel TLS a keeper. An empty tag is for PREAUTH. */
+/* Nothing more is said to the gate; and if it relays, the client's end shall come when the mailbox program closes its stream. */
+static void
+close_pair(const struct monitor *m)
+{
+	if (m->start->gate == 0)
+		return;
+	close(m->start->gate_fd);
+	close(m->start->mailbox_fd);
+}
+
+/* Keepers, where there is something to do behind the mailbox program, outermost first; what goes on is their child. */
+static void
+leave_keepers(struct monitor *m, const char *tag, enum msg_how how)
+{
+	const struct options *o = m->start->opts;
+	bool ok = true;
+
+	if (o->pam_session == PAM_SESSION_WAIT)
+		ok = pamkeeper_stay(&m->admission.pam, &m->admission.account, o->timeout_ms);
+	pamauth_leave(&m->admission.pam);
+	if (ok && how == HOW_KTLS)
+		ok = keeper_stay(&m->admission.account);
+	if (ok)
+		return;
+	launch_apologize(o, tag);
+	die("fork");
+}
+
+/* The end of the monitor: the mailbox program takes its place, or a keeper. An empty tag is for PREAUTH. */
 static void __attribute__((noreturn))
 hand_over(struct monitor *m, const char *tag, const struct msg_tls *tls, enum msg_how how)
 {
@@ -297,12 +311,9 @@ hand_over(struct monitor *m, const char *tag, const struct msg_tls *tls, enum ms
 
 	timer_delete(m->timer);
 	board_detach(m->start->seat);
-	pamauth_leave(&m->admission.pam);
 	sign_forget(&m->keys);
-	if (how == HOW_KTLS && !keeper_stay(&m->admission.account)) {
-		launch_apologize(m->start->opts, tag);
-		die("fork");
-	}
+	close_pair(m);
+	leave_keepers(m, tag, how);
 	launch_exec(m->start->opts, &m->admission.account, &facts, m->start->inherited, m->start->log_fd);
 	_exit(EX_TEMPFAIL);
 }
@@ -434,7 +445,7 @@ begin(struct monitor *m, const struct monitor_start *start)
 	log_last_act = end_gate;
 	prepare_late_end();
 	obey_stop(m, true);
-	m->timer = start_timer(start->deadline);
+	m->timer = deadline_start(start->deadline + GRACE_MS, on_deadline);
 }
 
 void

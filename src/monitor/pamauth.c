@@ -243,7 +243,7 @@ pamauth_open(struct pamauth *p, const struct options *o)
 	int code = pam_setcred(p->handle, PAM_ESTABLISH_CRED);
 
 	p->credentials = code == PAM_SUCCESS;
-	if (code == PAM_SUCCESS && o->pam_session) {
+	if (code == PAM_SUCCESS && o->pam_session != PAM_SESSION_NONE) {
 		code = pam_open_session(p->handle, 0);
 		p->session = code == PAM_SUCCESS;
 	}
@@ -259,17 +259,20 @@ pamauth_environment(const struct pamauth *p)
 	return pam_getenvlist(p->handle);
 }
 
-void
+const char *
 pamauth_close(struct pamauth *p)
 {
-	int code = PAM_SUCCESS;
+	int session = PAM_SUCCESS, credentials = PAM_SUCCESS;
 
 	if (p->session)
-		code = pam_close_session(p->handle, 0);
+		session = pam_close_session(p->handle, 0);
 	if (p->credentials)
-		code = pam_setcred(p->handle, PAM_DELETE_CRED);
+		credentials = pam_setcred(p->handle, PAM_DELETE_CRED);
 	p->session = p->credentials = false;
-	finish(p, code);
+	finish(p, session != PAM_SUCCESS ? session : credentials);
+	if (session == PAM_SUCCESS && credentials == PAM_SUCCESS)
+		return NULL;
+	return verdict_of(session != PAM_SUCCESS ? session : credentials, true).reason;
 }
 
 void

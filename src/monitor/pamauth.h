@@ -62,8 +62,13 @@ struct pamauth_verdict	pamauth_open(struct pamauth *, const struct options *);
 /* What modules have put into the environment (pam_getenvlist(3)): "NAME=VALUE" strings, NULL at the end, or NULL. */
 char	**pamauth_environment(const struct pamauth *);
 
-/* Closes what is open, session and credentials too. Nothing happens if nothing is. */
-void	pamauth_close(struct pamauth *);
+/*
+ * Closes what is open, session and credentials too (pam_close_session(3),
+ * PAM_DELETE_CRED). Nothing happens if nothing is. Returns NULL, or in a word
+ * for the log what the first step that failed has returned; the others are
+ * done all the same.
+ */
+const char	*pamauth_close(struct pamauth *);
 
 /* Lets go of PAM, but leaves session and credentials to the mailbox program. */
 void	pamauth_leave(struct pamauth *);

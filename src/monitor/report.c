@@ -101,6 +101,14 @@ report_handoff(const struct options *o, const struct account *a, enum msg_how ho
 }
 
 void
+report_session_failure(struct log_line *l, const struct account *a, const char *reason)
+{
+	log_begin(l, LOG_ERR, "session-fail");
+	log_field(l, "reason", "%s", reason);
+	log_quoted(l, "user", a->name, strlen(a->name));
+}
+
+void
 report_tls_failure(const char *text)
 {
 	struct log_line l;

@@ -14,6 +14,9 @@ void	report_login(const struct msg_login *, const struct pamauth_verdict *, cons
 /* handoff; bug() if how and why are no words of msg.h. */
 void	report_handoff(const struct options *, const struct account *, enum msg_how, enum msg_why);
 
+/* session-fail, to be written later: a PAM session that could not be closed, and in a word why. */
+void	report_session_failure(struct log_line *, const struct account *, const char *reason);
+
 /* tls-fail: text is OpenSSL's, or the gate's. */
 void	report_tls_failure(const char *text);
 

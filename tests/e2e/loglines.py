@@ -12,6 +12,7 @@ FORMS = {
     "auth-ok": rf"{WHERE} {TLS} mech=\S+ user={QUOTED}",
     "auth-fail": rf"{WHERE} {TLS} mech=\S+ attempt=\d+ reason=\S+ user={QUOTED}",
     "handoff": rf"{WHERE} {TLS} user={QUOTED} uid=\d+ gid=\d+ how=(?:exec|relay|ktls) style=(?:tag|greeting)(?: why=[a-z-]+)? program={QUOTED}",
+    "session-fail": rf"{WHERE} {TLS} reason=\S+ user={QUOTED}",
     "tls-fail": rf"{WHERE}(?: {TLS})? reason={QUOTED}",
     "end": rf"{WHERE}(?: {TLS})? reason=\S+(?: commands=\d+ bad=\d+| status=\d+)?",
     "key-fail": rf"{WHERE}(?: {TLS})? file={QUOTED} reason={QUOTED}",

@@ -88,7 +88,7 @@ defaults_are_those_of_the_manual(void **state)
 	assert_string_equal(o->pam_service, "imapgate");
 	assert_null(o->oauth_service);
 	assert_null(o->pam_confdir);
-	assert_true(o->pam_session);
+	assert_int_equal(o->pam_session, PAM_SESSION_OPEN);
 	assert_null(o->run_as);
 	assert_null(o->home);
 	assert_int_equal(o->log, LOG_TO_AUTO);
@@ -130,7 +130,7 @@ every_option_finds_its_place(void **state)
 	assert_string_equal(o->setenv[0], "MAIL=maildir:%h/Maildir");
 	assert_string_equal(o->pam_service, "mail");
 	assert_string_equal(o->pam_confdir, "/etc/x");
-	assert_false(o->pam_session);
+	assert_int_equal(o->pam_session, PAM_SESSION_NONE);
 	assert_string_equal(o->run_as, "vmail");
 	assert_string_equal(o->home, "/var/mail/%d/%n");
 	assert_int_equal(o->log, LOG_TO_STDERR);
@@ -186,8 +186,10 @@ words_of_options_that_choose(void **state)
 	PARSE("--allow-cleartext=none", "--handoff=tag", "--pam-session=open", "--log=auto", "p");
 	assert_int_equal(options.allow_cleartext, CLEARTEXT_NONE);
 	assert_int_equal(options.handoff, HANDOFF_TAG);
-	assert_true(options.pam_session);
+	assert_int_equal(options.pam_session, PAM_SESSION_OPEN);
 	assert_int_equal(options.log, LOG_TO_AUTO);
+	PARSE("--pam-session", "wait", "p");
+	assert_int_equal(options.pam_session, PAM_SESSION_WAIT);
 	PARSE("--allow-cleartext=all", "--log=journal", "p");
 	assert_int_equal(options.allow_cleartext, CLEARTEXT_ALL);
 	assert_int_equal(options.log, LOG_TO_JOURNAL);

@@ -78,3 +78,31 @@ def the_style_greeting(stage):
     expect(client.login(b"ECHO hello\r\n"), b"* CAPABILITY IMAP4rev1 X-TEST\r\na1 OK * PREAUTH mailbox is ready\r\n", "answer")
     expect(session.how(), "ktls", "handoff")
     expect(client.line(), b"hello\r\n", "echo")
+
+
+@case
+def a_pam_session_is_closed_behind_the_farewell(stage):
+    """--pam-session wait: one keeper above the other, and root is not the one that has the client."""
+    folder, calls, script = stage.folder / "pam-exec", stage.folder / "calls", stage.folder / "bin" / "call"
+    folder.mkdir()
+    script.write_text(f'#!/bin/sh\n[ "$PAM_TYPE" = open_session ] || read -r told < {folder}/told\n'
+                      f'echo "$PAM_TYPE $(id -u)" >> {calls}\n')
+    script.chmod(0o755)
+    (folder / "imapgate").write_text("auth required pam_permit.so\naccount required pam_permit.so\n"
+                                     f"session required pam_exec.so quiet {script}\n")
+    os.mkfifo(folder / "told")
+    client, session = logged_in(stage, "--pam-session", "wait", "--pam-confdir", str(folder))
+    program = session.program_pid()
+    parent = int(re.search(r"(?m)^PPid:\t(\d+)", read(f"/proc/{program}/status")).group(1))
+    uids = [re.search(r"(?m)^Uid:\t(\d+)", read(f"/proc/{pid}/status")).group(1) for pid in (session.pid, parent)]
+    expect(uids, ["0", "65534"], "the keepers' uids")
+    expect(re.search(r"(?m)^PPid:\t(\d+)", read(f"/proc/{parent}/status")).group(1), str(session.pid), "the TLS keeper's parent")
+    expect({os.readlink(f"/proc/{session.pid}/fd/{fd}") for fd in "01"}, {"/dev/null"}, "what the PAM keeper has of the client")
+    client.send(b"POUR 200000\r\n", b"EXIT 7\r\n")
+    expect(client.rest(), poured(200000), "octets")
+    expect(client.ended, "close_notify", "end")
+    client.close()
+    expect(calls.read_text(), "open_session 0\n", "calls before the farewell")
+    (folder / "told").write_text("told\n")
+    expect(session.wait(), 7, "status")
+    expect(calls.read_text(), "open_session 0\nclose_session 0\n", "calls")
