@@ -85,12 +85,14 @@ names_folders(const struct account *a, const char *template)
 	return true;
 }
 
-static bool
+static void
 set_home(struct account *a, const char *template)
 {
 	char home[PATH_MAX];
 
-	return account_expand(a, template, home, sizeof(home)) && copy(a->home, sizeof(a->home), home);
+	if (!account_expand(a, template, home, sizeof(home)))
+		home[0] = '\0';
+	copy(a->home, sizeof(a->home), home);
 }
 
 const char *
@@ -113,9 +115,9 @@ account_find(struct account *a, const struct options *o, const char *name)
 	if (!copy(a->name, sizeof(a->name), name) || !copy(a->owner, sizeof(a->owner), pw->pw_name) ||
 	    !copy(a->home, sizeof(a->home), pw->pw_dir) || !copy(a->shell, sizeof(a->shell), pw->pw_shell))
 		return "account";
-	if (o->home == NULL)
-		return NULL;
-	if (!names_folders(a, o->home))
+	if (o->home != NULL && !names_folders(a, o->home))
 		return "name";
-	return set_home(a, o->home) ? NULL : "home";
+	if (o->home != NULL)
+		set_home(a, o->home);
+	return NULL;
 }

@@ -136,6 +136,8 @@ admit(struct admission *a, const struct msg_login *login, enum proof proof)
 	wrong = account_find(&a->account, a->opts, name);
 	if (wrong != NULL)
 		return refuse(OUTCOME_AUTHENTICATIONFAILED, wrong);
+	if (a->account.home[0] == '\0')
+		return refuse(OUTCOME_UNAVAILABLE, "home");
 	if (!launch_join_groups(&a->account))
 		return refuse(OUTCOME_UNAVAILABLE, "groups");
 	verdict = pamauth_open(&a->pam, a->opts);

@@ -227,8 +227,10 @@ launch_exec(const struct options *o, const struct account *a, const struct envir
 		die("%s", a->home);
 	if (dup2(log_fd, STDERR_FILENO) == -1)
 		die("dup2");
-	if (!announce(o, facts->tag))
+	if (!announce(o, facts->tag)) {
+		log_failure(path, EPIPE);
 		return;
+	}
 	launch_restore(in);
 	/* What is kept open for the case of failure is close-on-exec. */
 	if (syscall(SYS_close_range, STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC) == -1)

@@ -62,8 +62,9 @@ struct monitor {
 	struct msg			 request, reply;
 };
 
-/* The line for the case that the deadline finds this process unable to go on, made ready before. */
-static struct log_line late;
+/* The lines for the case that the deadline finds this process unable to go on, made ready before. */
+static struct log_line late[2];
+static volatile sig_atomic_t lates;
 static pid_t gate_pid;
 static int gate_fd;
 
@@ -80,7 +81,8 @@ static void
 on_deadline(int sig)
 {
 	(void)sig;
-	log_write(&late);
+	for (int i = 0; i < lates; i++)
+		log_write(&late[i]);
 	end_gate();
 	_exit(EX_TEMPFAIL);
 }
@@ -118,13 +120,18 @@ obey_stop(struct monitor *m, bool obey)
 static void
 prepare_late_login(const struct monitor *m, const struct msg_login *login)
 {
-	report_login_late(&late, login, m->attempts + m->uncounted + 1);
+	lates = 0;
+	report_login_late(&late[0], login, m->attempts + m->uncounted + 1);
+	report_end_late(&late[1], "deadline");
+	lates = 2;
 }
 
 static void
 prepare_late_end(void)
 {
-	report_end_late(&late);
+	lates = 0;
+	report_end_late(&late[0], "gate-hangs");
+	lates = 1;
 }
 
 static int
@@ -469,8 +476,10 @@ static void __attribute__((noreturn))
 refuse_preauth(struct monitor *m, enum msg_outcome outcome)
 {
 	const struct reply_words *words = reply_outcome(outcome);
+	const struct msg_log end = { .event = EVENT_END, .reason = REASON_PREAUTH };
 	struct reply r = { .len = 0 };
 
+	report_end(&end);
 	reply_line(&r, "*", "BYE", words->code, words->text);
 	launch_say(&r, false);
 	leave(m, 0);

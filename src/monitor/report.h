@@ -34,6 +34,6 @@ void	report_tls(const struct msg_tls *);
 
 /* The lines for a deadline that finds the monitor hanging, in a login or waiting for the gate; a signal handler will write them. */
 void	report_login_late(struct log_line *, const struct msg_login *, unsigned attempt);
-void	report_end_late(struct log_line *);
+void	report_end_late(struct log_line *, const char *reason);
 
 #endif

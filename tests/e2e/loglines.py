@@ -10,7 +10,7 @@ COUNTS = r"waiting=\d+ sessions=\d+"
 
 FORMS = {
     "auth-ok": rf"{WHERE} {TLS} mech=\S+ user={QUOTED}",
-    "auth-fail": rf"{WHERE} {TLS} mech=\S+ attempt=\d+ reason=\S+ user={QUOTED}",
+    "auth-fail": rf"{WHERE} {TLS} code=[A-Z]+ mech=\S+ attempt=\d+ reason=\S+ user={QUOTED}",
     "handoff": rf"{WHERE} {TLS} user={QUOTED} uid=\d+ gid=\d+ how=(?:exec|relay|ktls) style=(?:tag|greeting)(?: why=[a-z-]+)? program={QUOTED}",
     "session-fail": rf"{WHERE} {TLS} reason=\S+ user={QUOTED}",
     "tls-fail": rf"{WHERE}(?: {TLS})? reason={QUOTED}",
@@ -23,6 +23,7 @@ FORMS = {
     "listener-kept": rf"{COUNTS} reason={QUOTED}",
     "listener-trouble": rf"what=\S+ times=\d+ text={QUOTED}",
     "error": rf"(?:{WHERE}(?: {TLS})? )?(?:program={QUOTED} )?text={QUOTED}",  # without addresses before there is a connection
+    "sign-refused": rf"{WHERE}(?: {TLS})? index=\d+ scheme=\S+ len=\d+ reason={QUOTED}",
     "bug": rf"{WHERE}(?: {TLS})? text={QUOTED}",
 }
 PREFIX = re.compile(r"imapgate\[(\d+)\]: ")
@@ -63,6 +64,15 @@ def parse(text):
 def read(text):
     """All of imapgate's lines in what came out on standard error; other programs' lines are skipped."""
     return [parse(line[m.end():]) for line in text.splitlines() if (m := PREFIX.match(line))]
+
+
+CONCLUSIONS = ("handoff", "end", "error", "bug")
+
+
+def concluded(events):
+    """Does the log say what became of a connection, and once? Behind a handoff the program may still not start."""
+    names = [event.name for event in events if event.name in CONCLUSIONS]
+    return len(names) == 1 or names == ["handoff", "error"]
 
 
 def complaints(text):
