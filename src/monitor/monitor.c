@@ -26,6 +26,7 @@
 #include "log.h"
 #include "monitor/admission.h"
 #include "monitor/deadline.h"
+#include "monitor/delay.h"
 #include "monitor/keeper.h"
 #include "monitor/pamkeeper.h"
 #include "monitor/report.h"
@@ -164,39 +165,6 @@ send_reply(struct monitor *m)
 
 /* Logging in. */
 
-/* The failures that are held against a client: this connection's, or under a listener its address's, if those are more. */
-static unsigned
-count_failure(const struct monitor *m, const struct msg_login *login, int64_t now)
-{
-	unsigned remembered = board_failed(m->start->seat, login->authcid, login->secret, now);
-
-	return remembered > m->attempts ? remembered : m->attempts;
-}
-
-/*
- * No failure is quicker than another: until then everybody waits, longer with
- * each attempt (RFC 9051, 11.7).
- *
- * Only who has failed waits. A right password is answered at once, so whoever
- * shares an address with a guesser does not suffer. A guesser gains nothing
- * from that by guessing in parallel, nor by hanging up as soon as no answer
- * comes: this process sleeps on, and so holds one of the few connections that
- * the address may have before a login (--max-connections-per-address). Their
- * number divided by the delay is what it can try.
- */
-static void
-delay_failure(const struct monitor *m, int64_t began, unsigned times)
-{
-	int64_t until = began + (int64_t)m->start->opts->failure_delay_ms * times;
-	struct timespec ts;
-
-	if (until > m->start->deadline)
-		until = m->start->deadline;
-	ts = (struct timespec){ until / 1000, until % 1000 * 1000000 };
-	while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &ts, NULL) == EINTR)
-		;
-}
-
 static struct pamauth_verdict
 judge(struct monitor *m, const struct msg_login *login)
 {
@@ -229,10 +197,10 @@ answer_login(struct monitor *m)
 	report_login(login, &verdict, verdict.outcome == OUTCOME_OK ? m->admission.account.name : login->authcid,
 	    m->attempts + m->uncounted);
 	if (admission_is_guess(verdict.outcome))
-		failures = count_failure(m, login, began);
+		failures = delay_count(m->start->seat, login, m->attempts, began);
 	explicit_bzero(login->secret, sizeof(login->secret));
 	if (admission_is_guess(verdict.outcome))
-		delay_failure(m, began, failures);
+		delay_failure(m->start, began, failures);
 	prepare_late_end();
 
 	m->reply.type = MSG_LOGIN_ANSWER;
