@@ -59,8 +59,8 @@ DEPS =		-MMD -MP
 # Names what is made; V=1 shows the commands.
 Q =		$(if $(V),,@)
 
-SRCS :=		$(wildcard src/*.c src/proto/*.c src/gate/*.c src/monitor/*.c)
-HEADERS :=	$(wildcard src/*.h src/proto/*.h src/gate/*.h src/monitor/*.h)
+SRCS :=		$(wildcard src/*.c src/check/*.c src/proto/*.c src/gate/*.c src/monitor/*.c)
+HEADERS :=	$(wildcard src/*.h src/check/*.h src/proto/*.h src/gate/*.h src/monitor/*.h)
 OBJS :=		$(SRCS:src/%.c=$(BUILD)/%.o)
 LIBOBJS :=	$(filter-out $(BUILD)/main.o,$(OBJS))
 PROTOOBJS :=	$(filter $(BUILD)/proto/%,$(OBJS))
@@ -141,7 +141,7 @@ $(BUILD)/vm-mailbox: tests/vm/mailbox.c $(BUILD)/flags
 	@echo '  $@'
 	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $<
 
-check-vm: $(BUILD)/imapgate $(BUILD)/vm-mailbox ## kernel TLS, in a virtual machine with Debian's kernel (qemu); T=keeper narrows down
+check-vm: $(BUILD)/imapgate $(BUILD)/vm-mailbox $(BUILD)/tests/test_kerneltls ## kernel TLS, in a virtual machine; T=keeper narrows down, VM_KERNEL=linux-image-amd64 is another kernel
 	@IMAPGATE_BUILD='$(abspath $(BUILD))' tests/vm/check $(T)
 
 check-valgrind: ## one login over TLS under valgrind, in a build without the seccomp filter

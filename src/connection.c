@@ -26,6 +26,7 @@
 #include "monitor/monitor.h"
 #include "msg.h"
 #include "peer.h"
+#include "proxied.h"
 
 #define FAREWELL_MS	1000
 
@@ -52,6 +53,8 @@ describe_peer(const struct peer *p)
 	log_context("lport", p->local_port);
 	log_context("tls", p->kind == PEER_TLS ? p->tls_protocol : "none");
 	log_context("cipher", p->kind == PEER_TLS ? p->tls_cipher : "none");
+	if (p->proxy[0] != '\0')
+		log_context("proxy", p->proxy);
 }
 
 static const struct passwd *
@@ -132,37 +135,25 @@ fork_quietly(void)
 }
 
 /* What the superserver's environment had to say has been read; OpenSSL, PAM's modules and the C library shall not find more. */
-static void
-clear_environment(void)
+void
+connection_clear_environment(void)
 {
-	if (clearenv() != 0 || setenv("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", 1) != 0)
-		die("environment");
+	static char path[] = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+	static char *clean[] = { path, NULL };
+
+	environ = clean;
 }
 
-void
-connection_run(const struct options *o, int log_fd, struct board_seat *seat)
+static void __attribute__((noreturn))
+serve(const struct connection_setup *setup, const struct options *o, const struct peer *peer, struct board_seat *seat, int64_t deadline)
 {
-	static struct peer peer;
-	struct launch_inherited inherited;
-	int pair[2], stream[2], on = 1;
-	struct sandbox sandbox = { 0 };
+	int pair[2], stream[2];
 	enum msg_why no_ktls;
-	int64_t deadline = clock_ms() + o->timeout_ms;
 	pid_t pid;
 
-	if (!o->tls_on_connect)
-		log_last_word = say_bye;
-	launch_inherit(&inherited);
-	peer_look(&peer);
-	clear_environment();
-	describe_peer(&peer);
-	check_settings(o, &sandbox);
-	/* Each answer is one write, so there is nothing that Nagle could join; and the mailbox program inherits it. */
-	if (peer.socket)
-		setsockopt(STDOUT_FILENO, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	if (o->preauth == PREAUTH_PEER && peer.has_uid && !o->tls_on_connect)
-		monitor_preauth(&(struct monitor_start){ o, &peer, &inherited, 0, -1, -1, log_fd, deadline, seat });
-	no_ktls = ask_kernel(o, &peer);
+	if (o->preauth == PREAUTH_PEER && peer->has_uid && !o->tls_on_connect)
+		monitor_preauth(&(struct monitor_start){ o, peer, &setup->inherited, 0, -1, -1, setup->log_fd, deadline, seat });
+	no_ktls = ask_kernel(o, peer);
 	msg_pair(pair);
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, stream) == -1)
 		die("socketpair");
@@ -174,11 +165,60 @@ connection_run(const struct options *o, int log_fd, struct board_seat *seat)
 	if (pid == 0) {
 		close(pair[0]);
 		close(stream[0]);
-		session_run(&(struct session_start){ o, &peer, sandbox, pair[1], stream[1], no_ktls, deadline });
+		session_run(&(struct session_start){ o, peer, setup->sandbox, pair[1], stream[1], no_ktls, deadline });
 	}
 	/* From here on the gate speaks, perhaps TLS already. */
 	log_last_word = NULL;
 	close(pair[1]);
 	close(stream[1]);
-	monitor_run(&(struct monitor_start){ o, &peer, &inherited, pid, pair[0], stream[0], log_fd, deadline, seat });
+	monitor_run(&(struct monitor_start){ o, peer, &setup->inherited, pid, pair[0], stream[0], setup->log_fd, deadline, seat });
+}
+
+void
+connection_prepare(struct connection_setup *setup, const struct options *o, int log_fd)
+{
+	setup->log_fd = log_fd;
+	launch_inherit(&setup->inherited);
+	check_settings(o, &setup->sandbox);
+}
+
+static void
+meet(struct peer *peer, const struct options *o, int64_t deadline)
+{
+	if (!o->tls_on_connect)
+		log_last_word = say_bye;
+	peer_look(peer);
+	connection_clear_environment();
+	describe_peer(peer);
+	if (!proxied_is_listed(o, peer))
+		return;
+	proxied_read(peer, deadline);
+	describe_peer(peer);
+}
+
+void
+connection_run(const struct options *o, int log_fd)
+{
+	static struct connection_setup setup;
+	static struct board_seat nobody;
+	static struct peer peer;
+	int64_t deadline = clock_ms() + o->timeout_ms;
+	int on = 1;
+
+	meet(&peer, o, deadline);
+	connection_prepare(&setup, o, log_fd);
+	/* Each answer is one write, so there is nothing that Nagle could join; and the mailbox program inherits it. */
+	if (peer.socket)
+		setsockopt(STDOUT_FILENO, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	serve(&setup, o, &peer, &nobody, deadline);
+}
+
+void
+connection_serve(const struct connection_setup *setup, const struct options *o, struct board_seat *seat)
+{
+	static struct peer peer;
+	int64_t deadline = clock_ms() + o->timeout_ms;
+
+	meet(&peer, o, deadline);
+	serve(setup, o, &peer, seat, deadline);
 }

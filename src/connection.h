@@ -2,14 +2,34 @@
 #define IMAPGATE_CONNECTION_H
 
 #include "board.h"
+#include "gate/sandbox.h"
+#include "monitor/launch.h"
 #include "options.h"
 
+/* What all connections have in common, found out before the first one. */
+struct connection_setup {
+	struct sandbox		 sandbox;
+	struct launch_inherited	 inherited;
+	int			 log_fd;	/* descriptor 2 of the mailbox program */
+};
+
 /*
- * Serves the one connection on descriptors 0 and 1: two processes, of which
- * this one is the monitor and becomes the mailbox program. Log is what that
- * program's descriptor 2 shall be. Seat is this process's on the listener's
- * board, all zeros without one.
+ * Tries the settings that every login on this machine needs, and puts signals
+ * into the state that serving needs. Dies, with EX_CONFIG, at what can't work.
  */
-void	connection_run(const struct options *, int log_fd, struct board_seat *) __attribute__((noreturn));
+void	connection_prepare(struct connection_setup *, const struct options *, int log_fd);
+
+/*
+ * Serves the one connection that a superserver has put on descriptors 0 and
+ * 1: two processes, of which this one is the monitor and becomes the mailbox
+ * program.
+ */
+void	connection_run(const struct options *, int log_fd) __attribute__((noreturn));
+
+/* The same in a child of the listener, with its seat on the board: what can be prepared was prepared there. */
+void	connection_serve(const struct connection_setup *, const struct options *, struct board_seat *) __attribute__((noreturn));
+
+/* Leaves only a PATH: for what a superserver's environment had to say is read before. */
+void	connection_clear_environment(void);
 
 #endif

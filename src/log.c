@@ -19,6 +19,7 @@
 
 #include "systemd.h"
 
+#define JOURNAL_SOCKET	"/run/systemd/journal/socket"
 #define SYSLOG_SOCKET	"/dev/log"
 #define NAME		"imapgate"
 
@@ -51,6 +52,21 @@ connect_syslog(void)
 		return fd;
 	close(fd);
 	return -1;
+}
+
+enum log_target
+log_find(enum log_target wanted)
+{
+	bool journal = wanted == LOG_TO_JOURNAL || (wanted == LOG_TO_AUTO && systemd_has_stderr());
+	int fd;
+
+	if (journal && systemd_journal() == NULL && access(JOURNAL_SOCKET, F_OK) == 0)
+		return LOG_TO_JOURNAL;
+	fd = wanted == LOG_TO_SYSLOG || wanted == LOG_TO_AUTO ? connect_syslog() : -1;
+	if (fd == -1)
+		return LOG_TO_STDERR;
+	close(fd);
+	return LOG_TO_SYSLOG;
 }
 
 void

@@ -1,6 +1,6 @@
 /*
  * What was asked for, and descriptors in order: then one connection is
- * served. Run as whoever started us, mostly root.
+ * served, or all that come to the sockets that were passed. Run as whoever started us, mostly root.
  */
 
 #include <errno.h>
@@ -14,10 +14,13 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "activation.h"
+#include "check/check.h"
+#include "check/probe.h"
 #include "connection.h"
+#include "listener.h"
 #include "log.h"
 #include "options.h"
-#include "systemd.h"
 
 /* A superserver may leave one of 0 to 2 closed; then the next file that is opened would be taken for the client. */
 static void
@@ -31,24 +34,6 @@ fill_descriptors(void)
 	if (fd == -1)
 		_exit(EX_OSERR);
 	close(fd);
-}
-
-/* systemd's Accept=yes without StandardInput=socket hands the connection over as descriptor 3 (sd_listen_fds(3)). */
-static void
-take_activated(void)
-{
-	int n = systemd_listen_fds(NULL);
-
-	if (n == 0)
-		return;
-	errno = 0;
-	if (n > 1)
-		die("%d sockets passed; one connection is expected (Accept=yes)", n);
-	if (systemd_is_listening(SYSTEMD_FIRST))
-		die("a listening socket passed; a connection is expected (Accept=yes)");
-	if (dup2(SYSTEMD_FIRST, STDIN_FILENO) == -1 || dup2(SYSTEMD_FIRST, STDOUT_FILENO) == -1)
-		die("dup2");
-	close(SYSTEMD_FIRST);
 }
 
 /* inetd makes descriptor 2 the client's socket too. Nothing of ours, nor of the mailbox program's, may be said there. */
@@ -72,11 +57,24 @@ leave_stderr(void)
 	close(fd);
 }
 
+/* And so a fault of the options goes to the log. */
+static void
+complain(const char *text)
+{
+	struct log_line l;
+
+	log_open(LOG_TO_AUTO);
+	log_begin(&l, LOG_ERR, "error");
+	log_text(&l, "text", text);
+	log_write(&l);
+}
+
 int
 main(int argc, char *argv[])
 {
 	static struct options opts;
-	static struct board_seat seat;
+	static struct activation_socket sockets[ACTIVATION_MAX];
+	size_t listening;
 	bool inetd;
 
 	/* CVE-2021-4034, and the day when somebody sets the setuid bit. */
@@ -84,13 +82,21 @@ main(int argc, char *argv[])
 		_exit(EX_USAGE);
 	fill_descriptors();
 	inetd = stderr_is_client();
-	if (inetd)
+	if (inetd) {
 		leave_stderr();
+		options_complain = complain;
+	}
 	options_parse(&opts, argc, argv);
+	if (opts.check)
+		return check_run(&opts);
+	if (opts.probe)
+		return probe_run(&opts);
 	log_open(opts.log);
-	take_activated();
+	listening = activation_take(sockets);
 	/* Keys and passwords will be in this process: no core, no ptrace(2) by the user it becomes. execve(2) undoes it. */
 	if (prctl(PR_SET_DUMPABLE, 0) == -1)
 		die("PR_SET_DUMPABLE");
-	connection_run(&opts, log_stream(inetd), &seat);
+	if (listening > 0)
+		listener_run(&opts, sockets, listening, argv);
+	connection_run(&opts, log_stream(inetd));
 }

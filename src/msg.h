@@ -151,6 +151,7 @@ enum msg_reason {
 	REASON_TLS_FAILED,
 	REASON_PREAUTH,		/* known by its certificate, but not let in */
 	REASON_NO_KTLS,		/* --ktls require */
+	REASON_SHUTDOWN,	/* the service stops */
 	REASON_MONITOR_SLOW,	/* the deadline passed while the monitor was asked */
 };
 

@@ -1,37 +1,44 @@
 /*
- * The command line, see options.h. Run once, by main, before anything else.
- * One table says what there is: name, form, and where the value goes.
+ * The command line and the file of --config, see options.h. Run once, by main,
+ * before anything else. One table says what there is: name, form, and where
+ * the value goes.
  */
 
 #include "options.h"
 
-#include <errno.h>
 #include <getopt.h>
-#include <stdarg.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
+#include <unistd.h>
+
+#include "config.h"
+#include "setting.h"
 
 #define VERSION	"0.1"
 
-enum form {
-	FORM_HELP,
-	FORM_VERSION,
-	FORM_FLAG,		/* bool */
-	FORM_TEXT,		/* const char * */
-	FORM_COUNT,		/* unsigned, from 1 */
-	FORM_LIMIT,		/* unsigned, from 1 */
-	FORM_SECONDS,		/* unsigned, milliseconds, from 1 s */
-	FORM_DELAY,		/* the same, but may be a fraction or nothing */
-	FORM_UID,		/* uid_t */
-	FORM_WORD,		/* an enum, by its words */
-	FORM_PAM_SESSION,	/* bool, by its words */
-	FORM_CERT,
-	FORM_KEY,
-	FORM_TLS,
-	FORM_SETENV,
+/* Parts of --help. */
+enum group {
+	TLS,
+	AUTH,
+	PAM,
+	USER,
+	HOST,
+};
+
+static const char *const headings[] = {
+	[TLS] = "TLS",
+	[AUTH] = "Login",
+	[PAM] = "PAM",
+	[USER] = "The user and the mailbox program",
+	[HOST] = "This host",
+};
+
+enum times {
+	ONCE,			/* on the command line the last one counts */
+	REPEATABLE,
+	NOT_IN_FILE,
 };
 
 #define AT(member)	offsetof(struct options, member)
@@ -42,216 +49,237 @@ static const char *const cert_user_words[] = { "email", "upn", "cn", NULL };
 static const char *const ktls_words[] = { "auto", "off", "require", NULL };
 static const char *const handoff_words[] = { "tag", "greeting", NULL };
 static const char *const log_words[] = { "auto", "journal", "syslog", "stderr", NULL };
-static const char *const session_words[] = { "none", "open", NULL };
+static const char *const session_words[] = { "none", "open", "wait", NULL };
+
+static setting_form take_help, take_version;
 
 static const struct row {
+	enum group		 group;
 	const char		*name;
-	enum form		 form;
-	size_t			 at;
-	const char *const	*words;
+	setting_form		*form;
+	size_t			 at;		/* where the value goes; 0: the form knows */
+	enum times		 times;
+	const char *const	*words;		/* that are possible, NULL: not words */
+	const char		*value;		/* for --help; NULL: none, or the words */
 	const char		*help;
 } rows[] = {
-	{ "tls-on-connect",	FORM_FLAG,	AT(tls_on_connect), NULL, "             TLS at once, as on port 993" },
-	{ "cert",		FORM_CERT,	0, NULL, "FILE                  certificate chain, PEM (repeatable)" },
-	{ "key",		FORM_KEY,	0, NULL, "FILE                   its private key, if not in the same file" },
-	{ "tls",		FORM_TLS,	0, NULL, "NAME=VALUE             a setting of SSL_CONF_cmd(3) (repeatable)" },
-	{ "ktls",		FORM_WORD,	AT(ktls), ktls_words, "auto|off|require      TLS in the kernel after the login (auto)" },
-	{ "client-ca",		FORM_TEXT,	AT(client_ca), NULL, "FILE             whose certificates let clients in (EXTERNAL)" },
-	{ "client-crl",		FORM_TEXT,	AT(client_crl), NULL, "FILE            its revocation list" },
-	{ "cert-user",		FORM_WORD,	AT(cert_user), cert_user_words, "email|upn|cn     where a certificate has the user's name (email)" },
-	{ "preauth",		FORM_WORD,	AT(preauth), preauth_words, "none|peer|cert     who is logged in without a word (none)" },
-	{ "allow-cleartext",	FORM_WORD,	AT(allow_cleartext), cleartext_words, "none|loopback|all   passwords without TLS (none)" },
-	{ "max-attempts",	FORM_COUNT,	AT(max_attempts), NULL, "N             failed logins until BYE (3)" },
-	{ "timeout",		FORM_SECONDS,	AT(timeout_ms), NULL, "SECONDS            from connecting to being logged in (60)" },
-	{ "failure-delay",	FORM_DELAY,	AT(failure_delay_ms), NULL, "SECONDS      least time of the first failure (2)" },
-	{ "max-connections",	FORM_LIMIT,	AT(max_connections), NULL, "N          listener: clients that are not logged in (1000)" },
-	{ "max-connections-per-address", FORM_LIMIT, AT(max_connections_per_address), NULL, "N   of them from one address (20)" },
-	{ "max-sessions",	FORM_LIMIT,	AT(max_sessions), NULL, "N             listener: clients that are (10000)" },
-	{ "max-sessions-per-address", FORM_LIMIT, AT(max_sessions_per_address), NULL, "N      of them from one address (1000)" },
-	{ "gate-user",		FORM_TEXT,	AT(gate_user), NULL, "NAME             who talks to the network (_imapgate)" },
-	{ "gate-root",		FORM_TEXT,	AT(gate_root), NULL, "DIR              its empty root (/run/imapgate)" },
-	{ "min-uid",		FORM_UID,	AT(min_uid), NULL, "UID                nobody below may log in (1000)" },
-	{ "handoff",		FORM_WORD,	AT(handoff), handoff_words, "tag|greeting       who writes the tagged OK (tag: the program)" },
-	{ "capability",		FORM_TEXT,	AT(capability), NULL, "LIST            advertised before the login (LITERAL+)" },
-	{ "capability-after",	FORM_TEXT,	AT(capability_after), NULL, "LIST      advertised after it" },
-	{ "setenv",		FORM_SETENV,	0, NULL, "NAME=VALUE          for the program, with %u %n %d %h (repeatable)" },
-	{ "pam-service",	FORM_TEXT,	AT(pam_service), NULL, "NAME           (imapgate)" },
-	{ "oauth-service",	FORM_TEXT,	AT(oauth_service), NULL, "NAME         PAM service for OAuth tokens (off)" },
-	{ "pam-confdir",	FORM_TEXT,	AT(pam_confdir), NULL, "DIR            PAM service files that are not the system's" },
-	{ "pam-session",	FORM_PAM_SESSION, AT(pam_session), session_words, "open|none      (open)" },
-	{ "run-as",		FORM_TEXT,	AT(run_as), NULL, "USER                whose uid and groups all who log in have" },
-	{ "home",		FORM_TEXT,	AT(home), NULL, "TEMPLATE              their home, with %u %n %d" },
-	{ "log",		FORM_WORD,	AT(log), log_words, "auto|journal|syslog|stderr   (auto)" },
-	{ "strict",		FORM_FLAG,	AT(strict), NULL, "                     refuse what real clients do against the RFCs" },
-	{ "help",		FORM_HELP,	0, NULL, "" },
-	{ "version",		FORM_VERSION,	0, NULL, "" },
+	{ TLS,	"cert",			setting_cert, 0, REPEATABLE, NULL, "FILE", "certificate chain, PEM" },
+	{ TLS,	"key",			setting_key, 0, REPEATABLE, NULL, "FILE", "its private key, if not in there" },
+	{ TLS,	"tls-on-connect",	setting_flag, AT(tls_on_connect), ONCE, NULL, NULL, "TLS at once, as on port 993" },
+	{ TLS,	"tls",			setting_tls, 0, REPEATABLE, NULL, "NAME=VALUE", "a setting of SSL_CONF_cmd(3)" },
+	{ TLS,	"ktls",			setting_word, AT(ktls), ONCE, ktls_words, NULL, "in the kernel after the login (auto)" },
+	{ TLS,	"client-ca",		setting_text, AT(client_ca), ONCE, NULL, "FILE", "whose certificates let clients in" },
+	{ TLS,	"client-crl",		setting_text, AT(client_crl), ONCE, NULL, "FILE", "its revocation list" },
+	{ TLS,	"cert-user",		setting_word, AT(cert_user), ONCE, cert_user_words, NULL, "where they have the user's name (email)" },
+	{ AUTH,	"allow-cleartext",	setting_word, AT(allow_cleartext), ONCE, cleartext_words, NULL, "passwords without TLS (none)" },
+	{ AUTH,	"preauth",		setting_word, AT(preauth), ONCE, preauth_words, NULL, "who is in without a word (none)" },
+	{ AUTH,	"proxy",		setting_proxy, 0, REPEATABLE, NULL, "WHO", "ADDRESS[/BITS] or unix: sends a PROXY header" },
+	{ AUTH,	"max-attempts",		setting_count, AT(max_attempts), ONCE, NULL, "N", "failed logins until BYE (3)" },
+	{ AUTH,	"failure-delay",	setting_delay, AT(failure_delay_ms), ONCE, NULL, "SECONDS", "least time of the first failure (2)" },
+	{ AUTH,	"timeout",		setting_seconds, AT(timeout_ms), ONCE, NULL, "SECONDS", "from connecting to being in (60)" },
+	{ AUTH,	"capability",		setting_text, AT(capability), ONCE, NULL, "LIST", "advertised before the login (LITERAL+)" },
+	{ AUTH,	"strict",		setting_flag, AT(strict), ONCE, NULL, NULL, "refuse what is common, but not in the RFCs" },
+	{ PAM,	"pam-service",		setting_text, AT(pam_service), ONCE, NULL, "NAME", "who judges passwords (imapgate)" },
+	{ PAM,	"oauth-service",	setting_text, AT(oauth_service), ONCE, NULL, "NAME", "who judges OAuth tokens (nobody)" },
+	{ PAM,	"pam-confdir",		setting_text, AT(pam_confdir), ONCE, NULL, "DIR", "services that are not the system's" },
+	{ PAM,	"pam-session",		setting_word, AT(pam_session), ONCE, session_words, NULL, "wait: closed at the end (open)" },
+	{ USER,	"min-uid",		setting_uid, AT(min_uid), ONCE, NULL, "UID", "nobody below may log in (1000)" },
+	{ USER,	"run-as",		setting_text, AT(run_as), ONCE, NULL, "USER", "whose uid and groups all have" },
+	{ USER,	"home",			setting_text, AT(home), ONCE, NULL, "TEMPLATE", "and their home" },
+	{ USER,	"handoff",		setting_word, AT(handoff), ONCE, handoff_words, NULL, "who writes the tagged OK (tag: PROGRAM)" },
+	{ USER,	"capability-after",	setting_text, AT(capability_after), ONCE, NULL, "LIST", "advertised after the login" },
+	{ USER,	"setenv",		setting_setenv, 0, REPEATABLE, NULL, "NAME=VALUE", "for PROGRAM's environment" },
+	{ HOST,	"gate-user",		setting_text, AT(gate_user), ONCE, NULL, "NAME", "who talks to the network (_imapgate)" },
+	{ HOST,	"gate-root",		setting_text, AT(gate_root), ONCE, NULL, "DIR", "its empty root (/run/imapgate)" },
+	{ HOST,	"max-connections",	setting_limit, AT(max_connections), ONCE, NULL, "N", "listener: clients not logged in (1000)" },
+	{ HOST,	"max-connections-per-address", setting_limit, AT(max_connections_per_address), ONCE, NULL, "N", "of one address (20)" },
+	{ HOST,	"max-sessions",		setting_limit, AT(max_sessions), ONCE, NULL, "N", "listener: clients logged in (10000)" },
+	{ HOST,	"max-sessions-per-address", setting_limit, AT(max_sessions_per_address), ONCE, NULL, "N", "of one address (1000)" },
+	{ HOST,	"log",			setting_word, AT(log), ONCE, log_words, NULL, "(auto)" },
+	{ HOST,	"config",		setting_text, AT(config), NOT_IN_FILE, NULL, "FILE", "has these options as \"name = value\"" },
+	{ HOST,	"check",		setting_flag, AT(check), NOT_IN_FILE, NULL, NULL, "try all that a login needs" },
+	{ HOST,	"probe",		setting_flag, AT(probe), NOT_IN_FILE, NULL, NULL, "ask PROGRAM which options it needs" },
+	{ HOST,	"user",			setting_text, AT(user), NOT_IN_FILE, NULL, "NAME", "for whom to check or probe" },
+	{ HOST,	"help",			take_help, 0, NOT_IN_FILE, NULL, NULL, "" },
+	{ HOST,	"version",		take_version, 0, NOT_IN_FILE, NULL, NULL, "" },
 };
 #define ROWS	(sizeof(rows) / sizeof(rows[0]))
 
-static void __attribute__((noreturn, format(printf, 1, 2)))
-usage(const char *fmt, ...)
-{
-	va_list ap;
+/* While options are read. */
+struct parse {
+	struct options	*opts;
+	bool		 commanded[ROWS];	/* on the command line */
+	unsigned	 line[ROWS];		/* of the file; 0: not there */
+};
 
-	fputs("imapgate: ", stderr);
-	va_start(ap, fmt);
-	vfprintf(stderr, fmt, ap);
-	va_end(ap);
-	fputs("; see imapgate --help\n", stderr);
-	exit(EX_USAGE);
+/* How --help shows an option: its name and its value, or the words for it. */
+static void
+describe(const struct row *row, char *text, size_t size)
+{
+	int n = snprintf(text, size, "--%s %s", row->name, row->value != NULL ? row->value : "");
+	size_t i;
+
+	for (i = 0; row->words != NULL && row->words[i] != NULL; i++)
+		n += snprintf(text + n, size - (size_t)n, "%s%s", i > 0 ? "|" : "", row->words[i]);
 }
 
 static void __attribute__((noreturn))
-help(void)
+take_help(struct options *o, const struct setting *s)
 {
+	char option[64];
 	size_t i;
 
-	puts("usage: imapgate [options] -- PROGRAM [ARGUMENT ...]\n"
+	(void)o;
+	(void)s;
+	puts("usage: imapgate [--check | --probe] [options] -- PROGRAM [ARGUMENT ...]\n"
 	    "Logs an IMAP client in on descriptors 0 and 1, then becomes the user and\n"
-	    "runs PROGRAM there. Started by inetd, tcpserver or a systemd socket.\n");
-	for (i = 0; i < ROWS; i++)
-		printf("  --%s %s\n", rows[i].name, rows[i].help);
-	puts("\nIn ARGUMENT, --setenv and --home: %u user, %n before its @, %d behind it, %h home.\n"
-	    "The manual is imapgate(8).");
+	    "runs PROGRAM there. Started by inetd, tcpserver or a systemd socket.");
+	for (i = 0; i < ROWS; i++) {
+		if (i == 0 || rows[i].group != rows[i - 1].group)
+			printf("%s:\n", headings[rows[i].group]);
+		describe(&rows[i], option, sizeof(option));
+		printf("  %-36s%s%s\n", option, rows[i].help, rows[i].times == REPEATABLE ? " *" : "");
+	}
+	puts("* may be given more than once. In ARGUMENT, --setenv and --home: %u is the\n"
+	    "user, %n its part before @, %d behind it, %h home. Manual: imapgate(8).");
 	exit(0);
 }
 
-/* A whole number in its bounds, in decimal digits and nothing else. */
-static unsigned long
-number(const struct row *row, const char *value, unsigned long min, unsigned long max)
+static void __attribute__((noreturn))
+take_version(struct options *o, const struct setting *s)
 {
-	char *end;
-	unsigned long n;
-
-	errno = 0;
-	n = strtoul(value, &end, 10);
-	if (value[0] < '0' || value[0] > '9' || *end != '\0' || errno != 0 || n < min || n > max)
-		usage("--%s %s: a number from %lu to %lu is wanted", row->name, value, min, max);
-	return n;
+	(void)o;
+	(void)s;
+	puts("imapgate " VERSION);
+	exit(0);
 }
 
-static unsigned
-delay(const struct row *row, const char *value)
-{
-	char *end;
-	double seconds = strtod(value, &end);
+/* --- the file */
 
-	if (value[0] == '\0' || value[strspn(value, "0123456789.")] != '\0' || *end != '\0' || !(seconds >= 0 && seconds <= 60))
-		usage("--%s %s: seconds from 0 to 60 are wanted", row->name, value);
-	return (unsigned)(seconds * 1000);
+static const struct row *
+find_row(const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < ROWS; i++)
+		if (strcmp(rows[i].name, name) == 0)
+			return &rows[i];
+	return NULL;
 }
 
-static unsigned
-word(const struct row *row, const char *value)
+/* One line of the file. What the command line has spoken of is left to it. */
+static void
+take_from_file(void *arg, const char *name, char *value, unsigned line)
 {
-	unsigned i;
+	struct parse *p = arg;
+	struct setting s = { .name = name, .value = value, .file = p->opts->config, .line = line };
+	const struct row *row = find_row(name);
+	size_t i;
 
-	for (i = 0; row->words[i] != NULL; i++)
-		if (strcmp(row->words[i], value) == 0)
-			return i;
-	usage("--%s %s: unknown word", row->name, value);
+	if (row == NULL)
+		setting_refuse(&s, "unknown option");
+	if (row->times == NOT_IN_FILE)
+		setting_refuse(&s, "only for the command line");
+	i = (size_t)(row - rows);
+	if (row->times == ONCE && p->line[i] != 0)
+		setting_refuse(&s, "it is in line %u already", p->line[i]);
+	p->line[i] = line;
+	if (p->commanded[i])
+		return;
+	s.at = row->at;
+	s.words = row->words;
+	row->form(p->opts, &s);
 }
 
 static void
-add_pair(const struct row *row, char *list[], size_t *n, size_t max, char *value)
+read_file(struct parse *p)
 {
-	if (strchr(value, '=') == NULL || value[0] == '=')
-		usage("--%s %s: NAME=VALUE is wanted", row->name, value);
-	if (*n == max)
-		usage("--%s: more than %zu of them", row->name, max);
-	list[(*n)++] = value;
+	struct config_error error;
+	size_t i;
+	int status;
+
+	/* A key belongs to the certificate at its position: so the command line has both, or neither. */
+	for (i = 0; i < ROWS; i++)
+		if (rows[i].form == setting_cert || rows[i].form == setting_key)
+			p->commanded[i] = p->opts->certs + p->opts->keys > 0;
+	status = config_read(p->opts->config, take_from_file, p, &error);
+	if (status != 0)
+		setting_bad_file(status, p->opts->config, error.line, error.text);
+}
+
+/* --- the command line */
+
+/* getopt_long(3) takes beginnings of names too; then what is a typo today could be an option tomorrow. */
+static bool
+is_whole(const char *word, const struct row *row)
+{
+	size_t len = strlen(row->name);
+
+	return strncmp(word, "--", 2) == 0 && strncmp(word + 2, row->name, len) == 0 && (word[2 + len] == '\0' || word[2 + len] == '=');
 }
 
 static void
-add_file(const struct row *row, const char *list[], size_t *n, const char *value)
+read_command_line(struct parse *p, int argc, char *argv[])
 {
-	if (*n == OPTIONS_CERTS)
-		usage("--%s: more than %d of them", row->name, OPTIONS_CERTS);
-	list[(*n)++] = value;
-}
+	struct option longs[ROWS + 1] = { 0 };
+	const struct row *row;
+	int ch, index, at;
+	size_t i;
 
-static void
-set(struct options *o, const struct row *row, char *value, size_t *keys)
-{
-	void *at = (char *)o + row->at;
-
-	switch (row->form) {
-	case FORM_HELP:
-		help();
-	case FORM_VERSION:
-		puts("imapgate " VERSION);
-		exit(0);
-	case FORM_FLAG:
-		*(bool *)at = true;
-		break;
-	case FORM_TEXT:
-		*(const char **)at = value;
-		break;
-	case FORM_COUNT:
-		*(unsigned *)at = (unsigned)number(row, value, 1, 100);
-		break;
-	case FORM_LIMIT:
-		*(unsigned *)at = (unsigned)number(row, value, 1, OPTIONS_LIMIT_MAX);
-		break;
-	case FORM_SECONDS:
-		*(unsigned *)at = (unsigned)number(row, value, 1, 86400) * 1000;
-		break;
-	case FORM_DELAY:
-		*(unsigned *)at = delay(row, value);
-		break;
-	case FORM_UID:
-		*(uid_t *)at = (uid_t)number(row, value, 1, UINT32_MAX - 1);
-		break;
-	case FORM_WORD:
-		*(unsigned *)at = word(row, value);
-		break;
-	case FORM_PAM_SESSION:
-		*(bool *)at = word(row, value) == 1;
-		break;
-	case FORM_CERT:
-		add_file(row, o->cert, &o->certs, value);
-		break;
-	case FORM_KEY:
-		add_file(row, o->key, keys, value);
-		break;
-	case FORM_TLS:
-		add_pair(row, o->tls, &o->tlss, OPTIONS_TLS, value);
-		break;
-	case FORM_SETENV:
-		add_pair(row, o->setenv, &o->setenvs, OPTIONS_SETENV, value);
-		break;
+	for (i = 0; i < ROWS; i++) {
+		longs[i].name = rows[i].name;
+		longs[i].has_arg = rows[i].value != NULL || rows[i].words != NULL ? required_argument : no_argument;
 	}
+	opterr = 0;
+	for (at = 1; (ch = getopt_long(argc, argv, "+:", longs, &index)) != -1; at = optind) {
+		if (ch == ':')
+			setting_usage("%s wants a value", argv[optind - 1]);
+		if (ch != 0 && optopt != 0)
+			setting_usage("-%c: unknown option", optopt);
+		if (ch != 0 || !is_whole(argv[at], &rows[index]))
+			setting_usage("%s: unknown option", argv[at]);
+		p->commanded[index] = true;
+		row = &rows[index];
+		row->form(p->opts, &(struct setting){ row->name, optarg, row->at, row->words, NULL, 0 });
+	}
+	p->opts->program = argv + optind;
 }
 
 /* What only shows when everything is read. */
 static void
-complete(struct options *o, size_t keys)
+complete(struct options *o)
 {
-	if (keys > o->certs)
-		usage("--key without a --cert");
-	for (; keys < o->certs; keys++)
-		o->key[keys] = o->cert[keys];
+	size_t i;
+
+	if (o->keys > o->certs)
+		setting_usage("--key without a --cert");
+	for (i = o->keys; i < o->certs; i++)
+		o->key[i] = o->cert[i];
 	if (o->tls_on_connect && o->certs == 0)
-		usage("--tls-on-connect needs a --cert");
+		setting_usage("--tls-on-connect needs a --cert");
 	if (o->client_ca != NULL && o->certs == 0)
-		usage("--client-ca needs a --cert");
+		setting_usage("--client-ca needs a --cert");
 	if (o->client_crl != NULL && o->client_ca == NULL)
-		usage("--client-crl needs a --client-ca");
+		setting_usage("--client-crl needs a --client-ca");
 	/* RFC 9051, 7.1.4: PREAUTH is the greeting, so the certificate must be known before it. */
 	if (o->preauth == PREAUTH_CERT && (o->client_ca == NULL || !o->tls_on_connect))
-		usage("--preauth cert needs --client-ca and --tls-on-connect");
+		setting_usage("--preauth cert needs --client-ca and --tls-on-connect");
 	if (o->home != NULL && o->run_as == NULL)
-		usage("--home needs --run-as");
+		setting_usage("--home needs --run-as");
+	if (o->check && o->probe)
+		setting_usage("--check and --probe are two questions");
+	if (o->user != NULL && !o->check && !o->probe)
+		setting_usage("--user needs --check or --probe");
+	if (o->probe && o->user == NULL && geteuid() == 0)
+		setting_usage("--probe needs --user when root asks");
 	if (o->program[0] == NULL)
-		usage("no PROGRAM");
+		setting_usage("no PROGRAM");
 }
 
 void
 options_parse(struct options *o, int argc, char *argv[])
 {
-	struct option longs[ROWS + 1];
-	size_t i, keys = 0;
-	int ch, index;
+	struct parse p = { .opts = o };
 
 	*o = (struct options){
 		.max_attempts = 3,
@@ -266,24 +294,10 @@ options_parse(struct options *o, int argc, char *argv[])
 		.min_uid = 1000,
 		.capability = "LITERAL+",
 		.pam_service = "imapgate",
-		.pam_session = true,
+		.pam_session = PAM_SESSION_OPEN,
 	};
-	memset(longs, 0, sizeof(longs));
-	for (i = 0; i < ROWS; i++) {
-		longs[i].name = rows[i].name;
-		longs[i].has_arg = rows[i].form > FORM_FLAG ? required_argument : no_argument;
-	}
-
-	opterr = 0;
-	while ((ch = getopt_long(argc, argv, "+:", longs, &index)) != -1) {
-		if (ch == ':')
-			usage("%s wants a value", argv[optind - 1]);
-		if (ch != 0 && optopt != 0)
-			usage("-%c: unknown option", optopt);
-		if (ch != 0)
-			usage("%s: unknown option", argv[optind - 1]);
-		set(o, &rows[index], optarg, &keys);
-	}
-	o->program = argv + optind;
-	complete(o, keys);
+	read_command_line(&p, argc, argv);
+	if (o->config != NULL)
+		read_file(&p);
+	complete(o);
 }

@@ -2,8 +2,9 @@
 #define IMAPGATE_OPTIONS_H
 
 /*
- * What was asked for on the command line: one struct, filled once and only
- * read afterwards. All strings point into argv.
+ * What was asked for, on the command line and in the file of --config: one
+ * struct, filled once and only read afterwards. All strings are there for as
+ * long as the process lives.
  */
 
 #include <stdbool.h>
@@ -11,6 +12,7 @@
 #include <sys/types.h>
 
 #include "log.h"
+#include "proto/network.h"
 
 /* RSA and ECDSA for a handful of names: more is a proxy's work. */
 #define OPTIONS_CERTS	16
@@ -18,6 +20,7 @@
 #define OPTIONS_SETENV	64
 /* The most connections or sessions that a listener may be asked to have. */
 #define OPTIONS_LIMIT_MAX 30000
+#define OPTIONS_PROXIES	32
 
 enum cleartext {
 	CLEARTEXT_NONE,
@@ -52,11 +55,20 @@ enum ktls_use {
 	KTLS_REQUIRE,
 };
 
+/* How long a PAM session lasts: see the manual, PAM. */
+enum pam_session {
+	PAM_SESSION_NONE,
+	PAM_SESSION_OPEN,	/* opened, and left to itself */
+	PAM_SESSION_WAIT,	/* closed at the mailbox program's end */
+};
+
 struct options {
+	const char	*config;		/* NULL for none */
 	bool		 tls_on_connect;
 	const char	*cert[OPTIONS_CERTS];
 	const char	*key[OPTIONS_CERTS];	/* the cert's own file where no --key was given */
 	size_t		 certs;
+	size_t		 keys;			/* of them, how many had a --key */
 	char		*tls[OPTIONS_TLS];	/* "NAME=VALUE" for SSL_CONF_cmd(3) */
 	size_t		 tlss;
 	enum ktls_use	 ktls;
@@ -65,6 +77,9 @@ struct options {
 	enum cert_user	 cert_user;
 	enum preauth	 preauth;
 	enum cleartext	 allow_cleartext;
+	struct network	 proxy[OPTIONS_PROXIES]; /* who has to say for whom it connects */
+	size_t		 proxies;
+	bool		 proxy_unix;		/* so has who comes by a Unix-domain socket */
 	unsigned	 max_attempts;
 	unsigned	 timeout_ms;
 	unsigned	 failure_delay_ms;
@@ -83,18 +98,25 @@ struct options {
 	const char	*pam_service;
 	const char	*oauth_service;		/* PAM service that judges tokens, NULL: OAuth is off */
 	const char	*pam_confdir;		/* NULL for the system's */
-	bool		 pam_session;
+	enum pam_session pam_session;
 	const char	*run_as;		/* NULL: accounts have a uid of their own */
 	const char	*home;			/* template, NULL: the account's */
 	enum log_target	 log;
 	bool		 strict;
+	bool		 check;			/* no connection is served: settings are tried */
+	bool		 probe;			/* the same: the mailbox program is asked which it needs */
+	const char	*user;			/* for whom, NULL: nobody in particular */
 	char		**program;		/* PROGRAM and its arguments, ends in NULL */
 };
 
+/* Says what is wrong instead of standard error, for who has none; NULL: standard error. */
+extern void	(*options_complain)(const char *text);
+
 /*
- * Fills the options from the command line. --help and --version print and
- * exit with 0; what can't be understood is one line on standard error and
- * exit status 64 (EX_USAGE, sysexits(3)).
+ * Fills the options from the command line and, where that is silent, from
+ * the file of --config. --help and --version print and exit with 0; what
+ * can't be understood is one line on standard error and the exit status
+ * EX_USAGE, for the file EX_CONFIG or EX_NOINPUT (sysexits(3)).
  */
 void	options_parse(struct options *, int argc, char *argv[]);
 

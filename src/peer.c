@@ -32,12 +32,15 @@ unmap(union address *a)
 	a->sin = sin;
 }
 
-static bool
-is_loopback(const union address *a)
+/* What is remembered of the client's address as a number. */
+static void
+keep(struct peer *p, const union address *a)
 {
 	if (a->sa.sa_family == AF_INET)
-		return (ntohl(a->sin.sin_addr.s_addr) >> 24) == IN_LOOPBACKNET;
-	return a->sa.sa_family == AF_INET6 && IN6_IS_ADDR_LOOPBACK(&a->sin6.sin6_addr);
+		network_map(p->address, (const uint8_t *)&a->sin.sin_addr);
+	else
+		memcpy(p->address, &a->sin6.sin6_addr, NETWORK_ADDRESS);
+	p->loopback = network_is_loopback(p->address);
 }
 
 static bool
@@ -79,7 +82,7 @@ from_socket(struct peer *p)
 	p->kind = PEER_TCP;
 	p->socket = true;
 	unmap(&remote);
-	p->loopback = is_loopback(&remote);
+	keep(p, &remote);
 	show(&remote, p->ip, p->port);
 
 	len = sizeof(local);
@@ -89,9 +92,9 @@ from_socket(struct peer *p)
 	}
 }
 
-/* Reads a numeric address from the environment; anything else counts as absent. */
+/* Reads a numeric address from the environment; anything else counts as absent. The client's is kept. */
 static bool
-from_variable(const char *name, char ip[PEER_ADDRESS], bool *loopback)
+from_variable(const char *name, char ip[PEER_ADDRESS], struct peer *client)
 {
 	const char *value = getenv(name);
 	struct addrinfo hints = { .ai_flags = AI_NUMERICHOST, .ai_socktype = SOCK_STREAM }, *found;
@@ -106,8 +109,8 @@ from_variable(const char *name, char ip[PEER_ADDRESS], bool *loopback)
 	freeaddrinfo(found);
 	unmap(&a);
 	shown = show(&a, ip, port);
-	if (loopback != NULL)
-		*loopback = is_loopback(&a);
+	if (client != NULL)
+		keep(client, &a);
 	return shown;
 }
 
@@ -126,9 +129,9 @@ from_environment(struct peer *p)
 {
 	const char *protocol = getenv("SSL_PROTOCOL"), *cipher = getenv("SSL_CIPHER"), *proto = getenv("PROTO");
 
-	if (from_variable("TCPREMOTEIP", p->ip, &p->loopback))
+	if (from_variable("TCPREMOTEIP", p->ip, p))
 		port_from_variable("TCPREMOTEPORT", p->port);
-	else if (from_variable("REMOTE_ADDR", p->ip, &p->loopback))
+	else if (from_variable("REMOTE_ADDR", p->ip, p))
 		port_from_variable("REMOTE_PORT", p->port);
 	if (from_variable("TCPLOCALIP", p->local_ip, NULL))
 		port_from_variable("TCPLOCALPORT", p->local_port);

@@ -4,12 +4,15 @@
 /*
  * Who is at the other end, found out without reading a byte from it. Where
  * descriptor 0 is a socket the kernel says it; only where a superserver put
- * something of its own before us do its UCSPI variables count.
+ * something of its own before us do its UCSPI variables count. If it turns
+ * out to be a proxy that speaks for its client (proxied.h), it is the client.
  */
 
 #include <arpa/inet.h>
 #include <stdbool.h>
 #include <sys/types.h>
+
+#include "proto/network.h"
 
 /* An IPv6 address with a zone: "fe80::1%eth0". */
 #define PEER_ADDRESS	(INET6_ADDRSTRLEN + 17)
@@ -17,7 +20,7 @@
 enum peer_kind {
 	PEER_LOCAL,		/* a Unix-domain socket, or a pipe of which nothing is known */
 	PEER_TCP,
-	PEER_TLS,		/* a pipe from a superserver that does the TLS itself */
+	PEER_TLS,		/* a superserver or a proxy does the TLS itself */
 };
 
 struct peer {
@@ -26,11 +29,13 @@ struct peer {
 	bool		loopback;		/* the remote address is of this machine's loopback network */
 	bool		has_uid;		/* with PEER_LOCAL: the kernel says who is there */
 	uid_t		uid;
-	char		ip[PEER_ADDRESS];	/* numeric; "local" if there is none */
+	uint8_t		address[NETWORK_ADDRESS]; /* of the client; zeros if there is none */
+	char		ip[PEER_ADDRESS];	/* the same as text; "local" if there is none */
 	char		port[6];
 	char		local_ip[PEER_ADDRESS];
 	char		local_port[6];
-	char		tls_protocol[16];	/* with PEER_TLS: what the superserver says of it */
+	char		proxy[PEER_ADDRESS];	/* whose words all this is; empty if nobody stands between */
+	char		tls_protocol[16];	/* with PEER_TLS: what is said of it */
 	char		tls_cipher[64];
 };
 

@@ -63,7 +63,7 @@ systemd_listen_fds(char ***names)
 	errno = 0;
 	if (wrong != NULL)
 		die("what sockets were passed can't be found out: %s", wrong);
-	n = call.listen_fds_with_names(1, names);
+	n = call.listen_fds_with_names(0, names);
 	return n > 0 ? n : 0;
 }
 

@@ -18,8 +18,7 @@
 
 /*
  * How many descriptors were passed to this process, from SYSTEMD_FIRST on, and their names, which malloc(3) gave (NULL: not
- * wanted). The variables that said so are removed. Returns 0 if there are
- * none; dies if there are and libsystemd is not there to say which.
+ * wanted). Returns 0 if there are none; dies if there are and libsystemd is not there to say which.
  */
 int	systemd_listen_fds(char ***names);
 

@@ -7,7 +7,9 @@ run may hold a password; and nothing that was started may be left over.
 import base64
 import ctypes
 import os
+import shutil
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -59,6 +61,20 @@ def root_stage(_stage):
     if not _stage.as_root:
         pytest.skip("needs root: it makes system users")
     return _stage
+
+
+@pytest.fixture(scope="session")
+def courier(_stage):
+    """Unpacked from its package, as it can't be installed beside Dovecot; where every user may run it."""
+    from stage import TREE
+
+    done = subprocess.run([TREE / "tests" / "courier"], capture_output=True, text=True, timeout=300)
+    if done.returncode != 0:
+        pytest.skip(f"no Courier: {done.stderr.strip()}")
+    target = _stage.folder / "courier"
+    shutil.copytree(Path(done.stdout.strip()).parent, target, symlinks=True)
+    subprocess.run(["chmod", "-R", "a+rX", target], check=True)
+    return str(target / "imapd")
 
 
 def _no_password_in_any_log(stage):

@@ -141,7 +141,7 @@ await(struct conn *c, short events)
 {
 	struct pollfd pfd[2] = {
 		{ events == POLLIN ? c->in : c->out, events, 0 },
-		{ c->monitor, 0, 0 },		/* only its hang-up; poll ignores -1 */
+		{ c->monitor, POLLRDHUP, 0 },	/* only its end; poll ignores -1 */
 	};
 	int n;
 
@@ -152,7 +152,9 @@ await(struct conn *c, short events)
 		die("poll");
 	if (n == 0)
 		return CONN_TIMEOUT;
-	return pfd[0].revents != 0 ? CONN_OK : CONN_ORPHANED;
+	if (pfd[0].revents != 0)
+		return CONN_OK;
+	return pfd[1].revents == POLLRDHUP ? CONN_DISMISSED : CONN_ORPHANED;
 }
 
 /* What has become of a call to OpenSSL: puts it into the terms of read(2) and write(2). */

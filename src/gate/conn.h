@@ -22,6 +22,7 @@ enum conn_end {
 	CONN_CLOSED,		/* the client has gone, or broke the connection */
 	CONN_TIMEOUT,		/* the deadline has passed */
 	CONN_ORPHANED,		/* the monitor has gone */
+	CONN_DISMISSED,		/* it is there, and wants the connection to end: the service stops */
 };
 
 struct conn {

@@ -38,6 +38,8 @@ lost(struct session *s, enum conn_end end)
 		dialogue_finish(s, REASON_TIMEOUT, "BYE Too slow; please connect again");
 	case CONN_ORPHANED:
 		dialogue_finish(s, REASON_DISCONNECTED, "BYE [UNAVAILABLE] Server error; please try again later");
+	case CONN_DISMISSED:
+		dialogue_finish(s, REASON_SHUTDOWN, "BYE [UNAVAILABLE] Server is shutting down; please connect again");
 	case CONN_OK:
 	case CONN_CLOSED:
 		dialogue_finish(s, REASON_DISCONNECTED, NULL);

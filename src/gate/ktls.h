@@ -10,10 +10,12 @@
  */
 
 #include <openssl/ssl.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "gate/conn.h"
+#include "gate/traffickeys.h"
 #include "msg.h"
 
 /* Two directions, as OpenSSL's callback counts them. */
@@ -36,6 +38,13 @@ struct ktls {
  * nothing is watched and no secret is kept.
  */
 void	ktls_watch(struct ktls *, SSL_CTX *, enum msg_why why);
+
+/*
+ * Derives the keys that are in use, indexed by direction; the next record has
+ * the number that is in records. False if it can't be done, or if a secret is
+ * missing or not one. The caller wipes them.
+ */
+bool	ktls_derive(const struct ktls *, const SSL *, struct traffickeys keys[2]);
 
 /*
  * Gives both directions to the kernel. WHY_NONE: it is done, and the

@@ -159,6 +159,9 @@ static const struct rule {
 	{ __NR_getrandom, ALLOWED },
 	{ __NR_clock_gettime, ALLOWED },
 	{ __NR_gettimeofday, ALLOWED },
+#ifdef __NR_time
+	{ __NR_time, ALLOWED },
+#endif
 	{ __NR_getpid, ALLOWED },
 	/* ending */
 	{ __NR_rt_sigreturn, ALLOWED },

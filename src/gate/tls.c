@@ -99,9 +99,8 @@ choose_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_len, const u
 	return SSL_TLSEXT_ERR_OK;
 }
 
-/* Applies our defaults, then the administrator's settings. Returns NULL or what is wrong. */
-static const char *
-apply_settings(SSL_CTX *ctx, const struct options *o)
+const char *
+tls_settings(SSL_CTX *ctx, const struct options *o)
 {
 	SSL_CONF_CTX *conf = SSL_CONF_CTX_new();
 	static char wrong[128];
@@ -152,8 +151,8 @@ next_certificate(BIO *pem)
 	return cert;
 }
 
-static bool
-digest_public_key(X509 *cert, uint8_t spki[MSG_DIGEST])
+bool
+tls_digest_key(X509 *cert, uint8_t spki[MSG_DIGEST])
 {
 	unsigned char *der = NULL;
 	/* As it stands in the certificate: encoding the key again would cost more than the rest of the certificate. */
@@ -180,7 +179,7 @@ parse_identity(struct tls_identity *id, BIO *pem, uint32_t index)
 	if (ERR_peek_error() != 0)
 		return "a certificate of the chain can't be read";
 	id->key = remotekey_new(X509_get0_pubkey(id->cert), index, ask_sign, NULL);
-	if (id->key == NULL || !digest_public_key(id->cert, spki))
+	if (id->key == NULL || !tls_digest_key(id->cert, spki))
 		return "a public key of a kind that is not supported";
 	return ask_key(index, spki) ? NULL : "its private key can't be used";
 }
@@ -290,7 +289,7 @@ fill_context(struct tls *t, SSL_CTX *ctx)
 	const char *wrong;
 
 	apply_policy(ctx);
-	wrong = apply_settings(ctx, t->opts);
+	wrong = tls_settings(ctx, t->opts);
 	if (wrong != NULL)
 		return wrong;
 	parse_identities(t);

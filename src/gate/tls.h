@@ -45,6 +45,12 @@ void	tls_load(struct tls *, const struct options *);
  */
 const char	*tls_prepare(struct tls *);
 
+/* Applies our defaults, then the settings of --tls, to a context. Returns NULL, or says which of them can't be used. */
+const char	*tls_settings(SSL_CTX *, const struct options *);
+
+/* The SHA-256 of a certificate's SubjectPublicKeyInfo, which names its key. False if it has none that can be used. */
+bool	tls_digest_key(X509 *, uint8_t spki[MSG_DIGEST]);
+
 /* The handshake. Returns how it ended; error, of size octets, says why it failed in OpenSSL's words. */
 enum conn_end	tls_accept(struct tls *, struct conn *, char *error, size_t size);
 

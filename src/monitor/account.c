@@ -66,11 +66,39 @@ copy(char *dst, size_t size, const char *text)
 	return (size_t)snprintf(dst, size, "%s", text) < size;
 }
 
+/*
+ * SECURITY: where a part of the name is a folder it must be a folder's name,
+ * not one for the folder above: "joe@.." would live beside the domains, and
+ * "example.org", which has no domain, in the folder of all of example.org.
+ */
+static bool
+names_folders(const struct account *a, const char *template)
+{
+	const char *at = template, *value;
+	size_t len;
+
+	for (; (at = strchr(at, '%')) != NULL && at[1] != '\0'; at += 2) {
+		value = value_of(a, at[1], &len);
+		if (value != NULL && (len == 0 || value[0] == '.'))
+			return false;
+	}
+	return true;
+}
+
+static void
+set_home(struct account *a, const char *template)
+{
+	char home[PATH_MAX];
+
+	if (!account_expand(a, template, home, sizeof(home)))
+		home[0] = '\0';
+	copy(a->home, sizeof(a->home), home);
+}
+
 const char *
 account_find(struct account *a, const struct options *o, const char *name)
 {
 	const struct passwd *pw;
-	char home[PATH_MAX];
 
 	memset(a, 0, sizeof(*a));
 	errno = 0;
@@ -87,7 +115,9 @@ account_find(struct account *a, const struct options *o, const char *name)
 	if (!copy(a->name, sizeof(a->name), name) || !copy(a->owner, sizeof(a->owner), pw->pw_name) ||
 	    !copy(a->home, sizeof(a->home), pw->pw_dir) || !copy(a->shell, sizeof(a->shell), pw->pw_shell))
 		return "account";
-	if (o->home != NULL && (!account_expand(a, o->home, home, sizeof(home)) || !copy(a->home, sizeof(a->home), home)))
-		return "home";
+	if (o->home != NULL && !names_folders(a, o->home))
+		return "name";
+	if (o->home != NULL)
+		set_home(a, o->home);
 	return NULL;
 }

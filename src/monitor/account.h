@@ -16,7 +16,7 @@ struct account {
 	char	owner[MSG_NAME_MAX];	/* whose uid and groups: the same, or --run-as */
 	uid_t	uid;
 	gid_t	gid;
-	char	home[PATH_MAX];
+	char	home[PATH_MAX];		/* empty if --home can't be expanded */
 	char	shell[PATH_MAX];
 };
 
@@ -24,7 +24,7 @@ struct account {
  * Looks the name up (getpwnam(3)), or --run-as in its place. Returns NULL,
  * or the reason in a word why this account may not log in: "account" if
  * there is none, "uid" if it is root, below --min-uid, or not the uid that
- * we run with when that is not root.
+ * we run with when that is not root; "name" if it is none for --home.
  */
 const char	*account_find(struct account *, const struct options *, const char *name);
 

@@ -136,12 +136,16 @@ admit(struct admission *a, const struct msg_login *login, enum proof proof)
 	wrong = account_find(&a->account, a->opts, name);
 	if (wrong != NULL)
 		return refuse(OUTCOME_AUTHENTICATIONFAILED, wrong);
-	wrong = launch_try(a->opts, &a->account);
-	if (wrong != NULL)
-		return refuse(OUTCOME_UNAVAILABLE, wrong);
+	if (a->account.home[0] == '\0')
+		return refuse(OUTCOME_UNAVAILABLE, "home");
+	if (!launch_join_groups(&a->account))
+		return refuse(OUTCOME_UNAVAILABLE, "groups");
 	verdict = pamauth_open(&a->pam, a->opts);
 	if (verdict.outcome != OUTCOME_OK)
 		return verdict;
+	wrong = launch_try(a->opts, &a->account);
+	if (wrong != NULL)
+		return refuse(OUTCOME_UNAVAILABLE, wrong);
 	/* Last of all, since from here on it is a session for all who count them. */
 	limit = board_log_in(a->seat, a->opts, login->authcid);
 	return limit == BOARD_UNLIMITED ? verdict : refuse(OUTCOME_LIMIT, board_limit_name(limit));

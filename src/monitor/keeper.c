@@ -23,6 +23,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
@@ -52,6 +53,50 @@ on_deadline(int sig)
 {
 	(void)sig;
 	_exit(verdict);
+}
+
+void
+keeper_signals(sigset_t *signals)
+{
+	sigemptyset(signals);
+	sigaddset(signals, SIGCHLD);
+	sigaddset(signals, SIGHUP);
+	sigaddset(signals, SIGINT);
+	sigaddset(signals, SIGQUIT);
+	sigaddset(signals, SIGTERM);
+	sigaddset(signals, SIGUSR1);
+	sigaddset(signals, SIGUSR2);
+}
+
+pid_t
+keeper_fork(void)
+{
+	sigset_t signals;
+	pid_t pid;
+
+	/* Waited for, not caught: in the child they stay blocked until launch_restore. */
+	keeper_signals(&signals);
+	sigprocmask(SIG_BLOCK, &signals, NULL);
+	pid = fork();
+	if (pid > 0)
+		prctl(PR_SET_NAME, "imapgate-keeper");
+	return pid;
+}
+
+int
+keeper_wait(pid_t pid)
+{
+	sigset_t signals;
+	int sig, status;
+
+	keeper_signals(&signals);
+	for (;;) {
+		sig = sigwaitinfo(&signals, NULL);
+		if (sig == SIGCHLD && waitpid(pid, &status, WNOHANG) == pid)
+			return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+		if (sig > 0 && sig != SIGCHLD)
+			kill(pid, sig);
+	}
 }
 
 /* What the monitor needed, and who waits does not: nearly all that a process of ours weighs is these libraries' tables. */
@@ -121,21 +166,6 @@ let_go(const struct account *a)
 	give_back();
 }
 
-/* Until the child has ended; signals to us are meant for it. */
-static int
-wait_for_program(pid_t pid, const sigset_t *signals)
-{
-	int sig, status;
-
-	for (;;) {
-		sig = sigwaitinfo(signals, NULL);
-		if (sig == SIGCHLD && waitpid(pid, &status, WNOHANG) == pid)
-			return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-		if (sig > 0 && sig != SIGCHLD)
-			kill(pid, sig);
-	}
-}
-
 static void
 start_deadline(void)
 {
@@ -187,35 +217,17 @@ linger(void)
 			return;
 }
 
-static void __attribute__((noreturn))
-keep(const struct account *a, pid_t pid, const sigset_t *signals)
+bool
+keeper_stay(const struct account *a)
 {
+	pid_t pid = keeper_fork();
+
+	if (pid <= 0)
+		return pid == 0;
 	let_go(a);
-	verdict = wait_for_program(pid, signals);
+	verdict = keeper_wait(pid);
 	start_deadline();
 	say_close_notify();
 	linger();
 	_exit(verdict);
-}
-
-bool
-keeper_stay(const struct account *a)
-{
-	sigset_t signals;
-	pid_t pid;
-
-	/* Waited for, not caught: in the child they stay blocked until launch_restore. */
-	sigemptyset(&signals);
-	sigaddset(&signals, SIGCHLD);
-	sigaddset(&signals, SIGHUP);
-	sigaddset(&signals, SIGINT);
-	sigaddset(&signals, SIGQUIT);
-	sigaddset(&signals, SIGTERM);
-	sigaddset(&signals, SIGUSR1);
-	sigaddset(&signals, SIGUSR2);
-	sigprocmask(SIG_BLOCK, &signals, NULL);
-	pid = fork();
-	if (pid > 0)
-		keep(a, pid, &signals);
-	return pid == 0;
 }

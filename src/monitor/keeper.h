@@ -8,9 +8,26 @@
  * buffer is full, and nobody says close_notify (RFC 8446, 6.1).
  */
 
+#include <signal.h>
 #include <stdbool.h>
+#include <sys/types.h>
 
 #include "monitor/account.h"
+
+/* What every keeper hears of, itself and from others: the child's end, and what is for the child. */
+void	keeper_signals(sigset_t *);
+
+/*
+ * Forks for a keeper, with these signals blocked on both sides. Returns the
+ * child's pid in the keeper, 0 in the child, -1 if there is none.
+ */
+pid_t	keeper_fork(void);
+
+/*
+ * Passes signals on to the child until it has ended. Returns its exit status,
+ * or 128 and the number of the signal that killed it.
+ */
+int	keeper_wait(pid_t);
 
 /*
  * Forks. Returns true in the child, which goes on to become the mailbox

@@ -95,10 +95,10 @@ expand_arguments(struct arguments *a, const struct options *o, const struct acco
 	return true;
 }
 
-static bool
-set_groups(const struct account *a)
+bool
+launch_join_groups(const struct account *a)
 {
-	return initgroups(a->owner, a->gid) == 0 && setresgid(a->gid, a->gid, a->gid) == 0;
+	return geteuid() != 0 || (initgroups(a->owner, a->gid) == 0 && setresgid(a->gid, a->gid, a->gid) == 0);
 }
 
 const char *
@@ -112,8 +112,6 @@ launch_try(const struct options *o, const struct account *a)
 		return "arguments";
 	if (!launch_find(o, path))
 		return "program";
-	if (privileged && !set_groups(a))
-		return "groups";
 	if (privileged && seteuid(a->uid) == -1)
 		return "uid";
 	home = chdir(a->home) == 0;
@@ -229,8 +227,10 @@ launch_exec(const struct options *o, const struct account *a, const struct envir
 		die("%s", a->home);
 	if (dup2(log_fd, STDERR_FILENO) == -1)
 		die("dup2");
-	if (!announce(o, facts->tag))
+	if (!announce(o, facts->tag)) {
+		log_failure(path, EPIPE);
 		return;
+	}
 	launch_restore(in);
 	/* What is kept open for the case of failure is close-on-exec. */
 	if (syscall(SYS_close_range, STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC) == -1)

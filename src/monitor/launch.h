@@ -29,10 +29,13 @@ void	launch_restore(const struct launch_inherited *);
 /* Finds PROGRAM, by PATH if its name has no slash (execvp(3)), as an absolute path: programs look at argv[0]. False if there is none. */
 bool	launch_find(const struct options *, char path[PATH_MAX]);
 
+/* Sets the account's groups, which PAM modules may add to (pam_setcred(3)). False if that can't be; nothing happens if we are not root. */
+bool	launch_join_groups(const struct account *);
+
 /*
- * Sets the account's groups, which PAM modules may add to, and tries as the
- * user what starting the program needs. Returns NULL, or in a word what will
- * fail: "groups", "home", "program", "arguments". Stays root.
+ * Tries as the user what starting the program needs. PAM's session must be
+ * open, since modules make or mount homes. Returns NULL, or in a word what
+ * will fail: "home", "program", "arguments". Stays root.
  */
 const char	*launch_try(const struct options *, const struct account *);
 

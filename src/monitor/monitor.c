@@ -15,15 +15,20 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <sysexits.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "children.h"
 #include "clock.h"
 #include "log.h"
 #include "monitor/admission.h"
+#include "monitor/deadline.h"
+#include "monitor/delay.h"
 #include "monitor/keeper.h"
+#include "monitor/pamkeeper.h"
 #include "monitor/report.h"
 #include "monitor/sign.h"
 #include "msg.h"
@@ -54,12 +59,15 @@ struct monitor {
 	struct admission		 admission;
 	uint32_t			 mechanism;		/* of the login that was accepted */
 	timer_t				 timer;			/* of the deadline */
+	struct sigaction		 found;			/* what SIGTERM did when we were started */
 	struct msg			 request, reply;
 };
 
-/* The line for the case that the deadline finds this process unable to go on, made ready before. */
-static struct log_line late;
+/* The lines for the case that the deadline finds this process unable to go on, made ready before. */
+static struct log_line late[2];
+static volatile sig_atomic_t lates;
 static pid_t gate_pid;
+static int gate_fd;
 
 /* A gate that was taken over would keep the client for itself, if nobody ended it. */
 static void
@@ -69,43 +77,62 @@ end_gate(void)
 		kill(gate_pid, SIGKILL);
 }
 
-/* SIGRTMIN: the deadline, and somebody hangs: a PAM module, or a gate that was taken over. */
+/* The deadline, and somebody hangs: a PAM module, or a gate that was taken over. */
 static void
 on_deadline(int sig)
 {
 	(void)sig;
-	log_write(&late);
+	for (int i = 0; i < lates; i++)
+		log_write(&late[i]);
 	end_gate();
 	_exit(EX_TEMPFAIL);
 }
 
-/* A timer of its own, with a signal of its own: PAM modules may use alarm(2). */
-static timer_t
-start_timer(int64_t deadline)
+/*
+ * SIGTERM: the service stops, and who is not logged in shall go. The gate
+ * sees that this side of the pair is shut, says so, and ends; what it has to
+ * say is still heard. A login that is being decided is in vain.
+ */
+static void
+on_stop(int sig)
 {
-	struct sigevent event = { .sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGRTMIN };
-	struct sigaction action = { .sa_handler = on_deadline };
-	int64_t at = deadline + GRACE_MS;
-	struct itimerspec when = { .it_value = { at / 1000, at % 1000 * 1000000 } };
-	timer_t timer;
+	(void)sig;
+	shutdown(gate_fd, SHUT_WR);
+}
 
-	if (sigaction(SIGRTMIN, &action, NULL) == -1 || timer_create(CLOCK_MONOTONIC, &event, &timer) == -1 ||
-	    timer_settime(timer, TIMER_ABSTIME, &when, NULL) == -1)
-		die("timer");
-	return timer;
+/* As long as nobody is logged in. Then SIGTERM is for the mailbox program, and so are its disposition and mask as they were found. */
+static void
+obey_stop(struct monitor *m, bool obey)
+{
+	const struct sigaction action = { .sa_handler = on_stop, .sa_flags = SA_RESTART };
+	sigset_t stop;
+
+	if (!obey) {
+		sigaction(SIGTERM, &m->found, NULL);
+		return;
+	}
+	sigaction(SIGTERM, &action, &m->found);
+	sigemptyset(&stop);
+	sigaddset(&stop, SIGTERM);
+	sigprocmask(SIG_UNBLOCK, &stop, NULL);
 }
 
 /* What will be logged if this process hangs from here on: a module in the login that begins, or the gate. */
 static void
 prepare_late_login(const struct monitor *m, const struct msg_login *login)
 {
-	report_login_late(&late, login, m->attempts + m->uncounted + 1);
+	lates = 0;
+	report_login_late(&late[0], login, m->attempts + m->uncounted + 1);
+	report_end_late(&late[1], "deadline");
+	lates = 2;
 }
 
 static void
 prepare_late_end(void)
 {
-	report_end_late(&late);
+	lates = 0;
+	report_end_late(&late[0], "gate-hangs");
+	lates = 1;
 }
 
 static int
@@ -138,37 +165,20 @@ send_reply(struct monitor *m)
 
 /* Logging in. */
 
-/* The failures that are held against a client: this connection's, or under a listener its address's, if those are more. */
-static unsigned
-count_failure(const struct monitor *m, const struct msg_login *login, int64_t now)
+static struct pamauth_verdict
+judge(struct monitor *m, const struct msg_login *login)
 {
-	unsigned remembered = board_failed(m->start->seat, login->authcid, login->secret, now);
+	struct pamauth_verdict verdict = admission_judge(&m->admission, login);
 
-	return remembered > m->attempts ? remembered : m->attempts;
-}
-
-/*
- * No failure is quicker than another: until then everybody waits, longer with
- * each attempt (RFC 9051, 11.7).
- *
- * Only who has failed waits. A right password is answered at once, so whoever
- * shares an address with a guesser does not suffer. A guesser gains nothing
- * from that by guessing in parallel, nor by hanging up as soon as no answer
- * comes: this process sleeps on, and so holds one of the few connections that
- * the address may have before a login (--max-connections-per-address). Their
- * number divided by the delay is what it can try.
- */
-static void
-delay_failure(const struct monitor *m, int64_t began, unsigned times)
-{
-	int64_t until = began + (int64_t)m->start->opts->failure_delay_ms * times;
-	struct timespec ts;
-
-	if (until > m->start->deadline)
-		until = m->start->deadline;
-	ts = (struct timespec){ until / 1000, until % 1000 * 1000000 };
-	while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &ts, NULL) == EINTR)
-		;
+	if (verdict.outcome != OUTCOME_OK)
+		return verdict;
+	/* The listener may have begun to stop meanwhile: then this client is among those who go. */
+	if (!children_log_in()) {
+		pamauth_close(&m->admission.pam);
+		return (struct pamauth_verdict){ OUTCOME_UNAVAILABLE, "shutdown" };
+	}
+	obey_stop(m, false);
+	return verdict;
 }
 
 static void
@@ -181,16 +191,16 @@ answer_login(struct monitor *m)
 	unsigned failures = 0;
 
 	prepare_late_login(m, login);
-	verdict = admission_judge(&m->admission, login);
+	verdict = judge(m, login);
 	m->attempts += admission_is_guess(verdict.outcome);
 	m->uncounted += !admission_is_guess(verdict.outcome);
 	report_login(login, &verdict, verdict.outcome == OUTCOME_OK ? m->admission.account.name : login->authcid,
 	    m->attempts + m->uncounted);
 	if (admission_is_guess(verdict.outcome))
-		failures = count_failure(m, login, began);
+		failures = delay_count(m->start->seat, login, m->attempts, began);
 	explicit_bzero(login->secret, sizeof(login->secret));
 	if (admission_is_guess(verdict.outcome))
-		delay_failure(m, began, failures);
+		delay_failure(m->start, began, failures);
 	prepare_late_end();
 
 	m->reply.type = MSG_LOGIN_ANSWER;
@@ -232,7 +242,35 @@ use_relay(const struct monitor *m)
 		die("dup2");
 }
 
-/* The end of the monitor: the mailbox program takes its place, or under kernel TLS a keeper. An empty tag is for PREAUTH. */
+/* Nothing more is said to the gate; and if it relays, the client's end shall come when the mailbox program closes its stream. */
+static void
+close_pair(const struct monitor *m)
+{
+	if (m->start->gate == 0)
+		return;
+	close(m->start->gate_fd);
+	close(m->start->mailbox_fd);
+}
+
+/* Keepers, where there is something to do behind the mailbox program, outermost first; what goes on is their child. */
+static void
+leave_keepers(struct monitor *m, const char *tag, enum msg_how how)
+{
+	const struct options *o = m->start->opts;
+	bool ok = true;
+
+	if (o->pam_session == PAM_SESSION_WAIT)
+		ok = pamkeeper_stay(&m->admission.pam, &m->admission.account, o->timeout_ms);
+	pamauth_leave(&m->admission.pam);
+	if (ok && how == HOW_KTLS)
+		ok = keeper_stay(&m->admission.account);
+	if (ok)
+		return;
+	launch_apologize(o, tag);
+	die("fork");
+}
+
+/* The end of the monitor: the mailbox program takes its place, or a keeper. An empty tag is for PREAUTH. */
 static void __attribute__((noreturn))
 hand_over(struct monitor *m, const char *tag, const struct msg_tls *tls, enum msg_how how)
 {
@@ -248,12 +286,9 @@ hand_over(struct monitor *m, const char *tag, const struct msg_tls *tls, enum ms
 
 	timer_delete(m->timer);
 	board_detach(m->start->seat);
-	pamauth_leave(&m->admission.pam);
 	sign_forget(&m->keys);
-	if (how == HOW_KTLS && !keeper_stay(&m->admission.account)) {
-		launch_apologize(m->start->opts, tag);
-		die("fork");
-	}
+	close_pair(m);
+	leave_keepers(m, tag, how);
 	launch_exec(m->start->opts, &m->admission.account, &facts, m->start->inherited, m->start->log_fd);
 	_exit(EX_TEMPFAIL);
 }
@@ -381,9 +416,11 @@ begin(struct monitor *m, const struct monitor_start *start)
 	m->admission.peer = start->peer;
 	m->admission.seat = start->seat;
 	gate_pid = start->gate;
+	gate_fd = start->gate_fd;
 	log_last_act = end_gate;
 	prepare_late_end();
-	m->timer = start_timer(start->deadline);
+	obey_stop(m, true);
+	m->timer = deadline_start(start->deadline + GRACE_MS, on_deadline);
 }
 
 void
@@ -407,8 +444,10 @@ static void __attribute__((noreturn))
 refuse_preauth(struct monitor *m, enum msg_outcome outcome)
 {
 	const struct reply_words *words = reply_outcome(outcome);
+	const struct msg_log end = { .event = EVENT_END, .reason = REASON_PREAUTH };
 	struct reply r = { .len = 0 };
 
+	report_end(&end);
 	reply_line(&r, "*", "BYE", words->code, words->text);
 	launch_say(&r, false);
 	leave(m, 0);
@@ -427,7 +466,7 @@ monitor_preauth(const struct monitor_start *start)
 		return;
 	begin(&m, start);
 	prepare_late_login(&m, &login);
-	verdict = admission_judge(&m.admission, &login);
+	verdict = judge(&m, &login);
 	report_login(&login, &verdict, login.authcid, 1);
 	if (admission_is_guess(verdict.outcome)) {
 		timer_delete(m.timer);

@@ -140,24 +140,34 @@ no_delay(int code, unsigned usec, void *arg)
 	(void)arg;
 }
 
+bool
+pamauth_find_service(const struct options *o, const char *service, char path[PATH_MAX])
+{
+	static const char *const dirs[] = { "/etc/pam.d", "/usr/lib/pam.d", "/usr/etc/pam.d", "/usr/share/pam.d" };
+	size_t i;
+
+	/* Only what is included may be named by its whole path. */
+	if (service[0] == '/' || o->pam_confdir != NULL) {
+		snprintf(path, PATH_MAX, "%s/%s", service[0] == '/' ? "" : o->pam_confdir, service);
+		return access(path, R_OK) == 0;
+	}
+	for (i = 0; i < sizeof(dirs) / sizeof(dirs[0]); i++) {
+		snprintf(path, PATH_MAX, "%s/%s", dirs[i], service);
+		if (access(path, R_OK) == 0)
+			return true;
+	}
+	return false;
+}
+
 /* PAM falls back to the service "other" without a word; an administrator should hear that a file is missing. */
 static bool
 service_exists(const struct options *o, const char *service)
 {
-	const char *dirs[] = { "/etc/pam.d", "/usr/lib/pam.d", "/usr/etc/pam.d", "/usr/share/pam.d" };
-	char path[4096];
-	size_t i;
+	char path[PATH_MAX];
 
-	if (o->pam_confdir != NULL) {
-		snprintf(path, sizeof(path), "%s/%s", o->pam_confdir, service);
-		return access(path, R_OK) == 0;
-	}
-	for (i = 0; i < sizeof(dirs) / sizeof(dirs[0]); i++) {
-		snprintf(path, sizeof(path), "%s/%s", dirs[i], service);
-		if (access(path, R_OK) == 0)
-			return true;
-	}
-	return access("/etc/pam.conf", R_OK) == 0 && access(dirs[0], F_OK) != 0;
+	if (pamauth_find_service(o, service, path))
+		return true;
+	return o->pam_confdir == NULL && access("/etc/pam.conf", R_OK) == 0 && access("/etc/pam.d", F_OK) != 0;
 }
 
 static int
@@ -233,7 +243,7 @@ pamauth_open(struct pamauth *p, const struct options *o)
 	int code = pam_setcred(p->handle, PAM_ESTABLISH_CRED);
 
 	p->credentials = code == PAM_SUCCESS;
-	if (code == PAM_SUCCESS && o->pam_session) {
+	if (code == PAM_SUCCESS && o->pam_session != PAM_SESSION_NONE) {
 		code = pam_open_session(p->handle, 0);
 		p->session = code == PAM_SUCCESS;
 	}
@@ -249,17 +259,20 @@ pamauth_environment(const struct pamauth *p)
 	return pam_getenvlist(p->handle);
 }
 
-void
+const char *
 pamauth_close(struct pamauth *p)
 {
-	int code = PAM_SUCCESS;
+	int session = PAM_SUCCESS, credentials = PAM_SUCCESS;
 
 	if (p->session)
-		code = pam_close_session(p->handle, 0);
+		session = pam_close_session(p->handle, 0);
 	if (p->credentials)
-		code = pam_setcred(p->handle, PAM_DELETE_CRED);
+		credentials = pam_setcred(p->handle, PAM_DELETE_CRED);
 	p->session = p->credentials = false;
-	finish(p, code);
+	finish(p, session != PAM_SUCCESS ? session : credentials);
+	if (session == PAM_SUCCESS && credentials == PAM_SUCCESS)
+		return NULL;
+	return verdict_of(session != PAM_SUCCESS ? session : credentials, true).reason;
 }
 
 void

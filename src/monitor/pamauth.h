@@ -7,6 +7,7 @@
  * the password, once, or the user's name.
  */
 
+#include <limits.h>
 #include <security/pam_appl.h>
 #include <stdbool.h>
 
@@ -41,6 +42,13 @@ struct pamauth_verdict {
 struct pamauth_verdict	pamauth_check(struct pamauth *, const struct options *, const struct peer *, const char *service,
     const char *user, const char *secret);
 
+/*
+ * Finds the file of a PAM service, or of what one includes, where PAM looks
+ * for it (--pam-confdir or the system's directories). False if there is none
+ * that can be read.
+ */
+bool	pamauth_find_service(const struct options *, const char *service, char path[PATH_MAX]);
+
 /* The user whom the modules have made of it (PAM_USER). Valid until pamauth_close. */
 const char	*pamauth_user(const struct pamauth *);
 
@@ -54,8 +62,13 @@ struct pamauth_verdict	pamauth_open(struct pamauth *, const struct options *);
 /* What modules have put into the environment (pam_getenvlist(3)): "NAME=VALUE" strings, NULL at the end, or NULL. */
 char	**pamauth_environment(const struct pamauth *);
 
-/* Closes what is open, session and credentials too. Nothing happens if nothing is. */
-void	pamauth_close(struct pamauth *);
+/*
+ * Closes what is open, session and credentials too (pam_close_session(3),
+ * PAM_DELETE_CRED). Nothing happens if nothing is. Returns NULL, or in a word
+ * for the log what the first step that failed has returned; the others are
+ * done all the same.
+ */
+const char	*pamauth_close(struct pamauth *);
 
 /* Lets go of PAM, but leaves session and credentials to the mailbox program. */
 void	pamauth_leave(struct pamauth *);

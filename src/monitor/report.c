@@ -6,6 +6,8 @@
 
 #include <string.h>
 
+#include "proto/reply.h"
+
 static const char plain_name[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
 
 static void
@@ -14,6 +16,8 @@ login_line(struct log_line *l, const struct msg_login *login, const struct pamau
 	bool ok = verdict->outcome == OUTCOME_OK;
 
 	log_begin(l, ok ? LOG_INFO : verdict->outcome == OUTCOME_UNAVAILABLE ? LOG_ERR : LOG_NOTICE, ok ? "auth-ok" : "auth-fail");
+	if (!ok)
+		log_field(l, "code", "%s", reply_outcome(verdict->outcome)->code);
 	log_field(l, "mech", "%s", admission_mechanism(login->mechanism));
 	if (!ok) {
 		log_field(l, "attempt", "%u", attempt);
@@ -101,6 +105,14 @@ report_handoff(const struct options *o, const struct account *a, enum msg_how ho
 }
 
 void
+report_session_failure(struct log_line *l, const struct account *a, const char *reason)
+{
+	log_begin(l, LOG_ERR, "session-fail");
+	log_field(l, "reason", "%s", reason);
+	log_quoted(l, "user", a->name, strlen(a->name));
+}
+
+void
 report_tls_failure(const char *text)
 {
 	struct log_line l;
@@ -143,6 +155,8 @@ reason_name(enum msg_reason reason)
 		return "preauth-refused";
 	case REASON_NO_KTLS:
 		return "no-ktls";
+	case REASON_SHUTDOWN:
+		return "shutdown";
 	case REASON_MONITOR_SLOW:
 		return "deadline";
 	}
@@ -185,8 +199,8 @@ report_gate_failure(int priority, const char *event, const char *text)
 }
 
 void
-report_end_late(struct log_line *l)
+report_end_late(struct log_line *l, const char *reason)
 {
 	log_begin(l, LOG_ERR, "end");
-	log_field(l, "reason", "gate-hangs");
+	log_field(l, "reason", "%s", reason);
 }

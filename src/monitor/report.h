@@ -14,6 +14,9 @@ void	report_login(const struct msg_login *, const struct pamauth_verdict *, cons
 /* handoff; bug() if how and why are no words of msg.h. */
 void	report_handoff(const struct options *, const struct account *, enum msg_how, enum msg_why);
 
+/* session-fail, to be written later: a PAM session that could not be closed, and in a word why. */
+void	report_session_failure(struct log_line *, const struct account *, const char *reason);
+
 /* tls-fail: text is OpenSSL's, or the gate's. */
 void	report_tls_failure(const char *text);
 
@@ -31,6 +34,6 @@ void	report_tls(const struct msg_tls *);
 
 /* The lines for a deadline that finds the monitor hanging, in a login or waiting for the gate; a signal handler will write them. */
 void	report_login_late(struct log_line *, const struct msg_login *, unsigned attempt);
-void	report_end_late(struct log_line *);
+void	report_end_late(struct log_line *, const char *reason);
 
 #endif

@@ -109,8 +109,6 @@ open_file(const char *path, size_t *size, const char **reason)
 	else if (st.st_size > FILE_MAX)
 		*reason = "too large for a key";
 	else {
-		if (st.st_mode & S_IROTH)
-			log_file(LOG_WARNING, "key-exposed", path, "everybody on this machine can read it");
 		*size = (size_t)st.st_size;
 		return fd;
 	}
@@ -207,24 +205,37 @@ mismatch(EVP_PKEY *key, const uint8_t spki[MSG_DIGEST])
 	return memcmp(digest, spki, sizeof(digest)) == 0 ? NULL : "it does not belong to the certificate";
 }
 
+const char *
+sign_objection(struct sign_keys *keys, uint32_t index, const uint8_t spki[MSG_DIGEST])
+{
+	const char *reason = NULL;
+
+	/* openssl.cnf is made for other programs; the gate does not read it either. */
+	OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL);
+	if (keys->key[index] == NULL)
+		keys->key[index] = load(keys->opts->key[index], &reason);
+	if (keys->key[index] != NULL)
+		reason = mismatch(keys->key[index], spki);
+	ERR_clear_error();
+	return reason;
+}
+
 bool
 sign_holds(struct sign_keys *keys, uint32_t index, const uint8_t spki[MSG_DIGEST])
 {
-	const char *path, *reason = NULL;
+	const char *path, *reason;
+	struct stat st;
+	bool loaded;
 
 	if (index >= keys->opts->certs) {
 		log_file(LOG_ERR, "key-fail", "", "the gate asked for a key that does not exist");
 		return false;
 	}
 	path = keys->opts->key[index];
-
-	/* openssl.cnf is made for other programs; the gate does not read it either. */
-	OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL);
-	if (keys->key[index] == NULL)
-		keys->key[index] = load(path, &reason);
-	if (keys->key[index] != NULL)
-		reason = mismatch(keys->key[index], spki);
-	ERR_clear_error();
+	loaded = keys->key[index] != NULL;
+	reason = sign_objection(keys, index, spki);
+	if (!loaded && keys->key[index] != NULL && stat(path, &st) == 0 && (st.st_mode & S_IROTH) != 0)
+		log_file(LOG_WARNING, "key-exposed", path, "everybody on this machine can read it");
 	if (reason != NULL)
 		log_file(LOG_ERR, "key-fail", path, reason);
 	return reason == NULL;

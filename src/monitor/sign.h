@@ -22,11 +22,14 @@ struct sign_keys {
 
 /*
  * Loads the private key number index (a PEM file, options key[index]) if it
- * is not loaded yet, and says whether its public half has this SHA-256 of
- * SubjectPublicKeyInfo. Logs in one line why not: file unreadable, no key
- * in it, or key and certificate do not belong together. An encrypted key is
+ * is not loaded yet. Returns NULL if its public half has this SHA-256 of
+ * SubjectPublicKeyInfo, or says why not: file unreadable, no key in it, or
+ * key and certificate do not belong together. An encrypted key is
  * unreadable: nothing ever asks for a passphrase.
  */
+const char	*sign_objection(struct sign_keys *, uint32_t index, const uint8_t spki[MSG_DIGEST]);
+
+/* The same for the gate: true if there is no objection, else it is logged, as is a key that everybody can read. */
 bool	sign_holds(struct sign_keys *, uint32_t index, const uint8_t spki[MSG_DIGEST]);
 
 /*

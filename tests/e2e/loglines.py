@@ -4,17 +4,26 @@ import re
 
 QUOTED = r'"(?:[ !#-\[\]-~]|\\x[0-9a-fA-F]{2})*"'
 WHERE = r"rip=\S+ rport=\d+ lip=\S+ lport=\d+"
-TLS = r"tls=(?:none|TLSv1\.[23])(?: cipher=\S+)?"
+TLS = r"tls=(?:none|TLSv1\.[23])(?: cipher=\S+)?(?: proxy=\S+)?"
+# How many are connected, and how many of them not logged in.
+COUNTS = r"waiting=\d+ sessions=\d+"
 
 FORMS = {
     "auth-ok": rf"{WHERE} {TLS} mech=\S+ user={QUOTED}",
-    "auth-fail": rf"{WHERE} {TLS} mech=\S+ attempt=\d+ reason=\S+ user={QUOTED}",
+    "auth-fail": rf"{WHERE} {TLS} code=[A-Z]+ mech=\S+ attempt=\d+ reason=\S+ user={QUOTED}",
     "handoff": rf"{WHERE} {TLS} user={QUOTED} uid=\d+ gid=\d+ how=(?:exec|relay|ktls) style=(?:tag|greeting)(?: why=[a-z-]+)? program={QUOTED}",
+    "session-fail": rf"{WHERE} {TLS} reason=\S+ user={QUOTED}",
     "tls-fail": rf"{WHERE}(?: {TLS})? reason={QUOTED}",
     "end": rf"{WHERE}(?: {TLS})? reason=\S+(?: commands=\d+ bad=\d+| status=\d+)?",
     "key-fail": rf"{WHERE}(?: {TLS})? file={QUOTED} reason={QUOTED}",
     "key-exposed": rf"{WHERE}(?: {TLS})? file={QUOTED} reason={QUOTED}",
+    "listener-ready": COUNTS,
+    "listener-stop": COUNTS,
+    "listener-reload": COUNTS,
+    "listener-kept": rf"{COUNTS} reason={QUOTED}",
+    "listener-trouble": rf"what=\S+ times=\d+ text={QUOTED}",
     "error": rf"(?:{WHERE}(?: {TLS})? )?(?:program={QUOTED} )?text={QUOTED}",  # without addresses before there is a connection
+    "sign-refused": rf"{WHERE}(?: {TLS})? index=\d+ scheme=\S+ len=\d+ reason={QUOTED}",
     "bug": rf"{WHERE}(?: {TLS})? text={QUOTED}",
 }
 PREFIX = re.compile(r"imapgate\[(\d+)\]: ")
@@ -55,6 +64,15 @@ def parse(text):
 def read(text):
     """All of imapgate's lines in what came out on standard error; other programs' lines are skipped."""
     return [parse(line[m.end():]) for line in text.splitlines() if (m := PREFIX.match(line))]
+
+
+CONCLUSIONS = ("handoff", "end", "error", "bug")
+
+
+def concluded(events):
+    """Does the log say what became of a connection, and once? Behind a handoff the program may still not start."""
+    names = [event.name for event in events if event.name in CONCLUSIONS]
+    return len(names) == 1 or names == ["handoff", "error"]
 
 
 def complaints(text):

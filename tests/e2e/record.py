@@ -1,8 +1,17 @@
-"""Reads what the recorder (mailbox-recorder.c) wrote down."""
+"""Reads what the recorder (mailbox-recorder.c) and the PAM module (pam_testcode.c) wrote down."""
 
 import time
 
 from wire import PATIENCE
+
+
+def pam_calls(path):
+    """What the module was told: a list of dictionaries, one for each call."""
+    calls = []
+    for line in path.read_text().splitlines():
+        phase, *pairs = line.split(" ")
+        calls.append({"phase": phase, **dict(pair.split("=", 1) for pair in pairs)})
+    return calls
 
 
 class Report:

@@ -185,7 +185,8 @@ class Session:
         if not self.looked_at_status:
             status = self.status()
             assert status == 0, f"exit status {status}, log: {self.log_text()!r}"
-        self.log()
+        events = self.log()
+        assert loglines.concluded(events) or not events, f"not one conclusion: {self.log_text()!r}"
         said = loglines.complaints(self.log_text())
         assert not said, said
 

@@ -120,6 +120,16 @@ def tcpserver(stage, command):
     return Foreign(stage, ["tcpserver", "-R", "-H", "-l", "localhost", "127.0.0.1", str(port), *command], port)
 
 
+def haproxy(stage, sections, port):
+    """The real HAProxy with these sections, one of which listens on the port; `admin` is its stats socket."""
+    admin, settings = str(stage.file("scratch", ".sock")), stage.file("scratch", ".cfg")
+    settings.write_text(f"global\n  stats socket {admin} mode 600 level admin\n"
+                        "defaults\n  timeout connect 5s\n  timeout client 60s\n  timeout server 60s\n" + sections + "\n")
+    server = Foreign(stage, ["haproxy", "-db", "-f", str(settings)], port)
+    server.admin = admin
+    return server
+
+
 def inetd(stage, command):
     """Classic inetd has room for few arguments, so a script has them; descriptor 2 is the client, as it gives it."""
     port, script, settings = free_port(), stage.file("scratch", ".sh"), stage.file("scratch", ".conf")

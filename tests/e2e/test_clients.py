@@ -1,30 +1,16 @@
 """Real clients before imapgate, real mailbox programs behind it, real users and passwords."""
 
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
 from clients import CLEARTEXT, CLIENTS, STARTTLS, TLS, Errand, missing
-from stage import TREE
 from superserver import Plain
 
 DOVECOT = "/usr/lib/dovecot/imap"
 MAILDIR = "mail_location=maildir:~/Maildir"
 COURIER_CAPABILITY = "IMAP4rev1 UIDPLUS CHILDREN NAMESPACE THREAD=ORDEREDSUBJECT SORT QUOTA"
-
-
-@pytest.fixture(scope="session")
-def courier(_stage):
-    """Unpacked from its package, as it can't be installed beside Dovecot; where every user may run it."""
-    done = subprocess.run([TREE / "tests" / "courier"], capture_output=True, text=True, timeout=300)
-    if done.returncode != 0:
-        pytest.skip(f"no Courier: {done.stderr.strip()}")
-    target = _stage.folder / "courier"
-    shutil.copytree(Path(done.stdout.strip()).parent, target, symlinks=True)
-    subprocess.run(["chmod", "-R", "a+rX", target], check=True)
-    return str(target / "imapd")
 
 
 def dovecot(*options):

@@ -13,7 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from loglines import parse, unquote
+from loglines import FORMS, parse, unquote
+from stage import TREE
+from test_preauth import as_user, by_path
 
 
 def events(imap):
@@ -101,6 +103,38 @@ def test_no_end_after_a_login(stage):
         assert events(imap) == ["auth-ok", "handoff"]
 
 
+def test_client_goes_before_the_program_starts(stage):
+    """Logged in, but nobody is there to be told: the handoff did not come to its end."""
+    with stage.ready("--capability-after", "IMAP4rev1", on="pipe") as imap:
+        imap.send("a LOGIN joe sesame\r\n")
+        imap.wire.close()
+        assert imap.status() == 75
+        assert events(imap) == ["auth-ok", "handoff", "error"]
+        assert imap.log("error")[0]["text"] == '"Broken pipe"'
+
+
+def test_refused_peer_has_an_end(root_stage):
+    """One BYE in the greeting's place, one end in the log."""
+    who = root_stage.users["imapgt1"]
+    with by_path(root_stage, who=as_user(who), pam="account=13") as imap:
+        imap.hand_over()
+        imap.rest()
+        assert imap.status() == 0
+        assert events(imap) == ["auth-fail", "end"]
+        assert imap.log("end")[0]["reason"] == "preauth-refused"
+
+
+def test_a_module_that_hangs_has_an_end(stage):
+    """Written by a signal handler, since the monitor itself can't go on: the attempt, and the end."""
+    with stage.ready("--timeout", "1", pam="open-sleep=9") as imap:
+        imap.send("a LOGIN joe sesame\r\n")
+        imap.lines_to_end()
+        assert imap.status() == 75
+        failed, end = imap.log()
+        assert (failed.name, failed["code"], failed["reason"]) == ("auth-fail", "UNAVAILABLE", "deadline")
+        assert (end.name, end["reason"]) == ("end", "deadline")
+
+
 HOSTILE = [
     'x rip=1.2.3.4', 'x" rip=1.2.3.4 user="root', "x\\", "%n%s%d", "\u202erip", "é" * 40, "a" * 200, "\x7f",
     "x' OR 1=1", "$(reboot)", "{ } ;",
@@ -164,6 +198,21 @@ def test_prefix_is_the_process(stage):
         imap.login()
         prefixes = set(re.findall(r"^imapgate\[(\d+)\]: ", imap.log_text(), re.MULTILINE))
         assert prefixes == {str(imap.process.pid)}
+
+
+def test_fields_are_those_of_the_manual():
+    """What a line may have is named there, and what is named there some line has."""
+    source = "".join(path.read_text() for path in (TREE / "src").rglob("*.c"))
+    used = set(re.findall(r'\blog_(?:field|quoted|text)\(&?\w+, "(\w+)"', source)) \
+        | set(re.findall(r'\blog_context\("(\w+)"', source)) | {"event"}
+    manual = (TREE / "src" / "imapgate.8").read_text().partition(".Ss Journal fields")[2].partition(".Sh ")[0]
+    named = re.findall(r"\bIMAPGATE_([A-Z]+)\b", manual)
+    assert sorted(named) == sorted(name.upper() for name in used)
+
+
+def test_events_are_those_of_the_manual():
+    logs = (TREE / "src" / "imapgate.8").read_text().partition(".Sh LOGS")[2].partition(".Sh ")[0]
+    assert sorted(re.findall(r"(?m)^\.It Li ([a-z-]+)$", logs)) == sorted(FORMS)
 
 
 # --- where lines go

@@ -5,6 +5,8 @@ import time
 
 import pytest
 
+from record import pam_calls
+
 FAILED = b"a NO [AUTHENTICATIONFAILED] Authentication failed"
 
 # Linux-PAM's codes (security/_pam_types.h).
@@ -95,11 +97,7 @@ def phases(stage, *options, command="a LOGIN joe sesame", **more):
     record = stage.file("reports")
     with stage.ready(*options, pam=f"name=joe password=sesame record={record}", **more) as imap:
         imap.command(command)
-    calls = []
-    for line in record.read_text().splitlines():
-        phase, *pairs = line.split(" ")
-        calls.append({"phase": phase, **dict(pair.split("=", 1) for pair in pairs)})
-    return calls
+    return pam_calls(record)
 
 
 def test_order_of_phases(stage):

@@ -13,7 +13,7 @@ TABLE = "## Rules and where they are tested"
 
 # How many rules there are of each kind; they are numbered from 1.
 KINDS = {"G": 8, "X": 17, "LIT": 11, "C": 9, "L": 8, "A": 19, "PL": 5, "LG": 2, "EX": 5, "OB": 6, "S": 18, "RC": 11, "ID": 5,
-         "EN": 2, "P": 7, "T": 62}
+         "EN": 2, "P": 7, "K": 19, "T": 62}
 RULES = [f"{kind}{number}" for kind, most in KINDS.items() for number in range(1, most + 1)]
 EXCUSES = ("Not here:", "Met differently:", "met differently:")
 
@@ -61,8 +61,8 @@ def test_rule(rule, what, places):
         file, _, name = place.partition("::")
         path = TESTS / file
         assert path.is_file(), place
-        assert file.startswith(("transcripts/", "unit/test_", "e2e/test_", "fuzz/fuzz_", "lint/")), place
-        assert bool(name) == file.startswith(("unit/", "e2e/")), f"{place}: a test's name is wanted where a file has many"
+        assert file.startswith(("transcripts/", "unit/test_", "e2e/test_", "fuzz/fuzz_", "lint/", "vm/")), place
+        assert bool(name) == file.startswith(("unit/", "e2e/", "vm/case_")), f"{place}: a test's name is wanted where a file has many"
         assert not name or defined(path, name), f"{place}: no such test"
 
 

@@ -1,13 +1,16 @@
-"""Started by the programs that are there to start such programs."""
+"""Started by the programs that are there to start such programs, also as the README says it."""
 
 import shutil
 import socket
+import subprocess
 
 import pytest
 
+import readme
 import superserver
-from clients import STARTTLS, Errand, curl, imaplib_login
+from clients import STARTTLS, TLS, Errand, curl, imaplib_login
 from record import Report
+from stage import TREE
 from wire import SocketWire
 
 DOVECOT = ["/usr/lib/dovecot/imap", "-O", "-o", "mail_location=maildir:~/Maildir"]
@@ -94,3 +97,135 @@ def test_unix_socket_by_systemd(root_stage, options):
         said = converse(SocketWire(client), b"a LOGIN joe sesame\r\nb NOOP\r\n")
     assert said.endswith(b"a OK recorder\r\nb OK heard NOOP\r\n"), said
     assert report.environment["USER"] == "joe"
+
+
+# --- the README's recipes
+
+CHAPTER = "With inetd, xinetd, tcpserver or s6"
+
+
+def recipe(number, first):
+    """A block of the chapter, or one line of it."""
+    block = readme.recipes(CHAPTER)[number]
+    assert block.startswith(first), f"recipe {number} is not about {first}"
+    return block
+
+
+def installed(stage):
+    """What stands where the README has /usr/local/sbin/imapgate: the program, and the settings that are this stage's."""
+    script = stage.file("scratch", ".sh")
+    options = " ".join(stage.options("unix"))
+    script.write_text(f"#!/bin/sh\nexec {stage.program} {options} \"$@\"\n")
+    script.chmod(0o755)
+    return script
+
+
+def places(stage, **more):
+    certificate = stage.certificate("rsa")
+    return {"/usr/local/sbin/imapgate": installed(stage), "/etc/imapgate/cert.pem": certificate.file,
+            "/etc/imapgate/key.pem": certificate.key, **more}
+
+
+def shell(stage, command, port=None, path=None):
+    """exec, so that what is ended at the end is the superserver."""
+    return superserver.Foreign(stage, ["/bin/sh", "-c", f"exec env {command}"], port, path)
+
+
+def reads_mail(stage, port, security):
+    account = stage.users["imapgt1"]
+    errand = Errand(port, security, account.name, account.password, stage.certificate("rsa"), stage.file("scratch"))
+    assert "This is the text of message 2." in curl(errand)
+
+
+def needs(program):
+    return pytest.mark.skipif(not shutil.which(program), reason=f"no {program} on this machine")
+
+
+def where_there_is(program):
+    """Debian has no s6-networking: without it these are no tests."""
+    return lambda test: test if shutil.which(program) else None
+
+
+@needs("inetd")
+@pytest.mark.parametrize("line, service, security", ((0, "imap", STARTTLS), (1, "imaps", TLS)), ids=("imap", "imaps"))
+def test_recipe_inetd(root_stage, line, service, security):
+    port, settings = superserver.free_port(), root_stage.file("scratch", ".conf")
+    text = recipe(0, "imap stream").splitlines()[line]
+    settings.write_text(readme.adapted(text, places(root_stage, **{f"{service} stream": f"127.0.0.1:{port} stream"})) + "\n")
+    with superserver.Foreign(root_stage, ["inetd", "-i", str(settings)], port):
+        reads_mail(root_stage, port, security)
+
+
+@pytest.fixture(scope="session")
+def xinetd():
+    """Debian's, from a folder of its own: it conflicts with the other inetd."""
+    folder = TREE / "build" / "xinetd"
+    done = subprocess.run([TREE / "tests" / "unpack", folder, "xinetd"], capture_output=True, text=True, timeout=300)
+    if done.returncode != 0:
+        pytest.skip(f"xinetd can't be unpacked: {done.stderr}")
+    return str(folder / "usr" / "sbin" / "xinetd")
+
+
+@pytest.mark.parametrize("options, security", (("", STARTTLS), ("--tls-on-connect ", TLS)), ids=("imap", "imaps"))
+def test_recipe_xinetd(root_stage, xinetd, options, security):
+    port, settings = superserver.free_port(), root_stage.file("scratch", ".conf")
+    settings.write_text(readme.adapted(recipe(1, "service imap"), places(root_stage, **{
+        "socket_type = stream": f"socket_type = stream\n type = UNLISTED\n protocol = tcp\n port = {port}\n bind = 127.0.0.1",
+        "server_args = ": f"server_args = {options}"})) + "\n")
+    with superserver.Foreign(root_stage, [xinetd, "-dontfork", "-f", str(settings), "-pidfile",
+                                          str(root_stage.file("scratch", ".pid"))], port):
+        reads_mail(root_stage, port, security)
+
+
+@needs("tcpserver")
+@pytest.mark.parametrize("line, number, security", ((0, "143", STARTTLS), (1, "993", TLS)), ids=("143", "993"))
+def test_recipe_tcpserver(root_stage, line, number, security):
+    port = superserver.free_port()
+    text = recipe(2, "tcpserver").splitlines()[line]
+    with shell(root_stage, readme.adapted(text, places(root_stage, **{f" 0 {number} ": f" 127.0.0.1 {port} "})), port):
+        reads_mail(root_stage, port, security)
+
+
+@needs("s6-svscan")
+def test_recipe_s6(root_stage):
+    """The log goes where the supervisor wants it, and another tcpserver comes when the first one is killed."""
+    port, scan = superserver.free_port(), root_stage.file("scratch")
+    run = scan / "imapgate" / "run"
+    run.parent.mkdir(parents=True)
+    run.write_text(readme.adapted(recipe(3, "#!/bin/sh"), places(root_stage, **{" 0 143 ": f" 127.0.0.1 {port} "})) + "\n")
+    run.chmod(0o755)
+    with superserver.Foreign(root_stage, ["s6-svscan", str(scan)], port) as server:
+        reads_mail(root_stage, port, STARTTLS)
+        assert "auth-ok rip=127.0.0.1 " in server.log_text()
+
+
+@where_there_is("s6-tcpserver")
+def test_recipe_s6_tcpserver(root_stage):
+    port = superserver.free_port()
+    text = readme.adapted(recipe(4, "s6-tcpserver"), places(root_stage, **{" 0.0.0.0 143 ": f" 127.0.0.1 {port} "}))
+    with shell(root_stage, text, port):
+        reads_mail(root_stage, port, STARTTLS)
+
+
+@needs("s6-ipcserver")
+def test_recipe_s6_ipcserver(root_stage):
+    path, account = str(root_stage.file("scratch", ".sock")), root_stage.users["imapgt1"]
+    text = readme.adapted(recipe(5, "s6-ipcserver"), {
+        "/usr/local/sbin/imapgate": installed(root_stage), "/run/imap.sock": path})
+    with shell(root_stage, text, path=path):
+        client = socket.socket(socket.AF_UNIX)
+        client.connect(path)
+        said = converse(SocketWire(client), f"a LOGIN {account.name} {account.password}\r\nb SELECT INBOX\r\n".encode())
+    assert b"\r\n* 2 EXISTS\r\n" in said or b"\r\n* 3 EXISTS\r\n" in said, said
+
+
+@where_there_is("s6-tlsserver")
+@pytest.mark.parametrize("client", (imaplib_login, curl))
+def test_recipe_s6_tlsserver(root_stage, client):
+    """The superserver has the key and does the TLS; imapgate is told of it by the environment."""
+    port, account = superserver.free_port(), root_stage.users["imapgt1"]
+    text = readme.adapted(recipe(6, "CERTFILE"), places(root_stage, **{" 0.0.0.0 993 ": f" 127.0.0.1 {port} "}))
+    with shell(root_stage, text, port) as server:
+        errand = Errand(port, TLS, account.name, account.password, root_stage.certificate("rsa"), root_stage.file("scratch"))
+        assert "This is the text of message 2." in client(errand)
+        assert "auth-ok rip=127.0.0.1 " in server.log_text() and " tls=TLSv1." in server.log_text()

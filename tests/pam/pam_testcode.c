@@ -9,7 +9,7 @@
  *   echo-prompt                 asks the login name first, with echo
  *   binary-prompt               asks something that no text conversation knows
  *   say=TEXT error=TEXT account-say=TEXT    texts for the user
- *   sleep=SECONDS account-sleep=SECONDS open-sleep=SECONDS
+ *   sleep=SECONDS account-sleep=SECONDS open-sleep=SECONDS close-sleep=SECONDS
  *   become=NAME                 rewrites PAM_USER
  *   env=NAME=VALUE              pam_putenv in auth, repeatable
  *   record=FILE                 appends a line for every call
@@ -90,9 +90,9 @@ record(pam_handle_t *pamh, struct arguments a, const char *phase, int flags, con
 
 	if (file == NULL || (f = fopen(file, "a")) == NULL)
 		return;
-	fprintf(f, "%s user=%s rhost=%s tty=%s ruser=%s service=%s flags=%#x euid=%d secret=", phase,
+	fprintf(f, "%s user=%s rhost=%s tty=%s ruser=%s service=%s flags=%#x pid=%d euid=%d secret=", phase,
 	    item(pamh, PAM_USER), item(pamh, PAM_RHOST), item(pamh, PAM_TTY), item(pamh, PAM_RUSER),
-	    item(pamh, PAM_SERVICE), (unsigned)flags, (int)geteuid());
+	    item(pamh, PAM_SERVICE), (unsigned)flags, (int)getpid(), (int)geteuid());
 	for (const char *s = secret; s != NULL && *s != '\0'; s++)
 		fprintf(f, "%02x", (unsigned char)*s);
 	fprintf(f, "\n");
@@ -222,5 +222,6 @@ pam_sm_close_session(pam_handle_t *pamh, int flags, int argc, const char **argv)
 	struct arguments a = { argc, argv };
 
 	record(pamh, a, "close", flags, NULL);
+	nap(a, "close-sleep");
 	return number(a, "close", PAM_SUCCESS);
 }

@@ -88,7 +88,7 @@ defaults_are_those_of_the_manual(void **state)
 	assert_string_equal(o->pam_service, "imapgate");
 	assert_null(o->oauth_service);
 	assert_null(o->pam_confdir);
-	assert_true(o->pam_session);
+	assert_int_equal(o->pam_session, PAM_SESSION_OPEN);
 	assert_null(o->run_as);
 	assert_null(o->home);
 	assert_int_equal(o->log, LOG_TO_AUTO);
@@ -130,7 +130,7 @@ every_option_finds_its_place(void **state)
 	assert_string_equal(o->setenv[0], "MAIL=maildir:%h/Maildir");
 	assert_string_equal(o->pam_service, "mail");
 	assert_string_equal(o->pam_confdir, "/etc/x");
-	assert_false(o->pam_session);
+	assert_int_equal(o->pam_session, PAM_SESSION_NONE);
 	assert_string_equal(o->run_as, "vmail");
 	assert_string_equal(o->home, "/var/mail/%d/%n");
 	assert_int_equal(o->log, LOG_TO_STDERR);
@@ -163,14 +163,33 @@ options_of_certificates_and_tokens(void **state)
 }
 
 static void
+proxies_are_networks_or_the_machine_itself(void **state)
+{
+	static const uint8_t address[] = { [10] = 0xff, [11] = 0xff, 192, 0, 2, 0 };
+
+	(void)state;
+	PARSE("p");
+	assert_int_equal(options.proxies, 0);
+	assert_false(options.proxy_unix);
+	PARSE("--proxy=192.0.2.0/24", "--proxy", "2001:db8::1", "--proxy=unix", "p");
+	assert_int_equal(options.proxies, 2);
+	assert_memory_equal(options.proxy[0].address, address, sizeof(address));
+	assert_int_equal(options.proxy[0].bits, 120);
+	assert_int_equal(options.proxy[1].bits, 128);
+	assert_true(options.proxy_unix);
+}
+
+static void
 words_of_options_that_choose(void **state)
 {
 	(void)state;
 	PARSE("--allow-cleartext=none", "--handoff=tag", "--pam-session=open", "--log=auto", "p");
 	assert_int_equal(options.allow_cleartext, CLEARTEXT_NONE);
 	assert_int_equal(options.handoff, HANDOFF_TAG);
-	assert_true(options.pam_session);
+	assert_int_equal(options.pam_session, PAM_SESSION_OPEN);
 	assert_int_equal(options.log, LOG_TO_AUTO);
+	PARSE("--pam-session", "wait", "p");
+	assert_int_equal(options.pam_session, PAM_SESSION_WAIT);
 	PARSE("--allow-cleartext=all", "--log=journal", "p");
 	assert_int_equal(options.allow_cleartext, CLEARTEXT_ALL);
 	assert_int_equal(options.log, LOG_TO_JOURNAL);
@@ -313,7 +332,7 @@ static void
 unknown_options_are_refused(void **state)
 {
 	static const char *const bad[] = { "--xyzzy", "--xyzzy=1", "-x", "-xyz", "-h", "-v", "--tls_on_connect",
-		"--TIMEOUT=1" };
+		"--TIMEOUT=1", "--time=1", "--capability-a=X", "--tls-on", "--hel", "--stric" };
 	struct line l;
 	char word[32];
 	size_t i;
@@ -413,6 +432,10 @@ bad_words_are_refused(void **state)
 		"--tls=",
 		"--tls=MinProtocol",
 		"--tls==x",
+		"--proxy=",
+		"--proxy=localhost",
+		"--proxy=192.0.2.0/33",
+		"--proxy=UNIX",
 		NULL,
 	};
 
@@ -448,7 +471,7 @@ option_at_the_end_wants_its_value(void **state)
 		"--max-connections", "--max-connections-per-address", "--max-sessions", "--max-sessions-per-address",
 		"--timeout", "--failure-delay", "--gate-user", "--gate-root", "--min-uid", "--handoff", "--capability",
 		"--capability-after", "--setenv", "--pam-service", "--pam-confdir", "--pam-session", "--run-as",
-		"--client-ca", "--client-crl", "--cert-user", "--preauth", "--oauth-service", "--home", "--log" };
+		"--client-ca", "--client-crl", "--cert-user", "--preauth", "--oauth-service", "--home", "--log", "--ktls", "--config" };
 	struct line l;
 	size_t i;
 
@@ -484,10 +507,11 @@ help_tells_of_every_option(void **state)
 	static const char *const names[] = { "--tls-on-connect", "--cert", "--key", "--tls", "--allow-cleartext",
 		"--max-attempts", "--timeout", "--failure-delay", "--gate-user", "--gate-root", "--min-uid",
 		"--handoff", "--capability", "--capability-after", "--setenv", "--pam-service", "--pam-confdir",
-		"--pam-session", "--run-as", "--home", "--log", "--strict", "--help", "--version", "--client-ca",
+		"--pam-session", "--run-as", "--home", "--log", "--strict", "--proxy", "--help", "--version", "--client-ca",
 		"--client-crl", "--cert-user", "--preauth", "--oauth-service", "--max-connections",
-		"--max-connections-per-address", "--max-sessions", "--max-sessions-per-address" };
+		"--max-connections-per-address", "--max-sessions", "--max-sessions-per-address", "--ktls", "--config" };
 	struct line l = line_of((const char *const[]){ "--help", NULL });
+	char *line;
 	size_t i;
 
 	(void)state;
@@ -497,6 +521,8 @@ help_tells_of_every_option(void **state)
 	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		if (strstr(child.out, names[i]) == NULL)
 			fail_msg("--help does not tell of %s", names[i]);
+	for (line = strtok(child.out, "\n"); line != NULL; line = strtok(NULL, "\n"))
+		assert_true(strlen(line) <= 80);
 }
 
 static void
@@ -519,6 +545,7 @@ main(void)
 		cmocka_unit_test(defaults_are_those_of_the_manual),
 		cmocka_unit_test(every_option_finds_its_place),
 		cmocka_unit_test(options_of_certificates_and_tokens),
+		cmocka_unit_test(proxies_are_networks_or_the_machine_itself),
 		cmocka_unit_test(words_of_options_that_choose),
 		cmocka_unit_test(numbers_at_their_bounds),
 		cmocka_unit_test(keys_belong_to_certificates_by_position),

@@ -9,14 +9,17 @@ import ssl
 import struct
 import time
 
+RETRY = bytes.fromhex("cf21ad74e59a6111be1d8c021e65b891c2a211167abb8c5e079e09e2c8a8339c")
+
 
 class Client:
     """TLS over a TCP socket. What is written becomes one record, and records go out when it is said."""
 
-    def __init__(self, sock, version=None, ciphers=None, keylog=None):
-        self.sock, self.records, self.plain = sock, b"", b""
+    def __init__(self, sock, version=None, ciphers=None, keylog=None, certificate=None, resumed=None):
+        self.sock, self.plain, self.first = sock, b"", b""
         self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        # A session can only be used with the context that it is from.
+        self.context = context = resumed.context if resumed else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         if version:
             context.minimum_version = context.maximum_version = version
@@ -24,7 +27,9 @@ class Client:
             context.set_ciphers(ciphers)
         if keylog:
             context.keylog_filename = keylog
-        self.tls = context.wrap_bio(self.incoming, self.outgoing)
+        if certificate:
+            certificate.into(context)
+        self.tls = context.wrap_bio(self.incoming, self.outgoing, session=resumed and resumed.tls.session)
         self.ended = None       # "close_notify" or "FIN" or the name of an error
 
     def _feed(self, timeout=60):
@@ -39,10 +44,12 @@ class Client:
         if not octets:
             self.incoming.write_eof()
             return False
+        self.first = self.first or octets
         self.incoming.write(octets)
         return True
 
-    def handshake(self):
+    def handshake(self, *behind):
+        """What is behind it leaves together with Finished, one record for each."""
         while True:
             try:
                 self.tls.do_handshake()
@@ -51,8 +58,12 @@ class Client:
                 self.flush()
                 if not self._feed():
                     raise ConnectionError("no handshake") from None
-        self.flush()
+        self.send(*behind)
         return self
+
+    def was_retried(self):
+        """Was the first answer a HelloRetryRequest (RFC 8446, 4.1.3)?"""
+        return self.first[11:43] == RETRY
 
     def write(self, octets):
         for at in range(0, len(octets), 16384):
@@ -136,9 +147,10 @@ class Client:
 class Rare:
     """OpenSSL itself, for KeyUpdate and max_fragment_length."""
 
-    UPDATE_NOT_REQUESTED = 0
+    UPDATE_NOT_REQUESTED, UPDATE_REQUESTED = 0, 1
+    MAX_PROTO_VERSION = 124     # SSL_CTX_ctrl's
 
-    def __init__(self, sock, fragment=0):
+    def __init__(self, sock, fragment=0, version=None):
         self.lib = lib = ctypes.CDLL(ctypes.util.find_library("ssl"))
         for name in ("TLS_client_method", "SSL_CTX_new", "SSL_new"):
             getattr(lib, name).restype = ctypes.c_void_p
@@ -147,6 +159,8 @@ class Rare:
         ctx = ctypes.c_void_p(lib.SSL_CTX_new(ctypes.c_void_p(lib.TLS_client_method())))
         if fragment and lib.SSL_CTX_set_tlsext_max_fragment_length(ctx, fragment) != 1:
             raise ValueError("max_fragment_length")
+        if version:
+            lib.SSL_CTX_ctrl(ctx, self.MAX_PROTO_VERSION, ctypes.c_long(version), None)
         self.ssl = ctypes.c_void_p(lib.SSL_new(ctx))
         lib.SSL_set_fd(self.ssl, sock.fileno())
         if lib.SSL_connect(self.ssl) != 1:
@@ -156,9 +170,9 @@ class Rare:
         if self.lib.SSL_write(self.ssl, octets, len(octets)) != len(octets):
             raise ConnectionError("SSL_write")
 
-    def key_update(self):
+    def key_update(self, kind=UPDATE_NOT_REQUESTED):
         """The message goes out with the next record."""
-        if self.lib.SSL_key_update(self.ssl, self.UPDATE_NOT_REQUESTED) != 1:
+        if self.lib.SSL_key_update(self.ssl, kind) != 1:
             raise ValueError("SSL_key_update")
 
     def until(self, ending):

@@ -1,14 +1,19 @@
 """The server's side: imapgate on accepted connections, with a mailbox program that obeys."""
 
+import functools
 import itertools
 import os
 import re
 import signal
 import socket
 import subprocess
+import sys
 from pathlib import Path
 
 from client import wait_for
+
+sys.path.append(str(Path(__file__).resolve().parents[1] / "e2e"))
+from clientca import Authority, email   # noqa: E402
 
 TREE = Path(__file__).resolve().parents[2]
 BUILD = Path(os.environ.get("IMAPGATE_BUILD", TREE / "build")).resolve()
@@ -42,6 +47,16 @@ class Stage:
         subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
                         "-days", "30", "-subj", "/CN=localhost", "-keyout", self.key, "-out", self.cert],
                        check=True, stderr=subprocess.DEVNULL)
+
+    @functools.cached_property
+    def authority(self):
+        """Who signs certificates of clients, and one of joe's."""
+        (self.folder / "ca").mkdir()
+        return Authority(self.folder / "ca")
+
+    @functools.cached_property
+    def joe(self):
+        return self.authority.certificate(email("joe"))
 
     def start(self, *options, program=None, starttls=False, buffer=0, before=None):
         """One connection: the client's socket and the session that serves it."""

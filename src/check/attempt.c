@@ -1,0 +1,91 @@
+/* Attempts in a child process, see attempt.h. */
+
+#include "check/attempt.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "log.h"
+
+#define PATIENCE_MS	10000
+
+static int voice = -1;
+
+static void
+speak(int priority, const char *text)
+{
+	(void)priority;
+	(void)!write(voice, text, strlen(text));
+}
+
+void
+attempt_speak(int fd)
+{
+	voice = fd;
+	log_diverted = speak;
+}
+
+/* Reads until the child has closed its end. False if that takes too long. */
+static bool
+listen_to(int fd, char *text, size_t size)
+{
+	int64_t deadline = clock_ms() + PATIENCE_MS;
+	struct pollfd pfd = { fd, POLLIN, 0 };
+	size_t len = 0;
+	ssize_t n = 1;
+
+	while (n != 0) {
+		int64_t left = deadline - clock_ms();
+
+		if (left <= 0 || poll(&pfd, 1, (int)left) == 0)
+			return false;
+		n = read(fd, text + len, size - 1 - len);
+		if (n == -1 && errno != EINTR)
+			break;
+		/* What has no room is cut. */
+		if (n > 0)
+			len += (size_t)n;
+		if (len == size - 1)
+			break;
+		text[len] = '\0';
+	}
+	text[len] = '\0';
+	return true;
+}
+
+void
+attempt(attempt_try *try, void *arg, char *text, size_t size)
+{
+	int ends[2], status = 0;
+	pid_t pid;
+
+	fflush(stdout);
+	text[0] = '\0';
+	if (pipe2(ends, O_CLOEXEC) == -1 || (pid = fork()) == -1)
+		die("fork");
+	if (pid == 0) {
+		close(ends[0]);
+		attempt_speak(ends[1]);
+		try(arg, ends[1]);
+		_exit(0);
+	}
+	close(ends[1]);
+	if (!listen_to(ends[0], text, size)) {
+		kill(pid, SIGKILL);
+		snprintf(text, size, "it did not come back within %d seconds", PATIENCE_MS / 1000);
+	}
+	close(ends[0]);
+	waitpid(pid, &status, 0);
+	if (WIFSIGNALED(status) && text[0] == '\0')
+		snprintf(text, size, "killed by signal %d (%s)", WTERMSIG(status), strsignal(WTERMSIG(status)));
+}

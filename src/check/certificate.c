@@ -1,0 +1,378 @@
+/*
+ * TLS as a login will need it, see certificate.h. Keys are loaded and compared by
+ * the monitor's own function, settings applied by the gate's.
+ */
+
+#include "check/certificate.h"
+
+#include <errno.h>
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "check/finding.h"
+#include "gate/clientcert.h"
+#include "gate/tls.h"
+#include "monitor/sign.h"
+
+/* Renewals come 30 days before the end, and a week later at most. */
+#define SOON_DAYS	14
+
+/* What a handshake with oneself takes is less. */
+#define HANDSHAKE_STEPS	20
+
+static const char *
+openssl_reason(void)
+{
+	const char *reason = ERR_reason_error_string(ERR_peek_error());
+
+	ERR_clear_error();
+	return reason != NULL ? reason : "OpenSSL does not say why";
+}
+
+/* --- time */
+
+static void
+format_day(char day[16], const ASN1_TIME *t)
+{
+	struct tm tm;
+
+	if (ASN1_TIME_to_tm(t, &tm) != 1 || strftime(day, 16, "%Y-%m-%d", &tm) == 0)
+		strcpy(day, "no date");
+}
+
+/* Is now between the two? Which is the name of what they belong to, "" for the file itself. */
+static bool
+check_time(const char *file, const char *which, const ASN1_TIME *from, const ASN1_TIME *until)
+{
+	int days = 0, seconds = 0;
+	char day[16];
+
+	format_day(day, from);
+	if (X509_cmp_current_time(from) > 0) {
+		finding(FINDING_ERROR, file, "%snot valid before %s; is this host's clock right?", which, day);
+		return false;
+	}
+	format_day(day, until);
+	if (X509_cmp_current_time(until) < 0) {
+		finding(FINDING_ERROR, file, "%sexpired on %s; renew it", which, day);
+		return false;
+	}
+	if (ASN1_TIME_diff(&days, &seconds, NULL, until) == 1 && days < SOON_DAYS)
+		finding(FINDING_WARNING, file, "%sexpires on %s; renew it", which, day);
+	return true;
+}
+
+/* --- one certificate and its chain */
+
+static STACK_OF(X509) *
+read_chain(const char *file)
+{
+	STACK_OF(X509) *chain = sk_X509_new_null();
+	BIO *bio = BIO_new_file(file, "r");
+	X509 *cert;
+
+	if (bio == NULL)
+		finding(FINDING_ERROR, file, "can't be read: %s", strerror(errno));
+	while (bio != NULL && (cert = PEM_read_bio_X509(bio, NULL, NULL, NULL)) != NULL)
+		sk_X509_push(chain, cert);
+	if (bio != NULL && ERR_GET_REASON(ERR_peek_last_error()) != PEM_R_NO_START_LINE)
+		finding(FINDING_ERROR, file, "certificate %d in it can't be read: %s", sk_X509_num(chain) + 1, openssl_reason());
+	else if (bio != NULL && sk_X509_num(chain) == 0)
+		finding(FINDING_ERROR, file, "no certificate in it; PEM is wanted, \"-----BEGIN CERTIFICATE-----\"");
+	ERR_clear_error();
+	BIO_free(bio);
+	return chain;
+}
+
+/* The names that clients compare (RFC 9525): those of subjectAltName, and only those. */
+static void
+check_names(const char *file, X509 *cert)
+{
+	GENERAL_NAMES *names = X509_get_ext_d2i(cert, NID_subject_alt_name, NULL, NULL);
+	char list[512] = "", day[16];
+	size_t len = 0;
+	int i;
+
+	for (i = 0; i < sk_GENERAL_NAME_num(names); i++) {
+		const GENERAL_NAME *name = sk_GENERAL_NAME_value(names, i);
+
+		if (name->type == GEN_DNS && len < sizeof(list))
+			len += (size_t)snprintf(list + len, sizeof(list) - len, "%s%.*s", len > 0 ? ", " : "",
+			    ASN1_STRING_length(name->d.dNSName), ASN1_STRING_get0_data(name->d.dNSName));
+	}
+	GENERAL_NAMES_free(names);
+	format_day(day, X509_get0_notAfter(cert));
+	if (len > 0)
+		finding(FINDING_OK, file, "for %s, until %s", list, day);
+	else
+		finding(FINDING_WARNING, file, "no DNS name among its subjectAltNames, the only ones that clients look at; have it made anew");
+}
+
+/* Each certificate is followed by the one that signed it (RFC 5246, 7.4.2; many clients still want it so). */
+static void
+check_order(const char *file, STACK_OF(X509) *chain)
+{
+	int i = 1;
+
+	while (i < sk_X509_num(chain) && X509_check_issued(sk_X509_value(chain, i), sk_X509_value(chain, i - 1)) == X509_V_OK)
+		i++;
+	if (i < sk_X509_num(chain))
+		finding(FINDING_WARNING, file, "certificate %d in it has not signed the one before; put the server's first, then "
+		    "always the one that signed the last", i + 1);
+}
+
+static const char *
+trust_advice(int error)
+{
+	switch (error) {
+	case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
+	case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
+		return "each client has to be told to trust it";
+	case X509_V_ERR_INVALID_PURPOSE:
+		return "it is not made for servers";
+	default:
+		return "put those that signed it into the file, behind it";
+	}
+}
+
+/* Would a client that trusts whom this host trusts accept it? */
+static void
+check_trust(const char *file, STACK_OF(X509) *chain)
+{
+	X509_STORE *store = X509_STORE_new();
+	X509_STORE_CTX *ctx = X509_STORE_CTX_new();
+	int error;
+
+	X509_STORE_set_default_paths(store);
+	X509_STORE_CTX_init(ctx, store, sk_X509_value(chain, 0), chain);
+	X509_STORE_CTX_set_default(ctx, "ssl_server");
+	/* Time has been looked at. */
+	X509_VERIFY_PARAM_set_flags(X509_STORE_CTX_get0_param(ctx), X509_V_FLAG_NO_CHECK_TIME);
+	X509_verify_cert(ctx);
+	error = X509_STORE_CTX_get_error(ctx);
+	if (error == X509_V_OK)
+		finding(FINDING_OK, file, "signed by an authority that this host trusts");
+	else
+		finding(FINDING_WARNING, file, "not signed by an authority that this host trusts: %s; %s",
+		    X509_verify_cert_error_string(error), trust_advice(error));
+	X509_STORE_CTX_free(ctx);
+	X509_STORE_free(store);
+	ERR_clear_error();
+}
+
+/* --- its key */
+
+static void
+check_permissions(const char *file)
+{
+	struct stat st;
+
+	if (stat(file, &st) == 0 && (st.st_mode & (S_IRWXG | S_IRWXO)) != 0)
+		finding(FINDING_WARNING, file, "the private key can be %s by others than its owner; chmod 600 it",
+		    (st.st_mode & (S_IWGRP | S_IWOTH)) != 0 ? "changed" : "read");
+}
+
+/* Which certificate of the chain this key belongs to, or -1. */
+static int
+belongs_to(struct sign_keys *keys, uint32_t index, STACK_OF(X509) *chain)
+{
+	uint8_t spki[MSG_DIGEST];
+	int i;
+
+	for (i = 0; i < sk_X509_num(chain); i++)
+		if (tls_digest_key(sk_X509_value(chain, i), spki) && sign_objection(keys, index, spki) == NULL)
+			return i;
+	return -1;
+}
+
+static bool
+check_key(struct sign_keys *keys, uint32_t index, STACK_OF(X509) *chain)
+{
+	const char *file = keys->opts->key[index], *objection = "its kind of public key can't be used";
+	uint8_t spki[MSG_DIGEST];
+	int other;
+
+	if (tls_digest_key(sk_X509_value(chain, 0), spki))
+		objection = sign_objection(keys, index, spki);
+	if (objection == NULL) {
+		finding(FINDING_OK, file, "the private key of the certificate");
+		check_permissions(file);
+		return true;
+	}
+	other = keys->key[index] != NULL ? belongs_to(keys, index, chain) : -1;
+	if (other > 0)
+		finding(FINDING_ERROR, file, "the private key of certificate %d in %s; the server's must be the first there", other + 1,
+		    keys->opts->cert[index]);
+	else
+		finding(FINDING_ERROR, file, "can't be used for %s: %s", keys->opts->cert[index], objection);
+	return false;
+}
+
+/* --- TLS */
+
+/* The server's context with the gate's defaults and the settings. NULL after a finding. */
+static SSL_CTX *
+make_context(const struct options *o)
+{
+	SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
+	const char *wrong = "out of memory";
+
+	ERR_clear_error();
+	if (ctx != NULL)
+		wrong = tls_settings(ctx, o);
+	if (wrong == NULL && o->client_ca != NULL)
+		wrong = clientcert_require(ctx, o);
+	if (wrong == NULL)
+		return ctx;
+	finding(FINDING_ERROR, "TLS settings", "%s: %s", wrong, openssl_reason());
+	SSL_CTX_free(ctx);
+	return NULL;
+}
+
+/* One step of each side in turn. Returns 1 when both are through, 0 if more is to do, -1 if it has failed. */
+static int
+shake(SSL *client, SSL *server)
+{
+	SSL *sides[] = { client, server };
+	size_t i, through = 0;
+
+	for (i = 0; i < 2; i++) {
+		int done = SSL_do_handshake(sides[i]);
+
+		if (done == 1)
+			through++;
+		else if (SSL_get_error(sides[i], done) != SSL_ERROR_WANT_READ)
+			return -1;
+	}
+	return through == 2;
+}
+
+/* A handshake with ourselves: settings that leave nothing to agree on show only there. */
+static bool
+check_handshake(SSL_CTX *ctx, const char *file, X509 *cert, EVP_PKEY *key)
+{
+	SSL_CTX *client_ctx = SSL_CTX_new(TLS_client_method());
+	SSL *client = SSL_new(client_ctx), *server = SSL_new(ctx);
+	BIO *near = NULL, *far = NULL;
+	int i, done = 0;
+
+	SSL_use_cert_and_key(server, cert, key, NULL, 1);
+	BIO_new_bio_pair(&near, 0, &far, 0);
+	SSL_set_bio(client, near, near);
+	SSL_set_bio(server, far, far);
+	SSL_set_connect_state(client);
+	SSL_set_accept_state(server);
+	for (i = 0; i < HANDSHAKE_STEPS && done == 0; i++)
+		done = shake(client, server);
+	if (done == 1)
+		finding(FINDING_OK, file, "a handshake with it gives %s, %s", SSL_get_version(server), SSL_get_cipher_name(server));
+	else
+		finding(FINDING_ERROR, file, "a handshake with it fails: %s; look at --tls", openssl_reason());
+	SSL_free(client);
+	SSL_free(server);
+	SSL_CTX_free(client_ctx);
+	return done == 1;
+}
+
+/* With ctx NULL, which is known to be wrong, all but the handshake. */
+static bool
+check_identity(struct sign_keys *keys, uint32_t index, SSL_CTX *ctx)
+{
+	const char *file = keys->opts->cert[index];
+	STACK_OF(X509) *chain = read_chain(file);
+	char which[32] = "";
+	bool good = sk_X509_num(chain) > 0;
+	X509 *cert;
+	int i;
+
+	if (good) {
+		check_names(file, sk_X509_value(chain, 0));
+		check_order(file, chain);
+		check_trust(file, chain);
+		good = check_key(keys, index, chain);
+	}
+	for (i = 0; i < sk_X509_num(chain); i++) {
+		cert = sk_X509_value(chain, i);
+		if (i > 0)
+			snprintf(which, sizeof(which), "certificate %d in it: ", i + 1);
+		good &= check_time(file, which, X509_get0_notBefore(cert), X509_get0_notAfter(cert));
+	}
+	good = good && ctx != NULL && check_handshake(ctx, file, sk_X509_value(chain, 0), keys->key[index]);
+	sk_X509_pop_free(chain, X509_free);
+	return good;
+}
+
+/* --- the authorities of clients */
+
+static void
+check_authorities(const char *file)
+{
+	STACK_OF(X509) *chain = read_chain(file);
+	char which[32];
+	int i;
+
+	for (i = 0; i < sk_X509_num(chain); i++) {
+		X509 *cert = sk_X509_value(chain, i);
+
+		snprintf(which, sizeof(which), "authority %d in it: ", i + 1);
+		if (check_time(file, which, X509_get0_notBefore(cert), X509_get0_notAfter(cert)) && X509_check_ca(cert) == 0)
+			finding(FINDING_WARNING, file, "%sit may not sign certificates (basicConstraints)", which);
+	}
+	if (i > 0)
+		finding(FINDING_OK, file, "certificates of %d authorities, which let clients in", i);
+	sk_X509_pop_free(chain, X509_free);
+}
+
+static void
+check_revocations(const char *file)
+{
+	BIO *bio = BIO_new_file(file, "r");
+	X509_CRL *crl = bio != NULL ? PEM_read_bio_X509_CRL(bio, NULL, NULL, NULL) : NULL;
+	const ASN1_TIME *next;
+	char day[16];
+
+	if (crl == NULL)
+		finding(FINDING_ERROR, file, "no revocation list in it can be read: %s", bio != NULL ? openssl_reason() : strerror(errno));
+	for (; crl != NULL; crl = PEM_read_bio_X509_CRL(bio, NULL, NULL, NULL)) {
+		next = X509_CRL_get0_nextUpdate(crl);
+		format_day(day, next != NULL ? next : X509_CRL_get0_lastUpdate(crl));
+		if (next != NULL && X509_cmp_current_time(next) < 0)
+			finding(FINDING_ERROR, file, "out of date since %s: all clients with a certificate are refused; fetch a new one", day);
+		else
+			finding(FINDING_OK, file, "revocation list of %s", day);
+		X509_CRL_free(crl);
+	}
+	ERR_clear_error();
+	BIO_free(bio);
+}
+
+bool
+certificate_check(const struct options *o)
+{
+	struct sign_keys keys = { .opts = o };
+	bool possible = false;
+	SSL_CTX *ctx;
+	uint32_t i;
+
+	if (o->certs == 0)
+		return false;
+	/* As the gate and the monitor do: openssl.cnf is another program's. */
+	OPENSSL_init_ssl(OPENSSL_INIT_NO_LOAD_CONFIG, NULL);
+	ctx = make_context(o);
+	for (i = 0; i < o->certs; i++)
+		possible |= check_identity(&keys, i, ctx);
+	if (o->client_ca != NULL)
+		check_authorities(o->client_ca);
+	if (o->client_crl != NULL)
+		check_revocations(o->client_crl);
+	SSL_CTX_free(ctx);
+	sign_forget(&keys);
+	return possible;
+}

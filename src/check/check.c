@@ -1,0 +1,111 @@
+/*
+ * --check, see check.h. It uses what a login uses: functions of the gate's, of
+ * the monitor's and of connection.c, with the same options. It claims
+ * nothing of what a superserver or a client would have to say.
+ */
+
+#include "check/check.h"
+
+#include <errno.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "check/certificate.h"
+#include "check/finding.h"
+#include "check/host.h"
+#include "check/pamstack.h"
+#include "check/program.h"
+#include "check/user.h"
+#include "connection.h"
+
+/* login.defs(5): where this system's own accounts end. Without a file, as everywhere: 1000. */
+static unsigned long
+first_user(void)
+{
+	unsigned long uid = 1000;
+	FILE *f = fopen("/etc/login.defs", "re");
+	char line[256];
+
+	while (f != NULL && fgets(line, sizeof(line), f) != NULL)
+		if (sscanf(line, "UID_MIN %lu", &uid) == 1)
+			break;
+	if (f != NULL)
+		fclose(f);
+	return uid;
+}
+
+static void
+check_uids(const struct options *o)
+{
+	unsigned long first = first_user();
+	const struct passwd *pw;
+
+	if (o->min_uid < first)
+		finding(FINDING_WARNING, "--min-uid", "%u lets accounts of the system log in; users begin at %lu here (login.defs)",
+		    (unsigned)o->min_uid, first);
+	if (o->run_as == NULL)
+		return;
+	pw = getpwnam(o->run_as);
+	if (pw == NULL)
+		finding(FINDING_ERROR, "--run-as", "there is no user %s", o->run_as);
+	else if (pw->pw_uid == 0 || pw->pw_uid < o->min_uid)
+		finding(FINDING_ERROR, "--run-as", "%s has uid %u, below --min-uid %u; give it another uid, or a smaller --min-uid", o->run_as,
+		    (unsigned)pw->pw_uid, (unsigned)o->min_uid);
+	else
+		finding(FINDING_OK, "--run-as", "all who log in have uid %u", (unsigned)pw->pw_uid);
+}
+
+static void
+check_config(const char *file)
+{
+	struct stat st;
+
+	if (stat(file, &st) == 0 && ((st.st_mode & (S_IWGRP | S_IWOTH)) != 0 || (st.st_uid != 0 && st.st_uid != geteuid())))
+		finding(FINDING_WARNING, file, "others than root can change it, and so what root executes; chown root: and chmod 644 it");
+	else
+		finding(FINDING_OK, file, "can be read");
+}
+
+/* Can anybody log in over a network at all? */
+static void
+check_cleartext(const struct options *o, bool tls)
+{
+	if (o->allow_cleartext == CLEARTEXT_ALL)
+		finding(FINDING_WARNING, "--allow-cleartext", "passwords are taken from networks without TLS");
+	if (tls || o->allow_cleartext == CLEARTEXT_ALL)
+		return;
+	if (o->certs > 0)
+		finding(FINDING_ERROR, "TLS", "no certificate can be used: %s", o->tls_on_connect ? "no client will get any answer" :
+		    o->allow_cleartext == CLEARTEXT_NONE ? "every login over TCP will be refused" : "only clients on this host can log in");
+	else
+		finding(FINDING_WARNING, "TLS", "there is no --cert: over TCP %s can log in, unless the superserver does the TLS",
+		    o->allow_cleartext == CLEARTEXT_NONE ? "nobody" : "only clients on this host");
+}
+
+int
+check_run(const struct options *o)
+{
+	struct sandbox sandbox = { 0 };
+	bool tls;
+
+	connection_clear_environment();
+	if (geteuid() != 0)
+		finding(FINDING_WARNING, "not root", "what is found is true of this user; superservers start imapgate as root");
+	if (o->config != NULL)
+		check_config(o->config);
+	tls = certificate_check(o);
+	check_cleartext(o, tls);
+	pamstack_check(o, o->pam_service);
+	if (o->oauth_service != NULL)
+		pamstack_check(o, o->oauth_service);
+	host_check(o, &sandbox);
+	check_uids(o);
+	program_check(o, &sandbox);
+	if (o->user != NULL)
+		user_check(o);
+	return (int)finding_worst();
+}

@@ -1,0 +1,47 @@
+/* The lines of --check, see finding.h. */
+
+#include "check/finding.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+static enum finding_kind worst = FINDING_OK;
+
+/* Names in certificates are whatever somebody has signed: no terminal shall obey them. */
+static void
+print_clean(const char *text)
+{
+	for (; *text != '\0'; text++)
+		putchar((unsigned char)*text < ' ' || *text == 0x7f ? '?' : *text);
+	putchar('\n');
+	fflush(stdout);
+}
+
+void
+finding(enum finding_kind kind, const char *subject, const char *fmt, ...)
+{
+	static const char *const names[] = { "ok", "warning", "error" };
+	char text[1024], line[1280];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	snprintf(line, sizeof(line), "%-8s %s: %s", names[kind], subject, text);
+	print_clean(line);
+	if (kind > worst)
+		worst = kind;
+}
+
+void
+finding_detail(const char *text)
+{
+	fputs("         ", stdout);
+	print_clean(text);
+}
+
+enum finding_kind
+finding_worst(void)
+{
+	return worst;
+}

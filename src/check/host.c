@@ -1,0 +1,160 @@
+/* This host, see host.h. */
+
+#include "check/host.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "check/attempt.h"
+#include "check/finding.h"
+#include "kerneltls.h"
+#include "log.h"
+
+static void
+check_gate_user(const struct options *o, struct sandbox *sandbox)
+{
+	const struct passwd *pw = getpwnam(o->gate_user);
+
+	if (pw == NULL)
+		finding(FINDING_ERROR, "--gate-user", "there is no user %s; useradd --system --no-create-home --shell /usr/sbin/nologin %s",
+		    o->gate_user, o->gate_user);
+	else if (pw->pw_uid == 0 || pw->pw_gid == 0)
+		finding(FINDING_ERROR, "--gate-user", "%s is root, or of its group; the gate needs a user of its own", o->gate_user);
+	else {
+		sandbox->uid = pw->pw_uid;
+		sandbox->gid = pw->pw_gid;
+		if (pw->pw_uid >= o->min_uid && strcmp(pw->pw_name, "nobody") != 0)
+			finding(FINDING_WARNING, "--gate-user", "%s has uid %u, which --min-uid lets log in; make it a system user", o->gate_user,
+			    (unsigned)pw->pw_uid);
+		else
+			finding(FINDING_OK, "--gate-user", "%s, uid %u", o->gate_user, (unsigned)pw->pw_uid);
+	}
+}
+
+/* Is there anything in it? What a gate finds in its root may be of use to who has taken it over. */
+static bool
+is_empty(const char *dir)
+{
+	DIR *d = opendir(dir);
+	const struct dirent *entry;
+	bool empty = true;
+
+	while (d != NULL && empty && (entry = readdir(d)) != NULL)
+		empty = strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0;
+	if (d != NULL)
+		closedir(d);
+	return empty;
+}
+
+/* Returns true if the sandbox can be tried in it. */
+static bool
+check_gate_root(const struct options *o)
+{
+	const char *dir = o->gate_root;
+	struct stat st;
+
+	if (stat(dir, &st) == -1 && errno == ENOENT) {
+		finding(FINDING_OK, "--gate-root", "%s is not there yet: the first connection makes it", dir);
+		return true;
+	}
+	if (stat(dir, &st) == -1 || !S_ISDIR(st.st_mode))
+		finding(FINDING_ERROR, "--gate-root", "%s is no directory that can be used", dir);
+	else if (st.st_uid != 0 || (st.st_mode & (S_IWGRP | S_IWOTH)) != 0)
+		finding(FINDING_ERROR, "--gate-root", "others than root can write to %s; chown root: and chmod 755 it", dir);
+	else if (!is_empty(dir))
+		finding(FINDING_WARNING, "--gate-root", "%s is not empty; give the gate a directory of its own", dir);
+	else {
+		finding(FINDING_OK, "--gate-root", "%s is empty and root's", dir);
+		return true;
+	}
+	return false;
+}
+
+/* An attempt_try: the gate's own way down, and then something that must not be possible any more. */
+static void
+enter(void *arg, int fd)
+{
+	int nowhere = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+	sandbox_descriptors(fd, nowhere);
+	attempt_speak(SANDBOX_MONITOR);
+	sandbox_enter(arg);
+	if (open("/", O_RDONLY) != -1 || errno != EACCES)
+		(void)!write(SANDBOX_MONITOR, "files can still be opened", 25);
+}
+
+static void
+check_sandbox(const struct options *o, struct sandbox *sandbox)
+{
+	bool made = access(o->gate_root, F_OK) == -1;
+	char wrong[256];
+
+	sandbox->root = o->gate_root;
+	sandbox->privileged = geteuid() == 0;
+	attempt(enter, sandbox, wrong, sizeof(wrong));
+	if (made && sandbox->privileged)
+		rmdir(o->gate_root);
+	if (wrong[0] == '\0')
+		finding(FINDING_OK, "sandbox", "a process can be locked up in it");
+	else
+		finding(FINDING_ERROR, "sandbox", "%s; a kernel with seccomp filters is needed, and a container or unit that allows them", wrong);
+}
+
+static void
+check_ktls(const struct options *o)
+{
+	enum msg_why why = o->ktls != KTLS_OFF ? kerneltls_try() : WHY_OFF;
+	const char *what;
+
+	if (why == WHY_OFF || why == WHY_NONE) {
+		finding(FINDING_OK, "kernel TLS", "%s", why == WHY_OFF ? "not wanted (--ktls off)" : "this kernel can");
+		return;
+	}
+	what = why == WHY_MODULE ? "the kernel has no module \"tls\", or may not load it" : why == WHY_KERNEL ?
+	    "the kernel does not take AES-128-GCM" : "it can't be tried on loopback";
+	if (o->ktls == KTLS_REQUIRE)
+		finding(FINDING_ERROR, "kernel TLS", "%s: %s; every login over TLS will be refused", what, strerror(errno));
+	else
+		finding(FINDING_WARNING, "kernel TLS", "%s: %s; sessions are relayed. Name tls in /etc/modules-load.d, or say --ktls off", what,
+		    strerror(errno));
+}
+
+/* Where inetd starts us, standard error is nobody's. */
+static void
+check_log(const struct options *o)
+{
+	static const char *const names[] = { "auto", "the journal", "syslog", "standard error" };
+	enum log_target target = log_find(o->log);
+
+	if (o->log == LOG_TO_AUTO && target == LOG_TO_STDERR)
+		finding(FINDING_WARNING, "--log", "neither journal nor syslog can be reached: lines go to standard error, which under inetd "
+		    "is nobody's");
+	else if (o->log != LOG_TO_AUTO && target != o->log)
+		finding(FINDING_ERROR, "--log", "%s can't be reached", names[o->log]);
+	else
+		finding(FINDING_OK, "--log", "%s", names[target]);
+}
+
+void
+host_check(const struct options *o, struct sandbox *sandbox)
+{
+	bool ready = true;
+
+	if (geteuid() == 0) {
+		check_gate_user(o, sandbox);
+		ready = check_gate_root(o) && sandbox->uid != 0;
+	} else
+		finding(FINDING_WARNING, "not tried", "--gate-user, --gate-root: root has to ask");
+	if (ready)
+		check_sandbox(o, sandbox);
+	if (o->certs > 0)
+		check_ktls(o);
+	check_log(o);
+}

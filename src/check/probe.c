@@ -1,0 +1,409 @@
+/*
+ * --probe, see probe.h. The program is started by the monitor's own function,
+ * with the account's rights; what it writes is not trusted.
+ */
+
+#include "check/probe.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "check/attempt.h"
+#include "check/finding.h"
+#include "check/user.h"
+#include "clock.h"
+#include "connection.h"
+#include "log.h"
+#include "monitor/launch.h"
+
+/* From the start to the end of the dialogue. Courier needs three seconds where it has no file monitor. */
+#define PATIENCE_MS	10000
+/* Behind "* OK" a tagged OK may follow; or it was a greeting. */
+#define PAUSE_MS	1000
+/* Between LOGOUT and its end. */
+#define PARTING_MS	2000
+
+#define LINES_MAX	64
+#define TAG		"probe1"
+
+enum style {
+	STYLE_NONE,
+	STYLE_TAG,
+	STYLE_PREAUTH,
+	STYLE_OK,		/* "* OK": a greeting, but whose? */
+};
+
+struct probe {
+	const struct options	*opts;
+	struct account		 account;
+	pid_t			 pid;
+	int			 fd;		/* the program's descriptors 0 and 1 are the other end */
+	int			 err_fd;	/* its descriptor 2 */
+	int64_t			 deadline;
+	char			 said[8192];	/* all that it wrote; a sound program needs no more */
+	size_t			 len, at;	/* at is where the next line begins */
+	bool			 ended;		/* it has closed its side */
+	char			 words[512];	/* the end of what it wrote on standard error */
+	char			 list[2048];	/* what it can do, "" until it was heard */
+	bool			 announced;	/* it said so by itself, behind the login */
+};
+
+/* --- the program */
+
+/* In the child: becomes the user and the program, as the monitor would. */
+static void __attribute__((noreturn))
+become_program(const struct probe *p, int fd, int err_fd)
+{
+	static const struct peer somewhere = { .ip = "127.0.0.1", .port = "143", .local_ip = "127.0.0.1", .local_port = "143" };
+	static const struct msg_tls none;
+	struct options bare = *p->opts;
+	struct launch_inherited inherited;
+	const char *wrong;
+
+	/* Nothing of ours may stand before the program's first words. */
+	bare.handoff = HANDOFF_TAG;
+	bare.capability_after = NULL;
+	attempt_speak(err_fd);
+	setpgid(0, 0);
+	launch_inherit(&inherited);
+	if (dup2(fd, STDIN_FILENO) == -1 || dup2(fd, STDOUT_FILENO) == -1)
+		die("dup2");
+	wrong = launch_try(&bare, &p->account);
+	if (wrong != NULL)
+		dprintf(err_fd, "imapgate: a login would fail: %s\n", wrong);
+	else
+		launch_exec(&bare, &p->account, &(struct environment_facts){ &bare, &somewhere, &p->account, &none, TAG, "LOGIN", NULL },
+		    &inherited, err_fd);
+	_exit(1);
+}
+
+static void
+start(struct probe *p)
+{
+	int stream[2], err[2];
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, stream) == -1 || pipe2(err, O_CLOEXEC) == -1)
+		die("socketpair");
+	p->deadline = clock_ms() + PATIENCE_MS;
+	p->pid = fork();
+	if (p->pid == -1)
+		die("fork");
+	if (p->pid == 0)
+		become_program(p, stream[1], err[1]);
+	close(stream[1]);
+	close(err[1]);
+	p->fd = stream[0];
+	p->err_fd = err[0];
+	/* It may be killed in the middle of what it does, with all that it has started. */
+	setpgid(p->pid, p->pid);
+}
+
+/* Keeps the end of what comes on standard error. */
+static void
+hear_words(struct probe *p)
+{
+	char text[256];
+	size_t have = strlen(p->words), room = sizeof(p->words) - 1;
+	ssize_t n = read(p->err_fd, text, sizeof(text));
+
+	if (n <= 0) {
+		close(p->err_fd);
+		p->err_fd = -1;
+		return;
+	}
+	if (have + (size_t)n > room) {
+		memmove(p->words, p->words + have + (size_t)n - room, room - (size_t)n);
+		have = room - (size_t)n;
+	}
+	memcpy(p->words + have, text, (size_t)n);
+	p->words[have + (size_t)n] = '\0';
+}
+
+static void
+hear(struct probe *p)
+{
+	ssize_t n = read(p->fd, p->said + p->len, sizeof(p->said) - p->len);
+
+	if (n <= 0)
+		p->ended = true;
+	else
+		p->len += (size_t)n;
+}
+
+/* Waits for something to be heard on either descriptor. False when the time is up. */
+static bool
+wait_for(struct probe *p, int64_t deadline)
+{
+	struct pollfd pfd[] = { { p->ended ? -1 : p->fd, POLLIN, 0 }, { p->err_fd, POLLIN, 0 } };
+	int64_t left = deadline - clock_ms();
+
+	if (left <= 0 || poll(pfd, 2, (int)left) <= 0)
+		return false;
+	if (pfd[0].revents != 0)
+		hear(p);
+	if (pfd[1].revents != 0)
+		hear_words(p);
+	return true;
+}
+
+/* Closes the connection and gives the program time to end by itself. Fills how it did; false if it had to be killed. */
+static bool
+stop(struct probe *p, siginfo_t *info)
+{
+	int64_t deadline = clock_ms() + PARTING_MS;
+	bool itself = false;
+
+	close(p->fd);
+	p->ended = true;
+	memset(info, 0, sizeof(*info));
+	while (!itself && clock_ms() < deadline) {
+		waitid(P_PID, (id_t)p->pid, info, WEXITED | WNOHANG | WNOWAIT);
+		itself = info->si_pid == p->pid;
+		if (!itself)
+			wait_for(p, clock_ms() + 20);
+	}
+	while (p->err_fd != -1 && wait_for(p, clock_ms() + 20))
+		;
+	kill(-p->pid, SIGKILL);
+	kill(p->pid, SIGKILL);
+	waitpid(p->pid, NULL, 0);
+	return itself;
+}
+
+/* --- the dialogue */
+
+/* Takes the next line, without its end, until then. False if there is none. */
+static bool
+next_line(struct probe *p, char *line, size_t size, int64_t deadline)
+{
+	const char *end;
+	size_t len;
+
+	while ((end = memchr(p->said + p->at, '\n', p->len - p->at)) == NULL)
+		if (p->ended || p->len == sizeof(p->said) || !wait_for(p, deadline))
+			return false;
+	len = (size_t)(end - p->said) - p->at;
+	if (len > 0 && end[-1] == '\r')
+		len--;
+	snprintf(line, size, "%.*s", (int)len, p->said + p->at);
+	p->at = (size_t)(end + 1 - p->said);
+	return true;
+}
+
+static bool
+begins(const char *line, const char *with)
+{
+	return strncasecmp(line, with, strlen(with)) == 0;
+}
+
+/* Takes the list out of "* CAPABILITY ..." or "[CAPABILITY ...]". False if the line has none. */
+static bool
+take_list(struct probe *p, const char *line)
+{
+	const char *start = strcasestr(line, "[CAPABILITY "), *words;
+
+	if (start == NULL && !begins(line, "* CAPABILITY "))
+		return false;
+	words = strchr(start != NULL ? start : line + 2, ' ') + 1;
+	snprintf(p->list, sizeof(p->list), "%.*s", (int)strcspn(words, "]"), words);
+	return true;
+}
+
+/* What it says by itself, with the tag in its environment. */
+static enum style
+first_words(struct probe *p)
+{
+	enum style style = STYLE_NONE;
+	int64_t deadline = p->deadline;
+	char line[4096];
+	int i;
+
+	for (i = 0; i < LINES_MAX && next_line(p, line, sizeof(line), deadline); i++) {
+		if (take_list(p, line))
+			p->announced = true;
+		if (begins(line, TAG " OK"))
+			return STYLE_TAG;
+		if (begins(line, "* PREAUTH"))
+			return STYLE_PREAUTH;
+		if (begins(line, "* BYE") || !begins(line, "* "))
+			return STYLE_NONE;
+		if (begins(line, "* OK") && style == STYLE_NONE) {
+			style = STYLE_OK;
+			deadline = clock_ms() + PAUSE_MS;
+		}
+	}
+	return style;
+}
+
+enum answer {
+	ANSWER_NONE,
+	ANSWER_OK,
+	ANSWER_NO,		/* or BAD */
+};
+
+/* Sends a command and reads to its tagged answer. */
+static enum answer
+ask(struct probe *p, const char *tag, const char *command)
+{
+	char line[4096];
+	int i;
+
+	snprintf(line, sizeof(line), "%s %s\r\n", tag, command);
+	(void)!send(p->fd, line, strlen(line), MSG_NOSIGNAL);
+	for (i = 0; i < LINES_MAX && next_line(p, line, sizeof(line), p->deadline); i++) {
+		take_list(p, line);
+		if (begins(line, tag))
+			return begins(line + strlen(tag), " OK") ? ANSWER_OK : ANSWER_NO;
+	}
+	return ANSWER_NONE;
+}
+
+/* --- what came of it */
+
+/* Text for the terminal: C's escapes for all that is not printable. */
+static void
+tell(const char *what, const char *text, size_t len)
+{
+	char line[1024], *at = line + snprintf(line, 64, "%s: ", what);
+	size_t i;
+
+	for (i = 0; i < len && i < 200; i++) {
+		unsigned char ch = (unsigned char)text[i];
+
+		if (ch == '\r' || ch == '\n')
+			at += sprintf(at, "\\%c", ch == '\r' ? 'r' : 'n');
+		else if (ch < ' ' || ch >= 0x7f || ch == '\\')
+			at += sprintf(at, "\\x%02X", ch);
+		else
+			*at++ = (char)ch;
+	}
+	strcpy(at, i < len ? "..." : "");
+	finding_detail(line);
+}
+
+/* The last line that is not empty. */
+static void
+tell_words(const char *words)
+{
+	size_t len = strlen(words), start;
+
+	while (len > 0 && words[len - 1] == '\n')
+		len--;
+	for (start = len; start > 0 && words[start - 1] != '\n'; start--)
+		;
+	if (len > 0)
+		tell("its last line on standard error", words + start, len - start);
+}
+
+static int
+fail(struct probe *p, const char *what)
+{
+	const char *late = !p->ended && clock_ms() >= p->deadline ? " within 10 seconds" : "";
+	siginfo_t info;
+	bool itself = stop(p, &info);
+	char how[64] = "it did not end when its connection was closed";
+
+	if (itself && info.si_code == CLD_EXITED)
+		snprintf(how, sizeof(how), "it ended with status %d", info.si_status);
+	else if (itself)
+		snprintf(how, sizeof(how), "it was killed by signal %d (%s)", info.si_status, strsignal(info.si_status));
+	finding(FINDING_ERROR, p->opts->program[0], "%s%s; %s", what, late, how);
+	if (p->len > 0)
+		tell("it wrote", p->said, p->len);
+	tell_words(p->words);
+	return FINDING_ERROR;
+}
+
+static bool
+has_word(const char *list, const char *word)
+{
+	const char *at;
+	size_t len = strlen(word);
+
+	for (at = list; (at = strcasestr(at, word)) != NULL; at += len)
+		if ((at == list || at[-1] == ' ') && (at[len] == ' ' || at[len] == '\0'))
+			return true;
+	return false;
+}
+
+/* The list for clients that are logged in; nothing in it needs a quote inside double ones. */
+static void
+print_list(const char *list)
+{
+	const char *before = "";
+	char copy[sizeof(((struct probe *)NULL)->list)], *word, *save;
+
+	printf("--capability-after \"");
+	strcpy(copy, list);
+	for (word = strtok_r(copy, " ", &save); word != NULL; word = strtok_r(NULL, " ", &save)) {
+		if (begins(word, "AUTH=") || begins(word, "STARTTLS") || begins(word, "LOGINDISABLED") || strpbrk(word, "\"\\$`") != NULL)
+			continue;
+		printf("%s%s", before, word);
+		before = " ";
+	}
+	puts("\"");
+}
+
+static void
+print_options(const struct probe *p, enum style style)
+{
+	puts(style == STYLE_TAG ? "--handoff tag" : "--handoff greeting");
+	if (p->list[0] == '\0') {
+		finding(FINDING_WARNING, p->opts->program[0], "it does not say what it can do");
+		return;
+	}
+	/* A greeting becomes the text of the tagged OK, where no client looks for a list. */
+	if (style != STYLE_TAG || !p->announced)
+		print_list(p->list);
+	if (!has_word(p->list, "LITERAL+"))
+		puts(has_word(p->list, "LITERAL-") ? "--capability LITERAL-" : "--capability \"\"");
+}
+
+static int
+probe(struct probe *p)
+{
+	enum style style;
+	siginfo_t info;
+
+	start(p);
+	style = first_words(p);
+	if (style == STYLE_NONE)
+		return fail(p, p->len == 0 ? "it said nothing" : "what it said is neither \"" TAG " OK\" nor \"* PREAUTH\"");
+	if (ask(p, "probe2", "CAPABILITY") == ANSWER_NONE)
+		return fail(p, "it did not answer CAPABILITY");
+	if (style == STYLE_OK && ask(p, "probe3", "LIST \"\" \"\"") != ANSWER_OK)
+		return fail(p, "it greets with \"* OK\" and wants a login of its own");
+	ask(p, "probe4", "LOGOUT");
+	if (!stop(p, &info))
+		finding(FINDING_WARNING, p->opts->program[0], "it did not end after LOGOUT");
+	print_options(p, style);
+	return (int)finding_worst();
+}
+
+int
+probe_run(const struct options *o)
+{
+	static struct probe p;
+	const struct passwd *pw = o->user == NULL ? getpwuid(geteuid()) : NULL;
+	const char *user = o->user != NULL ? o->user : pw != NULL ? pw->pw_name : "?";
+	char path[PATH_MAX];
+
+	connection_clear_environment();
+	p.opts = o;
+	errno = 0;
+	if (!user_find(&p.account, o, user))
+		return FINDING_ERROR;
+	if (!launch_find(o, path)) {
+		finding(FINDING_ERROR, o->program[0], "%s", errno != 0 ? strerror(errno) : "not an executable file");
+		return FINDING_ERROR;
+	}
+	return probe(&p);
+}

@@ -1,0 +1,202 @@
+/* One user, see user.h. Everything is asked of the monitor's own functions. */
+
+#include "check/user.h"
+
+#include <grp.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "check/attempt.h"
+#include "check/finding.h"
+#include "monitor/environment.h"
+#include "monitor/launch.h"
+#include "monitor/pamauth.h"
+
+#define GROUPS_MAX	64
+
+/* What only a connection knows is shown by its name. */
+static const struct peer somewhere = {
+	.ip = "CLIENT-ADDRESS",
+	.port = "PORT",
+	.local_ip = "SERVER-ADDRESS",
+	.local_port = "PORT",
+};
+
+struct question {
+	const struct options	*opts;
+	const struct account	*account;
+};
+
+static void
+show_ids(const struct account *a)
+{
+	gid_t groups[GROUPS_MAX];
+	char text[1024];
+	int i, n = GROUPS_MAX;
+	size_t len;
+
+	if (getgrouplist(a->owner, a->gid, groups, &n) == -1)
+		n = GROUPS_MAX;
+	len = (size_t)snprintf(text, sizeof(text), "uid %u, gid %u, groups", (unsigned)a->uid, (unsigned)a->gid);
+	for (i = 0; i < n && len < sizeof(text); i++) {
+		const struct group *gr = getgrgid(groups[i]);
+
+		len += (size_t)snprintf(text + len, sizeof(text) - len, " %u(%s)", (unsigned)groups[i], gr != NULL ? gr->gr_name : "?");
+	}
+	finding(FINDING_OK, a->name, "%s", text);
+}
+
+/* That it can be entered is known. */
+static void
+show_home(const struct account *a)
+{
+	struct stat st;
+
+	if (stat(a->home, &st) == -1 || st.st_uid != a->uid)
+		finding(FINDING_WARNING, "home", "%s belongs to uid %u, not to uid %u", a->home, (unsigned)st.st_uid, (unsigned)a->uid);
+	else
+		finding(FINDING_OK, "home", "%s, and shell %s", a->home, a->shell);
+}
+
+/* What launch_try's word means. */
+static void
+explain_launch(const struct question *q, const char *wrong)
+{
+	if (strcmp(wrong, "home") == 0)
+		finding(FINDING_ERROR, "home", "%s can't be entered by uid %u; make it, and give it to that user", q->account->home,
+		    (unsigned)q->account->uid);
+	else if (strcmp(wrong, "program") == 0)
+		finding(FINDING_ERROR, "mailbox program", "%s can't be executed by uid %u", q->opts->program[0], (unsigned)q->account->uid);
+	else if (strcmp(wrong, "arguments") == 0)
+		finding(FINDING_ERROR, "arguments", "they can't be made of this user: an unknown \"%%\", or too long");
+	else
+		finding(FINDING_ERROR, "launch", "it would fail: %s", wrong);
+}
+
+/* An attempt_try: what the monitor tries before it says OK. It changes groups. */
+static void
+try_launch(void *arg, int fd)
+{
+	const struct question *q = arg;
+	const char *wrong = launch_try(q->opts, q->account);
+
+	if (wrong != NULL)
+		dprintf(fd, "%s", wrong);
+}
+
+/* An attempt_try: the account step of PAM, which needs no password; modules may do anything. */
+static void
+try_pam(void *arg, int fd)
+{
+	const struct question *q = arg;
+	const struct peer local = { .ip = "local" };
+	struct pamauth_verdict verdict;
+	static struct pamauth pam;
+
+	verdict = pamauth_check(&pam, q->opts, &local, q->opts->pam_service, q->account->name, NULL);
+	if (verdict.outcome != OUTCOME_OK)
+		dprintf(fd, "%s%s%s", verdict.reason, pam.text[0] != '\0' ? ": " : "", pam.text);
+	pamauth_close(&pam);
+}
+
+static void
+ask_pam(struct question *q)
+{
+	char wrong[512];
+
+	attempt(try_pam, q, wrong, sizeof(wrong));
+	if (wrong[0] == '\0')
+		finding(FINDING_OK, "PAM", "the account may be used (pam_acct_mgmt, asked without a password)");
+	else
+		finding(geteuid() == 0 ? FINDING_ERROR : FINDING_WARNING, "PAM", "the account may not be used: %s%s", wrong, geteuid() == 0 ?
+		    "" : " (root could say more)");
+}
+
+/* In double quotes where a shell would want some. */
+static void
+quote(char *dst, size_t size, const char *text)
+{
+	bool plain = text[0] != '\0' && text[strcspn(text, " \t\"'\\$`*?&|;<>()#~!")] == '\0';
+
+	snprintf(dst, size, plain ? " %s" : " \"%s\"", text);
+}
+
+static void
+show_program(const struct options *o, const struct account *a)
+{
+	char path[PATH_MAX], text[2048], value[1024];
+	size_t i, len;
+
+	if (!launch_find(o, path))
+		return;
+	len = (size_t)snprintf(text, sizeof(text), "%s", path);
+	for (i = 1; o->program[i] != NULL && len < sizeof(text); i++) {
+		if (!account_expand(a, o->program[i], value, sizeof(value)))
+			return;
+		quote(text + len, sizeof(text) - len, value);
+		len += strlen(text + len);
+	}
+	finding(FINDING_OK, "runs", "%s", text);
+}
+
+static void
+show_environment(const struct options *o, const struct account *a)
+{
+	const struct msg_tls tls = { .protocol = "TLS-VERSION", .cipher = "TLS-CIPHER" };
+	static struct environment e;
+	size_t i;
+
+	if (!environment_build(&e, &(struct environment_facts){ o, &somewhere, a, &tls, "TAG", "LOGIN", NULL })) {
+		finding(FINDING_ERROR, "environment", "it can't be made; is there an unknown \"%%\" in --setenv?");
+		return;
+	}
+	finding(FINDING_OK, "environment", "%zu variables, and those that PAM modules set", e.n);
+	for (i = 0; i < e.n; i++)
+		finding_detail(e.vars[i]);
+}
+
+/* What account_find's word means. */
+static void
+explain_refusal(const char *user, const char *refusal)
+{
+	if (strcmp(refusal, "account") == 0)
+		finding(FINDING_ERROR, user, "there is no such account (getent passwd); --run-as is for those that only PAM knows");
+	else if (strcmp(refusal, "home") == 0)
+		finding(FINDING_ERROR, user, "--home can't be made of this name");
+	else if (geteuid() == 0)
+		finding(FINDING_ERROR, user, "its uid is 0 or below --min-uid: refused like a wrong password");
+	else
+		finding(FINDING_ERROR, user, "not the user who asks, or below --min-uid; without root nobody else can log in");
+}
+
+bool
+user_find(struct account *a, const struct options *o, const char *name)
+{
+	const char *refusal = account_find(a, o, name);
+
+	if (refusal != NULL)
+		explain_refusal(name, refusal);
+	return refusal == NULL;
+}
+
+void
+user_check(const struct options *o)
+{
+	static struct account a;
+	struct question q = { o, &a };
+	char wrong[64];
+
+	if (!user_find(&a, o, o->user))
+		return;
+	show_ids(&a);
+	ask_pam(&q);
+	attempt(try_launch, &q, wrong, sizeof(wrong));
+	if (strcmp(wrong, "home") != 0)
+		show_home(&a);
+	if (wrong[0] != '\0')
+		explain_launch(&q, wrong);
+	show_program(o, &a);
+	show_environment(o, &a);
+}

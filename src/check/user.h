@@ -1,0 +1,17 @@
+#ifndef IMAPGATE_CHECK_USER_H
+#define IMAPGATE_CHECK_USER_H
+
+/* What a login would make of one user: ids, home, environment, arguments, and PAM's opinion of the account. */
+
+#include <stdbool.h>
+
+#include "monitor/account.h"
+#include "options.h"
+
+/* Looks an account up as a login would; false if it may not log in, after a finding that says why. */
+bool	user_find(struct account *, const struct options *, const char *name);
+
+/* Prints its findings about the user opts->user. */
+void	user_check(const struct options *);
+
+#endif

@@ -1,0 +1,88 @@
+/* Deriving the keys of TLS records, see traffickeys.h. Run by the gate; computes, and does nothing else. */
+
+#include "gate/traffickeys.h"
+
+#include <openssl/core_names.h>
+#include <openssl/kdf.h>
+#include <openssl/params.h>
+#include <stdio.h>
+#include <string.h>
+
+static bool
+derive(const char *name, const OSSL_PARAM params[], uint8_t *out, size_t len)
+{
+	EVP_KDF *kdf = EVP_KDF_fetch(NULL, name, NULL);
+	EVP_KDF_CTX *ctx = EVP_KDF_CTX_new(kdf);
+	bool derived = ctx != NULL && EVP_KDF_derive(ctx, out, len, params) == 1;
+
+	/* What it was given is wiped with it. */
+	EVP_KDF_CTX_free(ctx);
+	EVP_KDF_free(kdf);
+	return derived;
+}
+
+static OSSL_PARAM
+octets(const char *name, const void *bytes, size_t len)
+{
+	return OSSL_PARAM_construct_octet_string(name, (void *)(uintptr_t)bytes, len);
+}
+
+static OSSL_PARAM
+text(const char *name, const char *value)
+{
+	return OSSL_PARAM_construct_utf8_string(name, (char *)(uintptr_t)value, 0);
+}
+
+/* HKDF-Expand-Label(secret, label, "", len) of RFC 8446, 7.1. */
+static bool
+expand_label(const EVP_MD *digest, const uint8_t *secret, size_t secret_len, const char *label, uint8_t *out, size_t len)
+{
+	char info[32];
+	int n = snprintf(info, sizeof(info), "%c%c%ctls13 %s%c", 0, (int)len, (int)(strlen("tls13 ") + strlen(label)), label, 0);
+	const OSSL_PARAM params[] = {
+		text(OSSL_KDF_PARAM_MODE, "EXPAND_ONLY"),
+		text(OSSL_KDF_PARAM_DIGEST, EVP_MD_get0_name(digest)),
+		octets(OSSL_KDF_PARAM_KEY, secret, secret_len),
+		octets(OSSL_KDF_PARAM_INFO, info, (size_t)n),
+		OSSL_PARAM_construct_end(),
+	};
+
+	return derive("HKDF", params, out, len);
+}
+
+bool
+traffickeys_from_secret(struct traffickeys *keys, size_t key_len, const EVP_MD *digest, const uint8_t *secret, size_t secret_len)
+{
+	return key_len <= TRAFFICKEYS_KEY_MAX && expand_label(digest, secret, secret_len, "key", keys->key, key_len) &&
+	    expand_label(digest, secret, secret_len, "iv", keys->nonce, TRAFFICKEYS_NONCE);
+}
+
+bool
+traffickeys_from_master(struct traffickeys *client, struct traffickeys *server, size_t key_len, size_t fixed, const EVP_MD *digest,
+    const uint8_t *master, size_t master_len, const uint8_t *server_random, const uint8_t *client_random)
+{
+	static const char label[] = "key expansion";
+	const OSSL_PARAM params[] = {
+		text(OSSL_KDF_PARAM_DIGEST, EVP_MD_get0_name(digest)),
+		octets(OSSL_KDF_PARAM_SECRET, master, master_len),
+		octets(OSSL_KDF_PARAM_SEED, label, strlen(label)),
+		octets(OSSL_KDF_PARAM_SEED, server_random, TRAFFICKEYS_RANDOM),
+		octets(OSSL_KDF_PARAM_SEED, client_random, TRAFFICKEYS_RANDOM),
+		OSSL_PARAM_construct_end(),
+	};
+	uint8_t block[2 * (TRAFFICKEYS_KEY_MAX + TRAFFICKEYS_NONCE)];
+	bool derived;
+
+	if (key_len > TRAFFICKEYS_KEY_MAX || fixed > TRAFFICKEYS_NONCE)
+		return false;
+	derived = derive("TLS1-PRF", params, block, 2 * (key_len + fixed));
+	/* An AEAD has no MAC keys, so the block is: client's key, server's key, client's nonce, server's. */
+	if (derived) {
+		memcpy(client->key, block, key_len);
+		memcpy(server->key, block + key_len, key_len);
+		memcpy(client->nonce, block + 2 * key_len, fixed);
+		memcpy(server->nonce, block + 2 * key_len + fixed, fixed);
+	}
+	explicit_bzero(block, sizeof(block));
+	return derived;
+}

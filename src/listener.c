@@ -1,0 +1,430 @@
+/*
+ * The listener, see listener.h. Runs as root for as long as the service does,
+ * so there is nothing in it that a client could make use of: it reads not one
+ * byte of theirs, keeps nothing of them but a process id, and never waits for
+ * any of them. Whatever goes wrong with one connection is that connection's end.
+ *
+ * Signals are blocked and come through a descriptor, so that the loop below
+ * sees one thing after the other.
+ */
+
+#include "listener.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "children.h"
+#include "clock.h"
+#include "connection.h"
+#include "log.h"
+#include "reload.h"
+
+/* The status line follows what happens, but not each connection. */
+#define STATUS_MS	1000
+
+/* Without descriptors, memory or processes it is of no use to try again at once: others must end first. */
+#define PAUSE_MS	100
+
+/* The same trouble is logged so often. */
+#define TROUBLE_MS	60000
+
+/* What those who are not logged in get for their farewells, PAM modules included. */
+#define STOP_MS		5000
+
+struct listener {
+	const struct options		*opts[2];	/* by whether TLS begins with the connection */
+	const struct activation_socket	*sockets;
+	size_t				 n;
+	struct connection_setup		 setup;
+	int				 signals;	/* signalfd(2) */
+	int				 watchdog_ms;	/* 0: nobody watches */
+	pid_t				 trial;		/* of a reload, 0 for none */
+	bool				 stopping;
+	/* Points on clock_ms(), 0 for never. */
+	int64_t				 status_at, watchdog_at, resume_at, stop_at, trouble_at;
+	unsigned			 troubles;	/* since the last line about them */
+};
+
+static sigset_t
+our_signals(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGCHLD);
+	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	return set;
+}
+
+static void
+say(const char *event, const char *key, const char *text)
+{
+	struct children_count count = children_count();
+	struct log_line line;
+
+	log_begin(&line, LOG_INFO, event);
+	log_field(&line, "waiting", "%u", count.waiting);
+	log_field(&line, "sessions", "%u", count.sessions);
+	if (key != NULL)
+		log_text(&line, key, text);
+	log_write(&line);
+}
+
+/* What the administrator sees in the service's status. */
+static void
+tell_status(struct listener *l)
+{
+	struct children_count count = children_count();
+
+	l->status_at = 0;
+	activation_notify("STATUS=%u connections before login, %u sessions logged in; since the start %llu connections, %llu logins",
+	    count.waiting, count.sessions, (unsigned long long)count.connections, (unsigned long long)count.logins);
+}
+
+static void
+status_changed(struct listener *l)
+{
+	if (l->status_at == 0)
+		l->status_at = clock_ms() + STATUS_MS;
+}
+
+/* Something is missing that will be there again some time. What and errno say it, in a line now and then. */
+static void
+rest(struct listener *l, const char *what)
+{
+	int64_t now = clock_ms();
+	struct log_line line;
+
+	l->resume_at = now + PAUSE_MS;
+	l->troubles++;
+	if (now < l->trouble_at)
+		return;
+	log_begin(&line, LOG_ERR, "listener-trouble");
+	log_field(&line, "what", "%s", what);
+	log_field(&line, "times", "%u", l->troubles);
+	log_text(&line, "text", strerror(errno));
+	log_write(&line);
+	l->trouble_at = now + TROUBLE_MS;
+	l->troubles = 0;
+}
+
+/* A client that there is no process for. What does not fit its socket's buffer at once is not said. */
+static void
+refuse(int fd, bool tls)
+{
+	static const char bye[] = "* BYE [UNAVAILABLE] Server is too busy; please try again later\r\n";
+
+	if (!tls)
+		send(fd, bye, sizeof(bye) - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+	close(fd);
+}
+
+/* The new process. SIGTERM stays blocked until the monitor can obey it without breaking off. */
+static void __attribute__((noreturn))
+become_connection(const struct listener *l, bool imaps, int fd, int place)
+{
+	static struct board_seat seat;
+	sigset_t mask;
+
+	children_join(place);
+	if (dup2(fd, STDIN_FILENO) == -1 || dup2(fd, STDOUT_FILENO) == -1)
+		die("dup2");
+	/* All else that is open is close-on-exec; but a listening socket must not be held back for as long as that. */
+	close_range((unsigned)l->sockets[0].fd, (unsigned)l->sockets[l->n - 1].fd, 0);
+	close(fd);
+	sigemptyset(&mask);
+	sigaddset(&mask, SIGTERM);
+	sigprocmask(SIG_SETMASK, &mask, NULL);
+	connection_serve(&l->setup, l->opts[imaps], &seat);
+}
+
+static void
+start_child(struct listener *l, bool imaps, int fd)
+{
+	int place = children_reserve();
+	pid_t pid = -1;
+
+	errno = EAGAIN;
+	if (place != -1)
+		pid = fork();
+	if (pid == 0)
+		become_connection(l, imaps, fd, place);
+	if (place != -1)
+		children_born(place, pid);
+	if (pid > 0) {
+		close(fd);
+		return;
+	}
+	rest(l, "fork");
+	refuse(fd, l->opts[imaps]->tls_on_connect);
+}
+
+/* The client has gone again, or its network has: accept(2) wants these taken for "try again". */
+static bool
+is_clients_fault(int error)
+{
+	static const int errors[] = { EAGAIN, ECONNABORTED, EINTR, EPROTO, ENOPROTOOPT, EHOSTDOWN, ENONET, EHOSTUNREACH, EOPNOTSUPP,
+	    ENETUNREACH, ENETDOWN, ETIMEDOUT };
+	size_t i;
+
+	for (i = 0; i < sizeof(errors) / sizeof(errors[0]); i++)
+		if (errors[i] == error)
+			return true;
+	return false;
+}
+
+static void
+accept_one(struct listener *l, const struct activation_socket *s)
+{
+	int fd = accept4(s->fd, NULL, NULL, SOCK_CLOEXEC);
+
+	if (fd != -1)
+		start_child(l, s->imaps, fd);
+	else if (!is_clients_fault(errno))
+		rest(l, "accept");
+	status_changed(l);
+}
+
+/* Stopping. */
+
+static void
+stop(struct listener *l)
+{
+	size_t i;
+
+	if (l->stopping)
+		return;
+	l->stopping = true;
+	l->stop_at = clock_ms() + STOP_MS;
+	for (i = 0; i < l->n; i++)
+		close(l->sockets[i].fd);
+	activation_notify("STOPPING=1");
+	children_dismiss();
+	say("listener-stop", NULL, NULL);
+}
+
+/* Reloading. */
+
+static void
+begin_reload(struct listener *l)
+{
+	if (l->trial != 0 || l->stopping)
+		return;
+	activation_notify("RELOADING=1\nMONOTONIC_USEC=%lld", (long long)clock_ms() * 1000);
+	l->trial = reload_try();
+	if (l->trial == -1) {
+		l->trial = 0;
+		rest(l, "fork");
+		activation_notify("READY=1");
+	}
+}
+
+/* The dispositions are passed on as they were found, and the signals blocked as they are. */
+static void
+renew(struct listener *l)
+{
+	const sigset_t ours = our_signals();
+	struct launch_inherited again;
+
+	launch_restore(&l->setup.inherited);
+	sigprocmask(SIG_SETMASK, &ours, NULL);
+	reload_exec(children_fd());
+	launch_inherit(&again);
+	sigprocmask(SIG_SETMASK, &ours, NULL);
+}
+
+/* The trial has ended: either the new program takes over here, or everything stays as it was. */
+static void
+end_reload(struct listener *l, int status)
+{
+	char text[64];
+
+	l->trial = 0;
+	if (l->stopping)
+		return;
+	errno = 0;
+	if (status == 0) {
+		say("listener-reload", NULL, NULL);
+		renew(l);
+	}
+	snprintf(text, sizeof(text), status == 0 ? "it can't be executed" : "a trial ended with status %d", status);
+	say("listener-kept", "reason", text);
+	activation_notify("READY=1");
+}
+
+/* The loop. */
+
+static void
+reap(struct listener *l)
+{
+	pid_t pid;
+	int status;
+
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		if (pid == l->trial)
+			end_reload(l, WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
+		else
+			children_ended(pid);
+	}
+	status_changed(l);
+}
+
+static void
+obey_signal(struct listener *l)
+{
+	struct signalfd_siginfo info;
+
+	if (read(l->signals, &info, sizeof(info)) != sizeof(info))
+		return;
+	if (info.ssi_signo == SIGCHLD)
+		reap(l);
+	else if (info.ssi_signo == SIGHUP)
+		begin_reload(l);
+	else
+		stop(l);
+}
+
+static void
+sooner(int64_t *at, int64_t other)
+{
+	if (other != 0 && (*at == 0 || other < *at))
+		*at = other;
+}
+
+static int
+time_to_wait(const struct listener *l)
+{
+	int64_t at = 0;
+
+	sooner(&at, l->status_at);
+	sooner(&at, l->watchdog_at);
+	sooner(&at, l->resume_at);
+	sooner(&at, l->stop_at);
+	return at == 0 ? -1 : clock_left(at);
+}
+
+static void
+keep_time(struct listener *l)
+{
+	int64_t now = clock_ms();
+
+	if (l->status_at != 0 && now >= l->status_at)
+		tell_status(l);
+	if (l->resume_at != 0 && now >= l->resume_at)
+		l->resume_at = 0;
+	if (l->watchdog_at != 0 && now >= l->watchdog_at) {
+		activation_notify("WATCHDOG=1");
+		l->watchdog_at = now + l->watchdog_ms;
+	}
+}
+
+static bool
+is_over(const struct listener *l)
+{
+	return l->stopping && (children_count().waiting == 0 || clock_left(l->stop_at) == 0);
+}
+
+static void
+loop(struct listener *l)
+{
+	struct pollfd pfd[ACTIVATION_MAX + 1] = { { l->signals, POLLIN, 0 } };
+	size_t i, accepting;
+
+	for (i = 0; i < l->n; i++)
+		pfd[i + 1] = (struct pollfd){ l->sockets[i].fd, POLLIN, 0 };
+	while (!is_over(l)) {
+		accepting = l->stopping || l->resume_at != 0 ? 0 : l->n;
+		if (poll(pfd, 1 + accepting, time_to_wait(l)) == -1 && errno != EINTR)
+			die("poll");
+		keep_time(l);
+		if (pfd[0].revents != 0)
+			obey_signal(l);
+		for (i = 0; i < accepting && !l->stopping; i++)
+			if (pfd[i + 1].revents != 0)
+				accept_one(l, &l->sockets[i]);
+	}
+}
+
+/* Nobody may make us wait in accept(2); and what is set here, the connections have from birth (tcp(7)). */
+static void
+prepare_socket(int fd)
+{
+	int on = 1;
+
+	if (fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) == -1)
+		die("socket %d", fd);
+	/* Each answer is one write, so there is nothing that Nagle could join. A Unix-domain socket has no such option. */
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+}
+
+static void
+prepare_sockets(struct listener *l)
+{
+	size_t i;
+
+	for (i = 0; i < l->n; i++) {
+		prepare_socket(l->sockets[i].fd);
+		if (!l->sockets[i].imaps || l->opts[0]->certs > 0)
+			continue;
+		log_die_status = EX_CONFIG;
+		errno = 0;
+		die("a socket for imaps needs a --cert");
+	}
+}
+
+static void
+prepare(struct listener *l)
+{
+	const sigset_t ours = our_signals();
+
+	connection_prepare(&l->setup, l->opts[0], log_stream(false));
+	if (reload_is_resumed())
+		for (int sig = 1; sig < NSIG; sig++)
+			if (sigismember(&ours, sig))
+				sigdelset(&l->setup.inherited.mask, sig);
+	prepare_sockets(l);
+	if (reload_is_trial())
+		_exit(0);
+	children_open(reload_children());
+	sigprocmask(SIG_SETMASK, &ours, NULL);
+	l->signals = signalfd(-1, &ours, SFD_CLOEXEC);
+	if (l->signals == -1)
+		die("signalfd");
+}
+
+void
+listener_run(const struct options *opts, const struct activation_socket *sockets, size_t n, char *argv[])
+{
+	static struct listener l;
+	static struct options on_connect;
+
+	on_connect = *opts;
+	on_connect.tls_on_connect = true;
+	l.opts[false] = opts;
+	l.opts[true] = &on_connect;
+	l.sockets = sockets;
+	l.n = n;
+	reload_begin(argv, n);
+	prepare(&l);
+	l.watchdog_ms = activation_watchdog();
+	l.watchdog_at = l.watchdog_ms > 0 ? clock_ms() + l.watchdog_ms : 0;
+	say("listener-ready", NULL, NULL);
+	activation_notify("READY=1");
+	tell_status(&l);
+	loop(&l);
+	_exit(0);
+}

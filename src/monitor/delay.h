@@ -1,0 +1,22 @@
+#ifndef IMAPGATE_MONITOR_DELAY_H
+#define IMAPGATE_MONITOR_DELAY_H
+
+/* What a failed login costs the client: time. */
+
+#include <stdint.h>
+
+#include "board.h"
+#include "monitor/monitor.h"
+#include "msg.h"
+
+/*
+ * Notes that a login has failed which began then (clock_ms), and returns how
+ * many failures are held against the client: the attempts of this connection,
+ * or under a listener those of its address, if these are more.
+ */
+unsigned	delay_count(const struct board_seat *, const struct msg_login *, unsigned attempts, int64_t began);
+
+/* Waits until a failure of a login that began then may be told; so many are held against the client. Not beyond the deadline. */
+void	delay_failure(const struct monitor_start *, int64_t began, unsigned failures);
+
+#endif

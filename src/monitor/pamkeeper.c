@@ -1,0 +1,104 @@
+/*
+ * The keeper of a PAM session, see pamkeeper.h. Begins and ends as root.
+ *
+ * It can't give up what it has, as the keeper of a TLS session does: which
+ * capabilities, system calls and libraries the modules want at the end is
+ * theirs to know. pam_mount unmounts, pam_exec starts what it was told to.
+ */
+
+#include "monitor/pamkeeper.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <malloc.h>
+#include <signal.h>
+#include <stddef.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "log.h"
+#include "monitor/deadline.h"
+#include "monitor/keeper.h"
+#include "monitor/report.h"
+
+/* For the case that the deadline finds a module hanging. */
+static struct log_line late;
+static volatile sig_atomic_t verdict;
+
+static void
+on_deadline(int sig)
+{
+	(void)sig;
+	log_write(&late);
+	_exit(verdict);
+}
+
+static void
+on_signal(int sig)
+{
+	(void)sig;
+}
+
+/* The client must see its end when the mailbox program closes it, not when we are done. */
+static void
+let_go_of_client(void)
+{
+	int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	if (fd == -1 || dup2(fd, STDIN_FILENO) == -1 || dup2(fd, STDOUT_FILENO) == -1)
+		die("/dev/null");
+	close(fd);
+}
+
+/* Whom should they end? We are about to. Caught, since modules start programs, which would inherit it if they were ignored or blocked. */
+static void
+hear_no_signals(void)
+{
+	const struct sigaction action = { .sa_handler = on_signal, .sa_flags = SA_RESTART };
+	sigset_t signals, none;
+	int sig;
+
+	keeper_signals(&signals);
+	for (sig = 1; sig < SIGRTMIN; sig++)
+		if (sig != SIGCHLD && sigismember(&signals, sig))
+			sigaction(sig, &action, NULL);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+static void
+close_session(struct pamauth *p, const struct account *a, unsigned most_ms)
+{
+	const char *wrong;
+	struct log_line l;
+
+	report_session_failure(&late, a, "deadline");
+	deadline_start(clock_ms() + most_ms, on_deadline);
+	wrong = pamauth_close(p);
+	if (wrong == NULL)
+		return;
+	report_session_failure(&l, a, wrong);
+	log_write(&l);
+}
+
+bool
+pamkeeper_stay(struct pamauth *p, const struct account *a, unsigned most_ms)
+{
+	pid_t pid = keeper_fork();
+	int why = errno;
+
+	if (pid == 0)
+		return true;
+	if (pid > 0) {
+		let_go_of_client();
+		malloc_trim(0);
+		verdict = keeper_wait(pid);
+		hear_no_signals();
+	}
+	close_session(p, a, most_ms);
+	if (pid > 0)
+		_exit(verdict);
+	errno = why;
+	return false;
+}

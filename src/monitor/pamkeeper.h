@@ -1,0 +1,30 @@
+#ifndef IMAPGATE_MONITOR_PAMKEEPER_H
+#define IMAPGATE_MONITOR_PAMKEEPER_H
+
+/*
+ * The keeper of --pam-session wait: what stays above a mailbox program to
+ * close the PAM session behind it.
+ *
+ * SECURITY: it is root if the monitor was, since the modules that have opened
+ * the session may need that to close it. So there is nothing that it could be
+ * talked into: it has neither the client nor the gate, reads nothing, and
+ * hears of nothing but signals and the program's end.
+ */
+
+#include <stdbool.h>
+
+#include "monitor/account.h"
+#include "monitor/pamauth.h"
+
+/*
+ * Forks. Returns true in the child, which goes on to start the mailbox
+ * program and may not close the session (pamauth_leave); false if there is no
+ * child (errno), and then all is closed. The parent never returns: it passes
+ * signals on, waits, closes session and credentials within so many
+ * milliseconds, and exits with the child's status, or 128 and the number of
+ * the signal that killed it. The pair must have been closed before, and
+ * secrets be gone.
+ */
+bool	pamkeeper_stay(struct pamauth *, const struct account *, unsigned most_ms);
+
+#endif

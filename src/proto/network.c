@@ -1,0 +1,103 @@
+/*
+ * Addresses as numbers, see network.h. Pure.
+ */
+
+#include "proto/network.h"
+
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* What an IPv4 address has before it (RFC 4291, 2.5.5.2). */
+static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
+
+void
+network_map(uint8_t address[NETWORK_ADDRESS], const uint8_t ipv4[4])
+{
+	memcpy(address, mapped, sizeof(mapped));
+	memcpy(address + sizeof(mapped), ipv4, 4);
+}
+
+bool
+network_is_ipv4(const uint8_t address[NETWORK_ADDRESS])
+{
+	return memcmp(address, mapped, sizeof(mapped)) == 0;
+}
+
+bool
+network_is_loopback(const uint8_t address[NETWORK_ADDRESS])
+{
+	static const uint8_t one[NETWORK_ADDRESS] = { [NETWORK_ADDRESS - 1] = 1 };
+
+	return network_is_ipv4(address) ? address[sizeof(mapped)] == 127 : memcmp(address, one, sizeof(one)) == 0;
+}
+
+bool
+network_read_ipv4(uint8_t address[NETWORK_ADDRESS], const char *text)
+{
+	uint8_t ipv4[4];
+
+	if (inet_pton(AF_INET, text, ipv4) != 1)
+		return false;
+	network_map(address, ipv4);
+	return true;
+}
+
+bool
+network_read_ipv6(uint8_t address[NETWORK_ADDRESS], const char *text)
+{
+	return inet_pton(AF_INET6, text, address) == 1;
+}
+
+/* Decimal digits and nothing else, at the most three of them. */
+static bool
+read_bits(unsigned *bits, const char *text)
+{
+	size_t len = strlen(text);
+
+	if (len == 0 || len > 3 || strspn(text, "0123456789") != len)
+		return false;
+	*bits = (unsigned)strtoul(text, NULL, 10);
+	return true;
+}
+
+bool
+network_parse(struct network *n, const char *text)
+{
+	char address[INET6_ADDRSTRLEN];
+	size_t len = strcspn(text, "/");
+	unsigned first;
+
+	if (len >= sizeof(address))
+		return false;
+	memcpy(address, text, len);
+	address[len] = '\0';
+	if (network_read_ipv4(n->address, address))
+		first = 8 * sizeof(mapped);
+	else if (network_read_ipv6(n->address, address))
+		first = 0;
+	else
+		return false;
+
+	n->bits = 8 * NETWORK_ADDRESS;
+	if (text[len] == '\0')
+		return true;
+	if (!read_bits(&n->bits, text + len + 1))
+		return false;
+	n->bits += first;
+	return n->bits <= 8 * NETWORK_ADDRESS;
+}
+
+bool
+network_holds(const struct network *n, const uint8_t address[NETWORK_ADDRESS])
+{
+	unsigned whole = n->bits / 8, rest = n->bits % 8;
+
+	/* Whoever writes ::/0 thinks of IPv6. */
+	if (network_is_ipv4(address) && n->bits < 8 * sizeof(mapped))
+		return false;
+	if (memcmp(n->address, address, whole) != 0)
+		return false;
+	return rest == 0 || ((n->address[whole] ^ address[whole]) >> (8 - rest)) == 0;
+}

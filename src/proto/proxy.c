@@ -1,0 +1,290 @@
+/*
+ * The PROXY header, see proxy.h. Pure. Section numbers are those of
+ * proxy-protocol.txt (HAProxy, 2020/03/05).
+ */
+
+#include "proto/proxy.h"
+
+#include <string.h>
+
+/* Version 1: "PROXY UNKNOWN", two IPv6 addresses, two ports, CRLF (2.1). */
+#define LINE_MAX_V1	107
+
+/* Version 2: signature, version and command, family and transport, length (2.2). */
+#define SIGNATURE	12
+#define FIXED		16
+
+static const uint8_t text_start[] = { 'P', 'R', 'O', 'X', 'Y', ' ' };
+static const uint8_t signature[SIGNATURE] = { '\r', '\n', '\r', '\n', 0, '\r', '\n', 'Q', 'U', 'I', 'T', '\n' };
+
+/* Commands, families and transports of version 2 (2.2). */
+enum {
+	LOCAL = 0x0,
+	PROXY = 0x1,
+	INET = 0x1,
+	INET6 = 0x2,
+	UNIX = 0x3,
+	STREAM = 0x1,
+	DGRAM = 0x2,
+};
+
+/* What may stand behind the addresses (2.2). */
+enum {
+	TYPE_CRC32C = 0x03,
+	TYPE_SSL = 0x20,
+	SUBTYPE_SSL_VERSION = 0x21,
+	SUBTYPE_SSL_CIPHER = 0x23,
+};
+
+/* A bit of the first octet in TYPE_SSL: the client came by TLS (2.2.6). */
+#define CLIENT_SSL	0x01
+
+struct tlv {
+	uint8_t		 type;
+	const uint8_t	*value;
+	size_t		 len;
+};
+
+static unsigned
+read_16(const uint8_t *at)
+{
+	return (unsigned)at[0] << 8 | at[1];
+}
+
+/* Does it begin as it should, as far as it goes? */
+static bool
+begins(const uint8_t *octets, size_t len, const uint8_t *start, size_t start_len)
+{
+	return memcmp(octets, start, len < start_len ? len : start_len) == 0;
+}
+
+/* Version 1. */
+
+/* A decimal number without leading zeros. */
+static bool
+read_port(uint16_t *port, const char *text)
+{
+	size_t len = strlen(text);
+	unsigned n = 0;
+
+	if (len == 0 || len > 5 || strspn(text, "0123456789") != len || (text[0] == '0' && len > 1))
+		return false;
+	for (; *text != '\0'; text++)
+		n = n * 10 + (unsigned)(*text - '0');
+	*port = (uint16_t)n;
+	return n <= UINT16_MAX;
+}
+
+/* The line behind "PROXY ": kind, two addresses, two ports, with one space between each two. */
+static bool
+read_words(struct proxy *p, char *line)
+{
+	bool (*read)(uint8_t[NETWORK_ADDRESS], const char *) = network_read_ipv4;
+	const char *kind = strsep(&line, " "), *source, *destination, *source_port;
+
+	if (strcmp(kind, "UNKNOWN") == 0) {
+		p->client = PROXY_UNKNOWN;
+		return true;
+	}
+	if (strcmp(kind, "TCP6") == 0)
+		read = network_read_ipv6;
+	else if (strcmp(kind, "TCP4") != 0)
+		return false;
+	source = strsep(&line, " ");
+	destination = strsep(&line, " ");
+	source_port = strsep(&line, " ");
+	if (line == NULL)
+		return false;
+	p->client = PROXY_TCP;
+	return read(p->source.address, source) && read(p->destination.address, destination) &&
+	    read_port(&p->source.port, source_port) && read_port(&p->destination.port, line);
+}
+
+static enum proxy_verdict
+parse_text(struct proxy *p, const uint8_t *octets, size_t len, size_t *used)
+{
+	const uint8_t *cr = memchr(octets, '\r', len < LINE_MAX_V1 ? len : LINE_MAX_V1);
+	size_t line_len = cr != NULL ? (size_t)(cr - octets) : len;
+	char line[LINE_MAX_V1 + 1];
+
+	/* One of the two alone must not end a line (2.1). */
+	if (memchr(octets, '\n', line_len) != NULL || memchr(octets, '\0', line_len) != NULL || line_len + 2 > LINE_MAX_V1)
+		return PROXY_BAD;
+	if (cr == NULL || line_len + 1 == len)
+		return PROXY_MORE;
+	if (cr[1] != '\n')
+		return PROXY_BAD;
+	memcpy(line, octets, line_len);
+	line[line_len] = '\0';
+	*used = line_len + 2;
+	return read_words(p, line + sizeof(text_start)) ? PROXY_READY : PROXY_BAD;
+}
+
+/* Version 2. */
+
+/* Takes the next type, length and value from the front of what is there; false if it is not whole. */
+static bool
+next_tlv(struct tlv *t, const uint8_t **at, size_t *len)
+{
+	if (*len < 3)
+		return false;
+	t->type = (*at)[0];
+	t->len = read_16(*at + 1);
+	t->value = *at + 3;
+	if (t->len > *len - 3)
+		return false;
+	*at += 3 + t->len;
+	*len -= 3 + t->len;
+	return true;
+}
+
+/* CRC32c, bit by bit (RFC 9260, appendix A), of a header whose own checksum counts as zeros (2.2.3). */
+static uint32_t
+checksum(const uint8_t *octets, size_t len, const uint8_t *own)
+{
+	uint32_t crc = UINT32_MAX;
+	size_t i;
+	int bit;
+
+	for (i = 0; i < len; i++) {
+		crc ^= octets + i >= own && octets + i < own + 4 ? 0 : octets[i];
+		for (bit = 0; bit < 8; bit++)
+			crc = crc >> 1 ^ ((crc & 1) != 0 ? 0x82f63b78 : 0);
+	}
+	return ~crc;
+}
+
+static bool
+is_checksum(const struct tlv *t, const uint8_t *header, size_t len)
+{
+	return t->len == 4 && checksum(header, len, t->value) == ((uint32_t)read_16(t->value) << 16 | read_16(t->value + 2));
+}
+
+/* A name of OpenSSL's goes into the log and the environment; what is none, or too long, is not taken over. */
+static void
+take_name(char *to, size_t size, const struct tlv *t)
+{
+	size_t i;
+
+	for (i = 0; i < t->len; i++)
+		if (memchr("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-", t->value[i], 65) == NULL)
+			return;
+	if (t->len == 0 || t->len >= size)
+		return;
+	memcpy(to, t->value, t->len);
+	to[t->len] = '\0';
+}
+
+/* TYPE_SSL: a set of bits, 32 bits about the client's certificate, then TLVs of its own (2.2.6). */
+static bool
+read_tls(struct proxy *p, const struct tlv *ssl)
+{
+	const uint8_t *at = ssl->value + 5;
+	size_t len = ssl->len - 5;
+	struct tlv t;
+
+	if (ssl->len < 5)
+		return false;
+	p->tls = (ssl->value[0] & CLIENT_SSL) != 0;
+	strcpy(p->tls_protocol, "TLS");
+	strcpy(p->tls_cipher, "unknown");
+	while (len > 0) {
+		if (!next_tlv(&t, &at, &len))
+			return false;
+		if (t.type == SUBTYPE_SSL_VERSION)
+			take_name(p->tls_protocol, sizeof(p->tls_protocol), &t);
+		else if (t.type == SUBTYPE_SSL_CIPHER)
+			take_name(p->tls_cipher, sizeof(p->tls_cipher), &t);
+	}
+	return true;
+}
+
+/* All that stands behind the addresses. What is said twice could be read in two ways. */
+static bool
+read_tlvs(struct proxy *p, const uint8_t *header, size_t header_len, size_t at_offset)
+{
+	const uint8_t *at = header + at_offset;
+	size_t len = header_len - at_offset;
+	bool summed = false, tls = false;
+	struct tlv t;
+
+	while (len > 0) {
+		if (!next_tlv(&t, &at, &len))
+			return false;
+		if (t.type == TYPE_CRC32C && (summed || !is_checksum(&t, header, header_len)))
+			return false;
+		if (t.type == TYPE_SSL && (tls || !read_tls(p, &t)))
+			return false;
+		summed |= t.type == TYPE_CRC32C;
+		tls |= t.type == TYPE_SSL;
+	}
+	return true;
+}
+
+/* Two addresses of this size, then two ports. */
+static void
+read_ends(struct proxy *p, const uint8_t *at, size_t size)
+{
+	if (size == NETWORK_ADDRESS) {
+		memcpy(p->source.address, at, size);
+		memcpy(p->destination.address, at + size, size);
+	} else {
+		network_map(p->source.address, at);
+		network_map(p->destination.address, at + size);
+	}
+	p->source.port = (uint16_t)read_16(at + 2 * size);
+	p->destination.port = (uint16_t)read_16(at + 2 * size + 2);
+}
+
+/* A header that is whole. Where nothing is known of the addresses, nothing is known of where they end: all the rest is skipped. */
+static bool
+read_binary(struct proxy *p, const uint8_t *header, size_t len)
+{
+	unsigned command = header[12] & 0xf, family = header[13] >> 4, transport = header[13] & 0xf;
+	static const size_t sizes[] = { [INET] = 2 * 4 + 4, [INET6] = 2 * 16 + 4, [UNIX] = 2 * 108 };
+
+	if (command == LOCAL) {
+		p->client = PROXY_ITSELF;
+		return true;
+	}
+	if (command != PROXY || family > UNIX || transport > DGRAM)
+		return false;
+	p->client = PROXY_UNKNOWN;
+	if (family == 0 || transport != STREAM)
+		return true;
+	if (len - FIXED < sizes[family])
+		return false;
+	p->client = family == UNIX ? PROXY_UNIX : PROXY_TCP;
+	if (family != UNIX)
+		read_ends(p, header + FIXED, family == INET ? 4 : 16);
+	return read_tlvs(p, header, len, FIXED + sizes[family]);
+}
+
+static enum proxy_verdict
+parse_binary(struct proxy *p, const uint8_t *octets, size_t len, size_t *used)
+{
+	if (len > SIGNATURE && octets[SIGNATURE] >> 4 != 2)
+		return PROXY_BAD;
+	if (len < FIXED)
+		return PROXY_MORE;
+	*used = FIXED + read_16(octets + 14);
+	if (*used > PROXY_MAX)
+		return PROXY_BAD;
+	if (len < *used)
+		return PROXY_MORE;
+	return read_binary(p, octets, *used) ? PROXY_READY : PROXY_BAD;
+}
+
+enum proxy_verdict
+proxy_parse(struct proxy *p, const uint8_t *octets, size_t len, size_t *used)
+{
+	memset(p, 0, sizeof(*p));
+	*used = 0;
+	if (len == 0)
+		return PROXY_MORE;
+	if (begins(octets, len, text_start, sizeof(text_start)))
+		return parse_text(p, octets, len, used);
+	if (begins(octets, len, signature, sizeof(signature)))
+		return parse_binary(p, octets, len, used);
+	return PROXY_BAD;
+}

@@ -1,0 +1,114 @@
+/*
+ * Re-execution, see reload.h. Run by the listener. Environment, arguments and
+ * descriptors are passed on as they were found; one variable of our own says
+ * the rest. It comes from whoever could have started us, which is root.
+ */
+
+#include "reload.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "systemd.h"
+
+#define VARIABLE	"IMAPGATE_LISTENER"
+#define TRIAL		"trial"
+
+/* A trial that hangs is a trial that failed. */
+#define TRIAL_S		30
+
+static char **arguments;
+static int sockets;		/* how many were passed to us, from SYSTEMD_FIRST on */
+static const char *left;	/* by the image before this one: TRIAL, the number of the children's file, or NULL */
+
+void
+reload_begin(char *argv[], size_t passed)
+{
+	arguments = argv;
+	sockets = (int)passed;
+	left = getenv(VARIABLE);
+}
+
+bool
+reload_is_trial(void)
+{
+	return left != NULL && strcmp(left, TRIAL) == 0;
+}
+
+bool
+reload_is_resumed(void)
+{
+	return left != NULL && !reload_is_trial();
+}
+
+int
+reload_children(void)
+{
+	return reload_is_resumed() ? atoi(left) : -1;
+}
+
+static void
+keep_on_exec(int fd, bool keep)
+{
+	fcntl(fd, F_SETFD, keep ? 0 : FD_CLOEXEC);
+}
+
+static void
+keep_sockets(bool keep)
+{
+	int i;
+
+	for (i = 0; i < sockets; i++)
+		keep_on_exec(SYSTEMD_FIRST + i, keep);
+}
+
+static void
+set_number(const char *name, int n)
+{
+	char text[16];
+
+	snprintf(text, sizeof(text), "%d", n);
+	if (setenv(name, text, 1) == -1)
+		die("environment");
+}
+
+/* As it was started: by this path there may be a new program now (getauxval(3)). */
+static void
+execute(void)
+{
+	execve((const char *)getauxval(AT_EXECFN), arguments, environ);
+}
+
+pid_t
+reload_try(void)
+{
+	pid_t pid = fork();
+
+	if (pid != 0)
+		return pid;
+	alarm(TRIAL_S);
+	keep_sockets(true);
+	/* sd_listen_fds(3) wants to see who is meant; what is tried out has nothing to say to the service manager. */
+	set_number("LISTEN_PID", (int)getpid());
+	if (unsetenv("NOTIFY_SOCKET") == -1 || setenv(VARIABLE, TRIAL, 1) == -1)
+		die("environment");
+	execute();
+	die("executing itself");
+}
+
+void
+reload_exec(int children_fd)
+{
+	set_number(VARIABLE, children_fd);
+	keep_sockets(true);
+	keep_on_exec(children_fd, true);
+	execute();
+	keep_sockets(false);
+	keep_on_exec(children_fd, false);
+}

@@ -1,0 +1,146 @@
+"""imapgate as a listener: started as a service manager does it, with listening sockets from descriptor 3 on."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import time
+
+import loglines
+from session import Session
+from wire import PATIENCE, SocketWire
+
+# Each of these descriptors becomes one from 3 on, by way of numbers that none of them has.
+PASS = r'''
+import os, sys
+fds = [int(fd) for fd in sys.argv[1].split(",")]
+high = [os.dup(fd) for fd in fds]
+while min(high) < 3 + len(fds):
+    high = [os.dup(fd) for fd in high]
+for number, fd in enumerate(high):
+    os.dup2(fd, 3 + number, inheritable=True)
+os.closerange(3 + len(fds), 1024)
+os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS=str(len(fds)), LISTEN_FDNAMES=sys.argv[2])
+os.execv(sys.argv[3], sys.argv[3:])
+'''
+
+
+class Manager:
+    """The other end of NOTIFY_SOCKET (sd_notify(3))."""
+
+    def __init__(self, path):
+        self.path = str(path)
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.sock.bind(self.path)
+        self.told = []
+
+    def hear(self, timeout):
+        self.sock.settimeout(timeout)
+        try:
+            self.told.append(self.sock.recv(4096).decode())
+            return True
+        except TimeoutError:
+            return False
+
+    def wait_for(self, pattern, since=0, timeout=PATIENCE):
+        """Waits for a message with such a line in it, behind the first ones; returns the match."""
+        end = time.monotonic() + timeout
+        while True:
+            for text in self.told[since:]:
+                if found := re.search(pattern, text, re.MULTILINE):
+                    return found
+            assert time.monotonic() < end, f"no {pattern!r} among {self.told}"
+            self.hear(max(0.01, end - time.monotonic()))
+
+    def close(self):
+        self.sock.close()
+        os.unlink(self.path)
+
+
+def tcp(address="127.0.0.1", family=socket.AF_INET):
+    return socket.create_server((address, 0), family=family, backlog=1024)
+
+
+def path(stage):
+    listening = socket.socket(socket.AF_UNIX)
+    listening.bind(str(stage.file("scratch", ".sock")))
+    listening.listen(1024)
+    return listening
+
+
+class Listener:
+    """One imapgate that listens, until the end of the with block, where it gets SIGTERM and has to exit with 0."""
+
+    def __init__(self, stage, *options, sockets=None, names=None, pam="joe", mailbox=None, program=None, wrap=(), env=None, wait=True):
+        self.stage = stage
+        self.sockets = sockets or [tcp()]
+        self.names = names or ["imap"] * len(self.sockets)
+        self.log_path = stage.file("logs")
+        self.manager = Manager(stage.file("scratch", ".notify"))
+        self.status = None
+        self.command = [program or stage.program, *stage.options(pam), *map(str, options), "--", *map(str, mailbox or stage.mailbox())]
+        fds = [s.fileno() for s in self.sockets]
+        passing = ["python3", "-c", PASS, ",".join(map(str, fds)), ":".join(self.names)]
+        with open(self.log_path, "ab") as log:
+            self.process = subprocess.Popen([*passing, *wrap, *self.command], stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/",
+                                            pass_fds=fds, env={**os.environ, "NOTIFY_SOCKET": self.manager.path, **(env or {})})
+        if wait:
+            self.manager.wait_for("^READY=1$")
+
+    @property
+    def pid(self):
+        return self.process.pid
+
+    def connect(self, number=0, context=None, greeting=True):
+        """A connection as a Session. With a context, TLS begins at once."""
+        listening = self.sockets[number]
+        client = socket.socket(listening.family)
+        client.settimeout(5)
+        client.connect(listening.getsockname())
+        imap = Session(self.process, SocketWire(client), self.log_path, protected=listening.family == socket.AF_UNIX)
+        if context:
+            imap.handshake(context)
+        if greeting:
+            imap.greeting()
+        return imap
+
+    def log_text(self):
+        return self.log_path.read_text(errors="backslashreplace")
+
+    def log(self, name=None):
+        return [event for event in loglines.read(self.log_text()) if name in (None, event.name)]
+
+    def logged(self, name, count=1, timeout=PATIENCE):
+        """Waits until so many events of that name are in the log; returns the last."""
+        end = time.monotonic() + timeout
+        while len(found := self.log(name)) < count:
+            assert time.monotonic() < end, f"no {name} in the log: {self.log_text()!r}"
+            time.sleep(0.005)
+        return found[-1]
+
+    def signal(self, number):
+        self.process.send_signal(number)
+
+    def end(self, timeout=PATIENCE):
+        self.status = self.process.wait(timeout)
+        return self.status
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, value, traceback):
+        try:
+            if self.status is None:
+                self.signal(signal.SIGTERM)
+                assert self.end() == 0, self.log_text()
+            if kind is None:
+                said = loglines.complaints(self.log_text())
+                assert not said, said
+        finally:
+            if self.process.poll() is None:
+                self.process.kill()
+                self.process.wait()
+            for listening in self.sockets:
+                listening.close()
+            self.manager.close()

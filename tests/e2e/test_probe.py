@@ -1,0 +1,182 @@
+"""--probe: which options real mailbox programs need, and what is said of programs that are none."""
+
+import shlex
+import subprocess
+import time
+
+import pytest
+
+from processes import ours
+from stage import BUILD
+
+DOVECOT = ["/usr/lib/dovecot/imap", "-O", "-o", "mail_location=maildir:~/Maildir"]
+
+
+@pytest.fixture
+def probe(root_stage):
+    """Runs --probe as a user; gives what the program needs as a dictionary, or fails with what was said."""
+    def probing(*program, status=0, options=(), user="imapgt1"):
+        command = [root_stage.program, "--probe", "--user", user, *map(str, options), "--", *map(str, program)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd="/", stdin=subprocess.DEVNULL)
+        assert done.returncode == status and done.stderr == "", (done.returncode, done.stdout, done.stderr)
+        if status == 2:
+            return done.stdout
+        lines = [shlex.split(line) for line in done.stdout.splitlines() if line.startswith("--")]
+        assert all(len(line) == 2 for line in lines), done.stdout
+        return dict(lines)
+    return probing
+
+
+def words(options):
+    return set(options["--capability-after"].split())
+
+
+# --- real ones
+
+def test_dovecot(probe):
+    """It answers with the tag and says what it can do."""
+    assert probe(*DOVECOT) == {"--handoff": "tag"}
+
+
+def test_dovecot_as_for_ssh(probe):
+    """Without a tag in its environment it greets with PREAUTH, as 2.4 always does."""
+    found = probe("/usr/bin/env", "-u", "IMAPLOGINTAG", *DOVECOT)
+    assert set(found) == {"--handoff", "--capability-after"} and found["--handoff"] == "greeting"
+    assert {"IMAP4rev1", "LITERAL+", "IDLE", "UIDPLUS"} <= words(found)
+
+
+def test_courier(courier, probe):
+    """It answers with the tag, and has to be asked what it can do."""
+    found = probe(courier, "Maildir", options=["--setenv", "IMAP_CAPABILITY=IMAP4rev1 UIDPLUS AUTH=PLAIN IDLE"])
+    assert found["--handoff"] == "tag" and found["--capability"] == ""
+    assert {"IMAP4rev1", "UIDPLUS", "IDLE"} <= words(found) and "AUTH=PLAIN" not in words(found)
+
+
+def test_demo_mailbox(root_stage, probe):
+    found = probe(root_stage._copy(BUILD / "demo-mailbox"))
+    assert found["--handoff"] == "tag"
+
+
+@pytest.mark.parametrize("style, handoff", [("tag", "tag"), ("preauth", "greeting")])
+def test_recorder(root_stage, probe, style, handoff):
+    """It is started as behind a login: its user, its home, its environment, and no other descriptors."""
+    report = root_stage.report()
+    account = root_stage.users["imapgt1"]
+    found = probe(*root_stage.mailbox(style=style, report=report), status=1, options=["--setenv", "MAIL=%h"])
+    assert found == {"--handoff": handoff}
+    assert report.status["Uid"].split() == [str(account.uid)] * 4
+    assert report.environment["HOME"] == report.environment["MAIL"] == account.home
+    assert report.environment["IMAPLOGINTAG"] == "probe1"
+    assert sorted(report.descriptors) == [0, 1, 2]
+
+
+def test_options_that_probe_prints_make_a_login(root_stage, probe):
+    """The way round: with them a client that never asks knows what the program can do."""
+    program = ["/usr/bin/env", "-u", "IMAPLOGINTAG", *DOVECOT]
+    options = [word for pair in probe(*program).items() for word in pair]
+    account = root_stage.users["imapgt1"]
+    with root_stage.ready(*options, on="starttls", pam="unix", mailbox=program) as imap:
+        imap.send(f"a LOGIN {account.name} {account.password}\r\n")
+        imap.expect("* CAPABILITY IMAP4rev1 ...")
+        imap.expect("a OK ...")
+        imap.send("b LOGOUT\r\n")
+        imap.rest()
+
+
+# --- scripts that stand for others
+
+GREETS = r"""printf "$1\r\n"
+while read -r tag command rest; do
+	case $command in
+	CAPABILITY*) printf "* CAPABILITY IMAP4rev1 LITERAL- STARTTLS AUTH=PLAIN LOGINDISABLED X\$Y IDLE\r\n$tag OK done\r\n" ;;
+	LIST*) printf "$tag $2\r\n" ;;
+	LOGOUT*) printf "* BYE\r\n$tag OK\r\n"; exit ;;
+	esac
+done"""
+
+
+def script(greeting, listing="BAD what?"):
+    return "/bin/sh", "-c", GREETS, "sh", greeting, listing
+
+
+def test_greeting_with_ok(probe):
+    """Nobody but the program knows whether it takes its user for logged in: LIST shows it."""
+    found = probe(*script("* OK ready", "OK listed"))
+    assert found == {"--handoff": "greeting", "--capability-after": "IMAP4rev1 LITERAL- IDLE", "--capability": "LITERAL-"}
+    assert "wants a login of its own" in probe(*script("* OK ready"), status=2)
+
+
+def test_capability_line_before_the_tag(probe):
+    found = probe(*script(r"* OK hello\r\n* CAPABILITY IMAP4rev1 LITERAL+\r\nprobe1 OK in"))
+    assert found["--handoff"] == "tag" and "--capability-after" not in found
+
+
+# --- programs that are none
+
+def test_program_that_dies(probe):
+    said = probe("/bin/sh", "-c", "echo one >&2; echo 'two: \x1b[1m no mail' >&2; exit 7", status=2)
+    assert "it said nothing; it ended with status 7" in said
+    assert r"its last line on standard error: two: \x1B[1m no mail" in said and "one" not in said
+    assert "it was killed by signal 9 (Killed)" in probe("/bin/sh", "-c", "kill -9 $$", status=2)
+
+
+def test_program_that_ends_in_the_middle(probe):
+    said = probe("/bin/sh", "-c", r'printf "* PREAUTH hello\r\n"', status=2)
+    assert "it did not answer CAPABILITY; it ended with status 0" in said
+    assert r"it wrote: * PREAUTH hello\r\n" in said
+
+
+def test_program_that_hangs(probe):
+    began = time.monotonic()
+    said = probe("/bin/sleep", "100", status=2)
+    assert "it said nothing within 10 seconds; it did not end" in said
+    assert time.monotonic() - began < 20
+
+
+@pytest.mark.parametrize("program, shown", [
+    (["/bin/sh", "-c", r'printf "220 mail ESMTP\r\n"; cat'], r"it wrote: 220 mail ESMTP\r\n"),
+    (["/bin/sh", "-c", r'printf "* BYE no\\n"; cat'], r"it wrote: * BYE no\n"),
+    (["/usr/bin/yes"], r"it wrote: y\ny\n"),
+    (["/bin/cat", "/dev/zero"], r"it wrote: \x00\x00"),
+    (["/bin/sh", "-c", r'printf "probe1 NO no\r\n"; cat'], r"it wrote: probe1 NO no\r\n"),
+])
+def test_garbage(probe, program, shown):
+    said = probe(*program, status=2)
+    assert 'what it said is neither "probe1 OK" nor "* PREAUTH"' in said
+    assert shown in said and all(len(line) < 1100 for line in said.splitlines())
+
+
+def test_program_that_forks(root_stage, probe):
+    """What it leaves behind is ended with it."""
+    said = probe(root_stage.recorder, "-", "mute", "exit=3", status=2)
+    assert "it ended with status 3" in said
+    said = probe("/bin/sh", "-c", f"exec 3<&0; {root_stage.recorder} - mute sleep <&3 & exit 4", status=2)
+    assert "it said nothing within 10 seconds; it ended with status 4" in said
+    assert not ours(root_stage.folder)
+
+
+def test_program_that_is_not_there(probe):
+    assert "/nonexistent: No such file or directory" in probe("/nonexistent", status=2)
+
+
+def test_home_that_is_not_there(root_stage, probe):
+    said = probe("/bin/cat", status=2, options=["--run-as", "imapgt1", "--home", "/nonexistent"], user="joe")
+    assert "imapgate: a login would fail: home" in said
+
+
+@pytest.mark.parametrize("user, what", [("root", "uid is 0 or below"), ("imapgt-nobody", "no such account")])
+def test_user_who_can_not_log_in(probe, user, what):
+    assert what in probe("/bin/cat", status=2, user=user)
+
+
+def test_who_asks(root_stage):
+    """Root has to say for whom; everybody else asks for himself."""
+    command = [root_stage.program, "--probe", "--", *DOVECOT]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=20)
+    assert done.returncode == 64 and "needs --user" in done.stderr
+    account = root_stage.users["imapgt2"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=20, cwd="/", user=account.uid, group=account.gid,
+                          extra_groups=[])
+    assert (done.returncode, done.stdout) == (0, "--handoff tag\n"), done.stderr
+    done = subprocess.run([*command[:2], "--check", *command[2:]], capture_output=True, text=True, timeout=20)
+    assert done.returncode == 64
