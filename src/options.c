@@ -24,6 +24,7 @@ enum group {
 	AUTH,
 	PAM,
 	USER,
+	LISTENER,
 	HOST,
 };
 
@@ -33,6 +34,7 @@ static const char *const headings[] = {
 	[PAM] = "PAM",
 	[USER] = "The user and the mailbox program",
 	[HOST] = "This host",
+	[LISTENER] = "As a listener",
 };
 
 enum times {
@@ -73,7 +75,7 @@ static const struct row {
 	{ TLS,	"cert-user",		setting_word, AT(cert_user), ONCE, cert_user_words, NULL, "where they have the user's name (email)" },
 	{ AUTH,	"allow-cleartext",	setting_word, AT(allow_cleartext), ONCE, cleartext_words, NULL, "passwords without TLS (none)" },
 	{ AUTH,	"preauth",		setting_word, AT(preauth), ONCE, preauth_words, NULL, "who is in without a word (none)" },
-	{ AUTH,	"proxy",		setting_proxy, 0, REPEATABLE, NULL, "WHO", "ADDRESS[/BITS] or unix: sends a PROXY header" },
+	{ AUTH,	"proxy",		setting_proxy, 0, REPEATABLE, NULL, "NETWORK|unix", "who sends a PROXY header" },
 	{ AUTH,	"max-attempts",		setting_count, AT(max_attempts), ONCE, NULL, "N", "failed logins until BYE (3)" },
 	{ AUTH,	"failure-delay",	setting_delay, AT(failure_delay_ms), ONCE, NULL, "SECONDS", "least time of the first failure (2)" },
 	{ AUTH,	"timeout",		setting_seconds, AT(timeout_ms), ONCE, NULL, "SECONDS", "from connecting to being in (60)" },
@@ -89,12 +91,12 @@ static const struct row {
 	{ USER,	"handoff",		setting_word, AT(handoff), ONCE, handoff_words, NULL, "who writes the tagged OK (tag: PROGRAM)" },
 	{ USER,	"capability-after",	setting_text, AT(capability_after), ONCE, NULL, "LIST", "advertised after the login" },
 	{ USER,	"setenv",		setting_setenv, 0, REPEATABLE, NULL, "NAME=VALUE", "for PROGRAM's environment" },
+	{ LISTENER,	"max-connections",	setting_limit, AT(max_connections), ONCE, NULL, "N", "clients that are not logged in (1000)" },
+	{ LISTENER,	"max-connections-per-address", setting_limit, AT(max_connections_per_address), ONCE, NULL, "N", "of them from one address (20)" },
+	{ LISTENER,	"max-sessions",		setting_limit, AT(max_sessions), ONCE, NULL, "N", "clients that are (10000)" },
+	{ LISTENER,	"max-sessions-per-address", setting_limit, AT(max_sessions_per_address), ONCE, NULL, "N", "of them from one address (1000)" },
 	{ HOST,	"gate-user",		setting_text, AT(gate_user), ONCE, NULL, "NAME", "who talks to the network (_imapgate)" },
 	{ HOST,	"gate-root",		setting_text, AT(gate_root), ONCE, NULL, "DIR", "its empty root (/run/imapgate)" },
-	{ HOST,	"max-connections",	setting_limit, AT(max_connections), ONCE, NULL, "N", "listener: clients not logged in (1000)" },
-	{ HOST,	"max-connections-per-address", setting_limit, AT(max_connections_per_address), ONCE, NULL, "N", "of one address (20)" },
-	{ HOST,	"max-sessions",		setting_limit, AT(max_sessions), ONCE, NULL, "N", "listener: clients logged in (10000)" },
-	{ HOST,	"max-sessions-per-address", setting_limit, AT(max_sessions_per_address), ONCE, NULL, "N", "of one address (1000)" },
 	{ HOST,	"log",			setting_word, AT(log), ONCE, log_words, NULL, "(auto)" },
 	{ HOST,	"config",		setting_text, AT(config), NOT_IN_FILE, NULL, "FILE", "has these options as \"name = value\"" },
 	{ HOST,	"check",		setting_flag, AT(check), NOT_IN_FILE, NULL, NULL, "try all that a login needs" },

@@ -15,7 +15,7 @@ import pytest
 
 from stage import TREE
 from superserver import Plain
-from test_clients import COURIER_CAPABILITY, courier  # noqa: F401 (a fixture)
+from test_clients import COURIER_CAPABILITY
 from wire import PATIENCE
 
 RECIPE = "### Accounts without a uid"
