@@ -370,7 +370,6 @@ JOURNAL = "mount -t tmpfs none /run && mkdir -p /run/systemd/journal && touch /r
 def test_log(host):
     host.run("--log", "journal", before="mount -t tmpfs none /run").says("error", "--log", "the journal can't be reached")
     host.run("--log", "journal", before=JOURNAL).says("ok", "--log", "the journal")
-    host.run("--log", "auto", before=JOURNAL).says("ok", "--log", "the journal")
     bare = "mount -t tmpfs none /run && mount -t tmpfs none /dev && mknod -m 666 /dev/null c 1 3"
     host.run("--log", "syslog", before=bare).says("error", "--log", "syslog can't be reached")
     host.run("--log", "auto", before=bare).says("warning", "--log", "neither journal nor syslog can be reached")

@@ -80,7 +80,9 @@ every_option_may_stand_there(void **state)
 	    "max-attempts = 5\nfailure-delay = 0.5\ntimeout = 120\ncapability = LITERAL- XLIST\nstrict = yes\n"
 	    "pam-service = mail\noauth-service = tokens\npam-confdir = /etc/x\npam-session = none\nmin-uid = 500\n"
 	    "run-as = vmail\nhome = /var/mail/%d/%n\nhandoff = greeting\ncapability-after = IMAP4rev1 IDLE\n"
-	    "setenv = MAIL=maildir:%h/Maildir\ngate-user = gate\ngate-root = /var/empty\nlog = stderr\n", NULL);
+	    "setenv = MAIL=maildir:%h/Maildir\ngate-user = gate\ngate-root = /var/empty\nlog = stderr\n"
+	    "proxy = 192.0.2.10\nmax-connections = 11\nmax-connections-per-address = 12\nmax-sessions = 13\n"
+	    "max-sessions-per-address = 14\n", NULL);
 	assert_string_equal(o->config, path);
 	assert_int_equal(o->certs, 1);
 	assert_string_equal(o->cert[0], "/c.pem");
@@ -112,6 +114,11 @@ every_option_may_stand_there(void **state)
 	assert_string_equal(o->gate_user, "gate");
 	assert_string_equal(o->gate_root, "/var/empty");
 	assert_int_equal(o->log, LOG_TO_STDERR);
+	assert_int_equal(o->proxies, 1);
+	assert_int_equal(o->max_connections, 11);
+	assert_int_equal(o->max_connections_per_address, 12);
+	assert_int_equal(o->max_sessions, 13);
+	assert_int_equal(o->max_sessions_per_address, 14);
 	assert_string_equal(o->program[0], "prog");
 }
 
