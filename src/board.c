@@ -5,7 +5,6 @@
 #include "board.h"
 
 #include <fcntl.h>
-#include <netinet/in.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 #include <signal.h>
@@ -26,6 +25,7 @@
 enum state {
 	FREE,
 	CONNECTED,
+	DISMISSED,		/* connected, but never to be logged in */
 	LOGGED_IN,
 };
 
@@ -37,8 +37,8 @@ struct board_slot {
 
 struct shared {
 	uint64_t		layout;
-	_Atomic size_t		used;		/* no slot from here on was ever taken */
-	_Atomic unsigned long	logins, failed, refusals;
+	_Atomic size_t		used;		/* no slot from here on is taken */
+	_Atomic unsigned long	accepted, logins, failed, refusals;
 	struct board_slot	slots[BOARD_SLOTS];
 	struct failures		failures;
 };
@@ -49,8 +49,8 @@ struct shared {
  * The key makes users and passwords that failed into numbers. A mistyped
  * password is nearly the right one; whoever finds the shared memory, in a core
  * file or on a swap device, can't try words on it without the key, which is
- * never written to either and is lost when this listener ends or executes
- * itself anew.
+ * kept off both as far as the system lets us, and is lost when this listener
+ * ends or executes itself anew.
  */
 struct board {
 	struct shared	*shared;
@@ -64,6 +64,7 @@ static const char *const limit_names[] = {
 	[BOARD_MAX_CONNECTIONS_PER_ADDRESS] = "max-connections-per-address",
 	[BOARD_MAX_SESSIONS] = "max-sessions",
 	[BOARD_MAX_SESSIONS_PER_ADDRESS] = "max-sessions-per-address",
+	[BOARD_SHUTDOWN] = "shutdown",
 };
 
 const char *
@@ -72,29 +73,20 @@ board_limit_name(enum board_limit limit)
 	return limit_names[limit];
 }
 
-/* 0000:ffff::/32 is nobody's among IPv6 addresses (RFC 4291, 2.4), so IPv4 has its place there. */
-static uint64_t
-ipv4_network(uint32_t address)
-{
-	return (address >> 24) == IN_LOOPBACKNET ? 0 : UINT64_C(0xffff) << 32 | address;
-}
-
 uint64_t
-board_network(const struct sockaddr *sa)
+board_network(const struct options *o, const uint8_t address[NETWORK_ADDRESS])
 {
-	const struct in6_addr *in6 = &((const struct sockaddr_in6 *)sa)->sin6_addr;
+	const uint8_t *half;
 	uint64_t network = 0;
 	size_t i;
 
-	if (sa->sa_family == AF_INET)
-		return ipv4_network(ntohl(((const struct sockaddr_in *)sa)->sin_addr.s_addr));
-	if (sa->sa_family != AF_INET6 || IN6_IS_ADDR_LOOPBACK(in6))
+	if (network_any(o->unlimited, o->unlimiteds, address) || network_any(o->proxy, o->proxies, address))
 		return 0;
-	if (IN6_IS_ADDR_V4MAPPED(in6))
-		return ipv4_network(ntohl(in6->s6_addr32[3]));
+	/* IPv4 has the last half, 0000:ffff and the address: no IPv6 network begins so (RFC 4291, 2.4). */
+	half = network_is_ipv4(address) ? address + 8 : address;
 	for (i = 0; i < 8; i++)
-		network = network << 8 | in6->s6_addr[i];
-	return network;
+		network = network << 8 | half[i];
+	return network != 0 ? network : 1;
 }
 
 /* The listener's side. */
@@ -167,7 +159,7 @@ board_fd(const struct board *b)
 
 /* How many there are now, in all and of one network. */
 struct tally {
-	unsigned	all[LOGGED_IN + 1], own[LOGGED_IN + 1];
+	unsigned	connections, sessions, own_connections, own_sessions;
 };
 
 static struct tally
@@ -175,14 +167,21 @@ tally(const struct shared *s, uint64_t network)
 {
 	const struct board_slot *slot, *end = s->slots + s->used;
 	struct tally t = { 0 };
+	bool own;
 
 	for (slot = s->slots; slot < end; slot++) {
 		uint32_t state = slot->state;
 
 		if (state == FREE)
 			continue;
-		t.all[state]++;
-		t.own[state] += slot->network == network;
+		own = slot->network == network;
+		if (state == LOGGED_IN) {
+			t.sessions++;
+			t.own_sessions += own;
+		} else {
+			t.connections++;
+			t.own_connections += own;
+		}
 	}
 	return t;
 }
@@ -212,9 +211,9 @@ board_admit(struct board *b, const struct options *o, uint64_t network, struct b
 	struct tally t = tally(s, network);
 	struct board_slot *slot = find_free(s);
 
-	if (t.all[CONNECTED] >= o->max_connections || slot == NULL)
+	if (t.connections >= o->max_connections || slot == NULL)
 		return refused(s, BOARD_MAX_CONNECTIONS);
-	if (network != 0 && t.own[CONNECTED] >= o->max_connections_per_address)
+	if (network != 0 && t.own_connections >= o->max_connections_per_address)
 		return refused(s, BOARD_MAX_CONNECTIONS_PER_ADDRESS);
 	slot->pid = 0;
 	slot->network = network;
@@ -229,6 +228,7 @@ void
 board_enter(const struct board_seat *seat, pid_t pid)
 {
 	seat->slot->pid = pid;
+	seat->board->shared->accepted++;
 }
 
 /* Free slots at the end are given back: they need not be looked at again. */
@@ -260,15 +260,21 @@ board_leave(struct board *b, pid_t pid)
 		}
 }
 
-void
-board_signal(const struct board *b, int sig)
+static bool
+change(struct board_slot *slot, uint32_t from, uint32_t to)
 {
-	const struct shared *s = b->shared;
-	const struct board_slot *slot;
+	return atomic_compare_exchange_strong(&slot->state, &from, to);
+}
+
+void
+board_dismiss(struct board *b)
+{
+	struct shared *s = b->shared;
+	struct board_slot *slot;
 
 	for (slot = s->slots; slot < s->slots + s->used; slot++)
-		if (slot->state == CONNECTED && slot->pid > 0)
-			kill(slot->pid, sig);
+		if (change(slot, CONNECTED, DISMISSED))
+			kill(slot->pid, SIGTERM);
 }
 
 struct board_counts
@@ -277,7 +283,7 @@ board_count(const struct board *b)
 	const struct shared *s = b->shared;
 	struct tally t = tally(s, 0);
 
-	return (struct board_counts){ t.all[CONNECTED], t.all[LOGGED_IN], s->logins, s->failed, s->refusals };
+	return (struct board_counts){ t.connections, t.sessions, s->accepted, s->logins, s->failed, s->refusals };
 }
 
 /* The monitor's side. */
@@ -316,7 +322,7 @@ board_move(const struct board_seat *seat, const struct options *o, uint64_t netw
 	if (seat->board == NULL)
 		return BOARD_UNLIMITED;
 	seat->slot->network = network;
-	if (network != 0 && tally(seat->board->shared, network).own[CONNECTED] > o->max_connections_per_address)
+	if (network != 0 && tally(seat->board->shared, network).own_connections > o->max_connections_per_address)
 		return refused(seat->board->shared, BOARD_MAX_CONNECTIONS_PER_ADDRESS);
 	return BOARD_UNLIMITED;
 }
@@ -352,14 +358,15 @@ board_log_in(const struct board_seat *seat, const struct options *o, const char 
 	s = seat->board->shared;
 	if (failures_any(&s->failures, slot->network))
 		failures_forgive(&s->failures, slot->network, digest(seat->board, user, ""));
-	slot->state = LOGGED_IN;
+	if (!change(slot, CONNECTED, LOGGED_IN))
+		return BOARD_SHUTDOWN;
 	t = tally(s, slot->network);
-	if (t.all[LOGGED_IN] <= o->max_sessions && (slot->network == 0 || t.own[LOGGED_IN] <= o->max_sessions_per_address)) {
+	if (t.sessions <= o->max_sessions && (slot->network == 0 || t.own_sessions <= o->max_sessions_per_address)) {
 		s->logins++;
 		return BOARD_UNLIMITED;
 	}
 	slot->state = CONNECTED;
-	return refused(s, t.all[LOGGED_IN] > o->max_sessions ? BOARD_MAX_SESSIONS : BOARD_MAX_SESSIONS_PER_ADDRESS);
+	return refused(s, t.sessions > o->max_sessions ? BOARD_MAX_SESSIONS : BOARD_MAX_SESSIONS_PER_ADDRESS);
 }
 
 unsigned

@@ -10,8 +10,8 @@
  * It is memory that all of them write to. Each thing in it is one atomic
  * variable, so there is no lock that somebody could die with; and numbers of
  * connections are counted whenever they are wanted, so none can be wrong for
- * long. A slot has one writer: the listener while nobody sits there, then the
- * monitor, and the listener again when that process has ended.
+ * long. Whether a client is logged in or sent away is decided by whoever
+ * comes first, its monitor or the listener (compare and exchange).
  *
  * SECURITY: a gate that was taken over must neither read it nor write to it:
  * board_hide.
@@ -20,10 +20,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/socket.h>
 #include <sys/types.h>
 
 #include "options.h"
+#include "proto/network.h"
 
 /* Connections and sessions together. */
 #define BOARD_SLOTS	65536
@@ -37,33 +37,35 @@ struct board_seat {
 	struct board_slot	*slot;
 };
 
-/* What is in a connection's way: the options of these names. */
+/* What is in a connection's way: the options of these names, or that the listener has sent it away. */
 enum board_limit {
 	BOARD_UNLIMITED,
 	BOARD_MAX_CONNECTIONS,
 	BOARD_MAX_CONNECTIONS_PER_ADDRESS,
 	BOARD_MAX_SESSIONS,
 	BOARD_MAX_SESSIONS_PER_ADDRESS,
+	BOARD_SHUTDOWN,
 };
 
 struct board_counts {
 	unsigned	connections;	/* not logged in */
 	unsigned	sessions;	/* logged in */
-	unsigned long	logins;		/* since the board was made */
+	/* Since the board was made: */
+	unsigned long	accepted;	/* connections that got a process */
+	unsigned long	logins;
 	unsigned long	failures;	/* logins that failed */
-	unsigned long	refusals;	/* connections and sessions that a limit was against */
+	unsigned long	refusals;	/* connections and logins that a limit was against */
 };
 
-/* The option's name, for the log. */
+/* A word for the log: the option's name. */
 const char	*board_limit_name(enum board_limit);
 
 /*
  * Whom a client is counted as: its IPv4 address, or the first 64 bits of its
  * IPv6 address, since one customer has all the rest (RFC 6177). 0 is for
- * those whom no limit per address is for: Unix-domain sockets, and loopback
- * addresses, where a webmail or a proxy has many clients behind it.
+ * those whom no limit per address is for (--unlimited, --proxy).
  */
-uint64_t	board_network(const struct sockaddr *);
+uint64_t	board_network(const struct options *, const uint8_t address[NETWORK_ADDRESS]);
 
 /* The listener's side. */
 
@@ -93,8 +95,8 @@ void	board_cancel(const struct board_seat *);
 /* A child has ended; any that sits nowhere is none of ours. */
 void	board_leave(struct board *, pid_t);
 
-/* Sends a signal to all who are not logged in. */
-void	board_signal(const struct board *, int sig);
+/* Sends SIGTERM to all who are not logged in; from here on they can't be. */
+void	board_dismiss(struct board *);
 
 struct board_counts	board_count(const struct board *);
 
@@ -109,7 +111,12 @@ void	board_detach(struct board_seat *);
 /* It has turned out who the client is: a proxy had connected for it. */
 enum board_limit	board_move(const struct board_seat *, const struct options *, uint64_t network);
 
-/* A login has succeeded: forgives this user's failures from here, and counts a session unless a limit is against it. */
+/*
+ * A login has succeeded. It is a session from here on unless a limit is
+ * against it, this user's failures from here are forgiven, and SIGTERM will
+ * not come from the listener any more; if it has come already, the answer is
+ * BOARD_SHUTDOWN.
+ */
 enum board_limit	board_log_in(const struct board_seat *, const struct options *, const char *user);
 
 /*

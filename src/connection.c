@@ -27,6 +27,7 @@
 #include "msg.h"
 #include "peer.h"
 #include "proxied.h"
+#include "refusal.h"
 
 #define FAREWELL_MS	1000
 
@@ -149,8 +150,16 @@ serve(const struct connection_setup *setup, const struct options *o, const struc
 {
 	int pair[2], stream[2];
 	enum msg_why no_ktls;
+	int on = 1;
 	pid_t pid;
 
+	/*
+	 * Each answer is one write, so there is nothing that Nagle could join; and
+	 * the mailbox program inherits it. To have it set on the listening socket
+	 * is not enough: the first connection is older than its listener.
+	 */
+	if (peer->socket)
+		setsockopt(STDOUT_FILENO, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	if (o->preauth == PREAUTH_PEER && peer->has_uid && !o->tls_on_connect)
 		monitor_preauth(&(struct monitor_start){ o, peer, &setup->inherited, 0, -1, -1, setup->log_fd, deadline, seat });
 	no_ktls = ask_kernel(o, peer);
@@ -182,18 +191,35 @@ connection_prepare(struct connection_setup *setup, const struct options *o, int 
 	check_settings(o, &setup->sandbox);
 }
 
+/* Behind a proxy it is only now known whose connection this is. The listener has counted it as the proxy's, which is unlimited. */
 static void
-meet(struct peer *peer, const struct options *o, int64_t deadline)
+count_as(const struct board_seat *seat, const struct options *o, const struct peer *peer)
+{
+	enum board_limit limit = board_move(seat, o, board_network(o, peer->address));
+	struct log_line line;
+
+	if (limit == BOARD_UNLIMITED)
+		return;
+	log_begin(&line, LOG_NOTICE, "end");
+	log_field(&line, "reason", "%s", board_limit_name(limit));
+	log_write(&line);
+	refusal_say(STDOUT_FILENO, o->tls_on_connect);
+	_exit(0);
+}
+
+static void
+meet(struct peer *peer, const struct options *o, const struct board_seat *seat, int64_t deadline)
 {
 	if (!o->tls_on_connect)
 		log_last_word = say_bye;
-	peer_look(peer);
+	peer_look(peer, STDIN_FILENO);
 	connection_clear_environment();
 	describe_peer(peer);
 	if (!proxied_is_listed(o, peer))
 		return;
 	proxied_read(peer, deadline);
 	describe_peer(peer);
+	count_as(seat, o, peer);
 }
 
 void
@@ -203,13 +229,9 @@ connection_run(const struct options *o, int log_fd)
 	static struct board_seat nobody;
 	static struct peer peer;
 	int64_t deadline = clock_ms() + o->timeout_ms;
-	int on = 1;
 
-	meet(&peer, o, deadline);
+	meet(&peer, o, &nobody, deadline);
 	connection_prepare(&setup, o, log_fd);
-	/* Each answer is one write, so there is nothing that Nagle could join; and the mailbox program inherits it. */
-	if (peer.socket)
-		setsockopt(STDOUT_FILENO, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	serve(&setup, o, &peer, &nobody, deadline);
 }
 
@@ -219,6 +241,6 @@ connection_serve(const struct connection_setup *setup, const struct options *o, 
 	static struct peer peer;
 	int64_t deadline = clock_ms() + o->timeout_ms;
 
-	meet(&peer, o, deadline);
+	meet(&peer, o, seat, deadline);
 	serve(setup, o, &peer, seat, deadline);
 }

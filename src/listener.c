@@ -13,7 +13,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -25,10 +24,12 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "children.h"
+#include "board.h"
 #include "clock.h"
 #include "connection.h"
 #include "log.h"
+#include "proto/network.h"
+#include "refusal.h"
 #include "reload.h"
 
 /* The status line follows what happens, but not each connection. */
@@ -48,6 +49,7 @@ struct listener {
 	const struct activation_socket	*sockets;
 	size_t				 n;
 	struct connection_setup		 setup;
+	struct board			*board;
 	int				 signals;	/* signalfd(2) */
 	int				 watchdog_ms;	/* 0: nobody watches */
 	pid_t				 trial;		/* of a reload, 0 for none */
@@ -71,13 +73,13 @@ our_signals(void)
 }
 
 static void
-say(const char *event, const char *key, const char *text)
+say(const struct listener *l, const char *event, const char *key, const char *text)
 {
-	struct children_count count = children_count();
+	struct board_counts count = board_count(l->board);
 	struct log_line line;
 
 	log_begin(&line, LOG_INFO, event);
-	log_field(&line, "waiting", "%u", count.waiting);
+	log_field(&line, "waiting", "%u", count.connections);
 	log_field(&line, "sessions", "%u", count.sessions);
 	if (key != NULL)
 		log_text(&line, key, text);
@@ -88,11 +90,12 @@ say(const char *event, const char *key, const char *text)
 static void
 tell_status(struct listener *l)
 {
-	struct children_count count = children_count();
+	struct board_counts count = board_count(l->board);
 
 	l->status_at = 0;
-	activation_notify("STATUS=%u connections before login, %u sessions logged in; since the start %llu connections, %llu logins",
-	    count.waiting, count.sessions, (unsigned long long)count.connections, (unsigned long long)count.logins);
+	activation_notify("STATUS=%u connections before login, %u sessions logged in; "
+	    "since the start %lu connections, %lu logins, %lu failures, %lu refused",
+	    count.connections, count.sessions, count.accepted, count.logins, count.failures, count.refusals);
 }
 
 static void
@@ -122,25 +125,12 @@ rest(struct listener *l, const char *what)
 	l->troubles = 0;
 }
 
-/* A client that there is no process for. What does not fit its socket's buffer at once is not said. */
-static void
-refuse(int fd, bool tls)
-{
-	static const char bye[] = "* BYE [UNAVAILABLE] Server is too busy; please try again later\r\n";
-
-	if (!tls)
-		send(fd, bye, sizeof(bye) - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
-	close(fd);
-}
-
 /* The new process. SIGTERM stays blocked until the monitor can obey it without breaking off. */
 static void __attribute__((noreturn))
-become_connection(const struct listener *l, bool imaps, int fd, int place)
+become_connection(const struct listener *l, bool imaps, int fd, struct board_seat *seat)
 {
-	static struct board_seat seat;
 	sigset_t mask;
 
-	children_join(place);
 	if (dup2(fd, STDIN_FILENO) == -1 || dup2(fd, STDOUT_FILENO) == -1)
 		die("dup2");
 	/* All else that is open is close-on-exec; but a listening socket must not be held back for as long as that. */
@@ -149,28 +139,39 @@ become_connection(const struct listener *l, bool imaps, int fd, int place)
 	sigemptyset(&mask);
 	sigaddset(&mask, SIGTERM);
 	sigprocmask(SIG_SETMASK, &mask, NULL);
-	connection_serve(&l->setup, l->opts[imaps], &seat);
+	connection_serve(&l->setup, l->opts[imaps], seat);
 }
 
 static void
-start_child(struct listener *l, bool imaps, int fd)
+start_child(struct listener *l, bool imaps, int fd, struct board_seat *seat)
 {
-	int place = children_reserve();
-	pid_t pid = -1;
+	pid_t pid = fork();
 
-	errno = EAGAIN;
-	if (place != -1)
-		pid = fork();
 	if (pid == 0)
-		become_connection(l, imaps, fd, place);
-	if (place != -1)
-		children_born(place, pid);
-	if (pid > 0) {
-		close(fd);
-		return;
+		become_connection(l, imaps, fd, seat);
+	if (pid > 0)
+		board_enter(seat, pid);
+	else {
+		board_cancel(seat);
+		rest(l, "fork");
+		refusal_say(fd, l->opts[imaps]->tls_on_connect);
 	}
-	rest(l, "fork");
-	refuse(fd, l->opts[imaps]->tls_on_connect);
+	close(fd);
+}
+
+/* Whom a client is counted as. */
+static uint64_t
+network_of(const struct options *o, const struct sockaddr *sa)
+{
+	uint8_t address[NETWORK_ADDRESS];
+
+	if (sa->sa_family == AF_INET)
+		network_map(address, (const uint8_t *)&((const struct sockaddr_in *)sa)->sin_addr);
+	else if (sa->sa_family == AF_INET6)
+		memcpy(address, &((const struct sockaddr_in6 *)sa)->sin6_addr, sizeof(address));
+	else
+		return 0;
+	return board_network(o, address);
 }
 
 /* The client has gone again, or its network has: accept(2) wants these taken for "try again". */
@@ -190,13 +191,26 @@ is_clients_fault(int error)
 static void
 accept_one(struct listener *l, const struct activation_socket *s)
 {
-	int fd = accept4(s->fd, NULL, NULL, SOCK_CLOEXEC);
+	const struct options *o = l->opts[s->imaps];
+	struct sockaddr_storage from = { .ss_family = AF_UNSPEC };
+	struct board_seat seat;
+	enum board_limit limit;
+	socklen_t len = sizeof(from);
+	uint64_t network;
+	int fd = accept4(s->fd, (struct sockaddr *)&from, &len, SOCK_CLOEXEC);
 
-	if (fd != -1)
-		start_child(l, s->imaps, fd);
-	else if (!is_clients_fault(errno))
-		rest(l, "accept");
 	status_changed(l);
+	if (fd == -1) {
+		if (!is_clients_fault(errno))
+			rest(l, "accept");
+		return;
+	}
+	network = network_of(o, (struct sockaddr *)&from);
+	limit = board_admit(l->board, o, network, &seat);
+	if (limit == BOARD_UNLIMITED)
+		start_child(l, s->imaps, fd, &seat);
+	else
+		refusal(fd, o->tls_on_connect, limit, network);
 }
 
 /* Stopping. */
@@ -213,8 +227,8 @@ stop(struct listener *l)
 	for (i = 0; i < l->n; i++)
 		close(l->sockets[i].fd);
 	activation_notify("STOPPING=1");
-	children_dismiss();
-	say("listener-stop", NULL, NULL);
+	board_dismiss(l->board);
+	say(l, "listener-stop", NULL, NULL);
 }
 
 /* Reloading. */
@@ -242,7 +256,7 @@ renew(struct listener *l)
 
 	launch_restore(&l->setup.inherited);
 	sigprocmask(SIG_SETMASK, &ours, NULL);
-	reload_exec(children_fd());
+	reload_exec(board_fd(l->board));
 	launch_inherit(&again);
 	sigprocmask(SIG_SETMASK, &ours, NULL);
 }
@@ -258,15 +272,32 @@ end_reload(struct listener *l, int status)
 		return;
 	errno = 0;
 	if (status == 0) {
-		say("listener-reload", NULL, NULL);
+		say(l, "listener-reload", NULL, NULL);
 		renew(l);
 	}
 	snprintf(text, sizeof(text), status == 0 ? "it can't be executed" : "a trial ended with status %d", status);
-	say("listener-kept", "reason", text);
+	say(l, "listener-kept", "reason", text);
 	activation_notify("READY=1");
 }
 
 /* The loop. */
+
+/* A superserver would know how each connection's process has ended; here it is in the log, unless it was as it should be. */
+static void
+report_exit(pid_t pid, int status)
+{
+	struct log_line line;
+
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+		return;
+	log_begin(&line, LOG_NOTICE, "exit");
+	log_field(&line, "pid", "%d", (int)pid);
+	if (WIFEXITED(status))
+		log_field(&line, "status", "%d", WEXITSTATUS(status));
+	else
+		log_field(&line, "signal", "%d", WTERMSIG(status));
+	log_write(&line);
+}
 
 static void
 reap(struct listener *l)
@@ -275,10 +306,12 @@ reap(struct listener *l)
 	int status;
 
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-		if (pid == l->trial)
+		if (pid == l->trial) {
 			end_reload(l, WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
-		else
-			children_ended(pid);
+			continue;
+		}
+		board_leave(l->board, pid);
+		report_exit(pid, status);
 	}
 	status_changed(l);
 }
@@ -335,7 +368,7 @@ keep_time(struct listener *l)
 static bool
 is_over(const struct listener *l)
 {
-	return l->stopping && (children_count().waiting == 0 || clock_left(l->stop_at) == 0);
+	return l->stopping && (board_count(l->board).connections == 0 || clock_left(l->stop_at) == 0);
 }
 
 static void
@@ -359,16 +392,12 @@ loop(struct listener *l)
 	}
 }
 
-/* Nobody may make us wait in accept(2); and what is set here, the connections have from birth (tcp(7)). */
+/* Nobody may make us wait in accept(2). */
 static void
 prepare_socket(int fd)
 {
-	int on = 1;
-
 	if (fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) == -1)
 		die("socket %d", fd);
-	/* Each answer is one write, so there is nothing that Nagle could join. A Unix-domain socket has no such option. */
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 }
 
 static void
@@ -399,7 +428,7 @@ prepare(struct listener *l)
 	prepare_sockets(l);
 	if (reload_is_trial())
 		_exit(0);
-	children_open(reload_children());
+	l->board = board_open(reload_board());
 	sigprocmask(SIG_SETMASK, &ours, NULL);
 	l->signals = signalfd(-1, &ours, SFD_CLOEXEC);
 	if (l->signals == -1)
@@ -422,7 +451,7 @@ listener_run(const struct options *opts, const struct activation_socket *sockets
 	prepare(&l);
 	l.watchdog_ms = activation_watchdog();
 	l.watchdog_at = l.watchdog_ms > 0 ? clock_ms() + l.watchdog_ms : 0;
-	say("listener-ready", NULL, NULL);
+	say(&l, "listener-ready", NULL, NULL);
 	activation_notify("READY=1");
 	tell_status(&l);
 	loop(&l);

@@ -95,6 +95,7 @@ static const struct row {
 	{ LISTENER,	"max-connections-per-address", setting_limit, AT(max_connections_per_address), ONCE, NULL, "N", "of them from one address (20)" },
 	{ LISTENER,	"max-sessions",		setting_limit, AT(max_sessions), ONCE, NULL, "N", "clients that are (10000)" },
 	{ LISTENER,	"max-sessions-per-address", setting_limit, AT(max_sessions_per_address), ONCE, NULL, "N", "of them from one address (1000)" },
+	{ LISTENER,	"unlimited",		setting_unlimited, 0, REPEATABLE, NULL, "NETWORK", "whose addresses may have more (loopback)" },
 	{ HOST,	"gate-user",		setting_text, AT(gate_user), ONCE, NULL, "NAME", "who talks to the network (_imapgate)" },
 	{ HOST,	"gate-root",		setting_text, AT(gate_root), ONCE, NULL, "DIR", "its empty root (/run/imapgate)" },
 	{ HOST,	"log",			setting_word, AT(log), ONCE, log_words, NULL, "(auto)" },
@@ -276,6 +277,10 @@ complete(struct options *o)
 		setting_usage("--probe needs --user when root asks");
 	if (o->program[0] == NULL)
 		setting_usage("no PROGRAM");
+	if (o->unlimiteds == 0) {
+		network_parse(&o->unlimited[o->unlimiteds++], "127.0.0.0/8");
+		network_parse(&o->unlimited[o->unlimiteds++], "::1");
+	}
 }
 
 void

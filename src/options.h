@@ -18,6 +18,7 @@
 #define OPTIONS_CERTS	16
 #define OPTIONS_TLS	32
 #define OPTIONS_SETENV	64
+#define OPTIONS_UNLIMITED 32
 /* The most connections or sessions that a listener may be asked to have. */
 #define OPTIONS_LIMIT_MAX 30000
 #define OPTIONS_PROXIES	32
@@ -87,6 +88,8 @@ struct options {
 	unsigned	 max_connections_per_address;
 	unsigned	 max_sessions;		/* logged in */
 	unsigned	 max_sessions_per_address;
+	struct network	 unlimited[OPTIONS_UNLIMITED]; /* whose addresses are not limited one by one */
+	size_t		 unlimiteds;
 	const char	*gate_user;
 	const char	*gate_root;
 	uid_t		 min_uid;

@@ -53,30 +53,30 @@ show(const union address *a, char ip[PEER_ADDRESS], char port[6])
 
 /* Who connected to, or made, a Unix-domain socket (unix(7), SO_PEERCRED). */
 static void
-credentials(struct peer *p)
+credentials(struct peer *p, int fd)
 {
 	struct ucred ucred;
 	socklen_t len = sizeof(ucred);
 
-	p->has_uid = getsockopt(STDIN_FILENO, SOL_SOCKET, SO_PEERCRED, &ucred, &len) == 0;
+	p->has_uid = getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &ucred, &len) == 0;
 	if (p->has_uid)
 		p->uid = ucred.uid;
 }
 
 static void
-from_socket(struct peer *p)
+from_socket(struct peer *p, int fd)
 {
 	union address remote, local;
 	socklen_t len = sizeof(remote);
 
-	if (getpeername(STDIN_FILENO, &remote.sa, &len) == -1) {
+	if (getpeername(fd, &remote.sa, &len) == -1) {
 		/* The client has gone already; what it was is still known from our end. */
 		len = sizeof(remote);
-		if (getsockname(STDIN_FILENO, &remote.sa, &len) == -1)
+		if (getsockname(fd, &remote.sa, &len) == -1)
 			return;
 	}
 	if (remote.sa.sa_family == AF_UNIX)
-		credentials(p);
+		credentials(p, fd);
 	if (remote.sa.sa_family != AF_INET && remote.sa.sa_family != AF_INET6)
 		return;
 	p->kind = PEER_TCP;
@@ -86,7 +86,7 @@ from_socket(struct peer *p)
 	show(&remote, p->ip, p->port);
 
 	len = sizeof(local);
-	if (getsockname(STDIN_FILENO, &local.sa, &len) == 0) {
+	if (getsockname(fd, &local.sa, &len) == 0) {
 		unmap(&local);
 		show(&local, p->local_ip, p->local_port);
 	}
@@ -154,19 +154,19 @@ peer_is_socket(int fd)
 }
 
 void
-peer_look(struct peer *p)
+peer_look(struct peer *p, int fd)
 {
 	memset(p, 0, sizeof(*p));
 	strcpy(p->ip, "local");
 	strcpy(p->local_ip, "local");
 	strcpy(p->port, "0");
 	strcpy(p->local_port, "0");
-	if (peer_is_socket(STDIN_FILENO))
-		from_socket(p);
+	if (peer_is_socket(fd))
+		from_socket(p, fd);
 	else
 		from_environment(p);
 	/* A user's own pipe, as from "ssh host imapgate ...": whoever is at its other end is this user already. */
-	if (p->kind == PEER_LOCAL && !p->has_uid && geteuid() != 0 && !peer_is_socket(STDIN_FILENO)) {
+	if (p->kind == PEER_LOCAL && !p->has_uid && geteuid() != 0 && !peer_is_socket(fd)) {
 		p->has_uid = true;
 		p->uid = geteuid();
 	}

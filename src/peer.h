@@ -39,8 +39,8 @@ struct peer {
 	char		tls_cipher[64];
 };
 
-/* Fills peer for the connection on descriptors 0 and 1. Call it before the environment is cleared. */
-void	peer_look(struct peer *);
+/* Fills peer for a connection: a socket, or a pipe of descriptors 0 and 1, for which the environment must not be cleared yet. */
+void	peer_look(struct peer *, int fd);
 
 /* Is this descriptor a socket of any kind? Else it is read and written as a pipe. */
 bool	peer_is_socket(int fd);

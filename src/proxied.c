@@ -36,16 +36,11 @@ enum outcome {
 bool
 proxied_is_listed(const struct options *o, const struct peer *p)
 {
-	size_t i;
-
 	if (!peer_is_socket(STDIN_FILENO))
 		return false;
 	if (p->kind == PEER_LOCAL)
 		return o->proxy_unix;
-	for (i = 0; i < o->proxies; i++)
-		if (network_holds(&o->proxy[i], p->address))
-			return true;
-	return false;
+	return network_any(o->proxy, o->proxies, p->address);
 }
 
 static bool

@@ -25,7 +25,7 @@
 
 static char **arguments;
 static int sockets;		/* how many were passed to us, from SYSTEMD_FIRST on */
-static const char *left;	/* by the image before this one: TRIAL, the number of the children's file, or NULL */
+static const char *left;	/* by the image before this one: TRIAL, the number of the board's descriptor, or NULL */
 
 void
 reload_begin(char *argv[], size_t passed)
@@ -48,7 +48,7 @@ reload_is_resumed(void)
 }
 
 int
-reload_children(void)
+reload_board(void)
 {
 	return reload_is_resumed() ? atoi(left) : -1;
 }
@@ -103,12 +103,12 @@ reload_try(void)
 }
 
 void
-reload_exec(int children_fd)
+reload_exec(int board_fd)
 {
-	set_number(VARIABLE, children_fd);
+	set_number(VARIABLE, board_fd);
 	keep_sockets(true);
-	keep_on_exec(children_fd, true);
+	keep_on_exec(board_fd, true);
 	execute();
 	keep_sockets(false);
-	keep_on_exec(children_fd, false);
+	keep_on_exec(board_fd, false);
 }

@@ -20,13 +20,13 @@ bool	reload_is_trial(void);
 /* Has this process been the listener before? Then its signals are still blocked. */
 bool	reload_is_resumed(void);
 
-/* The file of the table of children that was left to us, or -1. */
-int	reload_children(void);
+/* The board that was left to us, for board_open. */
+int	reload_board(void);
 
 /* Starts a trial. Returns its process id, or -1 with errno. Its exit status is 0 if it is safe to go on. */
 pid_t	reload_try(void);
 
 /* Takes the step; blocked signals stay so, and none is lost. Returns only if that can't be done. */
-void	reload_exec(int children_fd);
+void	reload_exec(int board_fd);
 
 #endif

@@ -212,3 +212,12 @@ setting_proxy(struct options *o, const struct setting *s)
 	if (!network_parse(&o->proxy[o->proxies++], s->value))
 		setting_refuse(s, "a numeric ADDRESS, ADDRESS/BITS or unix is wanted");
 }
+
+void
+setting_unlimited(struct options *o, const struct setting *s)
+{
+	if (o->unlimiteds == OPTIONS_UNLIMITED)
+		setting_refuse(s, "more than %d of them", OPTIONS_UNLIMITED);
+	if (!network_parse(&o->unlimited[o->unlimiteds++], s->value))
+		setting_refuse(s, "a numeric ADDRESS or ADDRESS/BITS is wanted");
+}

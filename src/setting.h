@@ -47,5 +47,6 @@ setting_form setting_key;
 setting_form setting_tls;
 setting_form setting_setenv;
 setting_form setting_proxy;
+setting_form setting_unlimited;
 
 #endif

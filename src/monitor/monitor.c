@@ -21,7 +21,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "children.h"
 #include "clock.h"
 #include "log.h"
 #include "monitor/admission.h"
@@ -170,14 +169,8 @@ judge(struct monitor *m, const struct msg_login *login)
 {
 	struct pamauth_verdict verdict = admission_judge(&m->admission, login);
 
-	if (verdict.outcome != OUTCOME_OK)
-		return verdict;
-	/* The listener may have begun to stop meanwhile: then this client is among those who go. */
-	if (!children_log_in()) {
-		pamauth_close(&m->admission.pam);
-		return (struct pamauth_verdict){ OUTCOME_UNAVAILABLE, "shutdown" };
-	}
-	obey_stop(m, false);
+	if (verdict.outcome == OUTCOME_OK)
+		obey_stop(m, false);
 	return verdict;
 }
 

@@ -101,3 +101,14 @@ network_holds(const struct network *n, const uint8_t address[NETWORK_ADDRESS])
 		return false;
 	return rest == 0 || ((n->address[whole] ^ address[whole]) >> (8 - rest)) == 0;
 }
+
+bool
+network_any(const struct network *list, size_t n, const uint8_t address[NETWORK_ADDRESS])
+{
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		if (network_holds(&list[i], address))
+			return true;
+	return false;
+}

@@ -8,6 +8,7 @@
  */
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #define NETWORK_ADDRESS	16
@@ -35,5 +36,8 @@ bool	network_parse(struct network *, const char *);
 
 /* Is the address one of the network? An IPv4 address is of no network that is larger than all of IPv4. */
 bool	network_holds(const struct network *, const uint8_t address[NETWORK_ADDRESS]);
+
+/* Is it one of any of them? */
+bool	network_any(const struct network *list, size_t n, const uint8_t address[NETWORK_ADDRESS]);
 
 #endif

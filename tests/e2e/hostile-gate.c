@@ -673,7 +673,7 @@ main(int argc, char *argv[])
 	options_parse(&opts, argc - 1, argv + 1);
 	log_open(opts.log);
 	launch_inherit(&inherited);
-	peer_look(&peer);
+	peer_look(&peer, STDIN_FILENO);
 	describe(&peer);
 	msg_pair(pair);
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, stream) == -1)

@@ -17,6 +17,8 @@ FORMS = {
     "end": rf"{WHERE}(?: {TLS})? reason=\S+(?: commands=\d+ bad=\d+| status=\d+)?",
     "key-fail": rf"{WHERE}(?: {TLS})? file={QUOTED} reason={QUOTED}",
     "key-exposed": rf"{WHERE}(?: {TLS})? file={QUOTED} reason={QUOTED}",
+    "exit": r"pid=\d+ (?:status|signal)=\d+",
+    "refused": rf"{WHERE} limit=[a-z-]+ times=\d+",
     "listener-ready": COUNTS,
     "listener-stop": COUNTS,
     "listener-reload": COUNTS,
@@ -61,9 +63,9 @@ def parse(text):
     return event
 
 
-def read(text):
-    """All of imapgate's lines in what came out on standard error; other programs' lines are skipped."""
-    return [parse(line[m.end():]) for line in text.splitlines() if (m := PREFIX.match(line))]
+def read(text, but=None):
+    """All of imapgate's lines in what came out on standard error but those of one process; other programs' lines are skipped."""
+    return [parse(line[m.end():]) for line in text.splitlines() if (m := PREFIX.match(line)) and int(m[1]) != but]
 
 
 CONCLUSIONS = ("handoff", "end", "error", "bug")

@@ -35,7 +35,7 @@ def test_one_after_the_other_and_at_the_same_time(stage):
         for imap in several:
             assert imap.command("n NOOP")[1] == b"n OK heard NOOP"
             close(imap)
-        server.manager.wait_for(r"^STATUS=0 connections before login, 0 sessions logged in; since the start 5 connections, 5 logins$")
+        server.manager.wait_for(r"^STATUS=0 connections before login, 0 sessions logged in; since the start 5 connections, 5 logins,")
 
 
 def test_names_tell_imaps_from_imap(stage):
@@ -87,11 +87,11 @@ def test_reload_keeps_connections(stage):
         server.manager.wait_for(r"^RELOADING=1\nMONOTONIC_USEC=\d+$", told)
         server.manager.wait_for("^READY=1$", told)
         after = server.connect()
-        server.manager.wait_for(r"^STATUS=2 connections before login, 1 sessions logged in; since the start 3 connections, 1 logins$", told)
+        server.manager.wait_for(r"^STATUS=2 connections before login, 1 sessions logged in; since the start 3 connections, 1 logins,", told)
         for imap in (before, after):
             imap.login()
         for imap in (before, session, after):
             assert imap.command("n NOOP")[1] == b"n OK heard NOOP"
             close(imap)
-        server.manager.wait_for(r"^STATUS=0 connections before login, 0 sessions logged in; since the start 3 connections, 3 logins$", told)
+        server.manager.wait_for(r"^STATUS=0 connections before login, 0 sessions logged in; since the start 3 connections, 3 logins,", told)
         assert not children_of(server.pid)

@@ -6,7 +6,6 @@
 
 #include "child.h"
 
-#include <arpa/inet.h>
 #include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -15,7 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/un.h>
 
 #include "board.h"
 #include "failures.h"
@@ -95,13 +93,10 @@ assert_counts(unsigned connections, unsigned sessions)
 static uint64_t
 network_of(const char *text)
 {
-	struct sockaddr_in6 sin6 = { .sin6_family = AF_INET6 };
-	struct sockaddr_in sin = { .sin_family = AF_INET };
+	uint8_t address[NETWORK_ADDRESS];
 
-	if (inet_pton(AF_INET, text, &sin.sin_addr) == 1)
-		return board_network((struct sockaddr *)&sin);
-	assert_int_equal(inet_pton(AF_INET6, text, &sin6.sin6_addr), 1);
-	return board_network((struct sockaddr *)&sin6);
+	assert_true(network_read_ipv4(address, text) || network_read_ipv6(address, text));
+	return board_network(&o, address);
 }
 
 static void
@@ -117,11 +112,13 @@ addresses_are_counted_as_networks(void **state)
 		{ "2001:db8:0:1::1", "2001:db8:0:1:ffff:ffff:ffff:ffff", true },
 		{ "2001:db8:0:1::1", "2001:db8:0:2::1", false },
 		{ "2001:db8::1", "fe80::1", false },
-		{ "0.0.0.1", "::1:0:0:1", false },
+		{ "0.0.0.1", "::1", false },
+		{ "192.0.2.1", "0:0:0:1::", false },
 	};
 	size_t i;
 
 	(void)state;
+	o.unlimiteds = 0;
 	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		assert_int_not_equal(network_of(cases[i].one), 0);
 		assert_int_equal(network_of(cases[i].one) == network_of(cases[i].other), cases[i].same);
@@ -129,16 +126,19 @@ addresses_are_counted_as_networks(void **state)
 }
 
 static void
-who_is_on_this_machine_is_nobody_in_particular(void **state)
+who_is_unlimited_is_nobody_in_particular(void **state)
 {
-	struct sockaddr_un sun = { .sun_family = AF_UNIX };
-
 	(void)state;
+	assert_true(network_parse(&o.unlimited[0], "127.0.0.0/8"));
+	assert_true(network_parse(&o.unlimited[1], "2001:db8::/32"));
+	o.unlimiteds = 2;
 	assert_int_equal(network_of("127.0.0.1"), 0);
 	assert_int_equal(network_of("127.255.0.3"), 0);
-	assert_int_equal(network_of("::1"), 0);
 	assert_int_equal(network_of("::ffff:127.0.0.1"), 0);
-	assert_int_equal(board_network((struct sockaddr *)&sun), 0);
+	assert_int_equal(network_of("2001:db8:1::1"), 0);
+	assert_int_not_equal(network_of("128.0.0.1"), 0);
+	assert_int_not_equal(network_of("2001:db9::1"), 0);
+	assert_int_not_equal(network_of("::1"), 0);
 }
 
 /* --- limits */
@@ -240,6 +240,7 @@ limits_have_the_names_of_their_options(void **state)
 	assert_string_equal(board_limit_name(BOARD_MAX_CONNECTIONS_PER_ADDRESS), "max-connections-per-address");
 	assert_string_equal(board_limit_name(BOARD_MAX_SESSIONS), "max-sessions");
 	assert_string_equal(board_limit_name(BOARD_MAX_SESSIONS_PER_ADDRESS), "max-sessions-per-address");
+	assert_string_equal(board_limit_name(BOARD_SHUTDOWN), "shutdown");
 }
 
 /* --- coming and going */
@@ -369,7 +370,7 @@ sessions_are_never_too_many(void **state)
 }
 
 static void
-those_not_logged_in_are_signalled(void **state)
+those_not_logged_in_are_sent_away(void **state)
 {
 	struct board_seat seats[2];
 	pid_t pids[2];
@@ -386,7 +387,9 @@ those_not_logged_in_are_signalled(void **state)
 		board_enter(&seats[i], pids[i]);
 	}
 	assert_int_equal(board_log_in(&seats[1], &o, "joe"), BOARD_UNLIMITED);
-	board_signal(b, SIGTERM);
+	board_dismiss(b);
+	assert_int_equal(board_log_in(&seats[0], &o, "joe"), BOARD_SHUTDOWN);
+	assert_counts(1, 1);
 	assert_int_equal(wait_for(pids[0]), 128 + SIGTERM);
 	assert_int_equal(waitpid(pids[1], NULL, WNOHANG), 0);
 	kill(pids[1], SIGKILL);
@@ -567,7 +570,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(addresses_are_counted_as_networks),
-		cmocka_unit_test(who_is_on_this_machine_is_nobody_in_particular),
+		cmocka_unit_test(who_is_unlimited_is_nobody_in_particular),
 		WITH_BOARD(connections_of_one_address_are_limited),
 		WITH_BOARD(connections_are_limited),
 		WITH_BOARD(those_without_address_are_limited_together_only),
@@ -581,7 +584,7 @@ main(void)
 		WITH_BOARD(child_that_dies_at_once_leaves_nothing),
 		WITH_BOARD(monitors_write_and_the_listener_reads),
 		WITH_BOARD(sessions_are_never_too_many),
-		WITH_BOARD(those_not_logged_in_are_signalled),
+		WITH_BOARD(those_not_logged_in_are_sent_away),
 		WITH_BOARD(memory_has_the_size_that_it_has),
 		WITH_BOARD(board_is_taken_over),
 		WITH_BOARD(what_is_no_board_is_not_taken_over),

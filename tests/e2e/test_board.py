@@ -1,0 +1,240 @@
+"""A listener's limits, and what its connections know of each other's failures.
+
+The tests come from addresses of the loopback network; that these are
+unlimited by default is switched off by saying who is (--unlimited).
+"""
+
+import signal
+import socket
+import time
+
+import pytest
+
+import listening
+from listening import Listener
+from session import Session
+from wire import SocketWire
+
+NOBODY = ("--unlimited", "192.0.2.1", "--allow-cleartext", "loopback")
+HERE, THERE, PROXY = "127.0.0.2", "127.0.0.3", "127.0.0.9"
+BYE = "* BYE [UNAVAILABLE] Too many connections; please try again later"
+
+
+class Client(Session):
+    """A connection from an address of one's choice; the greeting is not read yet."""
+
+    def __init__(self, server, address=HERE, number=0):
+        client = socket.create_connection(server.sockets[number].getsockname()[:2], timeout=5, source_address=(address, 0))
+        super().__init__(server.process, SocketWire(client), server.log_path, protected=False)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self.wire.close()
+
+
+def connect(server, address=HERE):
+    imap = Client(server, address)
+    imap.greeting()
+    return imap
+
+
+def is_refused(server, address=HERE):
+    with Client(server, address) as imap:
+        line = imap.line()
+        if line != BYE.encode():
+            assert line.startswith(b"* OK "), line
+            return False
+        imap.expect_end()
+        return True
+
+
+def close(imaps):
+    for imap in imaps:
+        imap.wire.close()
+
+
+# --- limits
+
+def test_connections_of_one_address(stage):
+    with Listener(stage, *NOBODY, "--max-connections-per-address", "3") as server:
+        imaps = [connect(server) for _ in range(3)]
+        assert is_refused(server)
+        assert not is_refused(server, THERE)
+        event = server.logged("refused")
+        assert event["rip"] == HERE and event["limit"] == "max-connections-per-address" and event["times"] == "1"
+        # Whoever logs in makes room, and whoever goes.
+        imaps[0].login()
+        imaps.append(connect(server))
+        assert is_refused(server)
+        imaps.pop().wire.close()
+        server.manager.wait_for("^STATUS=2 connections before login, 1 sessions")
+        assert not is_refused(server)
+        close(imaps)
+
+
+def test_connections_in_all(stage):
+    with Listener(stage, "--max-connections", "3", sockets=[listening.tcp(), listening.path(stage)]) as server:
+        imaps = [server.connect(number) for number in (0, 0, 1)]
+        for _ in range(2):
+            assert is_refused(server, "127.0.0.1")
+        assert server.logged("refused")["limit"] == "max-connections"
+        close(imaps)
+
+
+def test_loopback_is_unlimited(stage):
+    """A webmail has its users behind one address."""
+    with Listener(stage, "--max-connections-per-address", "1", "--max-sessions-per-address", "1", "--allow-cleartext", "loopback",
+                  sockets=[listening.tcp(), listening.tcp("::1", socket.AF_INET6), listening.path(stage)]) as server:
+        imaps = [server.connect(number) for number in (0, 0, 1, 1, 2, 2)]
+        for imap in imaps:
+            imap.login()
+        close(imaps)
+
+
+@pytest.mark.parametrize("limit", ("--max-sessions", "--max-sessions-per-address"))
+def test_sessions(stage, limit):
+    """A right password, and no room: this client is told, may stay, and can log in when another has gone."""
+    with Listener(stage, *NOBODY, limit, "1") as server:
+        first, second = connect(server), connect(server)
+        first.login()
+        assert second.command("a LOGIN joe sesame")[1].startswith(b"a NO [LIMIT] ")
+        event = server.logged("auth-fail")
+        assert event["reason"] == limit.removeprefix("--")
+        close([first])
+        server.manager.wait_for("^STATUS=1 connections before login, 0 sessions")
+        second.login()
+        close([second])
+
+
+def test_tls_is_closed_without_a_word(stage):
+    """There is no language to say goodbye in."""
+    with Listener(stage, *NOBODY, "--max-connections-per-address", "1", *stage.certificate().options, names=["imaps"]) as server:
+        with Client(server) as first, Client(server) as second:
+            assert second.rest() == b""
+            first.handshake(stage.certificate().context())
+            first.greeting()
+
+
+def test_flood_is_one_line_and_others_are_served(stage):
+    with Listener(stage, *NOBODY, "--max-connections-per-address", "2") as server:
+        imaps = [connect(server) for _ in range(2)]
+        began = time.monotonic()
+        assert all(is_refused(server) for _ in range(300))
+        assert time.monotonic() - began < 10
+        with connect(server, THERE) as other:
+            other.login()
+            assert len(server.log("refused")) == 1
+        server.manager.wait_for("300 refused$")
+        close(imaps)
+
+
+def test_refused_clients_who_never_read(stage):
+    """The listener waits for none of them."""
+    with Listener(stage, *NOBODY, "--max-connections-per-address", "1") as server:
+        imaps = [connect(server), *(Client(server) for _ in range(50))]
+        with connect(server, THERE) as other:
+            other.login()
+        close(imaps)
+
+
+def test_limits_outlive_a_reload(stage):
+    with Listener(stage, *NOBODY, "--max-connections-per-address", "1") as server:
+        first, told = connect(server), len(server.manager.told)
+        server.signal(signal.SIGHUP)
+        server.manager.wait_for("^READY=1$", told)
+        assert is_refused(server)
+        first.login()
+        with connect(server) as second:
+            second.login()
+        close([first])
+
+
+# --- failures
+
+DELAY, SLACK = 0.4, 0.3
+
+
+def failing(stage, *options):
+    return Listener(stage, *NOBODY, "--failure-delay", str(DELAY), *options)
+
+
+def fail(server, password, user="joe", address=HERE):
+    """A login that fails on a connection of its own; returns how many times the delay it took."""
+    with connect(server, address) as imap:
+        began = time.monotonic()
+        assert imap.command(f"a LOGIN {user} {password}")[1] == b"a NO [AUTHENTICATIONFAILED] Authentication failed"
+        took = time.monotonic() - began
+    times = int(took / DELAY + 0.05)
+    assert took - times * DELAY < SLACK, took
+    return times
+
+
+def test_failures_add_up_over_connections(stage):
+    with failing(stage) as server:
+        assert [fail(server, password) for password in ("a", "b", "c")] == [1, 2, 3]
+        # Whoever it was that they were tried for.
+        assert fail(server, "a", "nobody") == 4
+        assert fail(server, "a", address=THERE) == 1
+
+
+def test_same_password_again_is_no_other_failure(stage):
+    """The telephone that has an old one."""
+    with failing(stage) as server:
+        assert [fail(server, "old") for _ in range(3)] == [1, 1, 1]
+        assert fail(server, "new") == 2
+
+
+def test_success_does_not_wait_and_forgives(stage):
+    with failing(stage) as server:
+        fail(server, "a")
+        fail(server, "b")
+        fail(server, "a", "nobody")
+        with connect(server) as imap:
+            began = time.monotonic()
+            imap.login()
+            assert time.monotonic() - began < DELAY + SLACK
+        # Of joe nothing is left, but of nobody.
+        assert fail(server, "c") == 2
+
+
+def test_who_hangs_up_is_counted_until_the_time_is_over(stage):
+    """Else a guesser would not have to wait for an answer that can only be no."""
+    with Listener(stage, *NOBODY, "--failure-delay", "3", "--max-connections-per-address", "1") as server:
+        with connect(server) as imap:
+            imap.send("a LOGIN joe mumble\r\n")
+            server.logged("auth-fail")
+            began = time.monotonic()
+        assert is_refused(server)
+        server.manager.wait_for("^STATUS=1 connections before login")
+        server.manager.wait_for("^STATUS=0 connections before login.* [1-9] failures")
+        assert 2 < time.monotonic() - began < 6
+        assert not is_refused(server)
+
+
+def test_loopback_has_no_common_failures(stage):
+    with Listener(stage, "--allow-cleartext", "loopback", "--failure-delay", str(DELAY)) as server:
+        assert [fail(server, password) for password in ("a", "b", "c")] == [1, 1, 1]
+
+
+# --- behind a proxy
+
+def behind_proxy(server, client):
+    imap = Client(server, PROXY)
+    imap.send(f"PROXY TCP4 {client} 192.0.2.1 40000 143\r\n")
+    return imap
+
+
+def test_clients_of_a_proxy_are_counted_one_by_one(stage):
+    """The proxy itself may hold as many as it likes."""
+    with Listener(stage, *NOBODY, "--proxy", PROXY, "--max-connections-per-address", "2") as server:
+        imaps = [behind_proxy(server, client) for client in ("192.0.2.6", "192.0.2.6", "192.0.2.7", "192.0.2.7")]
+        for imap in imaps:
+            imap.greeting()
+        third = behind_proxy(server, "192.0.2.7")
+        third.expect(BYE)
+        third.expect_end()
+        event = server.logged("end")
+        assert event["rip"] == "192.0.2.7" and event["reason"] == "max-connections-per-address"
+        close([*imaps, third])
