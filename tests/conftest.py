@@ -1,4 +1,4 @@
-"""What all pytest files share: the stage, and three rules for the whole run.
+"""What all pytest files share: the stage, what is run through a listener, and three rules for the whole run.
 
 In CI (the variable CI is set) a skipped test is a failed one; no log of the
 run may hold a password; and nothing that was started may be left over.
@@ -20,10 +20,26 @@ sys.path.insert(0, str(Path(__file__).parent / "e2e"))
 
 PR_SET_CHILD_SUBREAPER = 36
 
+# What has to be so however the connection was accepted. With IMAPGATE_TEST_MODE=listener these run, and no others; transcripts
+# once, as how their octets are divided up is nothing to the listener.
+LISTENED = ("transcripts", "capability", "deadline", "external", "handoff", "hygiene", "identity", "limits", "log", "oauth", "pam",
+            "pam_codes", "pipelining", "preauth", "relay", "same_answer", "sandbox", "start", "tls")
+
 
 def pytest_configure(config):
+    config.addinivalue_line("markers", "superserver(why): is not so under a listener")
     # Orphans come to us, so that a relay which never ends is seen.
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def pytest_collection_modifyitems(config, items):
+    if os.environ.get("IMAPGATE_TEST_MODE") != "listener":
+        return
+    listened = [item for item in items
+                if item.path.stem.removeprefix("test_") in LISTENED and not item.get_closest_marker("superserver")
+                and item.originalname != "test_bytewise"]
+    config.hook.pytest_deselected(items=[item for item in items if item not in listened])
+    items[:] = listened
 
 
 @pytest.hookimpl(hookwrapper=True)

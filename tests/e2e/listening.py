@@ -8,6 +8,7 @@ import subprocess
 import time
 
 import loglines
+from processes import children_of, has_reaped
 from session import Session
 from wire import PATIENCE, SocketWire
 
@@ -67,6 +68,55 @@ def path(stage):
     listening.bind(str(stage.file("scratch", ".sock")))
     listening.listen(1024)
     return listening
+
+
+class OnlyChild:
+    """The one connection's process of a listener that has no others, to be used like the process that a superserver starts.
+
+    How it has ended only its parent can know: what is not 0 is in the log.
+    """
+
+    def __init__(self, process, log_path):
+        self.process, self.log_path = process, log_path
+        self.listener = process.pid
+        self.pid = self._born()
+        self.returncode = None
+
+    def _born(self):
+        """Waits for the child; None if it was too quick to be seen."""
+        end = time.monotonic() + PATIENCE
+        while not (children := children_of(self.listener)):
+            assert time.monotonic() < end, "the listener accepts nothing"
+            if self.process.poll() is not None or has_reaped(self.listener):
+                return None
+            time.sleep(0.0005)
+        return children[0]
+
+    def poll(self):
+        if self.returncode is None and (self.process.poll() is not None or self.pid not in children_of(self.listener)):
+            self._ended()
+        return self.returncode
+
+    def _ended(self):
+        """The listener has nobody left, so it can be asked to end; then all that it has to say is in the log."""
+        self.process.send_signal(signal.SIGTERM)
+        status = self.process.wait(PATIENCE)
+        said = [event for event in loglines.read(self.log_path.read_text(errors="backslashreplace")) if event.name == "exit"]
+        self.returncode = status
+        for event in said:
+            self.returncode = int(event["status"]) if "status" in event else -int(event["signal"])
+
+    def wait(self, timeout):
+        end = time.monotonic() + timeout
+        while self.poll() is None:
+            if time.monotonic() > end:
+                raise subprocess.TimeoutExpired("imapgate", timeout)
+            time.sleep(0.001)
+        return self.returncode
+
+    def kill(self):
+        for pid in children_of(self.listener):
+            os.kill(pid, signal.SIGKILL)
 
 
 class Listener:

@@ -9,6 +9,11 @@ def children_of(pid):
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
+def has_reaped(pid):
+    """Has it waited for any child yet? Those have had page faults (proc(5), cminflt)."""
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[8]) > 0
+
+
 def gate_of(pid):
     """The monitor's only child; a relay's parent is the mailbox program."""
     gate, = children_of(pid)

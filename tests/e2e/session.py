@@ -162,7 +162,8 @@ class Session:
 
     def log(self, name=None):
         """The events that were logged so far, or those of one name."""
-        return [event for event in loglines.read(self.log_text()) if name in (None, event.name)]
+        listener = getattr(self.process, "listener", None)
+        return [event for event in loglines.read(self.log_text(), but=listener) if name in (None, event.name)]
 
     def logged(self, name, timeout=PATIENCE):
         """Waits for the first event of that name: it may be written just after the client has its answer."""

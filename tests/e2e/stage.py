@@ -18,6 +18,7 @@ from pathlib import Path
 
 from accounts import Accounts
 from certificates import Certificate
+from listening import OnlyChild
 from record import Report
 from session import Session
 from wire import PipeWire, SocketWire
@@ -25,6 +26,11 @@ from wire import PipeWire, SocketWire
 TREE = Path(__file__).resolve().parents[2]
 BUILD = Path(os.environ.get("IMAPGATE_BUILD", TREE / "build")).resolve()
 BINARY = Path(os.environ.get("IMAPGATE_BIN", BUILD / "imapgate")).resolve()
+
+# Every connection that can come by one then does so through a listener of its own, instead of from us as a superserver.
+LISTENER = os.environ.get("IMAPGATE_TEST_MODE") == "listener"
+# As a service manager passes a socket (sd_listen_fds(3)).
+LISTEN = 'LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES=imap exec "$@" 3<&0 </dev/null'
 
 # The one login that transcripts and most tests use; it is known to the test's PAM module only.
 JOE, SESAME = "joe", "sesame"
@@ -162,6 +168,8 @@ class Stage:
 
     def launch(self, command, on="unix", *, wrap=(), wire=None, **process):
         """Starts a command on a new connection; wrap is a command line to put in front of it."""
+        if LISTENER and command[0] == self.program and on != "pipe" and not wrap:
+            return self._listen(command, on, wire, **process)
         client, stdin, stdout = self._ends(on)
         log_path = self.file("logs")
         with open(log_path, "ab") as log:
@@ -171,6 +179,24 @@ class Stage:
         stdout.close()
         client = wire(client) if wire else client
         return Session(started, client, log_path, protected=on not in TCP)
+
+    def _listen(self, command, on, wire, **process):
+        """The same on a listening socket, where the client is first."""
+        if on in TCP:
+            listening = socket.create_server((TCP[on][1], 0), family=TCP[on][0])
+        else:
+            listening = socket.socket(socket.AF_UNIX)
+            listening.bind(str(self.file("scratch", ".sock")))
+            listening.listen()
+        client = socket.socket(listening.family)
+        client.settimeout(5)
+        client.connect(listening.getsockname())
+        log_path = self.file("logs")
+        with listening, open(log_path, "ab") as log:
+            started = subprocess.Popen(["sh", "-c", LISTEN, "sh", *command], stdin=listening, stdout=log, stderr=log,
+                                       cwd=process.pop("cwd", "/"), **process)
+        client = wire(SocketWire(client)) if wire else SocketWire(client)
+        return Session(OnlyChild(started, log_path), client, log_path, protected=on not in TCP)
 
     def start(self, *options, on="unix", pam="joe", virtual=None, mailbox=None, certificate="ecdsa", context=None,
               handshake=True, **launching):

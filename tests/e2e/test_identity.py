@@ -60,6 +60,7 @@ def test_nobody_of_this_name(stage):
     assert log[0]["reason"] == "account"
 
 
+@pytest.mark.superserver("a listener does not start")
 def test_run_as_is_never_root(root_stage):
     with root_stage.start("--run-as", "root", "--home", "/tmp") as imap:
         said = imap.line()

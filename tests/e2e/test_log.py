@@ -192,6 +192,7 @@ def test_lines_are_bounded(stage):
         assert events(imap) == ["auth-fail"] * 3 + ["end"]
 
 
+@pytest.mark.superserver("a listener has lines of its own")
 def test_prefix_is_the_process(stage):
     """Whose line it is: the process that the superserver started."""
     with stage.ready() as imap:
