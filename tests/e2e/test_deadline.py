@@ -148,7 +148,8 @@ def handshake(stage, on, how):
             hello = tls.outgoing.read()
         imap.send({"nothing": b"", "one octet": hello[:1], "half a hello": hello[:100], "hello": hello}[how])
         said = imap.rest()
-        assert b"BYE" not in said and b"OK" not in said
+        # Shorter words come up in encrypted octets by chance.
+        assert b"* BYE" not in said and b"* OK" not in said
         assert imap.logged_end()["reason"] in ("timeout", "tls-failed")
 
 
