@@ -161,7 +161,7 @@ serve(const struct connection_setup *setup, const struct options *o, const struc
 	if (peer->socket)
 		setsockopt(STDOUT_FILENO, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	if (o->preauth == PREAUTH_PEER && peer->has_uid && !o->tls_on_connect)
-		monitor_preauth(&(struct monitor_start){ o, peer, &setup->inherited, 0, -1, -1, setup->log_fd, deadline, seat });
+		monitor_preauth(&(struct monitor_start){ o, peer, &setup->inherited, 0, -1, -1, setup->keyholder, setup->log_fd, deadline, seat });
 	no_ktls = ask_kernel(o, peer);
 	msg_pair(pair);
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, stream) == -1)
@@ -174,20 +174,22 @@ serve(const struct connection_setup *setup, const struct options *o, const struc
 	if (pid == 0) {
 		close(pair[0]);
 		close(stream[0]);
-		session_run(&(struct session_start){ o, peer, setup->sandbox, pair[1], stream[1], no_ktls, deadline });
+		session_run(&(struct session_start){ o, peer, setup->tls, setup->sandbox, pair[1], stream[1], no_ktls, deadline });
 	}
 	/* From here on the gate speaks, perhaps TLS already. */
 	log_last_word = NULL;
 	close(pair[1]);
 	close(stream[1]);
-	monitor_run(&(struct monitor_start){ o, peer, &setup->inherited, pid, pair[0], stream[0], setup->log_fd, deadline, seat });
+	monitor_run(&(struct monitor_start){ o, peer, &setup->inherited, pid, pair[0], stream[0], setup->keyholder, setup->log_fd, deadline, seat });
 }
 
 void
-connection_prepare(struct connection_setup *setup, const struct options *o, int log_fd)
+connection_prepare(struct connection_setup *setup, const struct options *o, int log_fd, const sigset_t *blocked)
 {
 	setup->log_fd = log_fd;
-	launch_inherit(&setup->inherited);
+	setup->tls = NULL;
+	setup->keyholder = -1;
+	launch_inherit(&setup->inherited, blocked);
 	check_settings(o, &setup->sandbox);
 }
 
@@ -226,12 +228,12 @@ void
 connection_run(const struct options *o, int log_fd)
 {
 	static struct connection_setup setup;
-	static struct board_seat nobody;
 	static struct peer peer;
+	static struct board_seat nobody;
 	int64_t deadline = clock_ms() + o->timeout_ms;
 
 	meet(&peer, o, &nobody, deadline);
-	connection_prepare(&setup, o, log_fd);
+	connection_prepare(&setup, o, log_fd, NULL);
 	serve(&setup, o, &peer, &nobody, deadline);
 }
 

@@ -3,21 +3,25 @@
 
 #include "board.h"
 #include "gate/sandbox.h"
+#include "gate/tls.h"
 #include "monitor/launch.h"
 #include "options.h"
 
 /* What all connections have in common, found out before the first one. */
 struct connection_setup {
 	struct sandbox		 sandbox;
+	struct tls		*tls;		/* ready for use; NULL: each gate makes its own when it is needed */
+	int			 keyholder;	/* who is asked for the private keys; -1: each monitor reads them when they are needed */
 	struct launch_inherited	 inherited;
 	int			 log_fd;	/* descriptor 2 of the mailbox program */
 };
 
 /*
  * Tries the settings that every login on this machine needs, and puts signals
- * into the state that serving needs. Dies, with EX_CONFIG, at what can't work.
+ * into the state that serving needs, but for those that are to be blocked
+ * (NULL: none). Dies, with EX_CONFIG, at what can't work.
  */
-void	connection_prepare(struct connection_setup *, const struct options *, int log_fd);
+void	connection_prepare(struct connection_setup *, const struct options *, int log_fd, const sigset_t *blocked);
 
 /*
  * Serves the one connection that a superserver has put on descriptors 0 and
@@ -26,7 +30,7 @@ void	connection_prepare(struct connection_setup *, const struct options *, int l
  */
 void	connection_run(const struct options *, int log_fd) __attribute__((noreturn));
 
-/* The same in a child of the listener, with its seat on the board: what can be prepared was prepared there. */
+/* The same in a child of the listener: what can be prepared was prepared there. Seat is this process's on its board. */
 void	connection_serve(const struct connection_setup *, const struct options *, struct board_seat *) __attribute__((noreturn));
 
 /* Leaves only a PATH: for what a superserver's environment had to say is read before. */

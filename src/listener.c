@@ -12,6 +12,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
+#include <limits.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
@@ -27,7 +29,9 @@
 #include "board.h"
 #include "clock.h"
 #include "connection.h"
+#include "listenertls.h"
 #include "log.h"
+#include "monitor/pamauth.h"
 #include "proto/network.h"
 #include "refusal.h"
 #include "reload.h"
@@ -50,6 +54,7 @@ struct listener {
 	size_t				 n;
 	struct connection_setup		 setup;
 	struct board			*board;
+	struct board_counts		 told;		/* by the status line */
 	int				 signals;	/* signalfd(2) */
 	int				 watchdog_ms;	/* 0: nobody watches */
 	pid_t				 trial;		/* of a reload, 0 for none */
@@ -92,7 +97,11 @@ tell_status(struct listener *l)
 {
 	struct board_counts count = board_count(l->board);
 
-	l->status_at = 0;
+	/* Who logs in does not tell us; as long as somebody may, there is something to look at. */
+	l->status_at = count.connections > 0 ? clock_ms() + STATUS_MS : 0;
+	if (memcmp(&count, &l->told, sizeof(count)) == 0)
+		return;
+	l->told = count;
 	activation_notify("STATUS=%u connections before login, %u sessions logged in; "
 	    "since the start %lu connections, %lu logins, %lu failures, %lu refused",
 	    count.connections, count.sessions, count.accepted, count.logins, count.failures, count.refusals);
@@ -197,9 +206,11 @@ accept_one(struct listener *l, const struct activation_socket *s)
 	enum board_limit limit;
 	socklen_t len = sizeof(from);
 	uint64_t network;
-	int fd = accept4(s->fd, (struct sockaddr *)&from, &len, SOCK_CLOEXEC);
+	int fd;
 
 	status_changed(l);
+	listenertls_refresh(&l->setup);
+	fd = accept4(s->fd, (struct sockaddr *)&from, &len, SOCK_CLOEXEC);
 	if (fd == -1) {
 		if (!is_clients_fault(errno))
 			rest(l, "accept");
@@ -257,8 +268,7 @@ renew(struct listener *l)
 	launch_restore(&l->setup.inherited);
 	sigprocmask(SIG_SETMASK, &ours, NULL);
 	reload_exec(board_fd(l->board));
-	launch_inherit(&again);
-	sigprocmask(SIG_SETMASK, &ours, NULL);
+	launch_inherit(&again, &ours);
 }
 
 /* The trial has ended: either the new program takes over here, or everything stays as it was. */
@@ -312,6 +322,8 @@ reap(struct listener *l)
 		}
 		board_leave(l->board, pid);
 		report_exit(pid, status);
+		if (!l->stopping)
+			listenertls_ended(&l->setup, pid);
 	}
 	status_changed(l);
 }
@@ -379,6 +391,8 @@ loop(struct listener *l)
 
 	for (i = 0; i < l->n; i++)
 		pfd[i + 1] = (struct pollfd){ l->sockets[i].fd, POLLIN, 0 };
+	/* Who has ended while we executed ourselves was told of before. */
+	reap(l);
 	while (!is_over(l)) {
 		accepting = l->stopping || l->resume_at != 0 ? 0 : l->n;
 		if (poll(pfd, 1 + accepting, time_to_wait(l)) == -1 && errno != EINTR)
@@ -415,21 +429,33 @@ prepare_sockets(struct listener *l)
 	}
 }
 
+/* What each login would load for itself: PAM's modules, and those by which the C library finds users and groups (nsswitch.conf(5)). */
+static void
+load_libraries(const struct listener *l)
+{
+	gid_t none[1];
+	int n = 1;
+
+	pamauth_warm(l->opts[0]);
+	getgrouplist(l->opts[0]->gate_user, l->setup.sandbox.gid, none, &n);
+}
+
 static void
 prepare(struct listener *l)
 {
 	const sigset_t ours = our_signals();
 
-	connection_prepare(&l->setup, l->opts[0], log_stream(false));
+	connection_prepare(&l->setup, l->opts[0], log_stream(false), &ours);
 	if (reload_is_resumed())
 		for (int sig = 1; sig < NSIG; sig++)
 			if (sigismember(&ours, sig))
 				sigdelset(&l->setup.inherited.mask, sig);
 	prepare_sockets(l);
+	load_libraries(l);
+	listenertls_start(&l->setup, l->opts[0], l->sockets[0].fd, l->sockets[l->n - 1].fd);
 	if (reload_is_trial())
 		_exit(0);
 	l->board = board_open(reload_board());
-	sigprocmask(SIG_SETMASK, &ours, NULL);
 	l->signals = signalfd(-1, &ours, SFD_CLOEXEC);
 	if (l->signals == -1)
 		die("signalfd");
@@ -453,6 +479,7 @@ listener_run(const struct options *opts, const struct activation_socket *sockets
 	l.watchdog_at = l.watchdog_ms > 0 ? clock_ms() + l.watchdog_ms : 0;
 	say(&l, "listener-ready", NULL, NULL);
 	activation_notify("READY=1");
+	l.told.connections = UINT_MAX;
 	tell_status(&l);
 	loop(&l);
 	_exit(0);

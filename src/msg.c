@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "log.h"
 
@@ -78,25 +79,78 @@ msg_send(int fd, const struct msg *m)
 	return n == (ssize_t)size ? 0 : -1;
 }
 
-int
-msg_recv(int fd, struct msg *m)
+/* Receives and checks a message. Returns 1, or 0 at the end. */
+static int
+receive(int fd, struct msghdr *hdr, const struct msg *m)
 {
-	struct iovec iov = { m, sizeof(*m) };
-	struct msghdr hdr = { .msg_iov = &iov, .msg_iovlen = 1 };
 	ssize_t n;
 
 	do
-		n = recvmsg(fd, &hdr, MSG_CMSG_CLOEXEC);
+		n = recvmsg(fd, hdr, MSG_CMSG_CLOEXEC);
 	while (n == -1 && errno == EINTR);
 	if (n <= 0)
 		return 0;
 	/* Without room for them the kernel drops passed descriptors, and says so. */
-	if ((hdr.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0 || (size_t)n < sizeof(m->type))
+	if ((hdr->msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0 || (size_t)n < sizeof(m->type))
 		bug("message too long, too short or with a descriptor");
 	if ((size_t)n != size_of(m->type))
 		bug("message of type %u has %zd octets", m->type, n);
 	check_texts(m);
 	return 1;
+}
+
+int
+msg_recv(int fd, struct msg *m)
+{
+	struct iovec iov = { m, sizeof(*m) };
+	struct msghdr hdr = { .msg_iov = &iov, .msg_iovlen = 1 };
+
+	return receive(fd, &hdr, m);
+}
+
+int
+msg_call(int service, struct msg *m)
+{
+	union {
+		struct cmsghdr	header;
+		char		room[CMSG_SPACE(sizeof(int))];
+	} control = { .header = { .cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS } };
+	struct iovec iov = { m, size_of(m->type) };
+	struct msghdr hdr = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control.room) };
+	int pair[2], answered = 0;
+	ssize_t n;
+
+	msg_pair(pair);
+	memcpy(CMSG_DATA(&control.header), &pair[1], sizeof(int));
+	do
+		n = sendmsg(service, &hdr, MSG_NOSIGNAL);
+	while (n == -1 && errno == EINTR);
+	close(pair[1]);
+	if (n == (ssize_t)iov.iov_len)
+		answered = msg_recv(pair[0], m);
+	close(pair[0]);
+	return answered;
+}
+
+int
+msg_called(int service, struct msg *m)
+{
+	union {
+		struct cmsghdr	header;
+		char		room[CMSG_SPACE(sizeof(int))];
+	} control;
+	struct iovec iov = { m, sizeof(*m) };
+	struct msghdr hdr = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control.room) };
+	const struct cmsghdr *cmsg;
+	int fd;
+
+	if (!receive(service, &hdr, m))
+		return -1;
+	cmsg = CMSG_FIRSTHDR(&hdr);
+	if (cmsg == NULL || cmsg->cmsg_type != SCM_RIGHTS || cmsg->cmsg_len != CMSG_LEN(sizeof(int)))
+		bug("a question without a way for its answer");
+	memcpy(&fd, CMSG_DATA(cmsg), sizeof(int));
+	return fd;
 }
 
 int

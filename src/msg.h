@@ -192,6 +192,22 @@ int	msg_send(int fd, const struct msg *);
  */
 int	msg_recv(int fd, struct msg *);
 
+/*
+ * A pair has one asker. Where several processes ask one, each question brings
+ * one end of a pair of its own, and its answer comes back there.
+ *
+ * Asks: the answer takes the question's place. Returns 1, or 0 if the other
+ * process is gone. Dies if there can be no pair.
+ */
+int	msg_call(int service, struct msg *);
+
+/*
+ * Receives such a question. Returns the descriptor for the one answer, to be
+ * closed then; -1 if nobody is left who could ask. What is wrong with a
+ * question is a bug(), as above.
+ */
+int	msg_called(int service, struct msg *);
+
 /* Fills dst (of size octets) with len octets of text and NULs to its end. Returns 0, or -1 if it holds a NUL or does not fit. */
 int	msg_text(char *dst, size_t size, const char *text, size_t len);
 

@@ -18,7 +18,8 @@
 
 /*
  * How many descriptors were passed to this process, from SYSTEMD_FIRST on, and their names, which malloc(3) gave (NULL: not
- * wanted). Returns 0 if there are none; dies if there are and libsystemd is not there to say which.
+ * wanted). The variables that said so stay. Returns 0 if there are
+ * none; dies if there are and libsystemd is not there to say which.
  */
 int	systemd_listen_fds(char ***names);
 

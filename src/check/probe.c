@@ -73,7 +73,7 @@ become_program(const struct probe *p, int fd, int err_fd)
 	bare.capability_after = NULL;
 	attempt_speak(err_fd);
 	setpgid(0, 0);
-	launch_inherit(&inherited);
+	launch_inherit(&inherited, NULL);
 	if (dup2(fd, STDIN_FILENO) == -1 || dup2(fd, STDOUT_FILENO) == -1)
 		die("dup2");
 	wrong = launch_try(&bare, &p->account);

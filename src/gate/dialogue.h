@@ -39,7 +39,7 @@ struct session {
 	const struct options	*opts;
 	const struct peer	*peer;
 	struct conn		 conn;
-	struct tls		 tls;
+	struct tls		*tls;
 	struct ktls		 ktls;
 	enum msg_why		 no_ktls;	/* as it was before the first byte */
 	struct command		 command;

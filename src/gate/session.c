@@ -43,7 +43,7 @@ refuse_starttls(const struct session *s)
 {
 	if (s->conn.ssl != NULL || s->peer->kind == PEER_TLS || s->opts->certs == 0)
 		return REFUSE_STATE;
-	return s->tls.possible ? REFUSE_NOT : REFUSE_UNAVAILABLE;
+	return s->tls->possible ? REFUSE_NOT : REFUSE_UNAVAILABLE;
 }
 
 /* Adds a word to a list, or what there is room for. */
@@ -144,7 +144,7 @@ log_tls_failure(const char *text)
 static enum next
 do_starttls(struct session *s)
 {
-	const char *wrong = tls_prepare(&s->tls);
+	const char *wrong = tls_prepare(s->tls);
 
 	if (wrong != NULL) {
 		log_tls_failure(wrong);
@@ -260,8 +260,8 @@ start_tls(struct session *s)
 
 	command_reset(&s->command);
 	log_last_word = NULL;
-	ktls_watch(&s->ktls, s->tls.ctx, s->no_ktls);
-	if (tls_accept(&s->tls, &s->conn, error, sizeof(error)) != CONN_OK) {
+	ktls_watch(&s->ktls, s->tls->ctx, s->no_ktls);
+	if (tls_accept(s->tls, &s->conn, error, sizeof(error)) != CONN_OK) {
 		log_tls_failure(error);
 		dialogue_finish(s, REASON_TLS_FAILED, NULL);
 	}
@@ -337,7 +337,7 @@ converse(struct session *s)
 static void
 start_on_connect(struct session *s)
 {
-	const char *wrong = s->tls.possible ? tls_prepare(&s->tls) : "certificates can't be read";
+	const char *wrong = s->tls->possible ? tls_prepare(s->tls) : "certificates can't be read";
 
 	if (wrong != NULL) {
 		log_die_status = EX_CONFIG;
@@ -351,13 +351,17 @@ void
 session_run(const struct session_start *start)
 {
 	static struct session s;
+	static struct tls own;
 
 	ask_init(start->monitor, start->deadline);
 	log_diverted = ask_log_failure;
 	s.opts = start->opts;
 	s.peer = start->peer;
 	s.no_ktls = start->no_ktls;
-	tls_load(&s.tls, start->opts);
+	s.tls = start->tls != NULL ? start->tls : &own;
+	if (s.tls == &own)
+		tls_load(&own, start->opts, &tls_gate);
+	s.tls->maker = &tls_gate;
 	conn_init(&s.conn, SANDBOX_MONITOR, start->deadline);
 	sandbox_descriptors(start->monitor, start->mailbox);
 	ask_init(SANDBOX_MONITOR, start->deadline);

@@ -17,6 +17,7 @@
 struct session_start {
 	const struct options	*opts;
 	const struct peer	*peer;
+	struct tls		*tls;		/* made ready before; NULL: not yet */
 	struct sandbox		 sandbox;
 	int			 monitor;	/* the gate's end of the pair of msg.h */
 	int			 mailbox;	/* its end of the stream to the mailbox program */

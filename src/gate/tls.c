@@ -163,9 +163,18 @@ tls_digest_key(X509 *cert, uint8_t spki[MSG_DIGEST])
 	return digested;
 }
 
+/* A remotekey_sign that asks whoever is asked by now. */
+static size_t
+sign(void *arg, uint32_t index, uint32_t scheme, const uint8_t *tbs, size_t len, uint8_t *signature, size_t size)
+{
+	const struct tls *t = arg;
+
+	return t->maker->sign(arg, index, scheme, tbs, len, signature, size);
+}
+
 /* Reads a certificate and its chain, and finds its key with the monitor. Returns NULL or what is wrong. */
 static const char *
-parse_identity(struct tls_identity *id, BIO *pem, uint32_t index)
+parse_identity(struct tls *t, struct tls_identity *id, BIO *pem, uint32_t index)
 {
 	uint8_t spki[MSG_DIGEST];
 	X509 *issuer;
@@ -178,10 +187,10 @@ parse_identity(struct tls_identity *id, BIO *pem, uint32_t index)
 		sk_X509_push(id->chain, issuer);
 	if (ERR_peek_error() != 0)
 		return "a certificate of the chain can't be read";
-	id->key = remotekey_new(X509_get0_pubkey(id->cert), index, ask_sign, NULL);
+	id->key = remotekey_new(X509_get0_pubkey(id->cert), index, sign, t);
 	if (id->key == NULL || !tls_digest_key(id->cert, spki))
 		return "a public key of a kind that is not supported";
-	return ask_key(index, spki) ? NULL : "its private key can't be used";
+	return t->maker->has_key(index, spki) ? NULL : "its private key can't be used";
 }
 
 static void
@@ -195,13 +204,15 @@ forget_identity(struct tls_identity *id)
 }
 
 static void
-log_identity(const struct tls *t, uint32_t index, const char *wrong)
+tell_monitor(const char *file, const char *wrong)
 {
 	struct msg_log log = { .event = EVENT_TLS_FAIL };
 
-	snprintf(log.text, sizeof(log.text), "%s: %s", t->opts->cert[index], wrong);
+	snprintf(log.text, sizeof(log.text), "%s: %s", file, wrong);
 	ask_log(&log);
 }
+
+const struct tls_maker tls_gate = { ask_key, ask_sign, tell_monitor };
 
 /* Makes identities of all files. One that is broken, perhaps half renewed, does not keep the others from working. */
 static void
@@ -213,14 +224,14 @@ parse_identities(struct tls *t)
 	for (i = 0; i < t->opts->certs; i++) {
 		if (t->pem[i] == NULL)
 			continue;
-		wrong = parse_identity(&t->identity[t->identities], t->pem[i], i);
+		wrong = parse_identity(t, &t->identity[t->identities], t->pem[i], i);
 		BIO_free(t->pem[i]);
 		t->pem[i] = NULL;
 		if (wrong == NULL) {
 			t->identities++;
 			continue;
 		}
-		log_identity(t, i, wrong);
+		t->maker->complain(t->opts->cert[i], wrong);
 		forget_identity(&t->identity[t->identities]);
 	}
 }
@@ -322,25 +333,85 @@ tls_prepare(struct tls *t)
 }
 
 void
-tls_load(struct tls *t, const struct options *o)
+tls_load(struct tls *t, const struct options *o, const struct tls_maker *maker)
 {
 	const char *wrong;
 	uint32_t i;
 
 	memset(t, 0, sizeof(*t));
 	t->opts = o;
+	t->maker = maker;
 	for (i = 0; i < o->certs; i++) {
 		t->pem[i] = access(o->key[i], R_OK) == 0 ? read_file(o->cert[i]) : NULL;
 		if (t->pem[i] != NULL)
 			t->possible = true;
 		else
-			log_identity(t, i, strerror(errno));
+			t->maker->complain(o->cert[i], strerror(errno));
 	}
 	if (!t->possible || !needs_files(o))
 		return;
 	wrong = tls_prepare(t);
 	if (wrong != NULL)
-		log_identity(t, 0, wrong);
+		t->maker->complain(o->cert[0], wrong);
+}
+
+/* One end of the rehearsal goes as far as it can. False if it has failed. */
+static bool
+proceed(SSL *ssl)
+{
+	int n = SSL_do_handshake(ssl);
+
+	return n == 1 || SSL_get_error(ssl, n) == SSL_ERROR_WANT_READ;
+}
+
+/* A handshake takes two turns each; who needs more does not get on. */
+static const char *
+shake_hands(SSL *server, SSL *client)
+{
+	int turns;
+
+	SSL_set_accept_state(server);
+	SSL_set_connect_state(client);
+	for (turns = 0; turns < 4; turns++) {
+		if (!proceed(client) || !proceed(server))
+			return "a handshake with itself failed";
+		if (SSL_is_init_finished(client) && SSL_is_init_finished(server))
+			return NULL;
+	}
+	return "a handshake with itself does not end";
+}
+
+const char *
+tls_rehearse(struct tls *t)
+{
+	const char *wrong = "out of memory";
+	SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
+	SSL *client = ctx != NULL ? SSL_new(ctx) : NULL, *server = SSL_new(t->ctx);
+	BIO *ours, *theirs;
+
+	if (client != NULL && server != NULL && BIO_new_bio_pair(&ours, 0, &theirs, 0) == 1) {
+		SSL_set_bio(server, ours, ours);
+		SSL_set_bio(client, theirs, theirs);
+		wrong = shake_hands(server, client);
+	}
+	SSL_free(server);
+	SSL_free(client);
+	SSL_CTX_free(ctx);
+	ERR_clear_error();
+	return wrong;
+}
+
+void
+tls_free(struct tls *t)
+{
+	size_t i;
+
+	for (i = 0; i < t->identities; i++)
+		forget_identity(&t->identity[i]);
+	for (i = 0; i < OPTIONS_CERTS; i++)
+		BIO_free(t->pem[i]);
+	SSL_CTX_free(t->ctx);
+	memset(t, 0, sizeof(*t));
 }
 
 /* The oldest error is the cause; the later ones say who passed it on. */

@@ -33,13 +33,13 @@ struct arguments {
 };
 
 void
-launch_inherit(struct launch_inherited *in)
+launch_inherit(struct launch_inherited *in, const sigset_t *blocked)
 {
 	const struct sigaction ignore = { .sa_handler = SIG_IGN }, normal = { .sa_handler = SIG_DFL };
 	sigset_t none;
 
 	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, &in->mask);
+	sigprocmask(SIG_SETMASK, blocked != NULL ? blocked : &none, &in->mask);
 	sigaction(SIGPIPE, &ignore, &in->pipe);
 	/* With SIGCHLD ignored nobody could wait for a child: not we, not PAM's modules. */
 	sigaction(SIGCHLD, &normal, &in->child);

@@ -20,8 +20,8 @@ struct launch_inherited {
 	struct sigaction	pipe, child;
 };
 
-/* Puts signals into the state that monitor and PAM need, and remembers how they were. */
-void	launch_inherit(struct launch_inherited *);
+/* Puts signals into the state that monitor and PAM need, but for those that are to be blocked (NULL: none), and remembers how they were. */
+void	launch_inherit(struct launch_inherited *, const sigset_t *blocked);
 
 /* The state before launch_inherit again. */
 void	launch_restore(const struct launch_inherited *);

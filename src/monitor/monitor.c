@@ -27,6 +27,7 @@
 #include "monitor/deadline.h"
 #include "monitor/delay.h"
 #include "monitor/keeper.h"
+#include "monitor/keyholder.h"
 #include "monitor/pamkeeper.h"
 #include "monitor/report.h"
 #include "monitor/sign.h"
@@ -207,13 +208,16 @@ answer_login(struct monitor *m)
 	send_reply(m);
 }
 
-/* Keys. */
+/* Keys: in a child of the listener they are another process's. */
 
 static void
 answer_key(struct monitor *m)
 {
 	m->reply.type = MSG_KEY_ANSWER;
-	m->reply.u.key_answer.held = sign_holds(&m->keys, m->request.u.key.index, m->request.u.key.spki);
+	if (m->start->keyholder != -1)
+		m->reply.u.key_answer.held = keyholder_has(m->start->keyholder, m->request.u.key.index, m->request.u.key.spki);
+	else
+		m->reply.u.key_answer.held = sign_holds(&m->keys, m->request.u.key.index, m->request.u.key.spki);
 	send_reply(m);
 }
 
@@ -221,7 +225,10 @@ static void
 answer_sign(struct monitor *m)
 {
 	m->reply.type = MSG_SIGN_ANSWER;
-	sign_answer(&m->keys, &m->request.u.sign, &m->reply.u.sign_answer);
+	if (m->start->keyholder != -1)
+		keyholder_sign(m->start->keyholder, &m->request.u.sign, &m->reply.u.sign_answer);
+	else
+		sign_answer(&m->keys, &m->request.u.sign, &m->reply.u.sign_answer);
 	send_reply(m);
 }
 

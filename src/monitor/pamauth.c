@@ -199,6 +199,27 @@ finish(struct pamauth *p, int code)
 	p->handle = NULL;
 }
 
+/* Modules are loaded when PAM is started, and as long as there is a handle they stay. */
+static void
+warm(const struct options *o, const char *service)
+{
+	static const struct pam_conv nobody = { converse, NULL };
+	pam_handle_t *handle;
+
+	if (o->pam_confdir != NULL)
+		pam_start_confdir(service, NULL, &nobody, o->pam_confdir, &handle);
+	else
+		pam_start(service, NULL, &nobody, &handle);
+}
+
+void
+pamauth_warm(const struct options *o)
+{
+	warm(o, o->pam_service);
+	if (o->oauth_service != NULL)
+		warm(o, o->oauth_service);
+}
+
 struct pamauth_verdict
 pamauth_check(struct pamauth *p, const struct options *o, const struct peer *peer, const char *service, const char *user,
     const char *secret)

@@ -33,6 +33,13 @@ struct pamauth_verdict {
 };
 
 /*
+ * For the listener: loads the modules of the services that logins will need.
+ * Its children find them there, and still read the service's files as they
+ * are at each login.
+ */
+void	pamauth_warm(const struct options *);
+
+/*
  * Asks a PAM service whether this is the user's secret (pam_authenticate(3))
  * and whether the account may be used (pam_acct_mgmt(3)). User may be "" if
  * the secret says who it is; secret is NULL if the user is known already. On

@@ -672,7 +672,7 @@ main(int argc, char *argv[])
 	hostility = find(argv[1]);
 	options_parse(&opts, argc - 1, argv + 1);
 	log_open(opts.log);
-	launch_inherit(&inherited);
+	launch_inherit(&inherited, NULL);
 	peer_look(&peer, STDIN_FILENO);
 	describe(&peer);
 	msg_pair(pair);

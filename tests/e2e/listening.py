@@ -5,16 +5,17 @@ import re
 import signal
 import socket
 import subprocess
+import threading
 import time
 
 import loglines
-from processes import children_of, has_reaped
+from processes import connections_of, has_reaped, keyholder_of
 from session import Session
 from wire import PATIENCE, SocketWire
 
 # Each of these descriptors becomes one from 3 on, by way of numbers that none of them has.
 PASS = r'''
-import os, sys
+import os, signal, sys
 fds = [int(fd) for fd in sys.argv[1].split(",")]
 high = [os.dup(fd) for fd in fds]
 while min(high) < 3 + len(fds):
@@ -23,26 +24,27 @@ for number, fd in enumerate(high):
     os.dup2(fd, 3 + number, inheritable=True)
 os.closerange(3 + len(fds), 1024)
 os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS=str(len(fds)), LISTEN_FDNAMES=sys.argv[2])
-os.execv(sys.argv[3], sys.argv[3:])
+signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+os.execvp(sys.argv[3], sys.argv[3:])
 '''
 
 
 class Manager:
-    """The other end of NOTIFY_SOCKET (sd_notify(3))."""
+    """The other end of NOTIFY_SOCKET (sd_notify(3)). It hears at once what is told: sd_notify waits for room in the socket."""
 
     def __init__(self, path):
         self.path = str(path)
+        self.told = []
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.sock.bind(self.path)
-        self.told = []
+        os.chmod(self.path, 0o777)
+        self.thread = threading.Thread(target=self._hear, daemon=True)
+        self.thread.start()
 
-    def hear(self, timeout):
-        self.sock.settimeout(timeout)
-        try:
-            self.told.append(self.sock.recv(4096).decode())
-            return True
-        except TimeoutError:
-            return False
+    def _hear(self):
+        while text := self.sock.recv(4096):
+            self.told.append(text.decode())
 
     def wait_for(self, pattern, since=0, timeout=PATIENCE):
         """Waits for a message with such a line in it, behind the first ones; returns the match."""
@@ -52,9 +54,12 @@ class Manager:
                 if found := re.search(pattern, text, re.MULTILINE):
                     return found
             assert time.monotonic() < end, f"no {pattern!r} among {self.told}"
-            self.hear(max(0.01, end - time.monotonic()))
+            time.sleep(0.005)
 
     def close(self):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+            sock.sendto(b"", self.path)
+        self.thread.join()
         self.sock.close()
         os.unlink(self.path)
 
@@ -83,9 +88,14 @@ class OnlyChild:
         self.returncode = None
 
     def _born(self):
-        """Waits for the child; None if it was too quick to be seen."""
+        """Waits for the child; None if it was too quick to be seen. Before the listener is ready its children are others."""
         end = time.monotonic() + PATIENCE
-        while not (children := children_of(self.listener)):
+        while "listener-ready" not in self.log_path.read_text(errors="backslashreplace") and self.process.poll() is None:
+            assert time.monotonic() < end, "the listener is never ready"
+            time.sleep(0.0005)
+        if self.process.poll() is not None:
+            return None
+        while not (children := connections_of(self.listener)):
             assert time.monotonic() < end, "the listener accepts nothing"
             if self.process.poll() is not None or has_reaped(self.listener):
                 return None
@@ -93,7 +103,7 @@ class OnlyChild:
         return children[0]
 
     def poll(self):
-        if self.returncode is None and (self.process.poll() is not None or self.pid not in children_of(self.listener)):
+        if self.returncode is None and (self.process.poll() is not None or self.pid not in connections_of(self.listener)):
             self._ended()
         return self.returncode
 
@@ -115,14 +125,15 @@ class OnlyChild:
         return self.returncode
 
     def kill(self):
-        for pid in children_of(self.listener):
+        for pid in connections_of(self.listener):
             os.kill(pid, signal.SIGKILL)
 
 
 class Listener:
     """One imapgate that listens, until the end of the with block, where it gets SIGTERM and has to exit with 0."""
 
-    def __init__(self, stage, *options, sockets=None, names=None, pam="joe", mailbox=None, program=None, wrap=(), env=None, wait=True):
+    def __init__(self, stage, *options, sockets=None, names=None, pam="joe", mailbox=None, program=None, wrap=(), env=None,
+                 wait=True, **process):
         self.stage = stage
         self.sockets = sockets or [tcp()]
         self.names = names or ["imap"] * len(self.sockets)
@@ -134,13 +145,19 @@ class Listener:
         passing = ["python3", "-c", PASS, ",".join(map(str, fds)), ":".join(self.names)]
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen([*passing, *wrap, *self.command], stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/",
-                                            pass_fds=fds, env={**os.environ, "NOTIFY_SOCKET": self.manager.path, **(env or {})})
+                                            pass_fds=fds, env={**os.environ, "NOTIFY_SOCKET": self.manager.path, **(env or {})}, **process)
         if wait:
             self.manager.wait_for("^READY=1$")
 
     @property
     def pid(self):
         return self.process.pid
+
+    def monitors(self):
+        return connections_of(self.pid)
+
+    def keyholder(self):
+        return keyholder_of(self.pid)
 
     def connect(self, number=0, context=None, greeting=True):
         """A connection as a Session. With a context, TLS begins at once."""

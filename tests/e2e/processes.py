@@ -14,6 +14,27 @@ def has_reaped(pid):
     return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[8]) > 0
 
 
+def name_of(pid):
+    """What the process calls itself; nothing if it has gone."""
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError:
+        return ""
+
+
+KEYHOLDER = "imapgate-keys"
+
+
+def connections_of(listener):
+    """The children of a listener that serve connections: all but the one that holds its keys."""
+    return [pid for pid in children_of(listener) if name_of(pid) != KEYHOLDER]
+
+
+def keyholder_of(listener):
+    holder, = (pid for pid in children_of(listener) if name_of(pid) == KEYHOLDER)
+    return holder
+
+
 def gate_of(pid):
     """The monitor's only child; a relay's parent is the mailbox program."""
     gate, = children_of(pid)

@@ -280,6 +280,7 @@ def test_T8_no_verifying_no_tls(stage, option, fault):
         assert "client" in imap.log_text()
 
 
+@pytest.mark.superserver("a listener does not start")
 @pytest.mark.parametrize("fault", ("missing", "no certificate in it"))
 def test_T8_no_verifying_no_starttls(stage, fault):
     """S3: NO [UNAVAILABLE] where it can't work, at once."""

@@ -1,14 +1,25 @@
 """The listener: what it accepts, what it tells the service manager, how it stops and how it renews itself."""
 
 import os
+import resource
+import shutil
 import signal
 import socket
+import ssl
+import struct
+import subprocess
+import time
 
 import pytest
 
 import listening
 from listening import Listener
-from processes import children_of, runs
+from processes import gate_of, runs
+from stage import SESAME
+from test_hygiene import real_memory
+from test_tls import memory_of
+
+CLEAR = ("--allow-cleartext", "loopback")
 
 
 def close(imap):
@@ -20,7 +31,7 @@ def close(imap):
 @pytest.mark.parametrize("kind", ("tcp", "tcp6", "path"))
 def test_login(stage, kind):
     sockets = {"tcp": listening.tcp, "tcp6": lambda: listening.tcp("::1", socket.AF_INET6), "path": lambda: listening.path(stage)}
-    with Listener(stage, "--allow-cleartext", "loopback", sockets=[sockets[kind]()]) as server:
+    with Listener(stage, *CLEAR, sockets=[sockets[kind]()]) as server:
         imap = server.connect()
         imap.login()
         assert imap.command("n NOOP")[1] == b"n OK heard NOOP"
@@ -28,14 +39,14 @@ def test_login(stage, kind):
 
 
 def test_one_after_the_other_and_at_the_same_time(stage):
-    with Listener(stage, "--allow-cleartext", "loopback") as server:
+    with Listener(stage, *CLEAR) as server:
         several = [server.connect() for _ in range(5)]
         for imap in several:
             imap.login()
         for imap in several:
             assert imap.command("n NOOP")[1] == b"n OK heard NOOP"
             close(imap)
-        server.manager.wait_for(r"^STATUS=0 connections before login, 0 sessions logged in; since the start 5 connections, 5 logins,")
+        server.manager.wait_for(r"^STATUS=0 connections before login, 0 sessions logged in; since the start 5 connections, 5 logins, ")
 
 
 def test_names_tell_imaps_from_imap(stage):
@@ -53,7 +64,7 @@ def test_names_tell_imaps_from_imap(stage):
 
 def test_stop_sends_away_who_is_not_logged_in(stage):
     certificate = stage.certificate()
-    with Listener(stage, "--allow-cleartext", "loopback", *certificate.options,
+    with Listener(stage, *CLEAR, *certificate.options,
                   sockets=[listening.tcp(), listening.tcp()], names=["imap", "imaps"]) as server:
         clear, tls, session = server.connect(0), server.connect(1, context=certificate.context()), server.connect(0)
         session.login()
@@ -79,7 +90,7 @@ def test_stop_by_interrupt(stage):
 # --- renewing itself
 
 def test_reload_keeps_connections(stage):
-    with Listener(stage, "--allow-cleartext", "loopback") as server:
+    with Listener(stage, *CLEAR) as server:
         before, session = server.connect(), server.connect()
         session.login()
         told = len(server.manager.told)
@@ -87,11 +98,341 @@ def test_reload_keeps_connections(stage):
         server.manager.wait_for(r"^RELOADING=1\nMONOTONIC_USEC=\d+$", told)
         server.manager.wait_for("^READY=1$", told)
         after = server.connect()
-        server.manager.wait_for(r"^STATUS=2 connections before login, 1 sessions logged in; since the start 3 connections, 1 logins,", told)
+        server.manager.wait_for(r"^STATUS=2 connections before login, 1 sessions logged in; since the start 3 connections, 1 logins, ", told)
         for imap in (before, after):
             imap.login()
         for imap in (before, session, after):
             assert imap.command("n NOOP")[1] == b"n OK heard NOOP"
             close(imap)
-        server.manager.wait_for(r"^STATUS=0 connections before login, 0 sessions logged in; since the start 3 connections, 3 logins,", told)
-        assert not children_of(server.pid)
+        server.manager.wait_for(r"^STATUS=0 connections before login, 0 sessions logged in; since the start 3 connections, 3 logins, ", told)
+        assert not server.monitors()
+
+
+@pytest.fixture
+def own_program(stage):
+    """A copy of the program that a test may replace."""
+    copy = stage.file("scratch")
+    shutil.copy(stage.program, copy)
+    return copy
+
+
+def replace(path, text):
+    """As a package manager does it: the old file goes on being what it was for those who have it."""
+    new = path.with_suffix(".new")
+    new.write_text(text)
+    new.chmod(0o755)
+    new.rename(path)
+
+
+@pytest.mark.parametrize("broken", ("#!/bin/sh\nexit 3\n", "no program at all"))
+def test_reload_with_a_broken_program(stage, own_program, broken):
+    """The trial fails, one line says so, and nobody notices anything."""
+    with Listener(stage, *CLEAR, program=str(own_program)) as server:
+        imap = server.connect()
+        replace(own_program, broken)
+        told = len(server.manager.told)
+        server.signal(signal.SIGHUP)
+        assert "status" in server.logged("listener-kept")["reason"]
+        server.manager.wait_for("^READY=1$", told)
+        imap.login()
+        close(imap)
+        close(server.connect())
+        assert not server.log("listener-reload")
+
+
+def test_reload_takes_the_new_program(stage, own_program):
+    with Listener(stage, *CLEAR, program=str(own_program)) as server:
+        before = os.stat(f"/proc/{server.pid}/exe").st_ino
+        new = own_program.with_suffix(".new")
+        shutil.copy(stage.program, new)
+        new.rename(own_program)
+        server.signal(signal.SIGHUP)
+        server.logged("listener-ready", count=2)
+        assert os.stat(f"/proc/{server.pid}/exe").st_ino == own_program.stat().st_ino != before
+        imap = server.connect()
+        imap.login()
+        close(imap)
+
+
+def test_reload_again_and_again(stage):
+    """No signal is lost, and none kills, while it executes itself."""
+    with Listener(stage, *CLEAR) as server:
+        imap = server.connect()
+        for _ in range(30):
+            server.signal(signal.SIGHUP)
+            time.sleep(0.01)
+        server.logged("listener-reload", count=2)
+        imap.login()
+        close(imap)
+
+
+def test_reload_with_a_broken_certificate(stage):
+    certificate, folder = stage.certificate(), stage.file("keys")
+    folder.mkdir()
+    files = [shutil.copy(path, folder) for path in (certificate.file, certificate.key)]
+    with Listener(stage, "--cert", files[0], "--key", files[1]) as server:
+        os.truncate(files[0], 100)
+        server.signal(signal.SIGHUP)
+        server.logged("listener-kept")
+        imap = server.connect()
+        imap.starttls(certificate.context())
+        imap.login()
+        close(imap)
+
+
+# --- certificates
+
+def install(certificate, files):
+    """As those programs do it that renew certificates: a new file in place of the old."""
+    for source, target in zip((certificate.file, certificate.key), files):
+        shutil.copy(source, target.with_suffix(".new"))
+        target.with_suffix(".new").rename(target)
+
+
+@pytest.fixture
+def renewable(stage):
+    """Files of a certificate that a test may replace, and the options that name them."""
+    folder = stage.file("keys")
+    folder.mkdir()
+    files = folder / "cert.pem", folder / "key.pem"
+    install(stage.certificate("ecdsa"), files)
+    return files, ["--cert", str(files[0]), "--key", str(files[1])]
+
+
+def shown(server):
+    """The certificate that the listener shows, in DER."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    imap = server.connect(context=context)
+    der = imap.wire.tls.getpeercert(True)
+    close(imap)
+    return der
+
+
+def der_of(certificate):
+    return ssl.PEM_cert_to_DER_cert(certificate.file.read_text())
+
+
+def test_renewed_certificate_is_used(stage, renewable):
+    """No signal is needed; who has begun with the old one finishes with it."""
+    files, options = renewable
+    old, new = stage.certificate("ecdsa"), stage.certificate("rsa")
+    with Listener(stage, *options, sockets=[listening.tcp(), listening.tcp()], names=["imap", "imaps"]) as server:
+        server.sockets[0], server.sockets[1] = server.sockets[1], server.sockets[0]
+        assert shown(server) == der_of(old)
+        before = server.connect(1)
+        holder = server.keyholder()
+        install(new, files)
+        time.sleep(1.1)
+        assert shown(server) == der_of(new)
+        assert server.log("certificates-renewed")[0]["usable"] == "1"
+        before.starttls(old.context())
+        before.login()
+        close(before)
+        end = time.monotonic() + 5
+        while runs(holder):
+            assert time.monotonic() < end, "the old key holder stays"
+            time.sleep(0.01)
+
+
+def test_half_renewed_certificate_is_not_used(stage, renewable):
+    files, options = renewable
+    with Listener(stage, "--tls-on-connect", *options) as server:
+        shutil.copy(stage.certificate("rsa").file, files[0])
+        time.sleep(1.1)
+        assert shown(server) == der_of(stage.certificate("ecdsa"))
+        assert server.logged("certificate-fail")["reason"]
+        shutil.copy(stage.certificate("rsa").key, files[1])
+        time.sleep(1.1)
+        assert shown(server) == der_of(stage.certificate("rsa"))
+
+
+def test_no_usable_certificate_is_no_start(stage, renewable):
+    files, options = renewable
+    files[1].write_text("nothing")
+    server = Listener(stage, *options, wait=False)
+    assert server.end() == 78
+    assert "TLS is not possible" in server.log_text()
+
+
+def test_imaps_without_a_certificate_is_no_start(stage):
+    server = Listener(stage, names=["imaps"], wait=False)
+    assert server.end() == 78
+    assert "needs a --cert" in server.log_text()
+
+
+@pytest.mark.parametrize("kind", ("rsa", "ecdsa", "ed25519"))
+@pytest.mark.parametrize("version", (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3))
+def test_each_kind_of_key(stage, kind, version):
+    certificate = stage.certificate(kind)
+    with Listener(stage, "--tls-on-connect", *certificate.options) as server:
+        imap = server.connect(context=certificate.context(minimum_version=version, maximum_version=version))
+        imap.login()
+        close(imap)
+
+
+def test_key_holder_that_died_is_replaced(stage):
+    certificate = stage.certificate()
+    with Listener(stage, "--tls-on-connect", *certificate.options) as server:
+        os.kill(server.keyholder(), signal.SIGKILL)
+        server.logged("certificates-renewed")
+        imap = server.connect(context=certificate.context())
+        imap.login()
+        close(imap)
+
+
+# --- the private key: its number, its file's lines, its file decoded
+
+def traces_of_key(pid, certificate):
+    memory = memory_of(pid)
+    assert len(memory) > 50_000, "this is not the memory of one of ours"
+    pem = [line for line in certificate.key.read_bytes().splitlines() if len(line) > 32]
+    der = ssl.PEM_cert_to_DER_cert(certificate.key.read_text().replace("PRIVATE KEY", "CERTIFICATE"))
+    found = [name for name, number in certificate.private_numbers().items() if number in memory or number[::-1] in memory]
+    return found + ["line"] * any(line in memory for line in pem) + ["DER"] * (der in memory)
+
+
+@pytest.mark.parametrize("kind", ("rsa", "ecdsa", "ed25519"))
+@real_memory
+def test_private_key_is_with_its_holder_only(root_stage, kind):
+    certificate = root_stage.certificate(kind)
+    with Listener(root_stage, "--tls-on-connect", *certificate.options) as server:
+        imap = server.connect(context=certificate.context())
+        monitor, = server.monitors()
+        for who, pid in (("listener", server.pid), ("monitor", monitor), ("gate", gate_of(monitor))):
+            assert not traces_of_key(pid, certificate), who
+        # The search can find what is there.
+        assert traces_of_key(server.keyholder(), certificate)
+        close(imap)
+
+
+@pytest.mark.parametrize("kind", ("rsa", "ecdsa", "ed25519"))
+@real_memory
+def test_private_key_is_with_the_monitor_of_a_superserver(root_stage, kind):
+    certificate = root_stage.certificate(kind)
+    with root_stage.ready(on="tls", certificate=kind) as imap:
+        assert not traces_of_key(gate_of(imap.process.pid), certificate)
+        assert traces_of_key(imap.process.pid, certificate)
+
+
+# --- what the mailbox program is given
+
+@pytest.mark.parametrize("on", ("clear", "tls"))
+def test_mailbox_program_is_started_as_by_a_superserver(stage, on):
+    report, certificate = stage.report(), stage.certificate()
+    script = 'umask 027; ulimit -n 345; ulimit -S -s 4096; trap "" HUP; exec "$@"'
+    with Listener(stage, *CLEAR, *certificate.options, "--ktls", "off", mailbox=stage.mailbox(report=report),
+                  wrap=["sh", "-c", script, "sh"]) as server:
+        imap = server.connect()
+        if on == "tls":
+            imap.starttls(certificate.context())
+        imap.login()
+        assert sorted(report.descriptors) == [0, 1, 2]
+        assert report.descriptors[0] == report.descriptors[1] != report.descriptors[2]
+        assert report.one("umask") == "027"
+        limits = {int(which): (soft, hard) for which, soft, hard in map(str.split, report.all("limit"))}
+        assert limits[resource.RLIMIT_NOFILE] == ("345", "345")
+        assert limits[resource.RLIMIT_STACK][0] == "4194304"
+        signals = {name: int(report.status[name], 16) & ((1 << 31) - 1) for name in ("SigBlk", "SigIgn", "SigPnd", "ShdPnd")}
+        assert signals == {"SigBlk": 0, "SigIgn": 1, "SigPnd": 0, "ShdPnd": 0}
+        assert {"LISTEN_FDS", "LISTEN_FDNAMES", "NOTIFY_SOCKET", "IMAPGATE_LISTENER"}.isdisjoint(report.environment)
+        close(imap)
+
+
+def test_signals_after_a_reload(stage):
+    """What the listener has blocked for itself while it executes itself is not for the mailbox program."""
+    report = stage.report()
+    with Listener(stage, *CLEAR, mailbox=stage.mailbox(report=report)) as server:
+        server.signal(signal.SIGHUP)
+        server.logged("listener-ready", count=2)
+        imap = server.connect()
+        imap.login()
+        assert all(int(report.status[name], 16) & ((1 << 31) - 1) == 0 for name in ("SigBlk", "SigIgn", "SigPnd", "ShdPnd"))
+        close(imap)
+
+
+# --- what clients and machines do to it
+
+def test_two_hundred_at_once(stage):
+    with Listener(stage, *CLEAR) as server:
+        several = [server.connect(greeting=False) for _ in range(200)]
+        for imap in several:
+            imap.greeting()
+        for imap in several[::10]:
+            imap.login()
+        server.manager.wait_for("^STATUS=180 connections before login, 20 sessions logged in; since the start 200 connections, 20 logins, ")
+        for imap in several:
+            close(imap)
+        server.manager.wait_for("^STATUS=0 connections before login, 0 sessions logged in; since the start 200 connections, 20 logins, ")
+
+
+def test_client_that_is_gone_before_it_is_accepted(stage):
+    with Listener(stage, *CLEAR) as server:
+        server.signal(signal.SIGSTOP)
+        for _ in range(20):
+            with socket.create_connection(server.sockets[0].getsockname()) as client:
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        server.signal(signal.SIGCONT)
+        imap = server.connect()
+        imap.login()
+        close(imap)
+
+
+def test_no_descriptors_left(stage):
+    """It waits, says so once, and goes on when there are some again."""
+    with Listener(stage, *CLEAR) as server:
+        server.manager.wait_for("^STATUS=")
+        limits = resource.prlimit(server.pid, resource.RLIMIT_NOFILE)
+        used = {int(fd) for fd in os.listdir(f"/proc/{server.pid}/fd")}
+        free = min(set(range(len(used) + 1)) - used)
+        resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (free, limits[1]))
+        imap = server.connect(greeting=False)
+        trouble = server.logged("listener-trouble")
+        assert trouble["what"] == "accept" and "open files" in trouble["text"]
+        time.sleep(0.5)
+        resource.prlimit(server.pid, resource.RLIMIT_NOFILE, limits)
+        imap.greeting()
+        imap.login()
+        close(imap)
+        assert len(server.log("listener-trouble")) == 1
+
+
+def limit_processes(server, account, limit):
+    subprocess.run(["prlimit", "--pid", str(server.pid), f"--nproc={limit}"], user=account.uid, group=account.gid, check=True)
+
+
+def test_no_processes_left(root_stage):
+    """The client is told, and the next one is served when there are some again. Root knows no such limit, so a user it is."""
+    account = root_stage.users["imapgt1"]
+    with Listener(root_stage, *CLEAR, user=account.uid, group=account.gid, extra_groups=[]) as server:
+        limit_processes(server, account, "1:")
+        imap = server.connect(greeting=False)
+        imap.expect("* BYE [UNAVAILABLE] Too many connections; please try again later")
+        close(imap)
+        assert server.logged("listener-trouble")["what"] == "fork"
+        limit_processes(server, account, "1000:")
+        time.sleep(0.2)
+        imap = server.connect()
+        imap.login()
+        close(imap)
+
+
+def test_watchdog(stage):
+    with Listener(stage, *CLEAR, env={"WATCHDOG_USEC": "200000"}) as server:
+        for _ in range(3):
+            server.manager.wait_for("^WATCHDOG=1$", since=len(server.manager.told))
+
+
+def test_login_that_is_decided_while_it_stops(stage):
+    """PAM takes its time, SIGTERM comes: the client is not logged in, whatever PAM says."""
+    report = stage.report()
+    with Listener(stage, *CLEAR, pam=f"name=joe password={SESAME} sleep=1", mailbox=stage.mailbox(report=report)) as server:
+        imap = server.connect()
+        imap.send(f"a LOGIN joe {SESAME}\r\n")
+        time.sleep(0.3)
+        server.signal(signal.SIGTERM)
+        imap.expect("a NO [UNAVAILABLE] ...")
+        imap.expect("* BYE ...")
+        close(imap)
+        assert server.end() == 0
+    assert not report.written()

@@ -1,0 +1,220 @@
+/*
+ * TLS before there is a client, see listenertls.h. Run by the listener, as
+ * root. All that is here is public: certificates, and what OpenSSL makes of
+ * them. A private key is the key holder's, and its bytes never are in a
+ * process from which others are forked.
+ */
+
+#include "listenertls.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "log.h"
+#include "monitor/keyholder.h"
+#include "msg.h"
+
+#define REFRESH_MS	1000
+
+/* What tells a file from the one that was there before (inode(7)): certificates are renewed by rename(2) or by writing. */
+struct stamp {
+	dev_t		dev;
+	ino_t		ino;
+	off_t		size;
+	struct timespec	changed;
+};
+
+static struct generation {
+	struct tls	*tls;
+	pid_t		 keyholder;
+	int		 service;	/* the socket by which it is asked */
+	struct stamp	 stamps[2 * OPTIONS_CERTS];
+} now;
+
+static const struct options *opts;
+static int first_socket, last_socket;
+static int64_t refresh_at;
+/* OpenSSL calls us back while a generation is being made. */
+static int service = -1;
+
+static bool
+has_key(uint32_t index, const uint8_t spki[MSG_DIGEST])
+{
+	return keyholder_has(service, index, spki);
+}
+
+static size_t
+sign(void *arg, uint32_t index, uint32_t scheme, const uint8_t *tbs, size_t len, uint8_t *signature, size_t size)
+{
+	struct msg_sign question = { .index = index, .scheme = scheme, .len = (uint32_t)len };
+	struct msg_sign_answer answer;
+
+	(void)arg;
+	if (len > sizeof(question.tbs))
+		return 0;
+	memcpy(question.tbs, tbs, len);
+	keyholder_sign(service, &question, &answer);
+	if (answer.len > size || answer.len > sizeof(answer.signature))
+		return 0;
+	memcpy(signature, answer.signature, answer.len);
+	return answer.len;
+}
+
+static void
+complain(const char *file, const char *wrong)
+{
+	struct log_line line;
+
+	log_begin(&line, LOG_ERR, "certificate-fail");
+	log_text(&line, "file", file);
+	log_text(&line, "reason", wrong);
+	log_write(&line);
+}
+
+static const struct tls_maker maker = { has_key, sign, complain };
+
+static void
+stamp(struct stamp *s, const char *path)
+{
+	struct stat st;
+
+	memset(s, 0, sizeof(*s));
+	if (stat(path, &st) == 0)
+		*s = (struct stamp){ st.st_dev, st.st_ino, st.st_size, st.st_ctim };
+}
+
+static void
+stamp_all(struct stamp stamps[2 * OPTIONS_CERTS])
+{
+	size_t i;
+
+	for (i = 0; i < opts->certs; i++) {
+		stamp(&stamps[2 * i], opts->cert[i]);
+		stamp(&stamps[2 * i + 1], opts->key[i]);
+	}
+}
+
+/* Signals stay blocked in it, as they are here: what ends it is that nobody is left who could ask. */
+static bool
+start_keyholder(struct generation *g)
+{
+	int pair[2];
+
+	msg_pair(pair);
+	g->keyholder = fork();
+	if (g->keyholder == 0) {
+		close(pair[0]);
+		if (now.tls != NULL)
+			close(now.service);
+		close_range((unsigned)first_socket, (unsigned)last_socket, 0);
+		keyholder_run(opts, pair[1]);
+	}
+	close(pair[1]);
+	g->service = pair[0];
+	return g->keyholder != -1;
+}
+
+static void
+drop(struct generation *g)
+{
+	if (g->tls != NULL)
+		tls_free(g->tls);
+	free(g->tls);
+	close(g->service);
+}
+
+/* Returns NULL, or what is wrong; then there is nothing left of it. */
+static const char *
+make(struct generation *g)
+{
+	const char *wrong = "the key holder can't be started";
+
+	stamp_all(g->stamps);
+	g->tls = calloc(1, sizeof(*g->tls));
+	if (start_keyholder(g) && g->tls != NULL) {
+		service = g->service;
+		tls_load(g->tls, opts, &maker);
+		wrong = g->tls->possible ? tls_prepare(g->tls) : "certificates can't be read";
+		if (wrong == NULL)
+			wrong = tls_rehearse(g->tls);
+	}
+	if (wrong != NULL)
+		drop(g);
+	return wrong;
+}
+
+static void
+use(struct connection_setup *setup, const struct generation *g)
+{
+	now = *g;
+	setup->tls = now.tls;
+	setup->keyholder = now.service;
+}
+
+void
+listenertls_start(struct connection_setup *setup, const struct options *o, int first, int last)
+{
+	struct generation g;
+	const char *wrong;
+
+	opts = o;
+	first_socket = first;
+	last_socket = last;
+	if (o->certs == 0)
+		return;
+	wrong = make(&g);
+	errno = 0;
+	log_die_status = EX_CONFIG;
+	if (wrong != NULL)
+		die("TLS is not possible: %s", wrong);
+	log_die_status = EX_TEMPFAIL;
+	use(setup, &g);
+}
+
+static void
+renew(struct connection_setup *setup)
+{
+	struct generation g, old = now;
+	struct log_line line;
+	const char *wrong = make(&g);
+
+	if (wrong != NULL) {
+		complain(opts->cert[0], wrong);
+		memcpy(now.stamps, g.stamps, sizeof(now.stamps));
+		return;
+	}
+	use(setup, &g);
+	drop(&old);
+	log_begin(&line, LOG_INFO, "certificates-renewed");
+	log_field(&line, "usable", "%zu", now.tls->identities);
+	log_write(&line);
+}
+
+void
+listenertls_refresh(struct connection_setup *setup)
+{
+	struct stamp stamps[2 * OPTIONS_CERTS];
+	int64_t at = clock_ms();
+
+	if (now.tls == NULL || at < refresh_at)
+		return;
+	refresh_at = at + REFRESH_MS;
+	stamp_all(stamps);
+	if (memcmp(stamps, now.stamps, 2 * opts->certs * sizeof(stamps[0])) != 0)
+		renew(setup);
+}
+
+bool
+listenertls_ended(struct connection_setup *setup, pid_t pid)
+{
+	if (now.tls == NULL || pid != now.keyholder)
+		return false;
+	complain(opts->key[0], "the key holder has died");
+	renew(setup);
+	return true;
+}

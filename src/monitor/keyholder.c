@@ -1,0 +1,69 @@
+/*
+ * The key holder, see keyholder.h. Runs as root, as a child of the listener.
+ * What it is asked are the gates' words, as in monitor/sign.c, which judges
+ * them; a monitor has counted them before.
+ */
+
+#include "monitor/keyholder.h"
+
+#include <errno.h>
+#include <openssl/crypto.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "monitor/sign.h"
+
+static void
+answer(struct sign_keys *keys, const struct msg *question, struct msg *reply)
+{
+	switch (question->type) {
+	case MSG_KEY:
+		reply->type = MSG_KEY_ANSWER;
+		reply->u.key_answer.held = sign_holds(keys, question->u.key.index, question->u.key.spki);
+		return;
+	case MSG_SIGN:
+		reply->type = MSG_SIGN_ANSWER;
+		sign_answer(keys, &question->u.sign, &reply->u.sign_answer);
+		return;
+	}
+	bug("the key holder is asked for %u", question->type);
+}
+
+void
+keyholder_run(const struct options *o, int service)
+{
+	static struct sign_keys keys;
+	static struct msg question, reply;
+	int fd;
+
+	keys.opts = o;
+	prctl(PR_SET_NAME, "imapgate-keys");
+	while ((fd = msg_called(service, &question)) != -1) {
+		answer(&keys, &question, &reply);
+		msg_send(fd, &reply);
+		close(fd);
+	}
+	sign_forget(&keys);
+	_exit(0);
+}
+
+bool
+keyholder_has(int service, uint32_t index, const uint8_t spki[MSG_DIGEST])
+{
+	struct msg m = { .type = MSG_KEY, .u.key.index = index };
+
+	memcpy(m.u.key.spki, spki, MSG_DIGEST);
+	return msg_call(service, &m) == 1 && m.type == MSG_KEY_ANSWER && m.u.key_answer.held != 0;
+}
+
+void
+keyholder_sign(int service, const struct msg_sign *question, struct msg_sign_answer *a)
+{
+	struct msg m = { .type = MSG_SIGN, .u.sign = *question };
+
+	memset(a, 0, sizeof(*a));
+	if (msg_call(service, &m) == 1 && m.type == MSG_SIGN_ANSWER)
+		*a = m.u.sign_answer;
+}
