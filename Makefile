@@ -9,6 +9,7 @@ MANDIR ?=	$(PREFIX)/share/man
 UNITDIR ?=	$(PREFIX)/lib/systemd/system
 SYSUSERSDIR ?=	$(PREFIX)/lib/sysusers.d
 TMPFILESDIR ?=	$(PREFIX)/lib/tmpfiles.d
+MODULESDIR ?=	$(PREFIX)/lib/modules-load.d
 PAMDIR ?=	/etc/pam.d
 # A Debian system has PAM's common-* files, a Fedora-like one password-auth.
 PAMFILE ?=	$(if $(wildcard /etc/pam.d/password-auth),pam.d/imapgate.fedora,pam.d/imapgate)
@@ -203,7 +204,7 @@ format: ## put the spacing of functions right (clang-format)
 
 install: $(BUILD)/imapgate ## to PREFIX=/usr/local, under DESTDIR; UNITDIR, PAMDIR ... can be set
 	install -d '$(DESTDIR)$(SBINDIR)' '$(DESTDIR)$(MANDIR)/man8' '$(DESTDIR)$(UNITDIR)' \
-	    '$(DESTDIR)$(SYSUSERSDIR)' '$(DESTDIR)$(TMPFILESDIR)' '$(DESTDIR)$(PAMDIR)'
+	    '$(DESTDIR)$(SYSUSERSDIR)' '$(DESTDIR)$(TMPFILESDIR)' '$(DESTDIR)$(MODULESDIR)' '$(DESTDIR)$(PAMDIR)'
 	install -m 0755 $(BUILD)/imapgate '$(DESTDIR)$(SBINDIR)/imapgate'
 	install -m 0644 src/imapgate.8 '$(DESTDIR)$(MANDIR)/man8/imapgate.8'
 	install -m 0644 systemd/imapgate.socket systemd/imapgates.socket '$(DESTDIR)$(UNITDIR)'
@@ -213,6 +214,7 @@ install: $(BUILD)/imapgate ## to PREFIX=/usr/local, under DESTDIR; UNITDIR, PAMD
 	done
 	install -m 0644 systemd/sysusers.conf '$(DESTDIR)$(SYSUSERSDIR)/imapgate.conf'
 	install -m 0644 systemd/tmpfiles.conf '$(DESTDIR)$(TMPFILESDIR)/imapgate.conf'
+	install -m 0644 systemd/modules-load.conf '$(DESTDIR)$(MODULESDIR)/imapgate.conf'
 	@if [ -e '$(DESTDIR)$(PAMDIR)/imapgate' ]; then \
 		echo 'kept: $(DESTDIR)$(PAMDIR)/imapgate is there already'; \
 	else \
@@ -224,7 +226,7 @@ uninstall: ## remove what install put there; a PAM file that was changed stays
 	rm -f '$(DESTDIR)$(SBINDIR)/imapgate' '$(DESTDIR)$(MANDIR)/man8/imapgate.8'
 	rm -f '$(DESTDIR)$(UNITDIR)/imapgate.socket' '$(DESTDIR)$(UNITDIR)/imapgates.socket'
 	rm -f '$(DESTDIR)$(UNITDIR)/imapgate@.service' '$(DESTDIR)$(UNITDIR)/imapgates@.service'
-	rm -f '$(DESTDIR)$(SYSUSERSDIR)/imapgate.conf' '$(DESTDIR)$(TMPFILESDIR)/imapgate.conf'
+	rm -f '$(DESTDIR)$(SYSUSERSDIR)/imapgate.conf' '$(DESTDIR)$(TMPFILESDIR)/imapgate.conf' '$(DESTDIR)$(MODULESDIR)/imapgate.conf'
 	@if cmp -s $(PAMFILE) '$(DESTDIR)$(PAMDIR)/imapgate'; then rm -f '$(DESTDIR)$(PAMDIR)/imapgate'; fi
 
 clean: ## remove the build folder

@@ -16,6 +16,7 @@ FILES = {
     "share/man/man8/imapgate.8": 0o644,
     "lib/sysusers.d/imapgate.conf": 0o644,
     "lib/tmpfiles.d/imapgate.conf": 0o644,
+    "lib/modules-load.d/imapgate.conf": 0o644,
     **{f"lib/systemd/system/{unit}": 0o644 for unit in UNITS},
 }
 PAM_FILE = Path("etc/pam.d/imapgate")
@@ -72,10 +73,11 @@ def test_default_is_usr_local(target):
 
 def test_every_folder_can_be_set(target):
     folders = dict(SBINDIR="/a/sbin", MANDIR="/a/man", UNITDIR="/a/units", SYSUSERSDIR="/a/users", TMPFILESDIR="/a/tmpfiles",
-                   PAMDIR="/a/pam")
+                   MODULESDIR="/a/modules", PAMDIR="/a/pam")
     target.make("install", **folders)
     assert target.files().keys() == {
-        "a/sbin/imapgate", "a/man/man8/imapgate.8", "a/users/imapgate.conf", "a/tmpfiles/imapgate.conf", "a/pam/imapgate",
+        "a/sbin/imapgate", "a/man/man8/imapgate.8", "a/users/imapgate.conf", "a/tmpfiles/imapgate.conf", "a/modules/imapgate.conf",
+        "a/pam/imapgate",
         *(f"a/units/{unit}" for unit in UNITS)}
     target.make("uninstall", **folders)
     assert target.files() == {}

@@ -10,6 +10,10 @@ from server import BUILD, read
 MODPROBE = "/proc/sys/kernel/modprobe"
 
 
+def ulp_of_tls():
+    return "tls" in read("/proc/sys/net/ipv4/tcp_available_ulp").split()
+
+
 def asked_and_told(stage):
     """The one place that asks the kernel agrees with what the kernel tells of itself (tests/unit/test_kerneltls.c)."""
     test = subprocess.run([BUILD / "tests/test_kerneltls"], capture_output=True, text=True)
@@ -38,10 +42,29 @@ def no_module_is_the_relay(stage):
         Path(MODPROBE).write_text(before)
 
 
+# As the services under systemd are: they may not load modules.
+CONFINED = ["setpriv", "--bounding-set", "-net_admin,-sys_module", "--inh-caps", "-net_admin,-sys_module"]
+
+
+@case
+def a_confined_monitor_does_not_load_the_module(stage):
+    client, session = greeted(stage, wrapper=CONFINED)
+    client.login()
+    expect(session.how(), "relay no-module", "handoff")
+
+
+@case
+def the_monitor_loads_the_module(stage):
+    """With the first connection, long before there is a login."""
+    assert not ulp_of_tls(), "somebody else has loaded the module"
+    client, _ = greeted(stage)
+    client.close()
+    assert ulp_of_tls(), "the module is not loaded"
+
+
 @case
 def no_cipher_module_is_the_relay(stage):
     before = read(MODPROBE)
-    subprocess.run([before.strip(), "tls"], check=True)
     Path(MODPROBE).write_text("/nonexistent")
     try:
         client, session = greeted(stage)
@@ -58,6 +81,7 @@ def no_cipher_module_is_the_relay(stage):
 
 
 @case
-def the_monitor_loads_the_module(stage):
-    logged_in(stage)
+def the_kernel_loads_the_cipher(stage):
+    """It asks nobody's rights for that."""
+    logged_in(stage, wrapper=CONFINED)
     asked_and_told(stage)

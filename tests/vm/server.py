@@ -58,7 +58,7 @@ class Stage:
     def joe(self):
         return self.authority.certificate(email("joe"))
 
-    def start(self, *options, program=None, starttls=False, buffer=0, before=None):
+    def start(self, *options, program=None, starttls=False, buffer=0, before=None, wrapper=()):
         """One connection: the client's socket and the session that serves it."""
         listening = socket.create_server(("127.0.0.1", 0))
         client = socket.socket()
@@ -71,7 +71,7 @@ class Stage:
             before(client)
         report = self.folder / "reports" / f"{next(self.names):05d}"
         log = open(self.folder / "logs" / report.name, "wb")
-        command = [str(self.folder / "bin/imapgate"), "--log", "stderr", "--failure-delay", "0", "--gate-user", "daemon",
+        command = [*wrapper, str(self.folder / "bin/imapgate"), "--log", "stderr", "--failure-delay", "0", "--gate-user", "daemon",
                    "--gate-root", str(self.folder / "gate"), "--pam-confdir", str(self.folder / "pam"),
                    "--run-as", "nobody", "--home", str(self.folder / "home"), "--cert", str(self.cert), "--key", str(self.key)]
         command += [] if starttls else ["--tls-on-connect"]
