@@ -36,13 +36,14 @@ def running(_stage):
 
 
 class Clock:
-    """Measures from the start of a connection to its end as the client sees it, or to the end of the process."""
+    """Measures from the start of a connection, perhaps another clock's, to its end as the client sees it, or to the end of the process."""
 
-    def __init__(self, grace=0.0):
+    def __init__(self, grace=0.0, since=None):
         self.latest = DEADLINE + SLACK + grace
+        self.since = since
 
     def __enter__(self):
-        self.start = time.monotonic()
+        self.start = self.since.start if self.since else time.monotonic()
         return self
 
     def __exit__(self, *exception):
@@ -159,9 +160,9 @@ def handshake(stage, on, how):
 @case("a module hangs in session", "unix", "open-sleep")
 def module_hangs(stage, on, phase):
     """Threat T51: whatever signals come; the client is told, and the process is gone."""
-    with Clock(GRACE), start(stage, on, pam=f"name=joe password=sesame {phase}=30") as imap:
+    with Clock(GRACE) as clock, start(stage, on, pam=f"name=joe password=sesame {phase}=30") as imap:
         imap.greeting()
-        with Clock():
+        with Clock(since=clock):
             imap.send("a LOGIN joe sesame\r\n")
             lines = imap.lines_to_end()
         assert lines and any(b"[UNAVAILABLE]" in line for line in lines), lines
@@ -175,9 +176,9 @@ def module_hangs(stage, on, phase):
 def program_hangs(stage):
     """pam_exec waits for its child."""
     stack = "auth required pam_exec.so quiet /bin/sleep 4\naccount required pam_permit.so\n"
-    with Clock(GRACE), start(stage, pam=stack, virtual=True) as imap:
+    with Clock(GRACE) as clock, start(stage, pam=stack, virtual=True) as imap:
         imap.greeting()
-        with Clock():
+        with Clock(since=clock):
             imap.send("a LOGIN joe sesame\r\n")
             assert any(b"[UNAVAILABLE]" in line for line in imap.lines_to_end())
         assert imap.status() == 75
