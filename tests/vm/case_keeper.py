@@ -26,6 +26,7 @@ def the_keeper_is_the_user_and_has_one_descriptor(stage):
               and re.search(rf"(?m)^PPid:\t{session.pid}$", read(f"/proc/{pid}/status"))]
     expect(others, [str(program)], "children: the gate is gone")
 
+
 def the_keepers_status(line, status, stage):
     client, session = logged_in(stage)
     client.send(line)
