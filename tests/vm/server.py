@@ -51,35 +51,64 @@ class Stage:
     @functools.cached_property
     def authority(self):
         """Who signs certificates of clients, and one of joe's."""
-        (self.folder / "ca").mkdir()
+        (self.folder / "ca").mkdir(exist_ok=True)
         return Authority(self.folder / "ca")
 
     @functools.cached_property
     def joe(self):
         return self.authority.certificate(email("joe"))
 
+    def _command(self, options, program, report):
+        return [str(self.folder / "bin/imapgate"), "--log", "stderr", "--failure-delay", "0", "--gate-user", "daemon",
+                "--gate-root", str(self.folder / "gate"), "--pam-confdir", str(self.folder / "pam"),
+                "--run-as", "nobody", "--home", str(self.folder / "home"), "--cert", str(self.cert), "--key", str(self.key),
+                *options, "--", *(program or [str(self.folder / "bin/vm-mailbox"), str(report)])]
+
+    def _files(self):
+        """For a session's report and its log."""
+        report = self.folder / "reports" / f"{next(self.names):05d}"
+        return report, self.folder / "logs" / report.name
+
     def start(self, *options, program=None, starttls=False, buffer=0, before=None, wrapper=()):
         """One connection: the client's socket and the session that serves it."""
         listening = socket.create_server(("127.0.0.1", 0))
-        client = socket.socket()
-        if buffer:
-            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
-        client.connect(listening.getsockname())
+        client = connect(listening, buffer)
         server = listening.accept()[0]
         listening.close()
         if before:
             before(client)
-        report = self.folder / "reports" / f"{next(self.names):05d}"
-        log = open(self.folder / "logs" / report.name, "wb")
-        command = [*wrapper, str(self.folder / "bin/imapgate"), "--log", "stderr", "--failure-delay", "0", "--gate-user", "daemon",
-                   "--gate-root", str(self.folder / "gate"), "--pam-confdir", str(self.folder / "pam"),
-                   "--run-as", "nobody", "--home", str(self.folder / "home"), "--cert", str(self.cert), "--key", str(self.key)]
-        command += [] if starttls else ["--tls-on-connect"]
-        command += [*options, "--", *(program or [str(self.folder / "bin/vm-mailbox"), str(report)])]
-        with log:
-            process = subprocess.Popen(command, stdin=server, stdout=server, stderr=log, cwd="/")
-        server.close()
-        return client, Session(process, report, Path(log.name))
+        report, log = self._files()
+        command = [*wrapper, *self._command([*options, *([] if starttls else ["--tls-on-connect"])], program, report)]
+        with open(log, "wb") as stderr, server:
+            process = subprocess.Popen(command, stdin=server, stdout=server, stderr=stderr, cwd="/")
+        return client, Session(process, report, log)
+
+
+class Listening(Stage):
+    """The same, but each connection is accepted by a listener of imapgate's, which is there for it alone."""
+
+    def __init__(self, stage):
+        vars(self).update(vars(stage))
+
+    # The service manager's part of sd_listen_fds(3): the socket is descriptor 3, and the pid is known when it is too late to tell it.
+    PASS = 'LISTEN_PID=$$ exec "$@" 3<&0 0</dev/null >&2'
+
+    def start(self, *options, program=None, starttls=False, buffer=0):
+        listening = socket.create_server(("127.0.0.1", 0))
+        report, log = self._files()
+        environment = {**os.environ, "LISTEN_FDS": "1", "LISTEN_FDNAMES": "imap" if starttls else "imaps"}
+        with open(log, "wb") as stderr, listening:
+            process = subprocess.Popen(["sh", "-c", self.PASS, "listener", *self._command(options, program, report)],
+                                       stdin=listening, stderr=stderr, cwd="/", env=environment)
+            return connect(listening, buffer), Listened(process, report, log)
+
+
+def connect(listening, buffer):
+    client = socket.socket()
+    if buffer:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
+    client.connect(listening.getsockname())
+    return client
 
 
 class Session:
@@ -111,6 +140,23 @@ class Session:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGKILL)
             self.process.wait()
+
+
+class Listened(Session):
+    """A session that is a child of a listener."""
+
+    def __init__(self, listener, report, log):
+        self.listener, self.process, self.report_path, self.log_path = listener.pid, listener, report, log
+
+    @property
+    def pid(self):
+        return int(wait_for(lambda: re.search(r"imapgate\[(\d+)\]: handoff ", self.log()), what="the handoff's line").group(1))
+
+    def wait(self, timeout=60):
+        """For the session's end; nobody but the listener knows its status, so it is the listener's own that is returned."""
+        wait_for(lambda: not os.path.exists(f"/proc/{self.pid}"), timeout, "the session's end")
+        self.process.terminate()
+        return self.process.wait(timeout)
 
 
 def counters():
