@@ -81,13 +81,14 @@ check_gate_root(const struct options *o)
 static void
 enter(void *arg, int fd)
 {
+	static const char leak[] = "files can still be opened";
 	int nowhere = open("/dev/null", O_RDONLY | O_CLOEXEC);
 
 	sandbox_descriptors(fd, nowhere);
 	attempt_speak(SANDBOX_MONITOR);
 	sandbox_enter(arg);
 	if (open("/", O_RDONLY) != -1 || errno != EACCES)
-		(void)!write(SANDBOX_MONITOR, "files can still be opened", 25);
+		(void)!write(SANDBOX_MONITOR, leak, sizeof(leak) - 1);
 }
 
 static void
