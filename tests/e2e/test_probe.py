@@ -130,7 +130,7 @@ def test_program_that_hangs(probe):
     began = time.monotonic()
     said = probe("/bin/sleep", "100", status=2)
     assert "it said nothing within 10 seconds; it did not end" in said
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 40
 
 
 @pytest.mark.parametrize("program, shown", [
