@@ -54,19 +54,22 @@ connect_syslog(void)
 	return -1;
 }
 
-enum log_target
-log_find(enum log_target wanted)
+const char *
+log_objection(enum log_target wanted)
 {
-	bool journal = wanted == LOG_TO_JOURNAL || (wanted == LOG_TO_AUTO && systemd_has_stderr());
+	const char *journal = wanted == LOG_TO_JOURNAL ? systemd_journal() : NULL;
 	int fd;
 
-	if (journal && systemd_journal() == NULL && access(JOURNAL_SOCKET, F_OK) == 0)
-		return LOG_TO_JOURNAL;
-	fd = wanted == LOG_TO_SYSLOG || wanted == LOG_TO_AUTO ? connect_syslog() : -1;
+	if (wanted == LOG_TO_STDERR || journal != NULL)
+		return journal;
+	errno = 0;
+	if (wanted != LOG_TO_SYSLOG && access(JOURNAL_SOCKET, F_OK) == 0)
+		return NULL;
+	fd = wanted != LOG_TO_JOURNAL ? connect_syslog() : -1;
 	if (fd == -1)
-		return LOG_TO_STDERR;
+		return strerror(errno);
 	close(fd);
-	return LOG_TO_SYSLOG;
+	return NULL;
 }
 
 void

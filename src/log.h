@@ -47,8 +47,8 @@ struct log_line {
  */
 void	log_open(enum log_target);
 
-/* Which one can be reached now: the journal before syslog for LOG_TO_AUTO, LOG_TO_STDERR where what is wanted is not there. */
-enum log_target	log_find(enum log_target);
+/* Why lines for this target can't get there now; NULL if they can. Journal or syslog will do for LOG_TO_AUTO. */
+const char	*log_objection(enum log_target);
 
 /* Gives the descriptor that the mailbox program may write its own log to: stderr, a journal stream, or /dev/null. */
 int	log_stream(bool stderr_is_client);

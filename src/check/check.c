@@ -86,6 +86,41 @@ check_cleartext(const struct options *o, bool tls)
 		    o->allow_cleartext == CLEARTEXT_NONE ? "nobody" : "only clients on this host");
 }
 
+/* A network of half the world is no list of proxies. Nobody's own is larger than 10.0.0.0/8; 96 bits stand before an IPv4 address. */
+static bool
+is_of_strangers(const struct network *n)
+{
+	return n->bits < (network_is_ipv4(n->address) ? 96 + 8 : 16);
+}
+
+/* Who is believed about clients' addresses. */
+static void
+check_proxies(const struct options *o)
+{
+	size_t i;
+
+	for (i = 0; i < o->proxies; i++)
+		if (is_of_strangers(&o->proxy[i])) {
+			finding(FINDING_WARNING, "--proxy", "network %zu of them is so large that strangers could say whose addresses they have; name "
+			    "the proxies only", i + 1);
+			return;
+		}
+	if (o->proxies > 0 || o->proxy_unix)
+		finding(FINDING_OK, "--proxy", "%zu addresses or networks%s have to send a header", o->proxies, o->proxy_unix ?
+		    ", and Unix-domain sockets," : "");
+}
+
+static void
+check_limits(const struct options *o)
+{
+	if (o->max_connections_per_address > o->max_connections)
+		finding(FINDING_WARNING, "--max-connections", "%u is less than --max-connections-per-address: one client could use up all",
+		    o->max_connections);
+	if (o->max_sessions_per_address > o->max_sessions)
+		finding(FINDING_WARNING, "--max-sessions", "%u is less than --max-sessions-per-address: one client could use up all",
+		    o->max_sessions);
+}
+
 int
 check_run(const struct options *o)
 {
@@ -99,6 +134,8 @@ check_run(const struct options *o)
 		check_config(o->config);
 	tls = certificate_check(o);
 	check_cleartext(o, tls);
+	check_proxies(o);
+	check_limits(o);
 	pamstack_check(o, o->pam_service);
 	if (o->oauth_service != NULL)
 		pamstack_check(o, o->oauth_service);

@@ -127,20 +127,19 @@ check_ktls(const struct options *o)
 		    strerror(errno));
 }
 
-/* Where inetd starts us, standard error is nobody's. */
 static void
 check_log(const struct options *o)
 {
-	static const char *const names[] = { "auto", "the journal", "syslog", "standard error" };
-	enum log_target target = log_find(o->log);
+	static const char *const names[] = { "the journal where systemd starts it, else syslog", "the journal", "syslog", "standard error" };
+	const char *wrong = log_objection(o->log);
 
-	if (o->log == LOG_TO_AUTO && target == LOG_TO_STDERR)
+	if (wrong == NULL)
+		finding(FINDING_OK, "--log", "%s", names[o->log]);
+	else if (o->log == LOG_TO_AUTO)
 		finding(FINDING_WARNING, "--log", "neither journal nor syslog can be reached: lines go to standard error, which under inetd "
 		    "is nobody's");
-	else if (o->log != LOG_TO_AUTO && target != o->log)
-		finding(FINDING_ERROR, "--log", "%s can't be reached", names[o->log]);
 	else
-		finding(FINDING_OK, "--log", "%s", names[target]);
+		finding(FINDING_ERROR, "--log", "%s can't be reached: %s", names[o->log], wrong);
 }
 
 void

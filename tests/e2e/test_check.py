@@ -370,6 +370,7 @@ JOURNAL = "mount -t tmpfs none /run && mkdir -p /run/systemd/journal && touch /r
 def test_log(host):
     host.run("--log", "journal", before="mount -t tmpfs none /run").says("error", "--log", "the journal can't be reached")
     host.run("--log", "journal", before=JOURNAL).says("ok", "--log", "the journal")
+    host.run("--log", "auto", before=JOURNAL).says("ok", "--log", "the journal where systemd starts it")
     bare = "mount -t tmpfs none /run && mount -t tmpfs none /dev && mknod -m 666 /dev/null c 1 3"
     host.run("--log", "syslog", before=bare).says("error", "--log", "syslog can't be reached")
     host.run("--log", "auto", before=bare).says("warning", "--log", "neither journal nor syslog can be reached")
@@ -392,6 +393,20 @@ def test_config_file(host):
     path.chmod(0o644)
     os.chown(path, host.stage.users["imapgt1"].uid, -1)
     host.run("--config", path).says("warning", str(path), "others than root can change it")
+
+
+def test_proxies(host):
+    host.run("--proxy", "192.0.2.7", "--proxy", "2001:db8::/48", "--proxy", "unix").says(
+        "ok", "--proxy", "2 addresses or networks, and Unix-domain sockets, have to send a header")
+    for everybody in ("0.0.0.0/0", "::/0", "128.0.0.0/1"):
+        host.run("--proxy", "192.0.2.7", "--proxy", everybody).says("warning", "--proxy", "network 2 of them is so large")
+
+
+def test_limits(host):
+    checked = host.run("--max-connections", "10", "--max-sessions", "20", "--max-sessions-per-address", "20")
+    checked.says("warning", "--max-connections", "10 is less than --max-connections-per-address")
+    assert checked.status == 1 and "--max-sessions" not in checked.text
+    host.run("--max-sessions", "20").says("warning", "--max-sessions", "20 is less than --max-sessions-per-address")
 
 
 # --- the mailbox program
