@@ -16,6 +16,7 @@ from clientca import authority, email
 from processes import children_of, program_of, runs, status_of
 from record import pam_calls
 from test_preauth import as_user, by_certificate, by_path, preauthenticated
+from test_tls import memory_of
 from wire import PATIENCE
 
 RELAYED = ("tls", "starttls")
@@ -342,6 +343,23 @@ def test_modules_of_a_debian_system(root_stage, newcomer):
     assert "7 123 123" in report.all("limit")
 
 
+def test_module_that_mounts(root_stage):
+    """What pam_mount does: the home is there as long as the session, which is what the mailbox program has of it."""
+    if subprocess.run(["unshare", "--mount", "true"], capture_output=True, timeout=20).returncode != 0:
+        pytest.skip("no mounts to be had here")
+    home, out, script = root_stage.file("homes"), root_stage.file("reports"), root_stage.file("scratch", ".sh")
+    home.mkdir()
+    script.write_text(f'#!/bin/sh\nset -e\ncase $PAM_TYPE in\nopen_session) mount -t tmpfs -o mode=0777 tmpfs {home};;\n'
+                      f'close_session) ls {home}; umount {home};;\nesac >>{out}\necho "$PAM_TYPE" >>{out}\n')
+    script.chmod(0o755)
+    stack = root_stage.testcode("name=joe password=sesame") + f"session required pam_exec.so quiet {script}\n"
+    mailbox = ["sh", "-c", f'echo kept >letter; printf "%%s OK recorder\\r\\n" "$IMAPLOGINTAG"']
+    with root_stage.ready("--pam-session", "wait", "--home", home, pam=stack, mailbox=mailbox, wrap=["unshare", "--mount"]) as imap:
+        imap.login()
+        assert imap.rest() == b"" and imap.status() == 0
+    assert out.read_text() == "open_session\nletter\nclose_session\n"
+
+
 # --- what the keeper is
 
 def file_of(pid, fd):
@@ -362,16 +380,6 @@ def test_keeper_has_nothing_of_the_connection(root_stage, on):
         assert program_of(pid) == root_stage.program
 
 
-def memory_of(pid):
-    """All that can be read of a process's memory."""
-    with open(f"/proc/{pid}/maps") as maps, open(f"/proc/{pid}/mem", "rb", 0) as memory:
-        for line in maps:
-            start, end = (int(number, 16) for number in line.split()[0].split("-"))
-            if line.split()[1].startswith("rw"):
-                memory.seek(start)
-                yield memory.read(end - start)
-
-
 @pytest.mark.parametrize("kind", ("ecdsa", "rsa"))
 def test_keeper_has_no_secrets(root_stage, kind):
     """Neither the password nor the server's key, after a handshake and a login that have used both."""
@@ -384,5 +392,5 @@ def test_keeper_has_no_secrets(root_stage, kind):
     with root_stage.ready("--pam-session", "wait", on="tls", pam="unix", certificate=kind) as imap:
         imap.login(account.name, account.password)
         for needle in (account.password.encode(), number, number[::-1]):
-            assert not any(needle in piece for piece in memory_of(imap.process.pid)), needle
-        assert any(account.name.encode() in piece for piece in memory_of(imap.process.pid)), "nothing can be found there"
+            assert needle not in memory_of(imap.process.pid)
+        assert account.name.encode() in memory_of(imap.process.pid), "nothing can be found there"
