@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from processes import ours
-from stage import BUILD
+from stage import BUILD, TREE
 
 # What is answered as a bug at once, and what ends otherwise.
 BUGS = """nonsense one-octet type-only one-octet-short one-octet-long oversize type-zero type-unknown type-negative
@@ -29,10 +29,10 @@ def run(stage, hostile):
     """Starts a case; gives the session and the recorder's report. Gates that are left over are ended."""
     sessions = []
 
-    def start(name):
+    def start(name, *options, pam="joe"):
         report = stage.report()
-        command = [hostile, name, *stage.options(), *stage.certificate().options, "--timeout", "1",
-                   "--", *stage.mailbox(report=report)]
+        command = [hostile, name, *stage.options(pam, virtual=True), *stage.certificate().options, "--timeout", "1",
+                   *map(str, options), "--", *stage.mailbox(report=report)]
         sessions.append(stage.launch(command))
         return sessions[-1], report
 
@@ -64,6 +64,25 @@ def test_monitor_ends(run, name):
     assert "rip=192.0.2.1" not in text
     assert "was refused" not in text and "was not let in" not in text, text
     assert not report.written() and session.buffer == b""
+
+
+@pytest.mark.parametrize("listed", ("joe", "jane"))
+def test_certificates_are_the_gates_word(stage, run, listed):
+    """With --client-ca a gate can be whom the account step lets in, and nobody else: the manual's line, as it stands."""
+    manual = (TREE / "src" / "imapgate.8").read_text().partition("account required pam_listfile.so")
+    line = (manual[1] + manual[2].partition(".Ed")[0]).replace("\\e\n", "")
+    users = stage.file("scratch")
+    users.write_text(f"{listed}\n")
+    stack = stage.testcode("name=joe password=sesame") + line
+    session, report = run("mechanism-external", "--client-ca", stage.certificate().file,
+                          pam=stack.replace("/etc/imapgate/cert-users", str(users)))
+    session.half_close()
+    session.rest()
+    session.status()
+    if listed == "joe":
+        assert session.log("handoff") and report.written()
+    else:
+        assert session.log("auth-fail")[0]["reason"] == "PAM_AUTH_ERR" and not report.written()
 
 
 @pytest.mark.parametrize("name", ("gone", "killed", "log-bug-of-mine"))
