@@ -29,7 +29,7 @@ void	launch_restore(const struct launch_inherited *);
 /* Finds PROGRAM, by PATH if its name has no slash (execvp(3)), as an absolute path: programs look at argv[0]. False if there is none. */
 bool	launch_find(const struct options *, char path[PATH_MAX]);
 
-/* Sets the account's groups, which PAM modules may add to (pam_setcred(3)). False if that can't be; nothing happens if we are not root. */
+/* Sets the account's groups, which PAM modules may add to (pam_setcred(3)); nothing if we are not root. False if that can't be. */
 bool	launch_join_groups(const struct account *);
 
 /*

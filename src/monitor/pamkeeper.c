@@ -13,7 +13,7 @@
 #include <malloc.h>
 #include <signal.h>
 #include <stddef.h>
-#include <sys/prctl.h>
+#include <sysexits.h>
 #include <unistd.h>
 
 #include "clock.h"
@@ -24,7 +24,7 @@
 
 /* For the case that the deadline finds a module hanging. */
 static struct log_line late;
-static volatile sig_atomic_t verdict;
+static volatile sig_atomic_t verdict = EX_TEMPFAIL;
 
 static void
 on_deadline(int sig)
@@ -51,7 +51,7 @@ let_go_of_client(void)
 	close(fd);
 }
 
-/* Whom should they end? We are about to. Caught, since modules start programs, which would inherit it if they were ignored or blocked. */
+/* Whom should they end? We are about to. Caught, since the programs that modules start would inherit it if they were ignored. */
 static void
 hear_no_signals(void)
 {
