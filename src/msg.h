@@ -106,6 +106,7 @@ enum msg_how {
 	HOW_EXEC = 1,		/* on the client's own socket, without TLS of ours */
 	HOW_KTLS,		/* on the client's own socket, whose TLS is the kernel's from now on */
 	HOW_RELAY,		/* on a socket pair: the gate goes on with the TLS */
+	HOW_TUNNEL,		/* on the descriptors of a superserver that has begun TLS */
 };
 
 /* Why it is not the kernel. */

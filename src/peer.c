@@ -5,6 +5,7 @@
 
 #include "peer.h"
 
+#include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <stdio.h>
@@ -144,6 +145,30 @@ from_environment(struct peer *p)
 		p->kind = PEER_TCP;
 }
 
+/* A descriptor that was passed by its number, and is for nobody else: 0 if it is none. */
+static int
+descriptor_from_variable(const char *name)
+{
+	const char *value = getenv(name);
+	int fd;
+
+	if (value == NULL || value[0] == '\0' || strlen(value) > 5 || value[strspn(value, "0123456789")] != '\0')
+		return 0;
+	fd = atoi(value);
+	return fd > STDERR_FILENO && fcntl(fd, F_SETFD, FD_CLOEXEC) == 0 ? fd : 0;
+}
+
+/* ucspi-tls(2): all three are there or none. */
+static void
+look_for_tunnel(struct peer_tunnel *t)
+{
+	t->control = descriptor_from_variable("SSLCTLFD");
+	t->read = descriptor_from_variable("SSLREADFD");
+	t->write = descriptor_from_variable("SSLWRITEFD");
+	if (t->read == 0 || t->write == 0)
+		t->control = 0;
+}
+
 bool
 peer_is_socket(int fd)
 {
@@ -170,4 +195,5 @@ peer_look(struct peer *p, int fd)
 		p->has_uid = true;
 		p->uid = geteuid();
 	}
+	look_for_tunnel(&p->tunnel);
 }

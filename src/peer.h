@@ -23,6 +23,12 @@ enum peer_kind {
 	PEER_TLS,		/* a superserver or a proxy does the TLS itself */
 };
 
+/* Descriptors of a superserver that does TLS when it is asked to (UCSPI-TLS). */
+struct peer_tunnel {
+	int	control;		/* 0: there is none */
+	int	read, write;		/* the client, as soon as there is TLS */
+};
+
 struct peer {
 	enum peer_kind	kind;
 	bool		socket;			/* descriptor 0 is a TCP socket itself */
@@ -37,6 +43,7 @@ struct peer {
 	char		proxy[PEER_ADDRESS];	/* whose words all this is; empty if nobody stands between */
 	char		tls_protocol[16];	/* with PEER_TLS: what is said of it */
 	char		tls_cipher[64];
+	struct peer_tunnel tunnel;
 };
 
 /* Fills peer for a connection: a socket, or a pipe of descriptors 0 and 1, for which the environment must not be cleared yet. */

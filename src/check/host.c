@@ -84,7 +84,7 @@ enter(void *arg, int fd)
 	static const char leak[] = "files can still be opened";
 	int nowhere = open("/dev/null", O_RDONLY | O_CLOEXEC);
 
-	sandbox_descriptors(fd, nowhere);
+	sandbox_descriptors((const int[]){ fd, nowhere }, 2);
 	attempt_speak(SANDBOX_MONITOR);
 	sandbox_enter(arg);
 	if (open("/", O_RDONLY) != -1 || errno != EACCES)

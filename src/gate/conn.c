@@ -25,10 +25,10 @@
 #define LINGER_MS	2000
 
 void
-conn_init(struct conn *c, int monitor, int64_t deadline)
+conn_init(struct conn *c, int in, int out, int monitor, int64_t deadline)
 {
-	c->in = STDIN_FILENO;
-	c->out = STDOUT_FILENO;
+	c->in = in;
+	c->out = out;
 	c->in_socket = peer_is_socket(c->in);
 	c->out_socket = peer_is_socket(c->out);
 	c->monitor = monitor;

@@ -36,8 +36,8 @@ struct conn {
 	char		 look[CONN_LOOK];
 };
 
-/* Starts on descriptors 0 and 1. */
-void	conn_init(struct conn *, int monitor, int64_t deadline);
+/* Starts on these descriptors. */
+void	conn_init(struct conn *, int in, int out, int monitor, int64_t deadline);
 
 /* Waits for bytes and shows them, without taking them, in look and looked. */
 enum conn_end	conn_look(struct conn *);

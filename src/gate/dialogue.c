@@ -92,9 +92,15 @@ dialogue_refuse(struct session *s, enum refusal refusal)
 }
 
 bool
+dialogue_has_tls(const struct session *s)
+{
+	return s->conn.ssl != NULL || s->tunnel.tls.protocol[0] != '\0';
+}
+
+bool
 dialogue_is_private(const struct session *s)
 {
-	return s->conn.ssl != NULL || s->peer->kind != PEER_TCP;
+	return dialogue_has_tls(s) || s->peer->kind != PEER_TCP;
 }
 
 enum command_event

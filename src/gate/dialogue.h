@@ -12,6 +12,7 @@
 #include "gate/conn.h"
 #include "gate/ktls.h"
 #include "gate/tls.h"
+#include "gate/tunnel.h"
 #include "msg.h"
 #include "options.h"
 #include "peer.h"
@@ -41,6 +42,8 @@ struct session {
 	struct conn		 conn;
 	struct tls		*tls;
 	struct ktls		 ktls;
+	bool			 by_superserver; /* STARTTLS is its work: */
+	struct tunnel		 tunnel;
 	enum msg_why		 no_ktls;	/* as it was before the first byte */
 	struct command		 command;
 	struct reply		 reply;		/* what has not been sent yet */
@@ -78,6 +81,9 @@ enum next	dialogue_refuse(struct session *, enum refusal);
 
 /* Sends what was added. */
 void	dialogue_flush(struct session *);
+
+/* Is there TLS since the handshake of a STARTTLS or of the beginning, ours or the superserver's? */
+bool	dialogue_has_tls(const struct session *);
 
 /* Can nobody on the way read along: TLS, or a connection within this machine? */
 bool	dialogue_is_private(const struct session *);

@@ -30,16 +30,20 @@ must(bool done, const char *what)
 		die("gate: %s", what);
 }
 
-void
-sandbox_descriptors(int monitor_fd, int mailbox_fd)
-{
-	/* High copies first, so that no dup2 can hit one of the two. */
-	int monitor = fcntl(monitor_fd, F_DUPFD_CLOEXEC, SANDBOX_FDS);
-	int mailbox = fcntl(mailbox_fd, F_DUPFD_CLOEXEC, SANDBOX_FDS);
+/* How many descriptors there are: those of sandbox_descriptors and the first three. */
+static unsigned descriptors;
 
-	must(monitor != -1 && mailbox != -1, "dup");
-	must(dup3(monitor, SANDBOX_MONITOR, O_CLOEXEC) != -1, "dup");
-	must(dup3(mailbox, SANDBOX_MAILBOX, O_CLOEXEC) != -1, "dup");
+void
+sandbox_descriptors(const int *fds, int n)
+{
+	int high[SANDBOX_FDS], i;
+
+	/* High copies first, so that no dup2 can hit one that is still to come. */
+	for (i = 0; i < n; i++)
+		must((high[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, SANDBOX_FDS)) != -1, "dup");
+	for (i = 0; i < n; i++)
+		must(dup3(high[i], SANDBOX_MONITOR + i, O_CLOEXEC) != -1, "dup");
+	descriptors = (unsigned)(SANDBOX_MONITOR + n);
 #ifndef IMAPGATE_SANITIZED
 	/* SECURITY: the log is the monitor's; a gate that was taken over must not write lines of its own into it. */
 	int nowhere = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -47,7 +51,7 @@ sandbox_descriptors(int monitor_fd, int mailbox_fd)
 	must(nowhere != -1, "/dev/null");
 	must(dup3(nowhere, STDERR_FILENO, O_CLOEXEC) != -1, "dup");
 #endif
-	must(syscall(__NR_close_range, SANDBOX_FDS, ~0U, 0) == 0, "close_range");
+	must(syscall(__NR_close_range, descriptors, ~0U, 0) == 0, "close_range");
 }
 
 /* An empty directory that nobody but root can write to. On a system without tmpfiles.d(5) the first login makes it. */
@@ -91,7 +95,7 @@ limit_resources(void)
 	limit(RLIMIT_CORE, 0, "RLIMIT_CORE");
 #ifndef IMAPGATE_NO_SECCOMP
 	/* valgrind(1) has descriptors of its own behind ours, and does not let go of them. */
-	limit(RLIMIT_NOFILE, SANDBOX_FDS, "RLIMIT_NOFILE");
+	limit(RLIMIT_NOFILE, descriptors, "RLIMIT_NOFILE");
 #endif
 #ifndef IMAPGATE_SANITIZED
 	limit(RLIMIT_NPROC, 0, "RLIMIT_NPROC");

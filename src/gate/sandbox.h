@@ -12,7 +12,11 @@
 /* The descriptors of a gate, and there are no others. 0 and 1 are the client, 2 leads nowhere. */
 #define SANDBOX_MONITOR	3	/* the pair of msg.h */
 #define SANDBOX_MAILBOX	4	/* the stream to the mailbox program, if there will be a relay */
-#define SANDBOX_FDS	5
+/* Only where the superserver does TLS on request (peer.h): */
+#define SANDBOX_CONTROL	5
+#define SANDBOX_READ	6
+#define SANDBOX_WRITE	7
+#define SANDBOX_FDS	8	/* there is none from here on */
 
 struct sandbox {
 	bool		 privileged;	/* started as root: there is an identity to change to */
@@ -21,8 +25,8 @@ struct sandbox {
 	const char	*root;		/* becomes the root directory; made if it is missing */
 };
 
-/* Puts the descriptors of a gate into their places, and closes all others. */
-void	sandbox_descriptors(int monitor_fd, int mailbox_fd);
+/* Puts n descriptors into the places from SANDBOX_MONITOR on, and closes all others. */
+void	sandbox_descriptors(const int *fds, int n);
 
 /*
  * Gives up, in this order: the file system, groups, group and user id,

@@ -41,9 +41,9 @@ refuse_nothing(const struct session *s)
 static enum refusal
 refuse_starttls(const struct session *s)
 {
-	if (s->conn.ssl != NULL || s->peer->kind == PEER_TLS || s->opts->certs == 0)
+	if (dialogue_has_tls(s) || s->peer->kind == PEER_TLS || (s->opts->certs == 0 && !s->by_superserver))
 		return REFUSE_STATE;
-	return s->tls->possible ? REFUSE_NOT : REFUSE_UNAVAILABLE;
+	return s->by_superserver || s->tls->possible ? REFUSE_NOT : REFUSE_UNAVAILABLE;
 }
 
 /* Adds a word to a list, or what there is room for. */
@@ -144,7 +144,7 @@ log_tls_failure(const char *text)
 static enum next
 do_starttls(struct session *s)
 {
-	const char *wrong = tls_prepare(s->tls);
+	const char *wrong = s->by_superserver ? NULL : tls_prepare(s->tls);
 
 	if (wrong != NULL) {
 		log_tls_failure(wrong);
@@ -247,6 +247,19 @@ one_command(struct session *s)
 	return verb != NULL ? verb->run(s) : NEXT_COMMAND;
 }
 
+static void
+start_tunnel(struct session *s)
+{
+	struct msg_log log = { .event = EVENT_TLS };
+
+	if (tunnel_start(&s->tunnel, &s->conn) != CONN_OK) {
+		log_tls_failure("the superserver has not done the handshake");
+		dialogue_finish(s, REASON_TLS_FAILED, NULL);
+	}
+	log.tls = s->tunnel.tls;
+	ask_log(&log);
+}
+
 /*
  * The handshake. RFC 9051, 6.2.1: nothing is carried over from before it but
  * the abuse counters, and what was injected behind the STARTTLS line is not
@@ -260,6 +273,10 @@ start_tls(struct session *s)
 
 	command_reset(&s->command);
 	log_last_word = NULL;
+	if (s->by_superserver) {
+		start_tunnel(s);
+		return;
+	}
 	ktls_watch(&s->ktls, s->tls->ctx, s->no_ktls);
 	if (tls_accept(s->tls, &s->conn, error, sizeof(error)) != CONN_OK) {
 		log_tls_failure(error);
@@ -276,7 +293,7 @@ static enum msg_how
 choose_how(struct session *s)
 {
 	if (s->conn.ssl == NULL)
-		return HOW_EXEC;
+		return dialogue_has_tls(s) ? HOW_TUNNEL : HOW_EXEC;
 	s->ktls.why = ktls_switch(&s->ktls, &s->conn);
 	if (s->ktls.why == WHY_NONE)
 		return HOW_KTLS;
@@ -296,7 +313,10 @@ hand_off(struct session *s)
 	command_reset(&s->command);
 	memset(&launch, 0, sizeof(launch));
 	strcpy(launch.tag, s->tag);
-	tls_describe(&s->conn, &launch.tls);
+	if (s->conn.ssl != NULL)
+		tls_describe(&s->conn, &launch.tls);
+	else
+		launch.tls = s->tunnel.tls;
 	launch.how = choose_how(s);
 	launch.why = s->ktls.why;
 	ask_launch(&launch);
@@ -347,6 +367,19 @@ start_on_connect(struct session *s)
 	start_tls(s);
 }
 
+static void
+take_descriptors(struct session *s, const struct session_start *start)
+{
+	const struct peer_tunnel *t = &start->peer->tunnel;
+
+	/* With a certificate TLS is ours. */
+	s->by_superserver = start->opts->certs == 0 && t->control != 0;
+	sandbox_descriptors((const int[]){ start->monitor, start->mailbox, t->control, t->read, t->write }, s->by_superserver ? 5 : 2);
+	conn_init(&s->conn, STDIN_FILENO, STDOUT_FILENO, SANDBOX_MONITOR, start->deadline);
+	if (s->by_superserver)
+		tunnel_init(&s->tunnel, SANDBOX_MONITOR, start->deadline);
+}
+
 void
 session_run(const struct session_start *start)
 {
@@ -362,8 +395,7 @@ session_run(const struct session_start *start)
 	if (s.tls == &own)
 		tls_load(&own, start->opts, &tls_gate);
 	s.tls->maker = &tls_gate;
-	conn_init(&s.conn, SANDBOX_MONITOR, start->deadline);
-	sandbox_descriptors(start->monitor, start->mailbox);
+	take_descriptors(&s, start);
 	ask_init(SANDBOX_MONITOR, start->deadline);
 	sandbox_enter(&start->sandbox);
 	s.command.strict = start->opts->strict;

@@ -234,11 +234,11 @@ answer_sign(struct monitor *m)
 
 /* Handing off. */
 
-/* Puts the mailbox program's end of the relay's stream in the client's place. */
+/* Puts others in the place of the client's descriptors: the mailbox program's end of the relay's stream, or a superserver's. */
 static void
-use_relay(const struct monitor *m)
+use(int in, int out)
 {
-	if (dup2(m->start->mailbox_fd, STDIN_FILENO) == -1 || dup2(m->start->mailbox_fd, STDOUT_FILENO) == -1)
+	if (dup2(in, STDIN_FILENO) == -1 || dup2(out, STDOUT_FILENO) == -1)
 		die("dup2");
 }
 
@@ -306,12 +306,14 @@ describe_superserver(const struct peer *p, struct msg_tls *tls)
 
 /* SECURITY: a gate says how the client is to be reached; it may only say what was offered to it. */
 static void
-check_how(const struct msg_launch *launch, enum ktls_use ktls)
+check_how(const struct msg_launch *launch, const struct peer *p, enum ktls_use ktls)
 {
 	bool clear = launch->tls.protocol[0] == '\0';
 
 	if ((launch->how == HOW_EXEC) != clear)
 		bug("gate hands off %s by %u", clear ? "cleartext" : "TLS", launch->how);
+	if (launch->how == HOW_TUNNEL && p->tunnel.control == 0)
+		bug("gate hands off to a superserver that does no TLS");
 	if ((launch->how == HOW_KTLS && ktls == KTLS_OFF) || (launch->how == HOW_RELAY && ktls == KTLS_REQUIRE))
 		bug("gate hands off against --ktls");
 }
@@ -326,12 +328,14 @@ answer_launch(struct monitor *m)
 	/* SECURITY: mailbox programs print the tag as it comes. */
 	if (m->mechanism == MECH_PREAUTH ? launch->tag[0] != '\0' : !command_is_tag(launch->tag))
 		bug("gate sent no tag");
-	check_how(launch, m->start->opts->ktls);
+	check_how(launch, m->start->peer, m->start->opts->ktls);
 	report_handoff(m->start->opts, &m->admission.account, how, (enum msg_why)launch->why);
 	if (how == HOW_RELAY)
-		use_relay(m);
+		use(m->start->mailbox_fd, m->start->mailbox_fd);
 	else
 		wait_for_gate(m);
+	if (how == HOW_TUNNEL)
+		use(m->start->peer->tunnel.read, m->start->peer->tunnel.write);
 	if (how == HOW_EXEC)
 		describe_superserver(m->start->peer, &tls);
 	hand_over(m, launch->tag, &tls, how);

@@ -7,8 +7,7 @@
 #include <string.h>
 
 #include "proto/reply.h"
-
-static const char plain_name[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
+#include "proto/word.h"
 
 static void
 login_line(struct log_line *l, const struct msg_login *login, const struct pamauth_verdict *verdict, const char *user, unsigned attempt)
@@ -45,6 +44,8 @@ how_name(enum msg_how how)
 		return "ktls";
 	case HOW_RELAY:
 		return "relay";
+	case HOW_TUNNEL:
+		return "tunnel";
 	}
 	bug("unknown how %d", (int)how);
 }
@@ -125,7 +126,7 @@ report_tls_failure(const char *text)
 void
 report_tls(const struct msg_tls *tls)
 {
-	if (tls->protocol[strspn(tls->protocol, plain_name)] != '\0' || tls->cipher[strspn(tls->cipher, plain_name)] != '\0')
+	if (!word_is_plain(tls->protocol) || !word_is_plain(tls->cipher))
 		bug("gate sent no cipher's name");
 	log_context("tls", tls->protocol);
 	log_context("cipher", tls->cipher);

@@ -7,6 +7,8 @@
 
 #include <string.h>
 
+#include "proto/word.h"
+
 /* Version 1: "PROXY UNKNOWN", two IPv6 addresses, two ports, CRLF (2.1). */
 #define LINE_MAX_V1	107
 
@@ -160,21 +162,6 @@ is_checksum(const struct tlv *t, const uint8_t *header, size_t len)
 	return t->len == 4 && checksum(header, len, t->value) == ((uint32_t)read_16(t->value) << 16 | read_16(t->value + 2));
 }
 
-/* A name of OpenSSL's goes into the log and the environment; what is none, or too long, is not taken over. */
-static void
-take_name(char *to, size_t size, const struct tlv *t)
-{
-	size_t i;
-
-	for (i = 0; i < t->len; i++)
-		if (memchr("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-", t->value[i], 65) == NULL)
-			return;
-	if (t->len == 0 || t->len >= size)
-		return;
-	memcpy(to, t->value, t->len);
-	to[t->len] = '\0';
-}
-
 /* TYPE_SSL: a set of bits, 32 bits about the client's certificate, then TLVs of its own (2.2.6). */
 static bool
 read_tls(struct proxy *p, const struct tlv *ssl)
@@ -192,9 +179,9 @@ read_tls(struct proxy *p, const struct tlv *ssl)
 		if (!next_tlv(&t, &at, &len))
 			return false;
 		if (t.type == SUBTYPE_SSL_VERSION)
-			take_name(p->tls_protocol, sizeof(p->tls_protocol), &t);
+			word_take(p->tls_protocol, sizeof(p->tls_protocol), t.value, t.len);
 		else if (t.type == SUBTYPE_SSL_CIPHER)
-			take_name(p->tls_cipher, sizeof(p->tls_cipher), &t);
+			word_take(p->tls_cipher, sizeof(p->tls_cipher), t.value, t.len);
 	}
 	return true;
 }

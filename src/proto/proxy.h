@@ -40,7 +40,7 @@ struct proxy {
 	struct proxy_end	source;			/* the client */
 	struct proxy_end	destination;		/* what it connected to, at the proxy */
 	bool			tls;			/* by TLS, of which the proxy is the end (PP2_CLIENT_SSL) */
-	char			tls_protocol[16];	/* as a word without spaces; "TLS" if it was not told */
+	char			tls_protocol[16];	/* a plain word (word.h); "TLS" if it was not told */
 	char			tls_cipher[64];		/* the same, "unknown" */
 };
 

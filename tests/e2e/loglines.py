@@ -4,14 +4,14 @@ import re
 
 QUOTED = r'"(?:[ !#-\[\]-~]|\\x[0-9a-fA-F]{2})*"'
 WHERE = r"rip=\S+ rport=\d+ lip=\S+ lport=\d+"
-TLS = r"tls=(?:none|TLSv1\.[23])(?: cipher=\S+)?(?: proxy=\S+)?"
+TLS = r"tls=(?:none|TLS|TLSv1\.[23])(?: cipher=\S+)?(?: proxy=\S+)?"
 # How many are connected, and how many of them not logged in.
 COUNTS = r"waiting=\d+ sessions=\d+"
 
 FORMS = {
     "auth-ok": rf"{WHERE} {TLS} mech=\S+ user={QUOTED}",
     "auth-fail": rf"{WHERE} {TLS} code=[A-Z]+ mech=\S+ attempt=\d+ reason=\S+ user={QUOTED}",
-    "handoff": rf"{WHERE} {TLS} user={QUOTED} uid=\d+ gid=\d+ how=(?:exec|relay|ktls) style=(?:tag|greeting)(?: why=[a-z-]+)? program={QUOTED}",
+    "handoff": rf"{WHERE} {TLS} user={QUOTED} uid=\d+ gid=\d+ how=(?:exec|relay|ktls|tunnel) style=(?:tag|greeting)(?: why=[a-z-]+)? program={QUOTED}",
     "session-fail": rf"{WHERE} {TLS} reason=\S+ user={QUOTED}",
     "tls-fail": rf"{WHERE}(?: {TLS})? reason={QUOTED}",
     "end": rf"{WHERE}(?: {TLS})? reason=\S+(?: commands=\d+ bad=\d+| status=\d+)?",

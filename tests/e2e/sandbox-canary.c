@@ -319,7 +319,7 @@ main(int argc, char *argv[])
 		.gid = (gid_t)number(argv[3]),
 		.root = argv[4],
 	};
-	sandbox_descriptors(pair[1], stream[1]);
+	sandbox_descriptors((const int[]){ pair[1], stream[1] }, 2);
 	sandbox_enter(&sandbox);
 	for (size_t i = 0; i < DEEDS; i++)
 		if (strcmp(deeds[i].name, argv[1]) == 0)

@@ -12,8 +12,8 @@ from stage import BUILD, TREE
 # What is answered as a bug at once, and what ends otherwise.
 BUGS = """nonsense one-octet type-only one-octet-short one-octet-long oversize type-zero type-unknown type-negative
     an-answer name-without-end secret-without-end tag-without-end cipher-without-end text-without-end with-descriptor
-    launch-before-login launch-after-failure launch-with-login-unanswered login-after-login sign-after-login
-    login-once-too-often mechanism-zero mechanism-unknown mechanism-external mechanism-preauth mechanism-token
+    launch-before-login launch-after-failure launch-with-login-unanswered launch-in-no-tunnel login-after-login
+    sign-after-login login-once-too-often mechanism-zero mechanism-unknown mechanism-external mechanism-preauth mechanism-token
     sign-twice sign-anything sign-too-much sign-with-no-key ask-for-keys no-tag tag-with-space tag-with-line-end
     log-without-end log-unknown-event log-unknown-reason log-forged-cipher""".split()
 OTHERS = ["honest", "silent", "gone", "killed", "empty", "log-bug-of-mine"]
