@@ -50,6 +50,11 @@ endif
 PACKAGES =	openssl pam
 PKG_CFLAGS :=	$(shell $(PKG_CONFIG) --cflags $(PACKAGES) libsystemd 2>/dev/null)
 LIBS :=	$(or $(shell $(PKG_CONFIG) --libs $(PACKAGES) 2>/dev/null),-lssl -lcrypto -lpam)
+# What inetd and tcpserver start anew for each connection is quicker with OpenSSL in it (tests/bench/README.md);
+# but then OpenSSL's updates must be followed by building it again.
+ifeq ($(OPENSSL),static)
+LIBS =		-Wl,-Bstatic -lssl -lcrypto -Wl,-Bdynamic -lpam
+endif
 CMOCKA_LIBS =	$(or $(shell $(PKG_CONFIG) --libs cmocka 2>/dev/null),-lcmocka)
 
 # CFLAGS, CPPFLAGS and LDFLAGS are left to whoever calls make.
@@ -152,12 +157,16 @@ check-valgrind: ## one login over TLS under valgrind, in a build without the sec
 demo: $(BUILD)/imapgate $(BUILD)/demo-mailbox ## try it on loopback, without root; MAILBOX="/usr/lib/dovecot/imap ..." chains that
 	@IMAPGATE_BUILD='$(abspath $(BUILD))' MAILBOX='$(MAILBOX)' tests/demo/demo
 
-bench: $(BUILD)/imapgate ## measure (needs tests/bench, which comes with the benchmark)
-	@if [ -x tests/bench/run ]; then \
-		IMAPGATE_BUILD='$(abspath $(BUILD))' tests/bench/run; \
-	else \
-		echo 'make bench: there is no tests/bench yet: the benchmark is not part of this tree.' >&2; exit 1; \
-	fi
+# What is paid for each login must be small and known: static programs, but for the clients.
+BENCH :=	$(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(wildcard tests/bench/*.c))
+$(BUILD)/bench/%: tests/bench/%.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	@echo '  $@'
+	$(Q)$(CC) -std=gnu17 $(WARN) -O2 $(DEFINES) $(CFLAGS) $(if $(filter loadgen,$*),-o $@ $< -lssl -lcrypto,-static -o $@ $<)
+
+bench: $(BUILD)/imapgate $(BENCH) ## measure against the floor and peers (root; tests/bench/README.md; RUN="--help" for options)
+	-@$(MAKE) --no-print-directory OPENSSL=static BUILD='$(BUILD)/static' SAN=0 SECCOMP=1
+	@IMAPGATE_BUILD='$(abspath $(BUILD))' tests/bench/run $(RUN)
 
 # --- fuzzing: clang's libFuzzer, with proto/ compiled for it
 
