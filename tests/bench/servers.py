@@ -114,7 +114,7 @@ class Server:
     modes = ("plain", "starttls", "tls")
     mailbox = ("mailbox",)          # names of processes that are the mailbox program
     needs = ()                      # programs that have to be installed
-    where = ""                      # for --help and figures
+    where = ""                      # what it is, for --help
 
     def missing(self, stage):
         """What is not there, or nothing."""
