@@ -211,13 +211,15 @@ format: ## put the spacing of functions right (clang-format)
 
 # --- installing: a service is its own file and what all of them have in common, systemd/hardening
 
+UNITFILES :=	$(wildcard systemd/*.socket systemd/*.service)
+
 install: $(BUILD)/imapgate ## to PREFIX=/usr/local, under DESTDIR; UNITDIR, PAMDIR ... can be set
 	install -d '$(DESTDIR)$(SBINDIR)' '$(DESTDIR)$(MANDIR)/man8' '$(DESTDIR)$(UNITDIR)' \
 	    '$(DESTDIR)$(SYSUSERSDIR)' '$(DESTDIR)$(TMPFILESDIR)' '$(DESTDIR)$(MODULESDIR)' '$(DESTDIR)$(PAMDIR)'
 	install -m 0755 $(BUILD)/imapgate '$(DESTDIR)$(SBINDIR)/imapgate'
 	install -m 0644 src/imapgate.8 '$(DESTDIR)$(MANDIR)/man8/imapgate.8'
-	install -m 0644 systemd/imapgate.socket systemd/imapgates.socket '$(DESTDIR)$(UNITDIR)'
-	for unit in imapgate@.service imapgates@.service; do \
+	install -m 0644 $(filter %.socket,$(UNITFILES)) '$(DESTDIR)$(UNITDIR)'
+	for unit in $(notdir $(filter %.service,$(UNITFILES))); do \
 		sed 's,/usr/local/sbin,$(SBINDIR),' systemd/$$unit systemd/hardening > '$(DESTDIR)$(UNITDIR)'/$$unit && \
 		chmod 0644 '$(DESTDIR)$(UNITDIR)'/$$unit || exit 1; \
 	done
@@ -233,8 +235,7 @@ install: $(BUILD)/imapgate ## to PREFIX=/usr/local, under DESTDIR; UNITDIR, PAMD
 
 uninstall: ## remove what install put there; a PAM file that was changed stays
 	rm -f '$(DESTDIR)$(SBINDIR)/imapgate' '$(DESTDIR)$(MANDIR)/man8/imapgate.8'
-	rm -f '$(DESTDIR)$(UNITDIR)/imapgate.socket' '$(DESTDIR)$(UNITDIR)/imapgates.socket'
-	rm -f '$(DESTDIR)$(UNITDIR)/imapgate@.service' '$(DESTDIR)$(UNITDIR)/imapgates@.service'
+	rm -f $(UNITFILES:systemd/%='$(DESTDIR)$(UNITDIR)/%')
 	rm -f '$(DESTDIR)$(SYSUSERSDIR)/imapgate.conf' '$(DESTDIR)$(TMPFILESDIR)/imapgate.conf' '$(DESTDIR)$(MODULESDIR)/imapgate.conf'
 	@if cmp -s $(PAMFILE) '$(DESTDIR)$(PAMDIR)/imapgate'; then rm -f '$(DESTDIR)$(PAMDIR)/imapgate'; fi
 

@@ -25,6 +25,9 @@ BOOT = TREE / "tests" / "boot" / "boot"
 CANNOT = 77
 CLONE_NEWNET = 0x40000000
 
+ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "TERM": "vt100",
+               "LC_ALL": "C.UTF-8", "SYSTEMD_PAGER": "", "DEBIAN_FRONTEND": "noninteractive"}
+
 libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -97,16 +100,19 @@ class Machine:
 
     # --- commands and files
 
-    def process(self, *command, **more):
+    def _entering(self, command):
+        return dict(args=["nsenter", f"--target={self.pid}", "--all", "--root", "--wd", *map(str, command)],
+                    env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+    def process(self, *command, timeout=PATIENCE * 3, **more):
         """Runs a command there to its end."""
-        environment = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root",
-                       "LC_ALL": "C.UTF-8", "SYSTEMD_PAGER": "", "DEBIAN_FRONTEND": "noninteractive"}
-        more.setdefault("stdin", None if "input" in more else subprocess.DEVNULL)
-        if more["stdin"] is None:
-            del more["stdin"]
-        return subprocess.run(["nsenter", f"--target={self.pid}", "--all", "--root", "--wd", *map(str, command)],
-                              env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                              timeout=more.pop("timeout", PATIENCE * 3), **more)
+        if "input" not in more:
+            more.setdefault("stdin", subprocess.DEVNULL)
+        return subprocess.run(**self._entering(command), text=True, timeout=timeout, **more)
+
+    def popen(self, *command):
+        """Starts a command there, to be talked to by pipes."""
+        return subprocess.Popen(**self._entering(command), stdin=subprocess.PIPE, bufsize=0)
 
     def run(self, *command, check=True, **more):
         """What a command says there, which must be content with itself unless check is False."""

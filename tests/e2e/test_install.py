@@ -9,7 +9,8 @@ import pytest
 
 from stage import BUILD, TREE
 
-UNITS = ("imapgate.socket", "imapgates.socket", "imapgate@.service", "imapgates@.service")
+UNITS = ("imapgate.socket", "imapgates.socket", "imapgate.service", "imapgate-inetd.socket", "imapgates-inetd.socket",
+         "imapgate-inetd@.service", "imapgates-inetd@.service")
 # Below PREFIX, with their modes.
 FILES = {
     "sbin/imapgate": 0o755,

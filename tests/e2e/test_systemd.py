@@ -1,17 +1,15 @@
-"""A real systemd with the installed units: both ports, logins through Dovecot, limits, logs, and what the hardening leaves."""
+"""A real systemd with the installed units, by the listener and by a service for each connection: both ports,
+logins through Dovecot, logs, what the hardening leaves to mailbox programs, and what is said when something is wrong."""
 
 import imaplib
-from contextlib import contextmanager
 
 import pytest
 
 from certificates import Certificate
-from machine import Imap, Machine
-from stage import BUILD, TREE
+from installed import INETD, LISTENER, NAME, PASSWORD, UNITS, command, installed_machine, log_in, settings
+from machine import Imap
 
-NAME, PASSWORD = "mailuser", "Malachit 5 mailuser"
-UNITS = "/usr/local/lib/systemd/system"
-SERVICES = ("imapgate@.service", "imapgates@.service")
+SERVICES = {*LISTENER.services.values(), *INETD.services.values()}
 
 
 @pytest.fixture(scope="module")
@@ -21,50 +19,21 @@ def certificate(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def machine(certificate):
-    machine = Machine()
-    try:
-        machine.run("make", "-s", "-C", TREE, f"--old-file={BUILD}/imapgate", f"BUILD={BUILD}", "install")
-        machine.run("systemd-sysusers")
-        machine.run("systemd-tmpfiles", "--create", check=False)
-        machine.write("/etc/imapgate/cert.pem", certificate.file.read_text())
-        machine.write("/etc/imapgate/key.pem", certificate.key.read_text(), 0o600)
-        machine.add_user(NAME, PASSWORD, messages=2)
-        machine.run("systemctl", "daemon-reload")
-        machine.run("systemctl", "enable", "--now", "imapgate.socket", "imapgates.socket")
-        yield machine
-    finally:
-        machine.end()
+    machine = installed_machine(certificate)
+    yield machine
+    machine.end()
 
 
-@contextmanager
-def settings(machine, unit, text):
-    """A drop-in for a unit, in the with block."""
-    machine.write(f"/run/systemd/system/{unit}.d/test.conf", text)
-    machine.run("systemctl", "daemon-reload")
-    yield
-    machine.run("rm", "-r", f"/run/systemd/system/{unit}.d")
-    machine.run("systemctl", "daemon-reload")
-
-
-def program(machine, path, unit="imapgates@.service"):
-    """Another mailbox program, as the unit says that one sets it."""
-    words = machine.shell(f"sed -n 's/^ExecStart=\\(.* --\\) .*/\\1/p' {UNITS}/{unit}").strip()
-    return settings(machine, unit, f"[Service]\nExecStart=\nExecStart={words} {path}\n")
-
-
-def log_in(machine, certificate, port, **where):
-    if port == 993:
-        imap = Imap(machine, 993, certificate.context(), **where)
-    else:
-        imap = Imap(machine, 143, **where)
-        imap.starttls(certificate.context())
-    imap.login(NAME, PASSWORD)
-    return imap
+@pytest.fixture(scope="module", params=(LISTENER, INETD), ids=lambda way: way.name)
+def way(request, machine):
+    """The second way takes the ports from the first, by Conflicts=."""
+    machine.run("systemctl", "start", *request.param.sockets)
+    return request.param
 
 
 # --- what systemd says of the units
 
-@pytest.mark.parametrize("unit", SERVICES)
+@pytest.mark.parametrize("unit", sorted(SERVICES))
 def test_exposure_is_low(machine, unit):
     """Dovecot's own unit has 8.7 on this scale; threshold is in tenths."""
     said = machine.run("systemd-analyze", "security", "--offline=true", "--threshold=40", "--no-pager", f"{UNITS}/{unit}")
@@ -87,23 +56,22 @@ def test_gate_has_a_user_and_a_root(machine):
 
 @pytest.mark.parametrize("address", ("127.0.0.1", "::1"))
 @pytest.mark.parametrize("port", (143, 993))
-def test_mail_is_read_through_dovecot(machine, certificate, port, address):
+def test_mail_is_read_through_dovecot(machine, way, certificate, port, address):
     imap = log_in(machine, certificate, port, address=address)
     assert "This is the text of message 2." in imap.read_message(2)
     assert imap.logout()[0] == "BYE"
 
 
-def test_log_has_fields(machine, certificate):
-    imap = log_in(machine, certificate, 993, source="127.0.0.9")
-    imap.logout()
-    entry, = machine.journal("IMAPGATE_EVENT=auth-ok", "IMAPGATE_RIP=127.0.0.9")
+def test_log_has_fields(machine, way, certificate):
+    log_in(machine, certificate, 993, source="127.0.0.9").logout()
+    entry = machine.journal("IMAPGATE_EVENT=auth-ok", "IMAPGATE_RIP=127.0.0.9")[-1]
     assert entry["IMAPGATE_USER"] == NAME and entry["IMAPGATE_MECH"] == "LOGIN-command" and entry["IMAPGATE_LPORT"] == "993"
     assert entry["SYSLOG_IDENTIFIER"] == "imapgate" and entry["PRIORITY"] == "6"
-    assert entry["_SYSTEMD_UNIT"].startswith("imapgates@")
+    assert entry["_SYSTEMD_UNIT"].startswith(way.services[993].partition(".")[0])
     assert entry["MESSAGE"].startswith("auth-ok rip=127.0.0.9 ")
 
 
-def test_wrong_password(machine, certificate):
+def test_wrong_password(machine, way, certificate):
     imap = Imap(machine, 993, certificate.context(), source="127.0.0.10")
     with pytest.raises(imaplib.IMAP4.error, match="AUTHENTICATIONFAILED"):
         imap.login(NAME, "mumble")
@@ -111,16 +79,22 @@ def test_wrong_password(machine, certificate):
     machine.wait_for(lambda: machine.journal("IMAPGATE_EVENT=auth-fail", "IMAPGATE_RIP=127.0.0.10"), "the failure's line")
 
 
+def test_ways_take_the_port_from_each_other(machine, way):
+    other = LISTENER if way is INETD else INETD
+    states = machine.run("systemctl", "is-active", *way.sockets, *other.sockets, check=False).split()
+    assert states == ["active", "active", "inactive", "inactive"]
+
+
 def test_connections_from_one_address_are_limited(machine):
-    with settings(machine, "imapgate.socket", "[Socket]\nMaxConnectionsPerSource=2\n"):
-        machine.run("systemctl", "restart", "imapgate.socket")
+    """By systemd itself, where each connection is a service."""
+    machine.run("systemctl", "start", *INETD.sockets)
+    with settings(machine, "imapgate-inetd.socket", "[Socket]\nMaxConnectionsPerSource=2\n"):
         kept = [Imap(machine, 143, source="127.0.0.11") for _ in range(2)]
         with pytest.raises((imaplib.IMAP4.abort, ConnectionError)):
             Imap(machine, 143, source="127.0.0.11")
         kept.append(Imap(machine, 143, source="127.0.0.12"))
         for imap in kept:
             assert imap.logout()[0] == "BYE"
-    machine.run("systemctl", "restart", "imapgate.socket")
 
 
 # --- what the hardening leaves to mailbox programs
@@ -130,7 +104,7 @@ TRIALS = {
     "setgid program, as sendmail(8) may be": ("/usr/local/bin/setgid-id -gn", "mail"),
     "pam_unix's helper, right password": (f"printf '{PASSWORD}\\0' | /usr/sbin/unix_chkpwd {NAME} nonull; echo $?", "0"),
     "pam_unix's helper, wrong password": (f"printf 'mumble\\0' | /usr/sbin/unix_chkpwd {NAME} nonull; echo $?", "7"),
-    "shared Maildir": ("mkdir ~/shared && chmod 2770 ~/shared && stat -c %a ~/shared", "2770"),
+    "shared Maildir": ("mkdir -p ~/shared && chmod 2770 ~/shared && stat -c %a ~/shared", "2770"),
     "everybody's /tmp": ("cat /tmp/everybodys", "seen"),
     "umask": ("umask", "0077"),
     "the system is for reading": ("test ! -w /usr/local/lib/everybodys && cat /usr/local/lib/everybodys", "seen"),
@@ -145,13 +119,15 @@ TRIALS = {
 
 
 @pytest.fixture(scope="module")
-def tried(machine, certificate):
+def tried(machine, way, certificate):
     """All trials in one login, by a mailbox program that is a script: {trial: what it has said}."""
-    machine.shell("cp /usr/bin/id /usr/local/bin/setgid-id; chgrp mail /usr/local/bin/setgid-id; chmod 2755 /usr/local/bin/setgid-id; "
-                  "for file in /tmp/everybodys /usr/local/lib/everybodys; do echo seen > $file; chmod 0666 $file; done")
-    script = "".join(f"echo $({command})\n" for command, _ in TRIALS.values())
+    machine.shell("cp /usr/bin/id /usr/local/bin/setgid-id; chgrp mail /usr/local/bin/setgid-id")
+    machine.shell("chmod 2755 /usr/local/bin/setgid-id")
+    machine.shell("for file in /tmp/everybodys /usr/local/lib/everybodys; do echo seen > $file; chmod 0666 $file; done")
+    script = "".join(f"echo $({trial})\n" for trial, _ in TRIALS.values())
     machine.write("/usr/local/lib/mailbox-script", f'#!/bin/sh\nprintf "$IMAPLOGINTAG OK Logged in\\r\\n"\n{script}', 0o755)
-    with program(machine, "/usr/local/lib/mailbox-script"):
+    unit = way.services[993]
+    with settings(machine, unit, command(machine, unit, "/usr/local/lib/mailbox-script")):
         imap = log_in(machine, certificate, 993)
         said = imap.file.read().decode().splitlines()
         imap.shutdown()
@@ -163,16 +139,19 @@ def test_mailbox_program(tried, trial):
     assert tried[trial] == TRIALS[trial][1]
 
 
-# --- what goes wrong says why
+# --- what goes wrong says why; the listener's start is in test_systemd_listener.py
 
 def test_missing_program_is_named(machine):
-    with program(machine, "/usr/lib/no/imap"):
+    machine.run("systemctl", "start", *INETD.sockets)
+    unit = INETD.services[993]
+    with settings(machine, unit, command(machine, unit, "/usr/lib/no/imap")):
         machine.connect(993, source="127.0.0.13").close()
         entry, = machine.wait_for(lambda: machine.journal("IMAPGATE_EVENT=error", "IMAPGATE_RIP=127.0.0.13"), "the error's line")
     assert "/usr/lib/no/imap" in entry["MESSAGE"] and entry["PRIORITY"] == "3"
 
 
 def test_missing_certificate_is_named(machine):
+    machine.run("systemctl", "start", *INETD.sockets)
     machine.shell("mv /etc/imapgate/cert.pem /etc/imapgate/away.pem")
     try:
         imap = Imap(machine, 143, source="127.0.0.14")
@@ -185,9 +164,9 @@ def test_missing_certificate_is_named(machine):
 
 
 def test_wrong_option_is_named(machine):
-    with program(machine, "/bin/true", "imapgate@.service"):
-        machine.shell("sed -i 's/--cert/--no-such-option --cert/' /run/systemd/system/imapgate@.service.d/test.conf")
-        machine.run("systemctl", "daemon-reload")
+    machine.run("systemctl", "start", *INETD.sockets)
+    unit = INETD.services[143]
+    with settings(machine, unit, command(machine, unit, "/bin/true", "--no-such-option")):
         machine.connect(143, source="127.0.0.15").close()
         machine.wait_for(lambda: [entry for entry in machine.journal("SYSLOG_IDENTIFIER=imapgate", "PRIORITY=6")
                                   if "--no-such-option" in entry["MESSAGE"]], "the complaint")
