@@ -78,7 +78,7 @@ FUZZNAMES :=	$(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 REPLAYS :=	$(FUZZNAMES:%=$(BUILD)/tests/replay_%)
 FUZZERS :=	$(FUZZNAMES:%=$(BUILD)/fuzz/fuzz_%)
 
-.PHONY: all tests check check-vm check-valgrind demo install uninstall bench lint format fuzz clean help
+.PHONY: all tests check check-vm check-bare check-valgrind demo install uninstall deb bench lint format fuzz clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -149,6 +149,9 @@ $(BUILD)/vm-mailbox: tests/vm/mailbox.c $(BUILD)/flags
 
 check-vm: $(BUILD)/imapgate $(BUILD)/vm-mailbox $(BUILD)/tests/test_kerneltls ## kernel TLS, in a virtual machine; T=keeper narrows down, VM_KERNEL=linux-image-amd64 is another kernel
 	@IMAPGATE_BUILD='$(abspath $(BUILD))' tests/vm/check $(T)
+
+check-bare: ## the README's commands, all of them, in a Debian that debootstrap makes; takes some ten minutes
+	@PYTEST='$(PYTEST)' tests/boot/bare
 
 check-valgrind: ## one login over TLS under valgrind, in a build without the seccomp filter
 	@$(MAKE) --no-print-directory SECCOMP=0 SAN=0 BUILD=build/valgrind tests
@@ -238,6 +241,13 @@ uninstall: ## remove what install put there; a PAM file that was changed stays
 	rm -f $(UNITFILES:systemd/%='$(DESTDIR)$(UNITDIR)/%')
 	rm -f '$(DESTDIR)$(SYSUSERSDIR)/imapgate.conf' '$(DESTDIR)$(TMPFILESDIR)/imapgate.conf' '$(DESTDIR)$(MODULESDIR)/imapgate.conf'
 	@if cmp -s $(PAMFILE) '$(DESTDIR)$(PAMDIR)/imapgate'; then rm -f '$(DESTDIR)$(PAMDIR)/imapgate'; fi
+
+# In a copy, since dpkg-buildpackage writes beside the tree; and nothing but Debian's flags.
+deb: ## a Debian package in $(BUILD)/deb (packages: dpkg-dev debhelper lintian)
+	rm -rf '$(BUILD)/deb' && mkdir -p '$(BUILD)/deb/imapgate'
+	tar -c --exclude=./build --exclude=./.git . | tar -x -C '$(BUILD)/deb/imapgate'
+	cd '$(BUILD)/deb/imapgate' && env -i PATH="$$PATH" HOME="$$HOME" dpkg-buildpackage -us -uc -b
+	lintian --fail-on error '$(BUILD)'/deb/*.changes
 
 clean: ## remove the build folder
 	rm -rf build $(filter-out build/%,$(BUILD))
