@@ -21,6 +21,7 @@
 #include "listener.h"
 #include "log.h"
 #include "options.h"
+#include "systemd.h"
 
 /* A superserver may leave one of 0 to 2 closed; then the next file that is opened would be taken for the client. */
 static void
@@ -36,12 +37,17 @@ fill_descriptors(void)
 	close(fd);
 }
 
-/* inetd makes descriptor 2 the client's socket too. Nothing of ours, nor of the mailbox program's, may be said there. */
+/*
+ * inetd makes descriptor 2 the client's socket too. Nothing of ours, nor of the mailbox program's, may be said there.
+ * systemd makes 1 and 2 one socket as well, where both are the journal's.
+ */
 static bool
 stderr_is_client(void)
 {
 	struct stat client, log;
 
+	if (systemd_has_stderr())
+		return false;
 	if (fstat(STDOUT_FILENO, &client) == -1 || fstat(STDERR_FILENO, &log) == -1)
 		return false;
 	return S_ISSOCK(log.st_mode) && client.st_dev == log.st_dev && client.st_ino == log.st_ino;
