@@ -243,7 +243,7 @@ uninstall: ## remove what install put there; a PAM file that was changed stays
 	@if cmp -s $(PAMFILE) '$(DESTDIR)$(PAMDIR)/imapgate'; then rm -f '$(DESTDIR)$(PAMDIR)/imapgate'; fi
 
 # In a copy, since dpkg-buildpackage writes beside the tree; and nothing but Debian's flags.
-deb: ## a Debian package in $(BUILD)/deb (packages: dpkg-dev debhelper lintian)
+deb: ## a Debian package in $(BUILD)/deb (packages: build-essential debhelper lintian)
 	rm -rf '$(BUILD)/deb' && mkdir -p '$(BUILD)/deb/imapgate'
 	tar -c --exclude=./build --exclude=./.git . | tar -x -C '$(BUILD)/deb/imapgate'
 	cd '$(BUILD)/deb/imapgate' && env -i PATH="$$PATH" HOME="$$HOME" dpkg-buildpackage -us -uc -b
