@@ -34,8 +34,8 @@ def contents(package):
 def test_contents(package):
     files = contents(package)
     assert {path for path in files if not path.endswith("/") and "/doc/" not in path} == {
-        "/etc/pam.d/imapgate", "/usr/sbin/imapgate", "/usr/share/man/man8/imapgate.8.gz", "/usr/lib/sysusers.d/imapgate.conf",
-        "/usr/lib/tmpfiles.d/imapgate.conf", "/lib/systemd/system/imapgate.service",
+        "/etc/pam.d/imapgate", "/etc/fail2ban/filter.d/imapgate.conf", "/usr/sbin/imapgate", "/usr/share/man/man8/imapgate.8.gz",
+        "/usr/lib/sysusers.d/imapgate.conf", "/usr/lib/tmpfiles.d/imapgate.conf", "/lib/systemd/system/imapgate.service",
         *(f"/lib/systemd/system/{name}{kind}" for name in ("imapgate", "imapgates")
           for kind in (".socket", "-inetd.socket", "-inetd@.service"))}
     assert {owner for _, owner in files.values()} == {"root/root"}
