@@ -1,5 +1,6 @@
 """A kernel without the module, and one that loads it: first of all, while it is not loaded."""
 
+import re
 import subprocess
 from pathlib import Path
 
@@ -14,10 +15,14 @@ def ulp_of_tls():
     return "tls" in read("/proc/sys/net/ipv4/tcp_available_ulp").split()
 
 
-def asked_and_told(stage):
-    """The one place that asks the kernel agrees with what the kernel tells of itself (tests/unit/test_kerneltls.c)."""
+def asked_and_told(stage, verdict, words):
+    """The one place that asks the kernel agrees with what the kernel tells of itself (tests/unit/test_kerneltls.c); what --check says."""
     test = subprocess.run([BUILD / "tests/test_kerneltls"], capture_output=True, text=True)
     expect(test.returncode, 0, test.stdout + test.stderr)
+    checked = stage.check()
+    found = re.search(r"(?m)^(\w+) +kernel TLS: (.*)$", checked)
+    assert found, checked
+    assert found.group(1) == verdict and words in found.group(2), found.group()
 
 
 @case
@@ -25,7 +30,7 @@ def no_module_is_the_relay(stage):
     before = read(MODPROBE)
     Path(MODPROBE).write_text("/nonexistent")
     try:
-        asked_and_told(stage)
+        asked_and_told(stage, "warning", "no module")
         client, session = greeted(stage)
         client.login(b"POUR 70000\r\n", b"EXIT 3\r\n")
         expect(session.how(), "relay no-module", "handoff")
@@ -84,4 +89,4 @@ def no_cipher_module_is_the_relay(stage):
 def the_kernel_loads_the_cipher(stage):
     """It asks nobody's rights for that."""
     logged_in(stage, wrapper=CONFINED)
-    asked_and_told(stage)
+    asked_and_told(stage, "ok", "this kernel can")

@@ -64,6 +64,11 @@ class Stage:
                 "--run-as", "nobody", "--home", str(self.folder / "home"), "--cert", str(self.cert), "--key", str(self.key),
                 *options, "--", *(program or [str(self.folder / "bin/vm-mailbox"), str(report)])]
 
+    def check(self, *options):
+        """What --check says."""
+        return subprocess.run(self._command(["--check", *options], None, self.folder / "reports" / "check"), capture_output=True, text=True,
+                              stdin=subprocess.DEVNULL).stdout
+
     def _files(self):
         """For a session's report and its log."""
         report = self.folder / "reports" / f"{next(self.names):05d}"
