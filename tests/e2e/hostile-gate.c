@@ -509,19 +509,6 @@ with_tag(const char *tag)
 	_exit(0);
 }
 
-/* There is no superserver whose descriptors the mailbox program could have. */
-static void
-launch_in_no_tunnel(void)
-{
-	struct msg m = launch("a");
-
-	m.u.launch.how = HOW_TUNNEL;
-	strcpy(m.u.launch.tls.protocol, "TLSv1.3");
-	be_accepted();
-	msg_send(monitor, &m);
-	_exit(0);
-}
-
 static void
 no_tag(void)
 {
@@ -620,7 +607,6 @@ static const struct hostility {
 	{ "launch-before-login", launch_before_login },
 	{ "launch-after-failure", launch_after_failure },
 	{ "launch-with-login-unanswered", launch_with_login_unanswered },
-	{ "launch-in-no-tunnel", launch_in_no_tunnel },
 	{ "login-after-login", login_after_login },
 	{ "sign-after-login", sign_after_login },
 	{ "login-once-too-often", login_once_too_often },
@@ -702,7 +688,7 @@ main(int argc, char *argv[])
 		_exit(0);
 	}
 	close(pair[1]);
-	monitor_run(&(struct monitor_start){ .opts = &opts, .peer = &peer, .inherited = &inherited, .gate = gate,
+	monitor_run(&(struct monitor_start){ .opts = &opts, .peer = &peer, .inherited = &inherited, .gate = gate, .keyholder = -1,
 	    .gate_fd = pair[0], .mailbox_fd = stream[0], .log_fd = STDERR_FILENO,
 	    .deadline = clock_ms() + opts.timeout_ms, .seat = &seat });
 }
