@@ -76,11 +76,13 @@ board_limit_name(enum board_limit limit)
 uint64_t
 board_network(const struct options *o, const uint8_t address[NETWORK_ADDRESS])
 {
+	static const uint8_t none[NETWORK_ADDRESS];
 	const uint8_t *half;
 	uint64_t network = 0;
 	size_t i;
 
-	if (network_any(o->unlimited, o->unlimiteds, address) || network_any(o->proxy, o->proxies, address))
+	if (memcmp(address, none, sizeof(none)) == 0 || network_any(o->unlimited, o->unlimiteds, address) ||
+	    network_any(o->proxy, o->proxies, address))
 		return 0;
 	/* IPv4 has the last half, 0000:ffff and the address: no IPv6 network begins so (RFC 4291, 2.4). */
 	half = network_is_ipv4(address) ? address + 8 : address;

@@ -63,7 +63,8 @@ const char	*board_limit_name(enum board_limit);
 /*
  * Whom a client is counted as: its IPv4 address, or the first 64 bits of its
  * IPv6 address, since one customer has all the rest (RFC 6177). 0 is for
- * those whom no limit per address is for (--unlimited, --proxy).
+ * those whom no limit per address is for (--unlimited, --proxy), and who have
+ * none: an address of zeros.
  */
 uint64_t	board_network(const struct options *, const uint8_t address[NETWORK_ADDRESS]);
 

@@ -226,6 +226,16 @@ def behind_proxy(server, client):
     return imap
 
 
+def test_clients_of_whom_a_proxy_knows_nothing(stage):
+    """They have no address that a limit could be for."""
+    with Listener(stage, *NOBODY, "--proxy", "unix", "--max-connections-per-address", "1", sockets=[listening.path(stage)]) as server:
+        imaps = [server.connect(greeting=False) for _ in range(3)]
+        for imap in imaps:
+            imap.send("PROXY UNKNOWN\r\n")
+            imap.greeting()
+        close(imaps)
+
+
 def test_clients_of_a_proxy_are_counted_one_by_one(stage):
     """The proxy itself may hold as many as it likes."""
     with Listener(stage, *NOBODY, "--proxy", PROXY, "--max-connections-per-address", "2") as server:

@@ -133,6 +133,7 @@ who_is_unlimited_is_nobody_in_particular(void **state)
 	assert_true(network_parse(&o.unlimited[1], "2001:db8::/32"));
 	o.unlimiteds = 2;
 	assert_int_equal(network_of("127.0.0.1"), 0);
+	assert_int_equal(network_of("::"), 0);
 	assert_int_equal(network_of("127.255.0.3"), 0);
 	assert_int_equal(network_of("::ffff:127.0.0.1"), 0);
 	assert_int_equal(network_of("2001:db8:1::1"), 0);
