@@ -509,6 +509,19 @@ with_tag(const char *tag)
 	_exit(0);
 }
 
+/* There is no superserver whose descriptors the mailbox program could have. */
+static void
+launch_in_no_tunnel(void)
+{
+	struct msg m = launch("a");
+
+	m.u.launch.how = HOW_TUNNEL;
+	strcpy(m.u.launch.tls.protocol, "TLSv1.3");
+	be_accepted();
+	msg_send(monitor, &m);
+	_exit(0);
+}
+
 static void
 no_tag(void)
 {
@@ -607,6 +620,7 @@ static const struct hostility {
 	{ "launch-before-login", launch_before_login },
 	{ "launch-after-failure", launch_after_failure },
 	{ "launch-with-login-unanswered", launch_with_login_unanswered },
+	{ "launch-in-no-tunnel", launch_in_no_tunnel },
 	{ "login-after-login", login_after_login },
 	{ "sign-after-login", sign_after_login },
 	{ "login-once-too-often", login_once_too_often },

@@ -184,13 +184,16 @@ def unit(name):
 @pytest.mark.parametrize("name, port, implicit", [("imapgates", "993", True), ("imapgate", "143", False)])
 def test_S16_units(name, port, implicit):
     """RFC 8314: implicit TLS is there for 993; T39, T61: connections are bounded, in all and from one address."""
-    socket, service = unit(f"{name}.socket")["Socket"], unit(f"{name}@.service")["Service"]
+    socket, service = unit(f"{name}-inetd.socket")["Socket"], unit(f"{name}-inetd@.service")["Service"]
     assert socket["ListenStream"].endswith(port)
     assert socket["Accept"] in ("yes", "true")
     assert int(socket["MaxConnections"]) > 0 and int(socket["MaxConnectionsPerSource"]) > 0
     command = service["ExecStart"]
     assert ("--tls-on-connect" in command) == implicit
     assert "--allow-cleartext" not in command
+    listening = unit(f"{name}.socket")["Socket"]
+    assert listening["ListenStream"].endswith(port) and listening["FileDescriptorName"] == name.replace("gate", "")
+    assert "--allow-cleartext" not in unit("imapgate.service")["Service"]["ExecStart"]
 
 
 @pytest.mark.parametrize("name", ("imapgate", "imapgate.fedora"))

@@ -35,7 +35,8 @@ def test_contents(package):
     files = contents(package)
     assert {path for path in files if not path.endswith("/") and "/doc/" not in path} == {
         "/etc/pam.d/imapgate", "/etc/fail2ban/filter.d/imapgate.conf", "/usr/sbin/imapgate", "/usr/share/man/man8/imapgate.8.gz",
-        "/usr/lib/sysusers.d/imapgate.conf", "/usr/lib/tmpfiles.d/imapgate.conf", "/lib/systemd/system/imapgate.service",
+        "/usr/lib/sysusers.d/imapgate.conf", "/usr/lib/tmpfiles.d/imapgate.conf",
+        "/usr/lib/modules-load.d/imapgate.conf", "/lib/systemd/system/imapgate.service",
         *(f"/lib/systemd/system/{name}{kind}" for name in ("imapgate", "imapgates")
           for kind in (".socket", "-inetd.socket", "-inetd@.service"))}
     assert {owner for _, owner in files.values()} == {"root/root"}
@@ -112,7 +113,7 @@ def test_remove_and_purge(machine):
     assert machine.process("test", "-e", "/etc/pam.d/imapgate").returncode == 0
     machine.shell("rm /etc/imapgate/key.pem; echo my own > /etc/imapgate/key.pem")
     machine.run("apt-get", "purge", "-y", "imapgate")
-    left = machine.shell("find /etc /run /usr/sbin /usr/share/doc /usr/share/man/man8 /usr/lib/s* /usr/lib/tmpfiles.d "
+    left = machine.shell("find /etc /run /usr/sbin /usr/share/doc /usr/share/man/man8 /usr/lib/s* /usr/lib/*.d "
                          "/var/lib/systemd -xdev -name '*imapgate*'").split()
     assert left == ["/etc/imapgate", "/run/imapgate"]
     assert machine.run("ls", "/etc/imapgate").split() == ["key.pem"]

@@ -153,7 +153,8 @@ def failed(machine):
 def test_missing_certificate_is_named(machine):
     machine.shell("mv /etc/imapgate/cert.pem /etc/imapgate/away.pem")
     try:
-        machine.connect(143).close()
+        assert machine.process("systemctl", "restart", UNIT).returncode != 0
+        assert "TLS is not possible" in failed(machine) and machine.show(UNIT, "NRestarts") == "0"
         machine.wait_for(lambda: [text for text in messages(machine, "/etc/imapgate/cert.pem", f"_SYSTEMD_UNIT={UNIT}")
                                   if "No such file" in text], "the file's name")
     finally:
