@@ -11,6 +11,8 @@ SYSUSERSDIR ?=	$(PREFIX)/lib/sysusers.d
 TMPFILESDIR ?=	$(PREFIX)/lib/tmpfiles.d
 MODULESDIR ?=	$(PREFIX)/lib/modules-load.d
 PAMDIR ?=	/etc/pam.d
+# For the filter; a jail is the administrator's decision.
+FAIL2BANDIR ?=	/etc/fail2ban
 # A Debian system has PAM's common-* files, a Fedora-like one password-auth.
 PAMFILE ?=	$(if $(wildcard /etc/pam.d/password-auth),pam.d/imapgate.fedora,pam.d/imapgate)
 
@@ -218,7 +220,8 @@ UNITFILES :=	$(wildcard systemd/*.socket systemd/*.service)
 
 install: $(BUILD)/imapgate ## to PREFIX=/usr/local, under DESTDIR; UNITDIR, PAMDIR ... can be set
 	install -d '$(DESTDIR)$(SBINDIR)' '$(DESTDIR)$(MANDIR)/man8' '$(DESTDIR)$(UNITDIR)' \
-	    '$(DESTDIR)$(SYSUSERSDIR)' '$(DESTDIR)$(TMPFILESDIR)' '$(DESTDIR)$(MODULESDIR)' '$(DESTDIR)$(PAMDIR)'
+	    '$(DESTDIR)$(SYSUSERSDIR)' '$(DESTDIR)$(TMPFILESDIR)' '$(DESTDIR)$(MODULESDIR)' '$(DESTDIR)$(PAMDIR)' \
+	    '$(DESTDIR)$(FAIL2BANDIR)/filter.d'
 	install -m 0755 $(BUILD)/imapgate '$(DESTDIR)$(SBINDIR)/imapgate'
 	install -m 0644 src/imapgate.8 '$(DESTDIR)$(MANDIR)/man8/imapgate.8'
 	install -m 0644 $(filter %.socket,$(UNITFILES)) '$(DESTDIR)$(UNITDIR)'
@@ -229,6 +232,7 @@ install: $(BUILD)/imapgate ## to PREFIX=/usr/local, under DESTDIR; UNITDIR, PAMD
 	install -m 0644 systemd/sysusers.conf '$(DESTDIR)$(SYSUSERSDIR)/imapgate.conf'
 	install -m 0644 systemd/tmpfiles.conf '$(DESTDIR)$(TMPFILESDIR)/imapgate.conf'
 	install -m 0644 systemd/modules-load.conf '$(DESTDIR)$(MODULESDIR)/imapgate.conf'
+	install -m 0644 fail2ban/filter.d/imapgate.conf '$(DESTDIR)$(FAIL2BANDIR)/filter.d/imapgate.conf'
 	@if [ -e '$(DESTDIR)$(PAMDIR)/imapgate' ]; then \
 		echo 'kept: $(DESTDIR)$(PAMDIR)/imapgate is there already'; \
 	else \
@@ -240,6 +244,7 @@ uninstall: ## remove what install put there; a PAM file that was changed stays
 	rm -f '$(DESTDIR)$(SBINDIR)/imapgate' '$(DESTDIR)$(MANDIR)/man8/imapgate.8'
 	rm -f $(UNITFILES:systemd/%='$(DESTDIR)$(UNITDIR)/%')
 	rm -f '$(DESTDIR)$(SYSUSERSDIR)/imapgate.conf' '$(DESTDIR)$(TMPFILESDIR)/imapgate.conf' '$(DESTDIR)$(MODULESDIR)/imapgate.conf'
+	rm -f '$(DESTDIR)$(FAIL2BANDIR)/filter.d/imapgate.conf'
 	@if cmp -s $(PAMFILE) '$(DESTDIR)$(PAMDIR)/imapgate'; then rm -f '$(DESTDIR)$(PAMDIR)/imapgate'; fi
 
 # In a copy, since dpkg-buildpackage writes beside the tree; and nothing but Debian's flags.

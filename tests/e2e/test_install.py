@@ -21,6 +21,9 @@ FILES = {
     **{f"lib/systemd/system/{unit}": 0o644 for unit in UNITS},
 }
 PAM_FILE = Path("etc/pam.d/imapgate")
+FILTER = "etc/fail2ban/filter.d/imapgate.conf"
+# In /etc, whatever PREFIX is.
+SETTINGS = {str(PAM_FILE): 0o644, FILTER: 0o644}
 
 
 class Target:
@@ -59,7 +62,7 @@ def below(prefix, files=FILES):
 @pytest.mark.parametrize("prefix", ("/usr", "/usr/local", "/opt/imap gate"))
 def test_every_file_is_where_it_belongs(target, prefix, umask):
     target.make("install", umask, PREFIX=prefix)
-    assert target.files() == {**below(prefix[1:]), str(PAM_FILE): 0o644}
+    assert target.files() == {**below(prefix[1:]), **SETTINGS}
     owners = {(path.stat().st_uid, path.stat().st_gid) for path in target.root.rglob("*")}
     assert owners == {(os.getuid(), os.getgid())}
     # What is for everybody can be reached by everybody, whatever the umask of whoever installs.
@@ -69,16 +72,16 @@ def test_every_file_is_where_it_belongs(target, prefix, umask):
 
 def test_default_is_usr_local(target):
     target.make("install")
-    assert target.files().keys() == {*below("usr/local"), str(PAM_FILE)}
+    assert target.files().keys() == {*below("usr/local"), *SETTINGS}
 
 
 def test_every_folder_can_be_set(target):
     folders = dict(SBINDIR="/a/sbin", MANDIR="/a/man", UNITDIR="/a/units", SYSUSERSDIR="/a/users", TMPFILESDIR="/a/tmpfiles",
-                   MODULESDIR="/a/modules", PAMDIR="/a/pam")
+                   MODULESDIR="/a/modules", PAMDIR="/a/pam", FAIL2BANDIR="/a/fail2ban")
     target.make("install", **folders)
     assert target.files().keys() == {
         "a/sbin/imapgate", "a/man/man8/imapgate.8", "a/users/imapgate.conf", "a/tmpfiles/imapgate.conf", "a/modules/imapgate.conf",
-        "a/pam/imapgate",
+        "a/pam/imapgate", "a/fail2ban/filter.d/imapgate.conf",
         *(f"a/units/{unit}" for unit in UNITS)}
     target.make("uninstall", **folders)
     assert target.files() == {}
@@ -90,6 +93,7 @@ def test_contents(target, prefix):
     program = target.root / prefix[1:] / "sbin/imapgate"
     assert program.read_bytes() == (BUILD / "imapgate").read_bytes()
     assert (target.root / prefix[1:] / "share/man/man8/imapgate.8").read_bytes() == (TREE / "src/imapgate.8").read_bytes()
+    assert target.text(FILTER) == (TREE / "fail2ban" / "filter.d" / "imapgate.conf").read_text()
     for unit in UNITS:
         text = target.text(f"{prefix[1:]}/lib/systemd/system/{unit}")
         starts = [line for line in text.splitlines() if line.startswith("ExecStart=/")]
