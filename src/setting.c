@@ -17,8 +17,8 @@ void (*options_complain)(const char *text);
 
 /* --- complaints */
 
-void
-setting_complain(int status, const char *text)
+static void __attribute__((noreturn))
+complain(int status, const char *text)
 {
 	if (options_complain != NULL)
 		options_complain(text);
@@ -39,7 +39,7 @@ setting_usage(const char *fmt, ...)
 	va_end(ap);
 	if (n >= 0 && (size_t)n < sizeof(text))
 		snprintf(text + n, sizeof(text) - (size_t)n, "; see imapgate --help");
-	setting_complain(EX_USAGE, text);
+	complain(EX_USAGE, text);
 }
 
 void
@@ -50,7 +50,7 @@ setting_bad_file(int status, const char *file, unsigned line, const char *text)
 	if (line != 0)
 		snprintf(where, sizeof(where), ":%u", line);
 	snprintf(whole, sizeof(whole), "%.200s%s: %s", file, where, text);
-	setting_complain(status, whole);
+	complain(status, whole);
 }
 
 void

@@ -19,10 +19,10 @@ struct setting {
 	unsigned		 line;
 };
 
-/* Where complaints go instead of standard error, see options.h. Never returns. */
-void	setting_complain(int status, const char *text) __attribute__((noreturn));
-
-/* The command line is wrong: exit status EX_USAGE. */
+/*
+ * Complaints go where options.h says, and end the process.
+ * The command line is wrong: exit status EX_USAGE.
+ */
 void	setting_usage(const char *fmt, ...) __attribute__((format(printf, 1, 2), noreturn));
 
 /* The file is wrong at this line, or as a whole if that is 0. */
