@@ -3,11 +3,8 @@
  * served, or all that come to the sockets that were passed. Run as whoever started us, mostly root.
  */
 
-#include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <sys/auxv.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
