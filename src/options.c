@@ -33,8 +33,8 @@ static const char *const headings[] = {
 	[AUTH] = "Login",
 	[PAM] = "PAM",
 	[USER] = "The user and the mailbox program",
-	[HOST] = "This host",
 	[LISTENER] = "As a listener",
+	[HOST] = "This host",
 };
 
 enum times {
@@ -91,20 +91,20 @@ static const struct row {
 	{ USER,	"handoff",		setting_word, AT(handoff), ONCE, handoff_words, NULL, "who writes the tagged OK (tag: PROGRAM)" },
 	{ USER,	"capability-after",	setting_text, AT(capability_after), ONCE, NULL, "LIST", "advertised after the login" },
 	{ USER,	"setenv",		setting_setenv, 0, REPEATABLE, NULL, "NAME=VALUE", "for PROGRAM's environment" },
-	{ LISTENER,	"max-connections",	setting_limit, AT(max_connections), ONCE, NULL, "N", "clients that are not logged in (1000)" },
-	{ LISTENER,	"max-connections-per-address", setting_limit, AT(max_connections_per_address), ONCE, NULL, "N", "of them from one address (20)" },
-	{ LISTENER,	"max-sessions",		setting_limit, AT(max_sessions), ONCE, NULL, "N", "clients that are (10000)" },
-	{ LISTENER,	"max-sessions-per-address", setting_limit, AT(max_sessions_per_address), ONCE, NULL, "N", "of them from one address (1000)" },
-	{ LISTENER,	"unlimited",		setting_unlimited, 0, REPEATABLE, NULL, "NETWORK", "whose addresses may have more (loopback)" },
+	{ LISTENER, "max-connections",	setting_limit, AT(max_connections), ONCE, NULL, "N", "clients that are not logged in (1000)" },
+	{ LISTENER, "max-connections-per-address", setting_limit, AT(max_connections_per_address), ONCE, NULL, "N", "of them from one address (20)" },
+	{ LISTENER, "max-sessions",		setting_limit, AT(max_sessions), ONCE, NULL, "N", "clients that are (10000)" },
+	{ LISTENER, "max-sessions-per-address", setting_limit, AT(max_sessions_per_address), ONCE, NULL, "N", "of them from one address (1000)" },
+	{ LISTENER, "unlimited",		setting_unlimited, 0, REPEATABLE, NULL, "NETWORK", "whose addresses may have more (loopback)" },
 	{ HOST,	"gate-user",		setting_text, AT(gate_user), ONCE, NULL, "NAME", "who talks to the network (_imapgate)" },
 	{ HOST,	"gate-root",		setting_text, AT(gate_root), ONCE, NULL, "DIR", "its empty root (/run/imapgate)" },
-	{ HOST,	"log",			setting_word, AT(log), ONCE, log_words, NULL, "(auto)" },
+	{ HOST,	"log",			setting_word, AT(log), ONCE, log_words, NULL, "where lines go (auto)" },
 	{ HOST,	"config",		setting_text, AT(config), NOT_IN_FILE, NULL, "FILE", "has these options as \"name = value\"" },
 	{ HOST,	"check",		setting_flag, AT(check), NOT_IN_FILE, NULL, NULL, "try all that a login needs" },
 	{ HOST,	"probe",		setting_flag, AT(probe), NOT_IN_FILE, NULL, NULL, "ask PROGRAM which options it needs" },
 	{ HOST,	"user",			setting_text, AT(user), NOT_IN_FILE, NULL, "NAME", "for whom to check or probe" },
-	{ HOST,	"help",			take_help, 0, NOT_IN_FILE, NULL, NULL, "" },
-	{ HOST,	"version",		take_version, 0, NOT_IN_FILE, NULL, NULL, "" },
+	{ HOST,	"help",			take_help, 0, NOT_IN_FILE, NULL, NULL, "this list" },
+	{ HOST,	"version",		take_version, 0, NOT_IN_FILE, NULL, NULL, "which imapgate this is" },
 };
 #define ROWS	(sizeof(rows) / sizeof(rows[0]))
 
@@ -135,8 +135,8 @@ take_help(struct options *o, const struct setting *s)
 	(void)o;
 	(void)s;
 	puts("usage: imapgate [--check | --probe] [options] -- PROGRAM [ARGUMENT ...]\n"
-	    "Logs an IMAP client in on descriptors 0 and 1, then becomes the user and\n"
-	    "runs PROGRAM there. Started by inetd, tcpserver or a systemd socket.");
+	    "Logs an IMAP client in on descriptors 0 and 1, then becomes the user and runs\n"
+	    "PROGRAM there. For inetd, tcpserver and systemd; or a listener on its sockets.");
 	for (i = 0; i < ROWS; i++) {
 		if (i == 0 || rows[i].group != rows[i - 1].group)
 			printf("%s:\n", headings[rows[i].group]);

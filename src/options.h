@@ -18,10 +18,11 @@
 #define OPTIONS_CERTS	16
 #define OPTIONS_TLS	32
 #define OPTIONS_SETENV	64
+#define OPTIONS_PROXIES	32
 #define OPTIONS_UNLIMITED 32
+
 /* The most connections or sessions that a listener may be asked to have. */
 #define OPTIONS_LIMIT_MAX 30000
-#define OPTIONS_PROXIES	32
 
 enum cleartext {
 	CLEARTEXT_NONE,
@@ -29,7 +30,7 @@ enum cleartext {
 	CLEARTEXT_ALL,
 };
 
-/* Who is logged in without a word: see the manual, PREAUTHENTICATION. */
+/* Who is logged in without a word: see the manual, --preauth. */
 enum preauth {
 	PREAUTH_NONE,
 	PREAUTH_PEER,		/* the user at the other end of a Unix-domain socket */
@@ -56,7 +57,7 @@ enum ktls_use {
 	KTLS_REQUIRE,
 };
 
-/* How long a PAM session lasts: see the manual, PAM. */
+/* How long a PAM session lasts: see the manual, PAM sessions. */
 enum pam_session {
 	PAM_SESSION_NONE,
 	PAM_SESSION_OPEN,	/* opened, and left to itself */
