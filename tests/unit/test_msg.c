@@ -299,23 +299,32 @@ T35_unknown_type_is_a_bug(void **state)
 	}
 }
 
+/* Makes a message that has so many octets of text where the text of this number is, and all else zero. Returns its size. */
+static size_t
+fill_text(struct msg *m, size_t text, size_t len)
+{
+	size_t j;
+
+	memset(m, 0, sizeof(*m));
+	m->type = texts[text].id;
+	memset((char *)m + texts[text].offset, 'x', len);
+	for (j = 0; j < TYPES; j++)
+		if (types[j].id == texts[text].id)
+			return sizeof(m->type) + types[j].size;
+	fail_msg("text %zu is in no message", text);
+	return 0;
+}
+
 static void
 T35_text_without_end_is_a_bug(void **state)
 {
 	static struct msg m;
-	size_t i, j;
+	size_t i;
 
 	(void)state;
 	for (i = 0; i < TEXTS; i++) {
-		for (j = 0; j < TYPES; j++) {
-			if (types[j].id != texts[i].id)
-				continue;
-			memset(&m, 0, sizeof(m));
-			m.type = types[j].id;
-			memset((char *)&m + texts[i].offset, 'x', texts[i].size);
-			send_octets(&m, sizeof(m.type) + types[j].size);
-			assert_refused("text without NUL", i);
-		}
+		send_octets(&m, fill_text(&m, i, texts[i].size));
+		assert_refused("text without NUL", i);
 	}
 }
 
@@ -323,20 +332,14 @@ static void
 text_that_fills_its_array_but_for_the_nul_is_good(void **state)
 {
 	static struct msg m;
-	size_t i, j;
+	size_t i;
 
 	(void)state;
 	for (i = 0; i < TEXTS; i++) {
-		for (j = 0; j < TYPES; j++) {
-			if (types[j].id != texts[i].id)
-				continue;
-			memset(&m, 0, sizeof(m));
-			m.type = types[j].id;
-			memset((char *)&m + texts[i].offset, 'x', texts[i].size - 1);
-			assert_int_equal(msg_send(pair[0], &m), 0);
-			assert_int_equal(msg_recv(pair[1], &m), 1);
-			assert_int_equal(strlen((char *)&m + texts[i].offset), texts[i].size - 1);
-		}
+		fill_text(&m, i, texts[i].size - 1);
+		assert_int_equal(msg_send(pair[0], &m), 0);
+		assert_int_equal(msg_recv(pair[1], &m), 1);
+		assert_int_equal(strlen((char *)&m + texts[i].offset), texts[i].size - 1);
 	}
 }
 
