@@ -24,7 +24,7 @@ ELSEWHERE = {
     "./tests/setup build && make demo": "step demo of .ci/run",
     "make demo MAILBOX=": "test_clients.py runs Dovecot behind it",
     "./tests/setup check && make check": "the steps setup and tests of .ci/run",
-    "make check-vm": "a step of .ci/run where there is qemu",
+    "make check-vm": "the last step of .ci/run",
     "systemctl stop inetd.service": "test_install.py and test_package.py",
 }
 # No virtual machine in a machine. What wants packages of its own comes when the walk from nothing is over.
