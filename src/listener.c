@@ -263,10 +263,11 @@ static void
 renew(struct listener *l)
 {
 	const sigset_t ours = our_signals();
-	struct launch_inherited again;
+	struct launch_inherited found = l->setup.inherited, again;
 
-	launch_restore(&l->setup.inherited);
-	sigprocmask(SIG_SETMASK, &ours, NULL);
+	/* Not for a moment may they be let through: one that waits would end us. */
+	found.mask = ours;
+	launch_restore(&found);
 	reload_exec(board_fd(l->board));
 	launch_inherit(&again, &ours);
 }

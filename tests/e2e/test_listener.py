@@ -18,6 +18,7 @@ from processes import gate_of, runs
 from stage import SESAME
 from test_hygiene import real_memory
 from test_tls import memory_of
+from wire import PATIENCE
 
 CLEAR = ("--allow-cleartext", "loopback")
 
@@ -163,6 +164,26 @@ def test_reload_again_and_again(stage):
             time.sleep(0.01)
         server.logged("listener-reload", count=2)
         imap.login()
+        close(imap)
+
+
+@pytest.mark.parametrize("number", (signal.SIGHUP, signal.SIGTERM))
+def test_reload_at_the_worst_moment(stage, number):
+    """A signal that waits while it executes itself is obeyed behind that, and does not end it by its default."""
+    with Listener(stage, *CLEAR) as server:
+        imap = server.connect()
+        for round in range(10 if number == signal.SIGHUP else 1):
+            server.signal(signal.SIGHUP)
+            end = time.monotonic() + PATIENCE
+            while len(server.log("listener-reload")) <= round:
+                assert time.monotonic() < end and server.process.poll() is None
+                if number == signal.SIGHUP:
+                    server.signal(number)
+            server.signal(number)
+        if number == signal.SIGTERM:
+            imap.expect("* BYE [UNAVAILABLE] Server is shutting down; please connect again")
+        else:
+            imap.login()
         close(imap)
 
 
