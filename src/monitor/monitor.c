@@ -232,6 +232,15 @@ answer_sign(struct monitor *m)
 	send_reply(m);
 }
 
+/* A key holder whose keys were renewed ends when all sockets to it are closed, and a keeper may live for days. */
+static void
+forget_keys(struct monitor *m)
+{
+	sign_forget(&m->keys);
+	if (m->start->keyholder != -1)
+		close(m->start->keyholder);
+}
+
 /* Handing off. */
 
 /* Puts others in the place of the client's descriptors: the mailbox program's end of the relay's stream, or a superserver's. */
@@ -286,7 +295,7 @@ hand_over(struct monitor *m, const char *tag, const struct msg_tls *tls, enum ms
 
 	timer_delete(m->timer);
 	board_detach(m->start->seat);
-	sign_forget(&m->keys);
+	forget_keys(m);
 	close_pair(m);
 	leave_keepers(m, tag, how);
 	launch_exec(m->start->opts, &m->admission.account, &facts, m->start->inherited, m->start->log_fd);

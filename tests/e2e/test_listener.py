@@ -302,6 +302,25 @@ def test_key_holder_that_died_is_replaced(stage):
         close(imap)
 
 
+def test_old_key_holder_does_not_wait_for_sessions(stage, renewable):
+    """Whoever stays for the end of a session has no more to ask of it (--pam-session wait)."""
+    files, options = renewable
+    old = stage.certificate("ecdsa")
+    with Listener(stage, "--tls-on-connect", "--pam-session", "wait", *options) as server:
+        imap, holder = server.connect(context=old.context()), server.keyholder()
+        imap.login()
+        install(stage.certificate("rsa"), files)
+        time.sleep(1.1)
+        close(server.connect(context=stage.certificate("rsa").context()))
+        server.logged("certificates-renewed")
+        end = time.monotonic() + PATIENCE
+        while runs(holder):
+            assert time.monotonic() < end, "the old key holder stays"
+            time.sleep(0.01)
+        assert imap.command("n NOOP")[1] == b"n OK heard NOOP"
+        close(imap)
+
+
 # --- the private key: its number, its file's lines, its file decoded
 
 def traces_of_key(pid, certificate):
