@@ -160,6 +160,7 @@ serve(const struct connection_setup *setup, const struct options *o, const struc
 	 */
 	if (peer->socket)
 		setsockopt(STDOUT_FILENO, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	board_hide(seat);
 	if (o->preauth == PREAUTH_PEER && peer->has_uid && !o->tls_on_connect)
 		monitor_preauth(&(struct monitor_start){ o, peer, &setup->inherited, 0, -1, -1, setup->keyholder, setup->log_fd, deadline, seat });
 	no_ktls = ask_kernel(o, peer);
@@ -167,7 +168,6 @@ serve(const struct connection_setup *setup, const struct options *o, const struc
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, stream) == -1)
 		die("socketpair");
 
-	board_hide(seat);
 	pid = fork_quietly();
 	if (pid == -1)
 		die("fork");
