@@ -418,16 +418,21 @@ prepare_socket(int fd)
 static void
 prepare_sockets(struct listener *l)
 {
+	const struct options *o = l->opts[0];
+	bool imaps = false;
 	size_t i;
 
 	for (i = 0; i < l->n; i++) {
 		prepare_socket(l->sockets[i].fd);
-		if (!l->sockets[i].imaps || l->opts[0]->certs > 0)
-			continue;
-		log_die_status = EX_CONFIG;
-		errno = 0;
-		die("a socket for imaps needs a --cert");
+		imaps |= l->sockets[i].imaps;
 	}
+	log_die_status = EX_CONFIG;
+	errno = 0;
+	if (imaps && o->certs == 0)
+		die("a socket for imaps needs a --cert");
+	if (o->preauth == PREAUTH_CERT && !imaps && !o->tls_on_connect)
+		die("--preauth cert needs --tls-on-connect or a socket for imaps");
+	log_die_status = EX_TEMPFAIL;
 }
 
 /* What each login would load for itself: PAM's modules, and those by which the C library finds users and groups (nsswitch.conf(5)). */

@@ -18,6 +18,7 @@
 #include "listener.h"
 #include "log.h"
 #include "options.h"
+#include "setting.h"
 #include "systemd.h"
 
 /* A superserver may leave one of 0 to 2 closed; then the next file that is opened would be taken for the client. */
@@ -72,6 +73,14 @@ complain(const char *text)
 	log_write(&l);
 }
 
+/* RFC 9051, 7.1.4: PREAUTH is the greeting, so the certificate must be known before it. With a listener its sockets decide. */
+static void
+require_tls_on_connect(const struct options *o)
+{
+	if (o->preauth == PREAUTH_CERT && !o->tls_on_connect)
+		setting_usage("--preauth cert needs --tls-on-connect");
+}
+
 int
 main(int argc, char *argv[])
 {
@@ -96,6 +105,8 @@ main(int argc, char *argv[])
 		return probe_run(&opts);
 	log_open(opts.log);
 	listening = activation_take(sockets);
+	if (listening == 0)
+		require_tls_on_connect(&opts);
 	/* Keys and passwords will be in this process: no core, no ptrace(2) by the user it becomes. execve(2) undoes it. */
 	if (prctl(PR_SET_DUMPABLE, 0) == -1)
 		die("PR_SET_DUMPABLE");

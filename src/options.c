@@ -264,9 +264,8 @@ complete(struct options *o)
 		setting_usage("--client-ca needs a --cert");
 	if (o->client_crl != NULL && o->client_ca == NULL)
 		setting_usage("--client-crl needs a --client-ca");
-	/* RFC 9051, 7.1.4: PREAUTH is the greeting, so the certificate must be known before it. */
-	if (o->preauth == PREAUTH_CERT && (o->client_ca == NULL || !o->tls_on_connect))
-		setting_usage("--preauth cert needs --client-ca and --tls-on-connect");
+	if (o->preauth == PREAUTH_CERT && o->client_ca == NULL)
+		setting_usage("--preauth cert needs --client-ca");
 	if (o->home != NULL && o->run_as == NULL)
 		setting_usage("--home needs --run-as");
 	if (o->check && o->probe)

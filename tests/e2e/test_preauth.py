@@ -17,6 +17,7 @@ import time
 import pytest
 
 from clientca import authority, context, email
+from listening import Listener, tcp
 from session import Session
 from wire import SocketWire
 
@@ -342,6 +343,23 @@ def test_certificate_is_greeted(stage, style, version):
         assert (handoff.name, handoff["how"]) == ("handoff", "relay")
     assert "IMAPLOGINTAG" not in report.environment
     assert report.environment["SSL_PROTOCOL"] == version
+
+
+@pytest.mark.parametrize("name", ("imaps", "imap"))
+def test_certificate_with_a_listener(stage, name):
+    """Its sockets say whether TLS begins with the connection; without any that does, it is no start."""
+    options = "--preauth", "cert", *stage.certificate().options, "--client-ca", authority(stage).file
+    if name == "imap":
+        server = Listener(stage, *options, names=[name], wait=False)
+        assert server.end() == 78 and "--preauth cert needs" in server.log_text()
+        return
+    with Listener(stage, *options, sockets=[tcp(), tcp()], names=["imap", name], mailbox=stage.mailbox("preauth")) as server:
+        imap = server.connect(1, context(stage, authority(stage).certificate(email("joe"))), greeting=False)
+        preauthenticated(imap)
+        imap.wire.close()
+        clear = server.connect(0)
+        assert "STARTTLS" in clear.capabilities()
+        clear.wire.close()
 
 
 def test_certificate_nothing_is_said_in_the_clear(stage):

@@ -460,15 +460,12 @@ what_belongs_together_is_wanted_together(void **state)
 		"--client-crl=/x", "--preauth=cert", NULL };
 
 	static const char *const no_ca[] = { "--cert=c", "--tls-on-connect", "--preauth=cert", "p", NULL };
-	static const char *const no_tls[] = { "--cert=c", "--client-ca=c", "--preauth=cert", "p", NULL };
 	static const char *const keys[] = { "--cert=c", "--key=k", "--key=l", "p", NULL };
 	struct line l;
 
 	(void)state;
 	assert_bad_options(bad);
 	l = line_of(no_ca);
-	assert_usage_error(&l);
-	l = line_of(no_tls);
 	assert_usage_error(&l);
 	l = line_of(keys);
 	assert_usage_error(&l);
