@@ -31,7 +31,7 @@ struct stamp {
 
 static struct generation {
 	struct tls	*tls;
-	pid_t		 keyholder;
+	pid_t		 keyholder;	/* 0: it has died, and there is none yet in its place */
 	int		 service;	/* the socket by which it is asked */
 	struct stamp	 stamps[2 * OPTIONS_CERTS];
 } now;
@@ -205,7 +205,7 @@ listenertls_refresh(struct connection_setup *setup)
 		return;
 	refresh_at = at + REFRESH_MS;
 	stamp_all(stamps);
-	if (memcmp(stamps, now.stamps, 2 * opts->certs * sizeof(stamps[0])) != 0)
+	if (now.keyholder == 0 || memcmp(stamps, now.stamps, 2 * opts->certs * sizeof(stamps[0])) != 0)
 		renew(setup);
 }
 
@@ -215,6 +215,7 @@ listenertls_ended(struct connection_setup *setup, pid_t pid)
 	if (now.tls == NULL || pid != now.keyholder)
 		return false;
 	complain(opts->key[0], "the key holder has died");
+	now.keyholder = 0;
 	renew(setup);
 	return true;
 }

@@ -17,6 +17,7 @@ from listening import Listener
 from processes import gate_of, runs
 from stage import SESAME
 from test_hygiene import real_memory
+from test_preauth import as_user
 from test_tls import memory_of
 from wire import PATIENCE
 
@@ -319,6 +320,25 @@ def test_old_key_holder_does_not_wait_for_sessions(stage, renewable):
             time.sleep(0.01)
         assert imap.command("n NOOP")[1] == b"n OK heard NOOP"
         close(imap)
+
+
+def test_key_holder_that_died_is_replaced_later(root_stage, renewable):
+    """At once no process can be had for it; and no file changes that could be a reason to try again."""
+    files, options = renewable
+    user = as_user(root_stage.users["imapgt1"])
+    files[1].chmod(0o644)
+    with Listener(root_stage, "--tls-on-connect", *options, pam="permit", **user) as server:
+        def limit_processes(soft):
+            subprocess.run(["prlimit", "--pid", str(server.pid), f"--nproc={soft}:"], check=True, **user)
+
+        before = resource.getrlimit(resource.RLIMIT_NPROC)[0]
+        limit_processes(0)
+        os.kill(server.keyholder(), signal.SIGKILL)
+        server.logged("certificate-fail", count=2)
+        limit_processes("unlimited" if before == resource.RLIM_INFINITY else before)
+        time.sleep(1.1)
+        assert shown(server) == der_of(root_stage.certificate("ecdsa"))
+        server.logged("certificates-renewed")
 
 
 # --- the private key: its number, its file's lines, its file decoded
