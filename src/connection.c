@@ -164,8 +164,7 @@ serve(const struct connection_setup *setup, const struct options *o, const struc
 	if (o->preauth == PREAUTH_PEER && peer->has_uid && !o->tls_on_connect)
 		monitor_preauth(&(struct monitor_start){ o, peer, &setup->inherited, 0, -1, -1, setup->keyholder, setup->log_fd, deadline, seat });
 	no_ktls = ask_kernel(o, peer);
-	msg_pair(pair);
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, stream) == -1)
+	if (msg_pair(pair) == -1 || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, stream) == -1)
 		die("socketpair");
 
 	pid = fork_quietly();

@@ -105,7 +105,9 @@ start_keyholder(struct generation *g)
 {
 	int pair[2];
 
-	msg_pair(pair);
+	g->service = -1;
+	if (msg_pair(pair) == -1)
+		return false;
 	g->keyholder = fork();
 	if (g->keyholder == 0) {
 		close(pair[0]);
@@ -125,7 +127,8 @@ drop(struct generation *g)
 	if (g->tls != NULL)
 		tls_free(g->tls);
 	free(g->tls);
-	close(g->service);
+	if (g->service != -1)
+		close(g->service);
 }
 
 /* Returns NULL, or what is wrong; then there is nothing left of it. */
@@ -134,9 +137,11 @@ make(struct generation *g)
 {
 	const char *wrong = "the key holder can't be started";
 
-	stamp_all(g->stamps);
+	/* The files are read again when they have changed; what this process lacks may be there at any time. */
+	memset(g->stamps, 0, sizeof(g->stamps));
 	g->tls = calloc(1, sizeof(*g->tls));
 	if (start_keyholder(g) && g->tls != NULL) {
+		stamp_all(g->stamps);
 		service = g->service;
 		tls_load(g->tls, opts, &maker);
 		wrong = g->tls->possible ? tls_prepare(g->tls) : "certificates can't be read";

@@ -60,11 +60,10 @@ check_texts(const struct msg *m)
 			bug("message of type %u: text without end", m->type);
 }
 
-void
+int
 msg_pair(int pair[2])
 {
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) == -1)
-		die("socketpair");
+	return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair);
 }
 
 int
@@ -120,7 +119,8 @@ msg_call(int service, struct msg *m)
 	int pair[2], answered = 0;
 	ssize_t n;
 
-	msg_pair(pair);
+	if (msg_pair(pair) == -1)
+		return 0;
 	memcpy(CMSG_DATA(&control.header), &pair[1], sizeof(int));
 	do
 		n = sendmsg(service, &hdr, MSG_NOSIGNAL);

@@ -180,8 +180,8 @@ struct msg {
 	} u;
 };
 
-/* Makes the pair: [0] for the monitor, [1] for the gate, both close-on-exec. Dies if it can't. */
-void	msg_pair(int pair[2]);
+/* Makes the pair: [0] for the monitor, [1] for the gate, both close-on-exec. Returns 0, or -1 with errno. */
+int	msg_pair(int pair[2]);
 
 /* Sends a message in the size of its type. Returns 0, or -1 if the other process is gone. */
 int	msg_send(int fd, const struct msg *);
@@ -198,7 +198,7 @@ int	msg_recv(int fd, struct msg *);
  * one end of a pair of its own, and its answer comes back there.
  *
  * Asks: the answer takes the question's place. Returns 1, or 0 if the other
- * process is gone. Dies if there can be no pair.
+ * process is gone or there can be no pair.
  */
 int	msg_call(int service, struct msg *);
 

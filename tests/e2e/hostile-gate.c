@@ -689,7 +689,8 @@ main(int argc, char *argv[])
 	launch_inherit(&inherited, NULL);
 	peer_look(&peer, STDIN_FILENO);
 	describe(&peer);
-	msg_pair(pair);
+	if (msg_pair(pair) == -1)
+		die("socketpair");
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, stream) == -1)
 		err(71, "socketpair");
 	gate = (pid_t)syscall(SYS_clone, 0UL, NULL, NULL, NULL, NULL);

@@ -269,6 +269,25 @@ def test_half_renewed_certificate_is_not_used(stage, renewable):
         assert shown(server) == der_of(stage.certificate("rsa"))
 
 
+def test_no_descriptors_left_for_a_renewal(stage, renewable):
+    """It goes on with what it has, and tries again without being told."""
+    files, options = renewable
+    with Listener(stage, "--tls-on-connect", *options) as server:
+        server.manager.wait_for("^STATUS=")
+        limits = resource.prlimit(server.pid, resource.RLIMIT_NOFILE)
+        used = {int(fd) for fd in os.listdir(f"/proc/{server.pid}/fd")}
+        install(stage.certificate("rsa"), files)
+        time.sleep(1.1)
+        free = min(set(range(len(used) + 1)) - used)
+        resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (free, limits[1]))
+        waiting = server.connect(greeting=False)
+        assert "key holder" in server.logged("certificate-fail")["reason"]
+        resource.prlimit(server.pid, resource.RLIMIT_NOFILE, limits)
+        time.sleep(1.1)
+        assert shown(server) == der_of(stage.certificate("rsa"))
+        waiting.wire.close()
+
+
 def test_no_usable_certificate_is_no_start(stage, renewable):
     files, options = renewable
     files[1].write_text("nothing")

@@ -45,7 +45,7 @@ static int
 make_pair(void **state)
 {
 	(void)state;
-	msg_pair(pair);
+	assert_int_equal(msg_pair(pair), 0);
 	return 0;
 }
 
