@@ -209,7 +209,7 @@ lint: $(OBJS) ## prove the boundary from the objects, check headers, shape and m
 	@CC='$(CC)' tests/lint/boundary '$(BUILD)'
 	@CC='$(CC)' CFLAGS='-std=gnu17 $(WARN) -D_GNU_SOURCE -Isrc $(PKG_CFLAGS)' tests/lint/headers $(HEADERS)
 	@tests/lint/shape $(SRCS) $(HEADERS)
-	@mandoc -T lint -W warning src/imapgate.8 && echo 'lint: the manual is clean'
+	@! mandoc -T lint src/imapgate.8 2>/dev/null | grep -v 'referenced manual not found' && echo 'lint: the manual is clean'
 
 format: ## put the spacing of functions right (clang-format)
 	tests/lint/format $(SRCS) $(wildcard tests/*/*.c)
