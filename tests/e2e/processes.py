@@ -1,7 +1,16 @@
 """What /proc says of a process."""
 
 import os
+import subprocess
 from pathlib import Path
+
+import pytest
+
+
+def need_mounts():
+    """Skips a test that needs mounts of its own: in a chroot that is no mount point, root can't have any (mount_namespaces(7))."""
+    if subprocess.run(["unshare", "--mount", "true"], capture_output=True, timeout=20).returncode != 0:
+        pytest.skip("no mount namespace to be had here")
 
 
 def children_of(pid):

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import clientca
+from processes import need_mounts
 
 LINE = re.compile(r"^(ok      |warning |error   ) ([^:]+|/[^:]+:\d+): (.+)$|^         (\w+=.*)$")
 
@@ -66,6 +67,7 @@ class Setting:
 
 @pytest.fixture
 def host(root_stage):
+    need_mounts()
     return Setting(root_stage)
 
 

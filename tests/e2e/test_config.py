@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+from processes import need_mounts
+
 
 @pytest.fixture
 def written(stage):
@@ -82,6 +84,7 @@ print(status, client.recv(100), syslog.recv(4096))
 
 def test_under_inetd_a_typo_is_in_the_log(root_stage, written):
     """Standard error is the client's there, who has no use for it."""
+    need_mounts()
     own_dev = 'mount -t tmpfs none /dev && mknod -m 666 /dev/null c 1 3 && mknod -m 666 /dev/urandom c 1 9 && exec "$@"'
     done = subprocess.run(["unshare", "-m", "--propagation", "private", "sh", "-c", own_dev, "sh", sys.executable, "-c", INETD,
                            root_stage.program, *written("max-atempts = 5"), "--", "/bin/true"],

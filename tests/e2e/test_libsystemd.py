@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from processes import need_mounts
 from test_log import STREAM
 from test_start import LISTEN_FDS
 
@@ -40,8 +41,7 @@ def without(tmp_path):
     """What to put before a command so that it finds no libsystemd."""
     cache = subprocess.run(["ldconfig", "-p"], capture_output=True, text=True, check=True).stdout
     hidden = [Path(name).resolve() for name in re.findall(r"=> (\S*/libsystemd\.so\.0)", cache)]
-    if subprocess.run(["unshare", "--mount", "true"], capture_output=True, timeout=20).returncode != 0:
-        pytest.skip("unshare(1) can't hide it")
+    need_mounts()
     mounts = "".join(f"mount --bind /dev/null {name}; " for name in hidden)
     return ["unshare", "--mount", "sh", "-ec", mounts + 'exec "$@"', "sh"]
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from clientca import authority, email
-from processes import children_of, program_of, runs, status_of
+from processes import children_of, need_mounts, program_of, runs, status_of
 from record import pam_calls
 from test_preauth import as_user, by_certificate, by_path, preauthenticated
 from test_tls import memory_of
@@ -343,8 +343,7 @@ def test_modules_of_a_debian_system(root_stage, newcomer):
 
 def test_module_that_mounts(root_stage):
     """What pam_mount does: the home is there as long as the session, which is what the mailbox program has of it."""
-    if subprocess.run(["unshare", "--mount", "true"], capture_output=True, timeout=20).returncode != 0:
-        pytest.skip("no mounts to be had here")
+    need_mounts()
     home, out, script = root_stage.file("homes"), root_stage.file("reports"), root_stage.file("scratch", ".sh")
     home.mkdir()
     script.write_text(f'#!/bin/sh\nset -e\ncase $PAM_TYPE in\nopen_session) mount -t tmpfs -o mode=0777 tmpfs {home};;\n'
