@@ -4,14 +4,17 @@ The tests come from addresses of the loopback network; that these are
 unlimited by default is switched off by saying who is (--unlimited).
 """
 
+import os
 import signal
 import socket
 import time
+from pathlib import Path
 
 import pytest
 
 import listening
 from listening import Listener
+from processes import gate_of
 from session import Session
 from wire import SocketWire
 
@@ -248,3 +251,17 @@ def test_clients_of_a_proxy_are_counted_one_by_one(stage):
         event = server.logged("end")
         assert event["rip"] == "192.0.2.7" and event["reason"] == "max-connections-per-address"
         close([*imaps, third])
+
+
+# --- who has it
+
+def has_board(pid):
+    return "/memfd:imapgate-board" in Path(f"/proc/{pid}/maps").read_text() \
+        or any("imapgate-board" in os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd"))
+
+
+def test_no_gate_has_the_board(root_stage):
+    """One that was taken over would read who is connected, or free its place; its monitor has the board."""
+    with Listener(root_stage, *NOBODY) as server, connect(server):
+        monitor, = server.monitors()
+        assert [has_board(pid) for pid in (server.pid, monitor, gate_of(monitor))] == [True, True, False]
