@@ -55,8 +55,10 @@ LIBS :=	$(or $(shell $(PKG_CONFIG) --libs $(PACKAGES) 2>/dev/null),-lssl -lcrypt
 # What inetd and tcpserver start anew for each connection is quicker with OpenSSL in it (tests/bench/README.md);
 # but then OpenSSL's updates must be followed by building it again.
 ifeq ($(OPENSSL),static)
-LIBS =		-Wl,-Bstatic -lssl -lcrypto -Wl,-Bdynamic -lpam
+LIBS :=		-Wl,-Bstatic -lssl -lcrypto -Wl,-Bdynamic -lpam
 endif
+# base64 is in the C library's resolver: two small functions, which need not be a whole library at run time.
+LIBS +=		$(or $(wildcard $(shell $(CC) -print-file-name=libresolv.a)),-lresolv)
 CMOCKA_LIBS =	$(or $(shell $(PKG_CONFIG) --libs cmocka 2>/dev/null),-lcmocka)
 
 # CFLAGS, CPPFLAGS and LDFLAGS are left to whoever calls make.
@@ -191,7 +193,7 @@ $(BUILD)/fuzz/fuzz_%.o: tests/fuzz/fuzz_%.c
 
 $(FUZZERS): $(BUILD)/fuzz/fuzz_%: $(BUILD)/fuzz/fuzz_%.o $(FUZZPROTO)
 	@echo '  $@'
-	$(Q)$(CLANG) -fsanitize=fuzzer,address,undefined -o $@ $^ -lcrypto
+	$(Q)$(CLANG) -fsanitize=fuzzer,address,undefined -o $@ $^ $(LIBS)
 
 fuzz: $(FUZZERS) ## fuzz each target for FUZZ_SECONDS=60; finds are kept in $(BUILD)/fuzz
 	@test -n '$(FUZZNAMES)' || { echo 'make fuzz: there is no tests/fuzz/fuzz_*.c' >&2; exit 1; }

@@ -5,7 +5,7 @@
 
 #include "proto/reply.h"
 
-#include <openssl/evp.h>
+#include <resolv.h>
 #include <string.h>
 
 #include "proto/utf8.h"
@@ -81,14 +81,14 @@ reply_continue(struct reply *r, const char *text)
 void
 reply_challenge(struct reply *r, const char *challenge, size_t len)
 {
-	unsigned char base64[CHALLENGE_MAX / 3 * 4 + 1];
+	char base64[CHALLENGE_MAX / 3 * 4 + 1];
 
 	if (len > CHALLENGE_MAX) {
 		r->cut = true;
 		return;
 	}
-	EVP_EncodeBlock(base64, (const unsigned char *)challenge, (int)len);
-	add_line(r, (const char *const[]){ "+ ", (const char *)base64 }, 2);
+	b64_ntop((const unsigned char *)challenge, len, base64, sizeof(base64));
+	add_line(r, (const char *const[]){ "+ ", base64 }, 2);
 }
 
 void

@@ -4,7 +4,7 @@
 
 #include "proto/sasl.h"
 
-#include <openssl/evp.h>
+#include <resolv.h>
 #include <string.h>
 #include <strings.h>
 
@@ -257,21 +257,23 @@ sasl_login(struct credentials *cred, const char *user, size_t user_len, const ch
 }
 
 /*
- * Decodes up to 64 characters. EVP_DecodeBlock(3) takes white space and
- * unused bits as they come, but what is encoded again to the same text was
+ * Decodes up to 64 characters, a block at a time, since b64_pton(3) wants a
+ * string and this is none. It takes white space and what is behind the
+ * padding as they come, but what is encoded again to the same text was
  * canonical. Padding is only expected where it is given: in the last block.
  */
 static bool
 decode_block(const char *base64, size_t len, size_t padding, char *out)
 {
-	unsigned char again[64 + 1];
-	int n = EVP_DecodeBlock((unsigned char *)out, (const unsigned char *)base64, (int)len);
+	char text[64 + 1], again[64 + 1];
+	size_t octets = len / 4 * 3 - padding;
 	bool same;
 
-	if (n != (int)(len / 4 * 3))
-		return false;
-	EVP_EncodeBlock(again, (unsigned char *)out, n - (int)padding);
-	same = memcmp(again, base64, len) == 0;
+	memcpy(text, base64, len);
+	text[len] = '\0';
+	same = b64_pton(text, (unsigned char *)out, len / 4 * 3) == (int)octets &&
+	    b64_ntop((unsigned char *)out, octets, again, sizeof(again)) == (int)len && memcmp(again, base64, len) == 0;
+	explicit_bzero(text, sizeof(text));
 	explicit_bzero(again, sizeof(again));
 	return same;
 }
