@@ -60,6 +60,19 @@ check_texts(const struct msg *m)
 			bug("message of type %u: text without end", m->type);
 }
 
+void
+msg_begin(struct msg *m, enum msg_type type)
+{
+	memset(m, 0, size_of(type));
+	m->type = type;
+}
+
+void
+msg_wipe(struct msg *m)
+{
+	explicit_bzero(m, size_of(m->type));
+}
+
 int
 msg_pair(int pair[2])
 {

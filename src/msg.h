@@ -180,6 +180,15 @@ struct msg {
 	} u;
 };
 
+/*
+ * Makes a message of this type, empty. All that is done to a message is done
+ * to as much of it as its type has: a login is 20 times as long as the rest.
+ */
+void	msg_begin(struct msg *, enum msg_type);
+
+/* Wipes a message that msg_begin or msg_recv has made; passwords are in some. */
+void	msg_wipe(struct msg *);
+
 /* Makes the pair: [0] for the monitor, [1] for the gate, both close-on-exec. Returns 0, or -1 with errno. */
 int	msg_pair(int pair[2]);
 

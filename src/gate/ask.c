@@ -31,7 +31,7 @@ ask(struct msg *m)
 	struct pollfd pfd = { monitor_fd, POLLIN, 0 };
 	int n, sent = msg_send(monitor_fd, m);
 
-	explicit_bzero(m, sizeof(*m));
+	msg_wipe(m);
 	if (sent == -1)
 		return false;
 	do
@@ -47,9 +47,10 @@ ask(struct msg *m)
 bool
 ask_login(enum msg_mechanism mechanism, const struct credentials *cred, struct msg_login_answer *answer)
 {
-	struct msg m = { .type = MSG_LOGIN };
+	struct msg m;
 	bool answered;
 
+	msg_begin(&m, MSG_LOGIN);
 	m.u.login.mechanism = mechanism;
 	if (!cred->malformed) {
 		msg_text(m.u.login.authcid, sizeof(m.u.login.authcid), cred->authcid, strlen(cred->authcid));
@@ -65,8 +66,9 @@ ask_login(enum msg_mechanism mechanism, const struct credentials *cred, struct m
 bool
 ask_key(uint32_t index, const uint8_t spki[MSG_DIGEST])
 {
-	struct msg m = { .type = MSG_KEY };
+	struct msg m;
 
+	msg_begin(&m, MSG_KEY);
 	m.u.key.index = index;
 	memcpy(m.u.key.spki, spki, MSG_DIGEST);
 	return ask(&m) && m.u.key_answer.held != 0;
@@ -75,11 +77,12 @@ ask_key(uint32_t index, const uint8_t spki[MSG_DIGEST])
 size_t
 ask_sign(void *arg, uint32_t index, uint32_t scheme, const uint8_t *tbs, size_t len, uint8_t *signature, size_t size)
 {
-	struct msg m = { .type = MSG_SIGN };
+	struct msg m;
 
 	(void)arg;
 	if (len > sizeof(m.u.sign.tbs))
 		return 0;
+	msg_begin(&m, MSG_SIGN);
 	m.u.sign.index = index;
 	m.u.sign.scheme = scheme;
 	m.u.sign.len = (uint32_t)len;
@@ -95,8 +98,9 @@ ask_sign(void *arg, uint32_t index, uint32_t scheme, const uint8_t *tbs, size_t 
 void
 ask_launch(const struct msg_launch *launch)
 {
-	struct msg m = { .type = MSG_LAUNCH };
+	struct msg m;
 
+	msg_begin(&m, MSG_LAUNCH);
 	m.u.launch = *launch;
 	msg_send(monitor_fd, &m);
 }
@@ -104,8 +108,9 @@ ask_launch(const struct msg_launch *launch)
 void
 ask_log(const struct msg_log *log)
 {
-	struct msg m = { .type = MSG_LOG };
+	struct msg m;
 
+	msg_begin(&m, MSG_LOG);
 	m.u.log = *log;
 	msg_send(monitor_fd, &m);
 }

@@ -52,8 +52,10 @@ keyholder_run(const struct options *o, int service)
 bool
 keyholder_has(int service, uint32_t index, const uint8_t spki[MSG_DIGEST])
 {
-	struct msg m = { .type = MSG_KEY, .u.key.index = index };
+	struct msg m;
 
+	msg_begin(&m, MSG_KEY);
+	m.u.key.index = index;
 	memcpy(m.u.key.spki, spki, MSG_DIGEST);
 	return msg_call(service, &m) == 1 && m.type == MSG_KEY_ANSWER && m.u.key_answer.held != 0;
 }
@@ -61,8 +63,10 @@ keyholder_has(int service, uint32_t index, const uint8_t spki[MSG_DIGEST])
 void
 keyholder_sign(int service, const struct msg_sign *question, struct msg_sign_answer *a)
 {
-	struct msg m = { .type = MSG_SIGN, .u.sign = *question };
+	struct msg m;
 
+	msg_begin(&m, MSG_SIGN);
+	m.u.sign = *question;
 	memset(a, 0, sizeof(*a));
 	if (msg_call(service, &m) == 1 && m.type == MSG_SIGN_ANSWER)
 		*a = m.u.sign_answer;

@@ -160,7 +160,7 @@ send_reply(struct monitor *m)
 {
 	/* A gate that has gone meanwhile is found out by the next msg_recv. */
 	msg_send(m->start->gate_fd, &m->reply);
-	explicit_bzero(&m->reply, sizeof(m->reply));
+	msg_wipe(&m->reply);
 }
 
 /* Logging in. */
@@ -416,7 +416,7 @@ obey(struct monitor *m)
 	if (r->type == MSG_LOGIN && (m->attempts >= m->start->opts->max_attempts || m->uncounted >= UNCOUNTED_MAX))
 		bug("gate asks for one more login");
 	r->answer(m);
-	explicit_bzero(&m->request, sizeof(m->request));
+	msg_wipe(&m->request);
 }
 
 static void

@@ -73,6 +73,26 @@ fill(struct msg *m, const struct type *type, unsigned seed)
 			octets[texts[i].offset + texts[i].size - 1] = '\0';
 }
 
+/* What belongs to the type, no more: the rest of a message is never sent. */
+static void
+a_message_begins_empty_and_is_wiped(void **state)
+{
+	static const unsigned char none[sizeof(struct msg)];
+	struct msg m;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < TYPES; i++) {
+		fill(&m, &types[i], 3);
+		msg_begin(&m, (enum msg_type)types[i].id);
+		assert_int_equal(m.type, types[i].id);
+		assert_memory_equal(&m.u, none, types[i].size);
+		fill(&m, &types[i], 5);
+		msg_wipe(&m);
+		assert_memory_equal(&m, none, offsetof(struct msg, u) + types[i].size);
+	}
+}
+
 static void
 pair_keeps_messages_apart_and_is_closed_on_exec(void **state)
 {
@@ -473,6 +493,7 @@ main(void)
 		WITH_PAIR(T35_passed_descriptor_is_a_bug),
 		WITH_PAIR(empty_message_is_none),
 		WITH_PAIR(nothing_of_unknown_type_is_sent),
+		cmocka_unit_test(a_message_begins_empty_and_is_wiped),
 		cmocka_unit_test(text_is_copied_with_nuls_to_the_end_of_its_array),
 		cmocka_unit_test(text_that_does_not_fit_or_holds_a_nul_is_refused),
 	};
