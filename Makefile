@@ -51,14 +51,23 @@ endif
 # libsystemd is loaded when it is needed (src/systemd.c): its headers are wanted here.
 PACKAGES =	openssl pam
 PKG_CFLAGS :=	$(shell $(PKG_CONFIG) --cflags $(PACKAGES) libsystemd 2>/dev/null)
-LIBS :=	$(or $(shell $(PKG_CONFIG) --libs $(PACKAGES) 2>/dev/null),-lssl -lcrypto -lpam)
-# What inetd and tcpserver start anew for each connection is quicker with OpenSSL in it (tests/bench/README.md);
-# but then OpenSSL's updates must be followed by building it again.
-ifeq ($(OPENSSL),static)
-LIBS :=		-Wl,-Bstatic -lssl -lcrypto -Wl,-Bdynamic -lpam
-endif
+OPENSSL_LIBS :=	$(or $(shell $(PKG_CONFIG) --libs openssl 2>/dev/null),-lssl -lcrypto)
+PAM_LIBS :=	$(or $(shell $(PKG_CONFIG) --libs pam 2>/dev/null),-lpam)
 # base64 is in the C library's resolver: two small functions, which need not be a whole library at run time.
-LIBS +=		$(or $(wildcard $(shell $(CC) -print-file-name=libresolv.a)),-lresolv)
+BASE64_LIBS :=	$(or $(wildcard $(shell $(CC) -print-file-name=libresolv.a)),-lresolv)
+# These two are loaded when they are needed too (src/ondemand.h), unless that can't be done or OpenSSL shall be in the
+# program. That is quicker with TLS under inetd or tcpserver; but OpenSSL's updates must be followed by building it again.
+ONDEMAND ?=	$(if $(filter 1,$(SAN)),,$(if $(filter x86_64-% aarch64-%,$(shell $(CC) -dumpmachine)),$(if $(filter static,$(OPENSSL)),pam,ssl crypto pam)))
+ifeq ($(OPENSSL),static)
+OPENSSL_LIBS :=	-Wl,-Bstatic -lssl -lcrypto -Wl,-Bdynamic
+endif
+LIBS =		$(OPENSSL_LIBS) $(PAM_LIBS) $(BASE64_LIBS)
+ifneq ($(ONDEMAND),)
+PROGRAM_LIBS =	$(if $(filter ssl,$(ONDEMAND)),,$(OPENSSL_LIBS)) $(BASE64_LIBS)
+STUBS =		$(BUILD)/ondemand-stubs.o
+else
+PROGRAM_LIBS =	$(LIBS)
+endif
 CMOCKA_LIBS =	$(or $(shell $(PKG_CONFIG) --libs cmocka 2>/dev/null),-lcmocka)
 
 # CFLAGS, CPPFLAGS and LDFLAGS are left to whoever calls make.
@@ -88,12 +97,29 @@ FUZZERS :=	$(FUZZNAMES:%=$(BUILD)/fuzz/fuzz_%)
 
 all: $(BUILD)/imapgate ## the program (CC=clang, SAN=1, BUILD=DIR and V=1 work everywhere)
 
-$(BUILD)/imapgate: $(OBJS)
+$(BUILD)/imapgate: $(OBJS) $(STUBS)
+	@echo '  $@'
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(OBJS) $(STUBS) $(PROGRAM_LIBS) $(SAN_LIBS)
+
+# What dpkg-shlibdeps(1) finds out is wanted of the libraries: the same program, linked with all of them.
+$(BUILD)/imapgate-linked: $(OBJS)
 	@echo '  $@'
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(OBJS) $(LIBS) $(SAN_LIBS)
 
+# Those of a library's functions that the objects need.
+ONDEMAND_openssl =	ssl crypto
+ONDEMAND_pam =		pam
+$(BUILD)/ondemand-%.h: $(OBJS)
+	$(Q)nm -u $(OBJS) | awk 'NF == 2 { print $$2 }' | sort -u > $@.needed
+	$(Q)for library in $(filter $(ONDEMAND_$*),$(ONDEMAND)); do nm -D --defined-only "$$($(CC) -print-file-name=lib$$library.so)" || exit 1; done | \
+	    awk 'NF == 3 { sub(/@.*/, "", $$3); print $$3 }' | sort -u | comm -12 - $@.needed | sed 's/.*/STUB(&)/' > $@
+
+$(BUILD)/ondemand-stubs.o: src/ondemand-stubs.S $(BUILD)/ondemand-openssl.h $(BUILD)/ondemand-pam.h
+	@echo '  $@'
+	$(Q)$(CC) $(HARDEN) $(CFLAGS) -I$(BUILD) -c -o $@ $<
+
 # Objects are made anew when the flags change, so `make SAN=1 BUILD=x` is never a mixture.
-FLAGS =		$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS)
+FLAGS =		$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(ONDEMAND)
 $(BUILD)/flags: force
 	@mkdir -p $(@D); printf '%s\n' '$(FLAGS)' | cmp -s - $@ || printf '%s\n' '$(FLAGS)' > $@
 .PHONY: force

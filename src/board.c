@@ -18,6 +18,7 @@
 #include "failures.h"
 #include "log.h"
 #include "msg.h"
+#include "openssl.h"
 
 /* Counts up with each change of what is shared, for the next version that takes it over. */
 #define LAYOUT	1
@@ -338,6 +339,7 @@ digest(const struct board *b, const char *user, const char *secret)
 	unsigned char mac[EVP_MAX_MD_SIZE];
 	uint64_t number;
 
+	openssl_begin();
 	memcpy(text, user, users);
 	text[users] = '\0';
 	memcpy(text + users + 1, secret, secrets);

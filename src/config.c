@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "log.h"
+#include "openssl.h"
 
 /* What the names of options are made of. */
 #define NAME_CHARACTERS	"abcdefghijklmnopqrstuvwxyz-"
@@ -84,11 +85,14 @@ value_of(const char *text)
 {
 	static char *nothing[] = { NULL };
 	char **kept = environ, *value = NULL;
-	CONF *conf = NCONF_new(NULL);
-	BIO *bio = BIO_new(BIO_s_mem());
+	CONF *conf;
+	BIO *bio;
 	long line;
 
 	environ = nothing;
+	openssl_begin();
+	conf = NCONF_new(NULL);
+	bio = BIO_new(BIO_s_mem());
 	if (conf != NULL && bio != NULL && BIO_printf(bio, "value %s\n", strchr(text, '=')) > 0 && NCONF_load_bio(conf, bio, &line) == 1)
 		value = NCONF_get_string(conf, NULL, "value");
 	if (value != NULL)

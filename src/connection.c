@@ -25,6 +25,7 @@
 #include "monitor/launch.h"
 #include "monitor/monitor.h"
 #include "msg.h"
+#include "openssl.h"
 #include "peer.h"
 #include "proxied.h"
 #include "refusal.h"
@@ -164,6 +165,9 @@ serve(const struct connection_setup *setup, const struct options *o, const struc
 	if (o->preauth == PREAUTH_PEER && peer->has_uid && !o->tls_on_connect)
 		monitor_preauth(&(struct monitor_start){ o, peer, &setup->inherited, 0, -1, -1, setup->keyholder, setup->log_fd, deadline, seat });
 	no_ktls = ask_kernel(o, peer);
+	/* Loaded once, for both. */
+	if (o->certs > 0)
+		openssl_begin();
 	if (msg_pair(pair) == -1 || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, stream) == -1)
 		die("socketpair");
 

@@ -32,6 +32,7 @@
 #include "listenertls.h"
 #include "log.h"
 #include "monitor/pamauth.h"
+#include "openssl.h"
 #include "proto/network.h"
 #include "refusal.h"
 #include "reload.h"
@@ -442,6 +443,8 @@ load_libraries(const struct listener *l)
 	gid_t none[1];
 	int n = 1;
 
+	/* The board wants it too. */
+	openssl_begin();
 	pamauth_warm(l->opts[0]);
 	getgrouplist(l->opts[0]->gate_user, l->setup.sandbox.gid, none, &n);
 }

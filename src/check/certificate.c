@@ -20,6 +20,7 @@
 #include "gate/clientcert.h"
 #include "gate/tls.h"
 #include "monitor/sign.h"
+#include "openssl.h"
 
 /* Renewals come 30 days before the end, and a week later at most. */
 #define SOON_DAYS	14
@@ -363,8 +364,7 @@ certificate_check(const struct options *o)
 
 	if (o->certs == 0)
 		return false;
-	/* As the gate and the monitor do: openssl.cnf is another program's. */
-	OPENSSL_init_ssl(OPENSSL_INIT_NO_LOAD_CONFIG, NULL);
+	openssl_begin();
 	ctx = make_context(o);
 	for (i = 0; i < o->certs; i++)
 		possible |= check_identity(&keys, i, ctx);

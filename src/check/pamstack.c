@@ -7,7 +7,6 @@
 
 #include <dlfcn.h>
 #include <limits.h>
-#include <security/pam_appl.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +17,7 @@
 #include "check/finding.h"
 #include "config.h"
 #include "monitor/pamauth.h"
+#include "ondemand.h"
 
 #define BLANKS		" \t"
 #define DEPTH_MAX	16
@@ -67,7 +67,7 @@ module_path(char path[PATH_MAX], const char *module)
 		snprintf(path, PATH_MAX, "%s", module);
 		return;
 	}
-	if (dladdr((void *)pam_start, &info) != 0 && (slash = strrchr(info.dli_fname, '/')) != NULL) {
+	if (ondemand_pam() == NULL && dladdr(dlsym(RTLD_DEFAULT, "pam_start"), &info) != 0 && (slash = strrchr(info.dli_fname, '/')) != NULL) {
 		snprintf(path, PATH_MAX, "%.*s/security/%s", (int)(slash - info.dli_fname), info.dli_fname, module);
 		if (access(path, F_OK) == 0)
 			return;

@@ -458,8 +458,6 @@ context(void)
 
 	if (once != NULL)
 		return once;
-	/* There are no files in the sandbox, and openssl.cnf has nothing to say about our keys. */
-	OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL);
 	ctx = OSSL_LIB_CTX_new();
 	if (ctx == NULL || !OSSL_PROVIDER_add_builtin(ctx, PROVIDER, provider_init) ||
 	    OSSL_PROVIDER_load(ctx, PROVIDER) == NULL) {

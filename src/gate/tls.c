@@ -19,6 +19,7 @@
 #include "gate/clientcert.h"
 #include "gate/remotekey.h"
 #include "log.h"
+#include "openssl.h"
 
 /* A chain of a dozen certificates. */
 #define PEM_MAX		(64 * 1024)
@@ -318,8 +319,6 @@ tls_prepare(struct tls *t)
 
 	if (t->ctx != NULL)
 		return NULL;
-	/* openssl.cnf is another program's, and can't be read from here. */
-	OPENSSL_init_ssl(OPENSSL_INIT_NO_LOAD_CONFIG, NULL);
 	ctx = SSL_CTX_new(TLS_server_method());
 	if (ctx != NULL)
 		wrong = fill_context(t, ctx);
@@ -341,6 +340,9 @@ tls_load(struct tls *t, const struct options *o, const struct tls_maker *maker)
 	memset(t, 0, sizeof(*t));
 	t->opts = o;
 	t->maker = maker;
+	if (o->certs == 0)
+		return;
+	openssl_begin();
 	for (i = 0; i < o->certs; i++) {
 		t->pem[i] = access(o->key[i], R_OK) == 0 ? read_file(o->cert[i]) : NULL;
 		if (t->pem[i] != NULL)

@@ -7,7 +7,6 @@
 #include "monitor/keyholder.h"
 
 #include <errno.h>
-#include <openssl/crypto.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <unistd.h>

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "ondemand.h"
 #include "proto/reply.h"
 
 /* The table of design and manual: what each code means while authenticating, and afterwards when the password was right. */
@@ -206,6 +207,8 @@ warm(const struct options *o, const char *service)
 	static const struct pam_conv nobody = { converse, NULL };
 	pam_handle_t *handle;
 
+	if (ondemand_pam() != NULL)
+		return;
 	if (o->pam_confdir != NULL)
 		pam_start_confdir(service, NULL, &nobody, o->pam_confdir, &handle);
 	else
@@ -229,6 +232,8 @@ pamauth_check(struct pamauth *p, const struct options *o, const struct peer *pee
 
 	*p = (struct pamauth){ .secret = secret };
 	snprintf(p->user, sizeof(p->user), "%s", user);
+	if (ondemand_pam() != NULL)
+		return (struct pamauth_verdict){ OUTCOME_UNAVAILABLE, "no-libpam" };
 	if (!service_exists(o, service))
 		return (struct pamauth_verdict){ OUTCOME_UNAVAILABLE, "no-pam-service" };
 	code = start(p, o, peer, service);

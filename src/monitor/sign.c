@@ -14,7 +14,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <malloc.h>
 #include <openssl/bio.h>
 #include <openssl/crypto.h>
 #include <openssl/err.h>
@@ -26,6 +25,7 @@
 #include <unistd.h>
 
 #include "log.h"
+#include "openssl.h"
 
 /* A key with a long chain of certificates before it has 20 KB; what is larger is not what was meant. */
 #define FILE_MAX	(256 * 1024)
@@ -69,44 +69,6 @@ static const struct group groups[] = {
 	{ 29, 32, false },	/* x25519 */
 	{ 30, 56, false },	/* x448 */
 };
-
-/* --- wiping */
-
-/*
- * OpenSSL's decoders free what they have read of a key as it is, and a keeper
- * may live beside that memory for days. So all that OpenSSL frees is wiped.
- */
-static void
-free_wiped(void *at, const char *file, int line)
-{
-	(void)file;
-	(void)line;
-	if (at != NULL)
-		explicit_bzero(at, malloc_usable_size(at));
-	free(at);
-}
-
-static void *
-allocate(size_t size, const char *file, int line)
-{
-	(void)file;
-	(void)line;
-	return malloc(size);
-}
-
-static void *
-reallocate(void *old, size_t size, const char *file, int line)
-{
-	size_t len = old != NULL ? malloc_usable_size(old) : 0;
-	void *at = size > 0 ? malloc(size) : NULL;
-
-	if (size > 0 && at == NULL)
-		return NULL;
-	if (len > 0 && at != NULL)
-		memcpy(at, old, len < size ? len : size);
-	free_wiped(old, file, line);
-	return at;
-}
 
 /* --- loading */
 
@@ -249,10 +211,7 @@ sign_objection(struct sign_keys *keys, uint32_t index, const uint8_t spki[MSG_DI
 {
 	const char *reason = NULL;
 
-	/* Refused, and so without effect, when OpenSSL has allocated something already: the first time is what counts. */
-	CRYPTO_set_mem_functions(allocate, reallocate, free_wiped);
-	/* openssl.cnf is made for other programs; the gate does not read it either. */
-	OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL);
+	openssl_begin();
 	if (keys->key[index] == NULL)
 		keys->key[index] = load(keys->opts->key[index], &reason);
 	if (keys->key[index] != NULL)
@@ -421,7 +380,9 @@ sign_forget(struct sign_keys *keys)
 {
 	/* OpenSSL wipes a private half before it frees it. */
 	for (size_t i = 0; i < OPTIONS_CERTS; i++) {
-		EVP_PKEY_free(keys->key[i]);
+		/* Without any there may be no OpenSSL here (ondemand.h). */
+		if (keys->key[i] != NULL)
+			EVP_PKEY_free(keys->key[i]);
 		keys->key[i] = NULL;
 	}
 }

@@ -1,31 +1,22 @@
 """libsystemd: loaded where systemd is about, and nowhere else; and an answer where it is missing."""
 
-import re
-import subprocess
-from pathlib import Path
-
 import pytest
 
-from processes import need_mounts
+from libraries import hide, loaded
 from test_log import STREAM
 from test_start import LISTEN_FDS
-
-
-def libraries(pid):
-    """What is mapped into a process, by the names of files."""
-    return set(re.findall(r"/(lib[\w+-]+)\.so", Path(f"/proc/{pid}/maps").read_text()))
 
 
 @pytest.mark.parametrize("target", ("stderr", "syslog", "auto"))
 def test_superserver_loads_none_of_it(root_stage, target):
     with root_stage.ready("--log", target, on="tcp") as imap:
-        assert {"libsystemd", "libgcrypt", "liblzma"}.isdisjoint(libraries(imap.process.pid))
+        assert {"libsystemd", "libgcrypt", "liblzma"}.isdisjoint(loaded(imap.process.pid))
 
 
 def test_journal_of_another(root_stage):
     """A service's child has its JOURNAL_STREAM, but perhaps another standard error: inetd's has."""
     with root_stage.ready("--log", "auto", env={"JOURNAL_STREAM": "1:2"}) as imap:
-        assert "libsystemd" not in libraries(imap.process.pid)
+        assert "libsystemd" not in loaded(imap.process.pid)
 
 
 @pytest.mark.parametrize("options, wrap", [
@@ -33,17 +24,13 @@ def test_journal_of_another(root_stage):
 ], ids=("journal", "stream", "activated"))
 def test_loaded_for_systemd(root_stage, options, wrap):
     with root_stage.ready(*options, wrap=wrap) as imap:
-        assert "libsystemd" in libraries(imap.process.pid)
+        assert "libsystemd" in loaded(imap.process.pid)
 
 
 @pytest.fixture
-def without(tmp_path):
+def without():
     """What to put before a command so that it finds no libsystemd."""
-    cache = subprocess.run(["ldconfig", "-p"], capture_output=True, text=True, check=True).stdout
-    hidden = [Path(name).resolve() for name in re.findall(r"=> (\S*/libsystemd\.so\.0)", cache)]
-    need_mounts()
-    mounts = "".join(f"mount --bind /dev/null {name}; " for name in hidden)
-    return ["unshare", "--mount", "sh", "-ec", mounts + 'exec "$@"', "sh"]
+    return hide("libsystemd.so.0")
 
 
 def test_superserver_without_it(root_stage, without):

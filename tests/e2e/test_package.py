@@ -49,6 +49,11 @@ def test_version_is_the_programs(package, tmp_path):
     assert said.split()[-1] == package.name.split("_")[1]
 
 
+def test_depends_on_what_is_loaded_on_demand(package):
+    depends = subprocess.run(["dpkg-deb", "--field", package, "Depends"], check=True, capture_output=True, text=True).stdout
+    assert {"libc6", "libssl3", "libpam0g"} <= {word.split()[0].removesuffix("t64") for word in depends.split(",")}
+
+
 def test_program_is_hardened(package, tmp_path):
     subprocess.run(["dpkg-deb", "--extract", package, tmp_path], check=True)
     dynamic = subprocess.run(["readelf", "--wide", "--dynamic", "--headers", "--dyn-syms", tmp_path / "usr/sbin/imapgate"],

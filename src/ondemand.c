@@ -1,0 +1,101 @@
+/*
+ * Libraries as they are needed, see ondemand.h. Run by main, the listener and
+ * the monitor, mostly as root: dlopen(3) finds what a link would have found.
+ */
+
+#include "ondemand.h"
+
+#include <dlfcn.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <openssl/opensslv.h>
+
+#include "log.h"
+
+#define WORD(text)	#text
+#define WORD_OF(macro)	WORD(macro)
+
+/* A function's name, and where to find it: ondemand-stubs.S lays these out and jumps by them. */
+struct slot {
+	const char	*name;
+	void		*function;
+};
+
+/* There are none where the program is linked with the library. */
+extern struct slot ondemand_openssl_first[] __attribute__((weak, visibility("hidden")));
+extern struct slot ondemand_openssl_end[] __attribute__((weak, visibility("hidden")));
+extern struct slot ondemand_pam_first[] __attribute__((weak, visibility("hidden")));
+extern struct slot ondemand_pam_end[] __attribute__((weak, visibility("hidden")));
+
+void	ondemand_missing(void) __attribute__((noreturn, visibility("hidden")));
+
+/* Where all slots point to until their library is there. */
+void
+ondemand_missing(void)
+{
+	bug("a library is used before it is loaded");
+}
+
+static const char *
+find(void *library, struct slot *slot, const struct slot *end)
+{
+	static char missing[128];
+
+	for (; slot < end; slot++) {
+		void *function = dlsym(library, slot->name);
+
+		if (function == NULL) {
+			snprintf(missing, sizeof(missing), "it has no %s", slot->name);
+			return missing;
+		}
+		slot->function = function;
+	}
+	return NULL;
+}
+
+/* SECURITY: like the addresses that ld.so has found, the slots can't be written to, but for this moment. */
+static bool
+protect(const struct slot *first, const struct slot *end, int protection)
+{
+	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), from = (uintptr_t)first & ~(page - 1);
+
+	return mprotect((void *)from, (uintptr_t)end - from, protection) == 0;
+}
+
+static const char *
+load(const char *name, int scope, struct slot *first, const struct slot *end)
+{
+	void *library;
+	const char *wrong;
+
+	if (first == end || first->function != (void *)ondemand_missing)
+		return NULL;
+	library = dlopen(name, RTLD_NOW | scope);
+	if (library == NULL)
+		return dlerror();
+	if (!protect(first, end, PROT_READ | PROT_WRITE))
+		return "its addresses can't be kept";
+	wrong = find(library, first, end);
+	if (!protect(first, end, PROT_READ))
+		return "its addresses can't be protected";
+	return wrong;
+}
+
+const char *
+ondemand_openssl(void)
+{
+	/* It brings libcrypto, in which dlsym(3) looks too. */
+	return load("libssl.so." WORD_OF(OPENSSL_SHLIB_VERSION), RTLD_LOCAL, ondemand_openssl_first, ondemand_openssl_end);
+}
+
+const char *
+ondemand_pam(void)
+{
+	/* Some modules are not linked with it, and take for granted that the program is. */
+	return load("libpam.so.0", RTLD_GLOBAL, ondemand_pam_first, ondemand_pam_end);
+}

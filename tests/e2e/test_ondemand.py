@@ -1,0 +1,60 @@
+"""OpenSSL and PAM are loaded where there is a use for them, and nowhere else; and there is an answer where one is missing."""
+
+import re
+import subprocess
+
+import pytest
+
+from libraries import hide, loaded
+from processes import gate_of
+
+
+def needed(program):
+    """The libraries that it is linked with."""
+    said = subprocess.run(["readelf", "--dynamic", program], capture_output=True, text=True, check=True).stdout
+    return re.findall(r"NEEDED.*\[(\w+)\.so", said)
+
+
+@pytest.fixture
+def unlinked_stage(root_stage):
+    """Where that can't be done, and under the sanitizers, the program is linked with all of them (Makefile, ONDEMAND)."""
+    if "libpam" in needed(root_stage.program):
+        pytest.skip("this program is linked with libpam")
+    return root_stage
+
+
+def both(imap):
+    monitor = imap.process.pid
+    return loaded(monitor) | loaded(gate_of(monitor))
+
+
+def test_program_needs_the_c_library_only(unlinked_stage):
+    assert needed(unlinked_stage.program) == ["libc"]
+
+
+def test_greeting_needs_neither(unlinked_stage):
+    with unlinked_stage.ready(on="tcp") as imap:
+        assert {"libssl", "libcrypto", "libpam"}.isdisjoint(both(imap))
+
+
+def test_password_needs_pam_and_no_openssl(unlinked_stage):
+    """Nor does the encoding of AUTHENTICATE; and it is the monitor alone that has PAM."""
+    with unlinked_stage.ready(on="unix") as imap:
+        _, answer = imap.command("a AUTHENTICATE PLAIN AGpvZQBtdW1ibGU=")
+        assert answer.startswith(b"a NO [AUTHENTICATIONFAILED]")
+        assert {"libssl", "libcrypto"}.isdisjoint(both(imap))
+        assert "libpam" in loaded(imap.process.pid) and "libpam" not in loaded(gate_of(imap.process.pid))
+        imap.login()
+
+
+def test_tls_needs_openssl_and_no_pam(unlinked_stage):
+    with unlinked_stage.ready(on="tls") as imap:
+        assert "libssl" in loaded(gate_of(imap.process.pid))
+        assert "libpam" not in both(imap)
+
+
+def test_login_without_pam(unlinked_stage):
+    with unlinked_stage.ready(wrap=hide("libpam.so.0")) as imap:
+        _, answer = imap.command("a LOGIN joe sesame")
+        assert answer.startswith(b"a NO [UNAVAILABLE]")
+        assert imap.logged("auth-fail")["reason"] == "no-libpam"
