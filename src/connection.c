@@ -11,6 +11,7 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <pwd.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -24,8 +25,8 @@
 #include "log.h"
 #include "monitor/launch.h"
 #include "monitor/monitor.h"
+#include "monitor/report.h"
 #include "msg.h"
-#include "openssl.h"
 #include "peer.h"
 #include "proxied.h"
 #include "refusal.h"
@@ -146,13 +147,103 @@ connection_clear_environment(void)
 	environ = clean;
 }
 
+/* Makes what monitor and gate have between them, and the gate. */
+static void
+bear_gate(struct monitor_start *monitor, struct session_start *session)
+{
+	int pair[2], stream[2];
+
+	if (msg_pair(pair) == -1 || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, stream) == -1)
+		die("socketpair");
+	monitor->gate_fd = pair[0];
+	monitor->mailbox_fd = stream[0];
+	session->monitor = pair[1];
+	session->mailbox = stream[1];
+	monitor->gate = fork_quietly();
+	if (monitor->gate == -1)
+		die("fork");
+	if (monitor->gate == 0) {
+		close(pair[0]);
+		close(stream[0]);
+		session_run(session);
+	}
+	/* From here on the gate speaks, perhaps TLS already. */
+	log_last_word = NULL;
+	close(pair[1]);
+	close(stream[1]);
+}
+
+/* In front of the gate's own complaints, which come by the monitor. */
+static void
+complain(const char *file, const char *wrong)
+{
+	char text[sizeof(((struct msg_log *)NULL)->text)];
+
+	snprintf(text, sizeof(text), "%s: %s", file, wrong);
+	report_tls_failure(text);
+}
+
+/* Without a listener: once for both processes, but for the private keys, which the gate must never have had. */
+static struct tls *
+make_tls(const struct options *o)
+{
+	static const struct tls_maker maker = { NULL, NULL, complain };
+	static struct tls tls;
+
+	tls_load(&tls, o, &maker);
+	return &tls;
+}
+
+/*
+ * May be needed before the first word: on port 993, and where STARTTLS is not
+ * on offer if clients' certificates can't be verified. The log says why.
+ */
+static struct tls *
+make_tls_early(const struct options *o)
+{
+	struct tls *tls;
+
+	if (!o->tls_on_connect && o->client_ca == NULL)
+		return NULL;
+	tls = make_tls(o);
+	if (tls->wrong != NULL && tls->identities > 0 && !o->tls_on_connect)
+		complain(o->cert[0], tls->wrong);
+	return tls;
+}
+
+/* Serves the client by a gate; if that has no TLS and is asked for it, by one more. */
+static void __attribute__((noreturn))
+serve_by_gates(struct monitor_start *monitor, struct session_start *session)
+{
+	bear_gate(monitor, session);
+	session->starttls = monitor_run(monitor);
+
+	/* The client waits for the answer to STARTTLS, in the clear. */
+	log_last_word = say_bye;
+	session->tls_elsewhere = monitor->tls_elsewhere = false;
+	session->tls = make_tls(session->opts);
+	bear_gate(monitor, session);
+	monitor_run(monitor);
+	bug("STARTTLS twice");
+}
+
 static void __attribute__((noreturn))
 serve(const struct connection_setup *setup, const struct options *o, const struct peer *peer, struct board_seat *seat, int64_t deadline)
 {
-	int pair[2], stream[2];
-	enum msg_why no_ktls;
+	struct monitor_start monitor = {
+		.opts = o,
+		.peer = peer,
+		.inherited = &setup->inherited,
+		.gate_fd = -1,
+		.mailbox_fd = -1,
+		.keyholder = setup->keyholder,
+		.log_fd = setup->log_fd,
+		.deadline = deadline,
+		.seat = seat,
+	};
+	struct session_start session = { .opts = o, .peer = peer, .tls = setup->tls, .sandbox = setup->sandbox, .deadline = deadline };
+	bool our_tls = setup->tls == NULL && o->certs > 0;
 	int on = 1;
-	pid_t pid;
 
 	/*
 	 * Each answer is one write, so there is nothing that Nagle could join; and
@@ -163,27 +254,12 @@ serve(const struct connection_setup *setup, const struct options *o, const struc
 		setsockopt(STDOUT_FILENO, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	board_hide(seat);
 	if (o->preauth == PREAUTH_PEER && peer->has_uid && !o->tls_on_connect)
-		monitor_preauth(&(struct monitor_start){ o, peer, &setup->inherited, 0, -1, -1, setup->keyholder, setup->log_fd, deadline, seat });
-	no_ktls = ask_kernel(o, peer);
-	/* Loaded once, for both. */
-	if (o->certs > 0)
-		openssl_begin();
-	if (msg_pair(pair) == -1 || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, stream) == -1)
-		die("socketpair");
-
-	pid = fork_quietly();
-	if (pid == -1)
-		die("fork");
-	if (pid == 0) {
-		close(pair[0]);
-		close(stream[0]);
-		session_run(&(struct session_start){ o, peer, setup->tls, setup->sandbox, pair[1], stream[1], no_ktls, deadline });
-	}
-	/* From here on the gate speaks, perhaps TLS already. */
-	log_last_word = NULL;
-	close(pair[1]);
-	close(stream[1]);
-	monitor_run(&(struct monitor_start){ o, peer, &setup->inherited, pid, pair[0], stream[0], setup->keyholder, setup->log_fd, deadline, seat });
+		monitor_preauth(&monitor);
+	session.no_ktls = ask_kernel(o, peer);
+	if (our_tls)
+		session.tls = make_tls_early(o);
+	session.tls_elsewhere = monitor.tls_elsewhere = our_tls && session.tls == NULL;
+	serve_by_gates(&monitor, &session);
 }
 
 void

@@ -144,7 +144,7 @@ make(struct generation *g)
 		stamp_all(g->stamps);
 		service = g->service;
 		tls_load(g->tls, opts, &maker);
-		wrong = g->tls->possible ? tls_prepare(g->tls) : "certificates can't be read";
+		wrong = tls_prepare(g->tls);
 		if (wrong == NULL)
 			wrong = tls_rehearse(g->tls);
 	}

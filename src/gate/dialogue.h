@@ -41,6 +41,7 @@ struct session {
 	const struct peer	*peer;
 	struct conn		 conn;
 	struct tls		*tls;
+	bool			 tls_elsewhere;	/* STARTTLS is the work of a gate that comes after this one */
 	struct ktls		 ktls;
 	bool			 by_superserver; /* STARTTLS is its work: */
 	struct tunnel		 tunnel;

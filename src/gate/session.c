@@ -144,8 +144,13 @@ log_tls_failure(const char *text)
 static enum next
 do_starttls(struct session *s)
 {
-	const char *wrong = s->by_superserver ? NULL : tls_prepare(s->tls);
+	const char *wrong;
 
+	if (s->tls_elsewhere) {
+		ask_starttls(s->tag, s->commands, s->bad);
+		_exit(0);
+	}
+	wrong = s->by_superserver ? NULL : tls_prepare(s->tls);
 	if (wrong != NULL) {
 		log_tls_failure(wrong);
 		return dialogue_answer(s, "NO", "UNAVAILABLE", "TLS is not possible at the moment");
@@ -337,27 +342,45 @@ greet(struct session *s)
 	dialogue_flush(s);
 }
 
+/* What comes after a command, whoever has read it. */
 static void
+proceed(struct session *s, enum next next)
+{
+	dialogue_flush(s);
+	if (next == NEXT_STARTTLS)
+		start_tls(s);
+	else if (next == NEXT_HANDOFF)
+		hand_off(s);
+}
+
+static void __attribute__((noreturn))
 converse(struct session *s)
 {
-	enum next next = NEXT_COMMAND;
+	enum next next;
 
-	while (next != NEXT_HANDOFF) {
+	for (;;) {
 		next = one_command(s);
 		/* Also of a LOGIN that was malformed or refused. */
 		explicit_bzero(s->password.text, sizeof(s->password.text));
-		dialogue_flush(s);
-		if (next == NEXT_STARTTLS)
-			start_tls(s);
+		proceed(s, next);
 	}
-	hand_off(s);
+}
+
+/* Begins where the gate before it has ended: with the answer to STARTTLS. */
+static void
+succeed(struct session *s, const struct msg_starttls *starttls)
+{
+	s->commands = starttls->commands;
+	s->bad = starttls->bad;
+	strcpy(s->tag, starttls->tag);
+	proceed(s, do_starttls(s));
 }
 
 /* On port 993 no TLS means no connection: the client could not read a word of ours (RFC 8314, 3.2). */
 static void
 start_on_connect(struct session *s)
 {
-	const char *wrong = s->tls->possible ? tls_prepare(s->tls) : "certificates can't be read";
+	const char *wrong = tls_prepare(s->tls);
 
 	if (wrong != NULL) {
 		log_die_status = EX_CONFIG;
@@ -384,16 +407,17 @@ void
 session_run(const struct session_start *start)
 {
 	static struct session s;
-	static struct tls own;
+	static struct tls none;
 
 	ask_init(start->monitor, start->deadline);
 	log_diverted = ask_log_failure;
 	s.opts = start->opts;
 	s.peer = start->peer;
 	s.no_ktls = start->no_ktls;
-	s.tls = start->tls != NULL ? start->tls : &own;
-	if (s.tls == &own)
-		tls_load(&own, start->opts, &tls_gate);
+	s.tls = start->tls != NULL ? start->tls : &none;
+	s.tls_elsewhere = start->tls_elsewhere;
+	if (s.tls_elsewhere)
+		tls_look(s.tls, start->opts, &tls_gate);
 	s.tls->maker = &tls_gate;
 	take_descriptors(&s, start);
 	ask_init(SANDBOX_MONITOR, start->deadline);
@@ -403,7 +427,9 @@ session_run(const struct session_start *start)
 		start_on_connect(&s);
 	if (start->opts->preauth == PREAUTH_CERT && s.identity[0] != '\0' && login_preauth(&s) == NEXT_HANDOFF)
 		hand_off(&s);
-	greet(&s);
+	if (start->starttls != NULL)
+		succeed(&s, start->starttls);
+	else
+		greet(&s);
 	converse(&s);
-	_exit(0);
 }

@@ -6,6 +6,7 @@
  * 9051, 3.1), from the greeting to the handoff.
  */
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "gate/sandbox.h"
@@ -17,7 +18,9 @@
 struct session_start {
 	const struct options	*opts;
 	const struct peer	*peer;
-	struct tls		*tls;		/* made ready before; NULL: not yet */
+	struct tls		*tls;		/* made ready before; NULL: there is none in this gate */
+	bool			 tls_elsewhere;	/* but there will be in the one that takes its place at STARTTLS */
+	const struct msg_starttls *starttls;	/* this is that one; else NULL */
 	struct sandbox		 sandbox;
 	int			 monitor;	/* the gate's end of the pair of msg.h */
 	int			 mailbox;	/* its end of the stream to the mailbox program */

@@ -1,6 +1,7 @@
 /*
- * The TLS server's context and handshake, see tls.h. Run by the gate: before
- * the sandbox it only reads certificates, which are public.
+ * The TLS server's context and handshake, see tls.h. The context is made by
+ * whoever is to be the monitor, or by the listener, as root: it reads what the
+ * administrator has given. From the handshake on it is the gate, in its sandbox.
  */
 
 #include "gate/tls.h"
@@ -58,32 +59,6 @@ read_file(const char *path)
 		return bio;
 	BIO_free(bio);
 	return NULL;
-}
-
-/* Does the context need files? They can only be read before the sandbox is entered. */
-static bool
-needs_files(const struct options *o)
-{
-	SSL_CONF_CTX *conf;
-	bool files = false;
-	size_t i;
-	int type;
-
-	if (o->client_ca != NULL)
-		return true;
-	if (o->tlss == 0)
-		return false;
-	conf = SSL_CONF_CTX_new();
-	SSL_CONF_CTX_set_flags(conf, SSL_CONF_FLAG_FILE | SSL_CONF_FLAG_SERVER | SSL_CONF_FLAG_CERTIFICATE);
-	for (i = 0; i < o->tlss; i++) {
-		char name[64];
-
-		snprintf(name, sizeof(name), "%.*s", (int)strcspn(o->tls[i], "="), o->tls[i]);
-		type = SSL_CONF_cmd_value_type(conf, name);
-		files |= type == SSL_CONF_TYPE_FILE || type == SSL_CONF_TYPE_DIR;
-	}
-	SSL_CONF_CTX_free(conf);
-	return files;
 }
 
 /* An offer without "imap" is for another protocol, perhaps by trickery (RFC 9325, 3.8; RFC 7301, 3.2). */
@@ -173,13 +148,13 @@ sign(void *arg, uint32_t index, uint32_t scheme, const uint8_t *tbs, size_t len,
 	return t->maker->sign(arg, index, scheme, tbs, len, signature, size);
 }
 
-/* Reads a certificate and its chain, and finds its key with the monitor. Returns NULL or what is wrong. */
+/* Reads a certificate and its chain, and makes the key that is elsewhere. Returns NULL or what is wrong. */
 static const char *
 parse_identity(struct tls *t, struct tls_identity *id, BIO *pem, uint32_t index)
 {
-	uint8_t spki[MSG_DIGEST];
 	X509 *issuer;
 
+	id->index = index;
 	id->cert = next_certificate(pem);
 	id->chain = sk_X509_new_null();
 	if (id->cert == NULL || id->chain == NULL)
@@ -189,9 +164,9 @@ parse_identity(struct tls *t, struct tls_identity *id, BIO *pem, uint32_t index)
 	if (ERR_peek_error() != 0)
 		return "a certificate of the chain can't be read";
 	id->key = remotekey_new(X509_get0_pubkey(id->cert), index, sign, t);
-	if (id->key == NULL || !tls_digest_key(id->cert, spki))
+	if (id->key == NULL || !tls_digest_key(id->cert, id->spki))
 		return "a public key of a kind that is not supported";
-	return t->maker->has_key(index, spki) ? NULL : "its private key can't be used";
+	return NULL;
 }
 
 static void
@@ -215,26 +190,46 @@ tell_monitor(const char *file, const char *wrong)
 
 const struct tls_maker tls_gate = { ask_key, ask_sign, tell_monitor };
 
-/* Makes identities of all files. One that is broken, perhaps half renewed, does not keep the others from working. */
+/* Makes an identity of a file. One that is broken, perhaps half renewed, does not keep the others from working. */
 static void
-parse_identities(struct tls *t)
+load_identity(struct tls *t, uint32_t i)
 {
+	struct tls_identity *id = &t->identity[t->identities];
+	BIO *pem = access(t->opts->key[i], R_OK) == 0 ? read_file(t->opts->cert[i]) : NULL;
 	const char *wrong;
-	uint32_t i;
 
-	for (i = 0; i < t->opts->certs; i++) {
-		if (t->pem[i] == NULL)
-			continue;
-		wrong = parse_identity(t, &t->identity[t->identities], t->pem[i], i);
-		BIO_free(t->pem[i]);
-		t->pem[i] = NULL;
-		if (wrong == NULL) {
-			t->identities++;
+	if (pem == NULL) {
+		t->maker->complain(t->opts->cert[i], strerror(errno));
+		return;
+	}
+	t->possible = true;
+	wrong = parse_identity(t, id, pem, i);
+	BIO_free(pem);
+	if (wrong == NULL) {
+		t->identities++;
+		return;
+	}
+	t->maker->complain(t->opts->cert[i], wrong);
+	forget_identity(id);
+}
+
+/* Of those that were made, keeps the ones whose keys there are. */
+static void
+confirm_identities(struct tls *t)
+{
+	size_t i, kept = 0;
+
+	for (i = 0; i < t->identities; i++) {
+		struct tls_identity *id = &t->identity[i];
+
+		if (t->maker->has_key(id->index, id->spki)) {
+			t->identity[kept++] = *id;
 			continue;
 		}
-		t->maker->complain(t->opts->cert[i], wrong);
-		forget_identity(&t->identity[t->identities]);
+		t->maker->complain(t->opts->cert[id->index], "its private key can't be used");
+		forget_identity(id);
 	}
+	t->identities = kept;
 }
 
 /* Gives the connection every certificate that has the name, the first one of each kind of key. Returns how many. */
@@ -296,39 +291,40 @@ choose_certificate(SSL *ssl, void *arg)
 }
 
 static const char *
-fill_context(struct tls *t, SSL_CTX *ctx)
+fill_context(struct tls *t)
 {
 	const char *wrong;
 
-	apply_policy(ctx);
-	wrong = tls_settings(ctx, t->opts);
+	if (t->ctx == NULL)
+		return "out of memory";
+	apply_policy(t->ctx);
+	wrong = tls_settings(t->ctx, t->opts);
 	if (wrong != NULL)
 		return wrong;
-	parse_identities(t);
-	if (t->identities == 0)
-		return "no certificate with its key can be used";
-	SSL_CTX_set_cert_cb(ctx, choose_certificate, t);
-	return t->opts->client_ca != NULL ? clientcert_require(ctx, t->opts) : NULL;
+	SSL_CTX_set_cert_cb(t->ctx, choose_certificate, t);
+	return t->opts->client_ca != NULL ? clientcert_require(t->ctx, t->opts) : NULL;
 }
 
-const char *
-tls_prepare(struct tls *t)
+/* TLS can't be, from here on. */
+static void
+give_up(struct tls *t, const char *wrong)
 {
-	const char *wrong = "out of memory";
-	SSL_CTX *ctx;
-
-	if (t->ctx != NULL)
-		return NULL;
-	ctx = SSL_CTX_new(TLS_server_method());
-	if (ctx != NULL)
-		wrong = fill_context(t, ctx);
-	if (wrong == NULL) {
-		t->ctx = ctx;
-		return NULL;
-	}
-	SSL_CTX_free(ctx);
+	SSL_CTX_free(t->ctx);
+	t->ctx = NULL;
 	t->possible = false;
-	return wrong;
+	t->wrong = wrong;
+}
+
+void
+tls_look(struct tls *t, const struct options *o, const struct tls_maker *maker)
+{
+	size_t i;
+
+	memset(t, 0, sizeof(*t));
+	for (i = 0; i < o->certs && !t->possible; i++)
+		t->possible = access(o->key[i], R_OK) == 0 && access(o->cert[i], R_OK) == 0;
+	if (!t->possible && o->certs > 0)
+		maker->complain(o->cert[0], strerror(errno));
 }
 
 void
@@ -340,21 +336,29 @@ tls_load(struct tls *t, const struct options *o, const struct tls_maker *maker)
 	memset(t, 0, sizeof(*t));
 	t->opts = o;
 	t->maker = maker;
-	if (o->certs == 0)
-		return;
 	openssl_begin();
-	for (i = 0; i < o->certs; i++) {
-		t->pem[i] = access(o->key[i], R_OK) == 0 ? read_file(o->cert[i]) : NULL;
-		if (t->pem[i] != NULL)
-			t->possible = true;
-		else
-			t->maker->complain(o->cert[i], strerror(errno));
-	}
-	if (!t->possible || !needs_files(o))
+	for (i = 0; i < o->certs; i++)
+		load_identity(t, i);
+	if (!t->possible) {
+		t->wrong = "certificates can't be read";
 		return;
-	wrong = tls_prepare(t);
+	}
+	t->ctx = SSL_CTX_new(TLS_server_method());
+	wrong = fill_context(t);
 	if (wrong != NULL)
-		t->maker->complain(o->cert[0], wrong);
+		give_up(t, wrong);
+}
+
+const char *
+tls_prepare(struct tls *t)
+{
+	if (t->wrong != NULL || t->confirmed)
+		return t->wrong;
+	confirm_identities(t);
+	t->confirmed = true;
+	if (t->identities == 0)
+		give_up(t, "no certificate with its key can be used");
+	return t->wrong;
 }
 
 /* One end of the rehearsal goes as far as it can. False if it has failed. */
@@ -410,8 +414,6 @@ tls_free(struct tls *t)
 
 	for (i = 0; i < t->identities; i++)
 		forget_identity(&t->identity[i]);
-	for (i = 0; i < OPTIONS_CERTS; i++)
-		BIO_free(t->pem[i]);
 	SSL_CTX_free(t->ctx);
 	memset(t, 0, sizeof(*t));
 }

@@ -3,9 +3,10 @@
 
 /*
  * The server's side of TLS: certificates, defaults of RFC 9325, and settings
- * by OpenSSL's own names. Certificate files are read while there are files;
- * the context is made when TLS is wanted, since most of what TLS costs a
- * process is setting it up.
+ * by OpenSSL's own names. Most of what TLS costs a process is setting it up,
+ * so that is done when TLS is wanted, and before the gate is born: what it
+ * makes is public, and the monitor's OpenSSL is warm then too. Only the
+ * question who has the private keys is the gate's.
  */
 
 #include <openssl/ssl.h>
@@ -21,6 +22,8 @@ struct tls_identity {
 	X509			*cert;
 	EVP_PKEY		*key;
 	STACK_OF(X509)		*chain;
+	uint32_t		 index;			/* in the order of --cert */
+	uint8_t			 spki[MSG_DIGEST];	/* which names its key */
 };
 
 /* Whom the maker of a context asks for private keys, and whom it tells what is wrong. */
@@ -36,24 +39,28 @@ extern const struct tls_maker tls_gate;
 struct tls {
 	const struct options	*opts;
 	const struct tls_maker	*maker;
-	bool			 possible;		/* there is a certificate, and it could be read */
-	BIO			*pem[OPTIONS_CERTS];	/* the chain files, read into memory; NULL if that failed or they are parsed */
+	bool			 possible;		/* there is a certificate, and it can be read */
 	struct tls_identity	 identity[OPTIONS_CERTS];
 	size_t			 identities;		/* of them usable */
-	SSL_CTX			*ctx;			/* NULL until it was needed */
+	SSL_CTX			*ctx;			/* NULL: not yet, or not possible */
+	const char		*wrong;			/* why TLS is not possible, once that is known */
+	bool			 confirmed;		/* whoever has the keys was asked for all of them */
 };
 
+/* Looks whether there are certificate files, without OpenSSL: TLS may be on offer then. If there are none, the log says why. */
+void	tls_look(struct tls *, const struct options *, const struct tls_maker *);
+
 /*
- * Reads the certificate files; the log says which can't be read. A setting
- * that names a file of its own makes the context now.
+ * Reads the certificate files and makes the context: certificates parsed,
+ * settings applied. What can't be used is logged and left out. If nothing is
+ * left, TLS is not possible.
  */
 void	tls_load(struct tls *, const struct options *, const struct tls_maker *);
 
 /*
- * Makes sure of the context: certificates parsed, settings applied, each
- * private key found with the monitor. Certificates that can't be used are
- * logged and left out. Returns NULL, or a text for the log; then TLS is no
- * longer possible.
+ * Makes sure of the private keys: whoever has them is asked for each.
+ * Certificates without a key are logged and left out. Returns NULL, or a text
+ * for the log: why TLS is not possible.
  */
 const char	*tls_prepare(struct tls *);
 

@@ -9,23 +9,17 @@
 
 #include "monitor/monitor.h"
 
-#include <errno.h>
 #include <pwd.h>
-#include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/wait.h>
 #include <sysexits.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "clock.h"
 #include "log.h"
 #include "monitor/admission.h"
-#include "monitor/deadline.h"
 #include "monitor/delay.h"
+#include "monitor/interrupt.h"
 #include "monitor/keeper.h"
 #include "monitor/keyholder.h"
 #include "monitor/pamkeeper.h"
@@ -34,9 +28,6 @@
 #include "msg.h"
 #include "proto/command.h"
 #include "proto/reply.h"
-
-/* The gate tells the client of the deadline and waits for its last words to be read; behind that this process ends by itself. */
-#define GRACE_MS	3000
 
 /* Logins that end in UNAVAILABLE or EXPIRED are no guesses, but they are not free either. */
 #define UNCOUNTED_MAX	10
@@ -47,105 +38,21 @@
 enum phase {
 	ASKING = 1,		/* nobody is logged in */
 	ACCEPTED = 2,		/* PAM has said yes, and the gate has heard it */
+	SUCCEEDING = 4,		/* the gate has ended, and one with TLS takes its place */
 };
 
 struct monitor {
 	const struct monitor_start	*start;
 	enum phase			 phase;
-	unsigned			 asked[MSG_LOG + 1];	/* how often, by type */
+	unsigned			 asked[MSG_STARTTLS + 1]; /* how often, by type */
 	unsigned			 attempts;		/* that were guesses */
 	unsigned			 uncounted;		/* that were not */
 	struct sign_keys		 keys;
 	struct admission		 admission;
 	uint32_t			 mechanism;		/* of the login that was accepted */
-	timer_t				 timer;			/* of the deadline */
-	struct sigaction		 found;			/* what SIGTERM did when we were started */
+	struct msg_starttls		 starttls;		/* what a gate has left to the one with TLS */
 	struct msg			 request, reply;
 };
-
-/* The lines for the case that the deadline finds this process unable to go on, made ready before. */
-static struct log_line late[2];
-static volatile sig_atomic_t lates;
-static pid_t gate_pid;
-static int gate_fd;
-
-/* A gate that was taken over would keep the client for itself, if nobody ended it. */
-static void
-end_gate(void)
-{
-	if (gate_pid > 0)
-		kill(gate_pid, SIGKILL);
-}
-
-/* The deadline, and somebody hangs: a PAM module, or a gate that was taken over. */
-static void
-on_deadline(int sig)
-{
-	(void)sig;
-	for (int i = 0; i < lates; i++)
-		log_write(&late[i]);
-	end_gate();
-	_exit(EX_TEMPFAIL);
-}
-
-/*
- * SIGTERM: the service stops, and who is not logged in shall go. The gate
- * sees that this side of the pair is shut, says so, and ends; what it has to
- * say is still heard. A login that is being decided is in vain.
- */
-static void
-on_stop(int sig)
-{
-	(void)sig;
-	shutdown(gate_fd, SHUT_WR);
-}
-
-/* As long as nobody is logged in. Then SIGTERM is for the mailbox program, and so are its disposition and mask as they were found. */
-static void
-obey_stop(struct monitor *m, bool obey)
-{
-	const struct sigaction action = { .sa_handler = on_stop, .sa_flags = SA_RESTART };
-	sigset_t stop;
-
-	if (!obey) {
-		sigaction(SIGTERM, &m->found, NULL);
-		return;
-	}
-	sigaction(SIGTERM, &action, &m->found);
-	sigemptyset(&stop);
-	sigaddset(&stop, SIGTERM);
-	sigprocmask(SIG_UNBLOCK, &stop, NULL);
-}
-
-/* What will be logged if this process hangs from here on: a module in the login that begins, or the gate. */
-static void
-prepare_late_login(const struct monitor *m, const struct msg_login *login)
-{
-	lates = 0;
-	report_login_late(&late[0], login, m->attempts + m->uncounted + 1);
-	report_end_late(&late[1], "deadline");
-	lates = 2;
-}
-
-static void
-prepare_late_end(void)
-{
-	lates = 0;
-	report_end_late(&late[0], "gate-hangs");
-	lates = 1;
-}
-
-static int
-wait_for_gate(const struct monitor *m)
-{
-	int status;
-
-	/* It was born without an exit signal (connection.c), hence __WALL. */
-	while (waitpid(m->start->gate, &status, __WALL) == -1)
-		if (errno != EINTR)
-			return EX_OSERR;
-	return WIFEXITED(status) ? WEXITSTATUS(status) : EX_SOFTWARE;
-}
 
 static void __attribute__((noreturn))
 leave(struct monitor *m, int status)
@@ -171,7 +78,7 @@ judge(struct monitor *m, const struct msg_login *login)
 	struct pamauth_verdict verdict = admission_judge(&m->admission, login);
 
 	if (verdict.outcome == OUTCOME_OK)
-		obey_stop(m, false);
+		interrupt_settle();
 	return verdict;
 }
 
@@ -184,7 +91,7 @@ answer_login(struct monitor *m)
 	struct pamauth_verdict verdict;
 	unsigned failures = 0;
 
-	prepare_late_login(m, login);
+	interrupt_late_login(login, m->attempts + m->uncounted + 1);
 	verdict = judge(m, login);
 	m->attempts += admission_is_guess(verdict.outcome);
 	m->uncounted += !admission_is_guess(verdict.outcome);
@@ -195,7 +102,7 @@ answer_login(struct monitor *m)
 	explicit_bzero(login->secret, sizeof(login->secret));
 	if (admission_is_guess(verdict.outcome))
 		delay_failure(m->start, began, failures);
-	prepare_late_end();
+	interrupt_late_end();
 
 	m->reply.type = MSG_LOGIN_ANSWER;
 	answer->outcome = verdict.outcome;
@@ -293,7 +200,7 @@ hand_over(struct monitor *m, const char *tag, const struct msg_tls *tls, enum ms
 		.pam = pamauth_environment(&m->admission.pam),
 	};
 
-	timer_delete(m->timer);
+	interrupt_end();
 	board_detach(m->start->seat);
 	forget_keys(m);
 	close_pair(m);
@@ -342,7 +249,7 @@ answer_launch(struct monitor *m)
 	if (how == HOW_RELAY)
 		use(m->start->mailbox_fd, m->start->mailbox_fd);
 	else
-		wait_for_gate(m);
+		interrupt_wait_for_gate();
 	if (how == HOW_TUNNEL)
 		use(m->start->peer->tunnel.read, m->start->peer->tunnel.write);
 	if (how == HOW_EXEC)
@@ -360,7 +267,7 @@ answer_log(struct monitor *m)
 	switch ((enum msg_event)log->event) {
 	case EVENT_TLS:
 		report_tls(&log->tls);
-		prepare_late_end();
+		interrupt_late_end();
 		return;
 	case EVENT_TLS_FAIL:
 		report_tls_failure(log->text);
@@ -368,16 +275,29 @@ answer_log(struct monitor *m)
 	case EVENT_END:
 		report_end(log);
 		/* Until the client has read its last words the gate stays, for a time that the timer bounds. */
-		wait_for_gate(m);
+		interrupt_wait_for_gate();
 		leave(m, 0);
 	case EVENT_ERROR:
 		report_gate_failure(LOG_ERR, "error", log->text);
-		leave(m, wait_for_gate(m));
+		leave(m, interrupt_wait_for_gate());
 	case EVENT_BUG:
 		report_gate_failure(LOG_CRIT, "bug", log->text);
-		leave(m, wait_for_gate(m));
+		leave(m, interrupt_wait_for_gate());
 	}
 	bug("gate logs an unknown event %u", log->event);
+}
+
+/* SECURITY: the gate with TLS knows nothing of what was said in the clear but these two numbers and the tag. */
+static void
+answer_starttls(struct monitor *m)
+{
+	if (!m->start->tls_elsewhere || !command_is_tag(m->request.u.starttls.tag))
+		bug("gate leaves STARTTLS to nobody, or without a tag");
+	m->starttls = m->request.u.starttls;
+	if (interrupt_wait_for_gate() != 0)
+		bug("gate did not end well at STARTTLS");
+	close_pair(m);
+	m->phase = SUCCEEDING;
 }
 
 static const struct request {
@@ -391,6 +311,7 @@ static const struct request {
 	{ MSG_SIGN,	ASKING,			1,			answer_sign },
 	{ MSG_LAUNCH,	ACCEPTED,		1,			answer_launch },
 	{ MSG_LOG,	ASKING | ACCEPTED,	LOGS_MAX,		answer_log },
+	{ MSG_STARTTLS,	ASKING,			1,			answer_starttls },
 };
 
 static const struct request *
@@ -423,31 +344,31 @@ static void
 begin(struct monitor *m, const struct monitor_start *start)
 {
 	m->start = start;
-	m->phase = ASKING;
 	m->keys.opts = start->opts;
 	m->admission.opts = start->opts;
 	m->admission.peer = start->peer;
 	m->admission.seat = start->seat;
-	gate_pid = start->gate;
-	gate_fd = start->gate_fd;
-	log_last_act = end_gate;
-	prepare_late_end();
-	obey_stop(m, true);
-	m->timer = deadline_start(start->deadline + GRACE_MS, on_deadline);
+	interrupt_begin(start->deadline);
 }
 
-void
+const struct msg_starttls *
 monitor_run(const struct monitor_start *start)
 {
 	static struct monitor m;
 	int status;
 
-	begin(&m, start);
-	while (msg_recv(start->gate_fd, &m.request) == 1)
+	if (m.start == NULL)
+		begin(&m, start);
+	m.phase = ASKING;
+	interrupt_hear_gate(start->gate, start->gate_fd);
+	while (msg_recv(start->gate_fd, &m.request) == 1) {
 		obey(&m);
+		if (m.phase == SUCCEEDING)
+			return &m.starttls;
+	}
 
 	/* The gate has gone without a word: killed by its sandbox, or out of memory. */
-	status = wait_for_gate(&m);
+	status = interrupt_wait_for_gate();
 	report_gate_died(status);
 	leave(&m, status != 0 ? status : EX_SOFTWARE);
 }
@@ -478,11 +399,11 @@ monitor_preauth(const struct monitor_start *start)
 	if (pw == NULL || msg_text(login.authcid, sizeof(login.authcid), pw->pw_name, strlen(pw->pw_name)) == -1)
 		return;
 	begin(&m, start);
-	prepare_late_login(&m, &login);
+	interrupt_late_login(&login, 1);
 	verdict = judge(&m, &login);
 	report_login(&login, &verdict, login.authcid, 1);
 	if (admission_is_guess(verdict.outcome)) {
-		timer_delete(m.timer);
+		interrupt_end();
 		return;
 	}
 	if (verdict.outcome != OUTCOME_OK)

@@ -6,11 +6,13 @@
  * decides. It never reads a byte of the client's.
  */
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
 #include "board.h"
 #include "monitor/launch.h"
+#include "msg.h"
 #include "options.h"
 #include "peer.h"
 
@@ -19,22 +21,24 @@ struct monitor_start {
 	const struct options		*opts;
 	const struct peer		*peer;
 	const struct launch_inherited	*inherited;
-	pid_t				 gate;		/* 0: there is none yet */
+	pid_t				 gate;		/* 0: there is none */
 	int				 gate_fd;	/* our end of the pair of msg.h */
 	int				 mailbox_fd;	/* the mailbox program's end of the stream that a relay would use */
 	int				 keyholder;	/* who is asked for the private keys; -1: they are read here */
 	int				 log_fd;	/* descriptor 2 of the mailbox program */
 	int64_t				 deadline;	/* of the login, clock_ms() */
 	struct board_seat		*seat;		/* on the listener's board; all zeros without a listener */
+	bool				 tls_elsewhere;	/* the gate may leave STARTTLS to one that takes its place */
 };
 
 /*
  * Answers the gate until the connection has ended or the mailbox program
  * runs, in this process's place or, under kernel TLS, as its child. Exits
  * with 0 for every end before that which the client caused, else with a
- * status of sysexits(3).
+ * status of sysexits(3). Returns when the gate has ended at STARTTLS, with
+ * what it leaves behind: then it is called again with another gate.
  */
-void	monitor_run(const struct monitor_start *) __attribute__((noreturn));
+const struct msg_starttls	*monitor_run(const struct monitor_start *);
 
 /*
  * Logs the peer of a Unix-domain socket in by its credentials, without a

@@ -14,9 +14,10 @@ BUGS = """nonsense one-octet type-only one-octet-short one-octet-long oversize t
     an-answer name-without-end secret-without-end tag-without-end cipher-without-end text-without-end with-descriptor
     launch-before-login launch-after-failure launch-with-login-unanswered launch-in-no-tunnel login-after-login
     sign-after-login login-once-too-often mechanism-zero mechanism-unknown mechanism-external mechanism-preauth mechanism-token
+    starttls-to-nobody starttls-without-tag starttls-badly
     sign-twice sign-anything sign-too-much sign-with-no-key ask-for-keys no-tag tag-with-space tag-with-line-end
     log-without-end log-unknown-event log-unknown-reason log-forged-cipher""".split()
-OTHERS = ["honest", "silent", "gone", "killed", "empty", "log-bug-of-mine"]
+OTHERS = ["honest", "silent", "gone", "killed", "empty", "starttls-and-stays", "log-bug-of-mine"]
 
 
 @pytest.fixture(scope="module")
@@ -94,9 +95,9 @@ def test_gate_that_ends(run, name):
     session.expect_end()
 
 
-@pytest.mark.parametrize("name", ("silent", "empty"))
+@pytest.mark.parametrize("name", ("silent", "empty", "starttls-and-stays"))
 def test_gate_that_waits(run, name):
-    """The deadline ends both of them."""
+    """The deadline ends all of them."""
     session, report = run(name)
     session.expect_end(8)
     assert session.status(8) != 0

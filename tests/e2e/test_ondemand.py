@@ -6,7 +6,7 @@ import subprocess
 import pytest
 
 from libraries import hide, loaded
-from processes import gate_of
+from processes import gate_of, runs
 
 
 def needed(program):
@@ -47,6 +47,20 @@ def test_password_needs_pam_and_no_openssl(unlinked_stage):
         imap.login()
 
 
+def test_starttls_needs_openssl_when_it_is_asked_for(unlinked_stage):
+    """A gate that has no OpenSSL offers it; one that has takes its place, and the monitor is the same."""
+    certificate = unlinked_stage.certificate()
+    with unlinked_stage.ready(*certificate.options, on="tcp") as imap:
+        first = gate_of(imap.process.pid)
+        assert "STARTTLS" in imap.capabilities()
+        assert {"libssl", "libcrypto"}.isdisjoint(both(imap))
+        imap.starttls(certificate.context())
+        second = gate_of(imap.process.pid)
+        assert second != first and not runs(first)
+        assert "libssl" in loaded(second)
+        imap.login()
+
+
 def test_tls_needs_openssl_and_no_pam(unlinked_stage):
     with unlinked_stage.ready(on="tls") as imap:
         assert "libssl" in loaded(gate_of(imap.process.pid))
@@ -58,3 +72,23 @@ def test_login_without_pam(unlinked_stage):
         _, answer = imap.command("a LOGIN joe sesame")
         assert answer.startswith(b"a NO [UNAVAILABLE]")
         assert imap.logged("auth-fail")["reason"] == "no-libpam"
+
+
+def test_tls_without_openssl(unlinked_stage):
+    with unlinked_stage.start(on="tls", handshake=False, wrap=hide("libssl.so.3")) as imap:
+        imap.expect_end()
+        assert imap.status() == 75
+        assert "OpenSSL can't be loaded: " in imap.log("error")[0]["text"]
+
+
+def test_starttls_without_openssl(unlinked_stage):
+    """Whoever wants no TLS does not miss it."""
+    options = unlinked_stage.certificate().options
+    mailbox = ["/bin/sh", "-c", "printf '%%s OK recorder\\r\\n' \"$IMAPLOGINTAG\""]
+    with unlinked_stage.ready(*options, "--allow-cleartext", "all", on="tcp", mailbox=mailbox, wrap=hide("libssl.so.3")) as imap:
+        imap.login()
+    with unlinked_stage.ready(*options, on="tcp", wrap=hide("libssl.so.3")) as imap:
+        imap.send("a STARTTLS\r\n")
+        imap.expect("* BYE [UNAVAILABLE] ...")
+        imap.expect_end()
+        assert imap.status() == 75

@@ -1,0 +1,34 @@
+#ifndef IMAPGATE_MONITOR_INTERRUPT_H
+#define IMAPGATE_MONITOR_INTERRUPT_H
+
+/*
+ * What may interrupt a monitor that waits, for its gate or for a PAM module:
+ * the deadline of the login, and SIGTERM. And the gate's process, which both
+ * of them end.
+ */
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "msg.h"
+
+/* From here on the deadline (clock_ms) ends this process some seconds later, if it could not end by itself; SIGTERM is obeyed. */
+void	interrupt_begin(int64_t deadline);
+
+/* The gate that is heard from here on, by its process and our end of its pair. If SIGTERM has come before, it is told now. */
+void	interrupt_hear_gate(pid_t, int fd);
+
+/* Waits for its end; its exit status, or EX_SOFTWARE if something has killed it. */
+int	interrupt_wait_for_gate(void);
+
+/* What will be logged if this process hangs from here on: a module in the login that begins, or the gate. */
+void	interrupt_late_login(const struct msg_login *, unsigned attempt);
+void	interrupt_late_end(void);
+
+/* Somebody is logged in: SIGTERM is for the mailbox program now, and its disposition as it was found. */
+void	interrupt_settle(void);
+
+/* There is no deadline any more. */
+void	interrupt_end(void);
+
+#endif
