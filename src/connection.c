@@ -27,6 +27,7 @@
 #include "monitor/monitor.h"
 #include "monitor/report.h"
 #include "msg.h"
+#include "openssl.h"
 #include "peer.h"
 #include "proxied.h"
 #include "refusal.h"
@@ -190,6 +191,7 @@ make_tls(const struct options *o)
 	static const struct tls_maker maker = { NULL, NULL, complain };
 	static struct tls tls;
 
+	openssl_begin_tls();
 	tls_load(&tls, o, &maker);
 	return &tls;
 }

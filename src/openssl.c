@@ -9,11 +9,21 @@
 #include <malloc.h>
 #include <openssl/crypto.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "log.h"
 #include "ondemand.h"
+
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE	23	/* Linux 5.14; older kernels do not know it, and nothing is lost */
+#endif
+
+/* What OpenSSL 3.0 has allocated when a context is ready. */
+#define TLS_HEAP	(576 * 1024)
 
 /*
  * All that OpenSSL frees is wiped: its decoders free what they have read of a
@@ -74,4 +84,22 @@ openssl_begin(void)
 	 * Those of digests are needed: by them signatures of certificates are checked.
 	 */
 	OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_NO_ADD_ALL_CIPHERS, NULL);
+}
+
+void
+openssl_begin_tls(void)
+{
+	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), at;
+	char *room;
+
+	/* One piece of the heap, which stays there when it is free again. */
+	mallopt(M_MMAP_THRESHOLD, 2 * TLS_HEAP);
+	mallopt(M_TRIM_THRESHOLD, 2 * TLS_HEAP);
+	room = malloc(TLS_HEAP);
+	at = ((uintptr_t)room + page - 1) & ~(page - 1);
+	/* Else it would come page by page, and to find that one is missing costs more than to clear it. */
+	if (room != NULL)
+		madvise((void *)at, TLS_HEAP - page, MADV_POPULATE_WRITE);
+	free(room);
+	openssl_begin();
 }

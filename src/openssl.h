@@ -10,4 +10,10 @@
  */
 void	openssl_begin(void);
 
+/*
+ * The same, and takes what memory a TLS context wants from the kernel at
+ * once: for a process that will make one, serve one connection and be gone.
+ */
+void	openssl_begin_tls(void);
+
 #endif
