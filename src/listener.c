@@ -43,6 +43,9 @@
 /* Without descriptors, memory or processes it is of no use to try again at once: others must end first. */
 #define PAUSE_MS	100
 
+/* When clients come, files that were read are looked at so often. */
+#define REFRESH_MS	1000
+
 /* The same trouble is logged so often. */
 #define TROUBLE_MS	60000
 
@@ -61,7 +64,7 @@ struct listener {
 	pid_t				 trial;		/* of a reload, 0 for none */
 	bool				 stopping;
 	/* Points on clock_ms(), 0 for never. */
-	int64_t				 status_at, watchdog_at, resume_at, stop_at, trouble_at;
+	int64_t				 status_at, watchdog_at, resume_at, stop_at, trouble_at, refresh_at;
 	unsigned			 troubles;	/* since the last line about them */
 };
 
@@ -198,6 +201,18 @@ is_clients_fault(int error)
 	return false;
 }
 
+/* Files that were read before there was a client may be others now. */
+static void
+refresh(struct listener *l)
+{
+	int64_t now = clock_ms();
+
+	if (now < l->refresh_at)
+		return;
+	l->refresh_at = now + REFRESH_MS;
+	listenertls_refresh(&l->setup);
+}
+
 static void
 accept_one(struct listener *l, const struct activation_socket *s)
 {
@@ -210,7 +225,7 @@ accept_one(struct listener *l, const struct activation_socket *s)
 	int fd;
 
 	status_changed(l);
-	listenertls_refresh(&l->setup);
+	refresh(l);
 	fd = accept4(s->fd, (struct sockaddr *)&from, &len, SOCK_CLOEXEC);
 	if (fd == -1) {
 		if (!is_clients_fault(errno))

@@ -10,24 +10,13 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "clock.h"
 #include "log.h"
 #include "monitor/keyholder.h"
 #include "msg.h"
-
-#define REFRESH_MS	1000
-
-/* What tells a file from the one that was there before (inode(7)): certificates are renewed by rename(2) or by writing. */
-struct stamp {
-	dev_t		dev;
-	ino_t		ino;
-	off_t		size;
-	struct timespec	changed;
-};
+#include "stamp.h"
 
 static struct generation {
 	struct tls	*tls;
@@ -38,7 +27,6 @@ static struct generation {
 
 static const struct options *opts;
 static int first_socket, last_socket;
-static int64_t refresh_at;
 /* OpenSSL calls us back while a generation is being made. */
 static int service = -1;
 
@@ -79,23 +67,13 @@ complain(const char *file, const char *wrong)
 static const struct tls_maker maker = { has_key, sign, complain };
 
 static void
-stamp(struct stamp *s, const char *path)
-{
-	struct stat st;
-
-	memset(s, 0, sizeof(*s));
-	if (stat(path, &st) == 0)
-		*s = (struct stamp){ st.st_dev, st.st_ino, st.st_size, st.st_ctim };
-}
-
-static void
 stamp_all(struct stamp stamps[2 * OPTIONS_CERTS])
 {
 	size_t i;
 
 	for (i = 0; i < opts->certs; i++) {
-		stamp(&stamps[2 * i], opts->cert[i]);
-		stamp(&stamps[2 * i + 1], opts->key[i]);
+		stamp_take(&stamps[2 * i], opts->cert[i]);
+		stamp_take(&stamps[2 * i + 1], opts->key[i]);
 	}
 }
 
@@ -204,11 +182,9 @@ void
 listenertls_refresh(struct connection_setup *setup)
 {
 	struct stamp stamps[2 * OPTIONS_CERTS];
-	int64_t at = clock_ms();
 
-	if (now.tls == NULL || at < refresh_at)
+	if (now.tls == NULL)
 		return;
-	refresh_at = at + REFRESH_MS;
 	stamp_all(stamps);
 	if (now.keyholder == 0 || memcmp(stamps, now.stamps, 2 * opts->certs * sizeof(stamps[0])) != 0)
 		renew(setup);

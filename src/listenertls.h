@@ -20,7 +20,7 @@
  */
 void	listenertls_start(struct connection_setup *, const struct options *, int first, int last);
 
-/* Looks whether the files are others now, once a second at most. New ones that do not work are logged, and the old ones stay. */
+/* Looks whether the files are others now. New ones that do not work are logged, and the old ones stay. */
 void	listenertls_refresh(struct connection_setup *);
 
 /* A child has ended: if it was the key holder there has to be a new one. False if it was not. */

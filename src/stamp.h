@@ -1,0 +1,23 @@
+#ifndef IMAPGATE_STAMP_H
+#define IMAPGATE_STAMP_H
+
+/*
+ * What tells a file from the one that was there before (inode(7)), whether it
+ * was renewed by rename(2) or by writing. Two writings that leave the size as
+ * it was and fall into one tick of the kernel's clock are not told apart.
+ */
+
+#include <sys/types.h>
+#include <time.h>
+
+struct stamp {
+	dev_t		dev;
+	ino_t		ino;
+	off_t		size;
+	struct timespec	changed;
+};
+
+/* Takes the stamp of what is there by this path now: all zeros if nothing is. */
+void	stamp_take(struct stamp *, const char *path);
+
+#endif
