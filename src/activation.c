@@ -106,3 +106,30 @@ activation_notify(const char *fmt, ...)
 	va_end(ap);
 	systemd_notify(text);
 }
+
+/* The client has gone again, or its network has: accept(2) wants these taken for "try again". */
+static bool
+is_clients_fault(int error)
+{
+	static const int errors[] = { EAGAIN, ECONNABORTED, EINTR, EPROTO, ENOPROTOOPT, EHOSTDOWN, ENONET, EHOSTUNREACH, EOPNOTSUPP,
+	    ENETUNREACH, ENETDOWN, ETIMEDOUT };
+	size_t i;
+
+	for (i = 0; i < sizeof(errors) / sizeof(errors[0]); i++)
+		if (errors[i] == error)
+			return true;
+	return false;
+}
+
+int
+activation_accept(const struct activation_socket *s, struct sockaddr_storage *from)
+{
+	socklen_t len = sizeof(*from);
+	int fd;
+
+	memset(from, 0, sizeof(*from));
+	fd = accept4(s->fd, (struct sockaddr *)from, &len, SOCK_CLOEXEC);
+	if (fd == -1 && is_clients_fault(errno))
+		errno = 0;
+	return fd;
+}

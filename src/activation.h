@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/socket.h>
 
 /* IPv4, IPv6 and a path, for two services, and some to spare. */
 #define ACTIVATION_MAX	32
@@ -25,6 +26,12 @@ struct activation_socket {
  * is taken as descriptors 0 and 1 instead. Dies at anything else.
  */
 size_t	activation_take(struct activation_socket list[ACTIVATION_MAX]);
+
+/*
+ * Accepts a connection, close-on-exec, and says from where. Returns -1 with
+ * errno if there is none; errno is 0 if it is the client that has gone again.
+ */
+int	activation_accept(const struct activation_socket *, struct sockaddr_storage *from);
 
 /* Each how many milliseconds a sign of life is wanted, half of what the service manager waits; 0: none is. */
 int	activation_watchdog(void);

@@ -29,9 +29,9 @@
 #include "board.h"
 #include "clock.h"
 #include "connection.h"
+#include "listenerpam.h"
 #include "listenertls.h"
 #include "log.h"
-#include "monitor/pamauth.h"
 #include "openssl.h"
 #include "proto/network.h"
 #include "refusal.h"
@@ -187,48 +187,32 @@ network_of(const struct options *o, const struct sockaddr *sa)
 	return board_network(o, address);
 }
 
-/* The client has gone again, or its network has: accept(2) wants these taken for "try again". */
-static bool
-is_clients_fault(int error)
-{
-	static const int errors[] = { EAGAIN, ECONNABORTED, EINTR, EPROTO, ENOPROTOOPT, EHOSTDOWN, ENONET, EHOSTUNREACH, EOPNOTSUPP,
-	    ENETUNREACH, ENETDOWN, ETIMEDOUT };
-	size_t i;
-
-	for (i = 0; i < sizeof(errors) / sizeof(errors[0]); i++)
-		if (errors[i] == error)
-			return true;
-	return false;
-}
-
 /* Files that were read before there was a client may be others now. */
 static void
 refresh(struct listener *l)
 {
-	int64_t now = clock_ms();
-
-	if (now < l->refresh_at)
+	if (clock_left(l->refresh_at) > 0)
 		return;
-	l->refresh_at = now + REFRESH_MS;
+	l->refresh_at = clock_ms() + REFRESH_MS;
 	listenertls_refresh(&l->setup);
+	listenerpam_refresh();
 }
 
 static void
 accept_one(struct listener *l, const struct activation_socket *s)
 {
 	const struct options *o = l->opts[s->imaps];
-	struct sockaddr_storage from = { .ss_family = AF_UNSPEC };
+	struct sockaddr_storage from;
 	struct board_seat seat;
 	enum board_limit limit;
-	socklen_t len = sizeof(from);
 	uint64_t network;
 	int fd;
 
 	status_changed(l);
 	refresh(l);
-	fd = accept4(s->fd, (struct sockaddr *)&from, &len, SOCK_CLOEXEC);
+	fd = activation_accept(s, &from);
 	if (fd == -1) {
-		if (!is_clients_fault(errno))
+		if (errno != 0)
 			rest(l, "accept");
 		return;
 	}
@@ -451,7 +435,7 @@ prepare_sockets(struct listener *l)
 	log_die_status = EX_TEMPFAIL;
 }
 
-/* What each login would load for itself: PAM's modules, and those by which the C library finds users and groups (nsswitch.conf(5)). */
+/* What each login would load for itself: PAM, and that by which the C library finds users and groups (nsswitch.conf(5)). */
 static void
 load_libraries(const struct listener *l)
 {
@@ -460,7 +444,7 @@ load_libraries(const struct listener *l)
 
 	/* The board wants it too. */
 	openssl_begin();
-	pamauth_warm(l->opts[0]);
+	listenerpam_start(l->opts[0]);
 	getgrouplist(l->opts[0]->gate_user, l->setup.sandbox.gid, none, &n);
 }
 

@@ -6,10 +6,10 @@
 #include "ondemand.h"
 
 #include <dlfcn.h>
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -98,4 +98,18 @@ ondemand_pam(void)
 {
 	/* Some modules are not linked with it, and take for granted that the program is. */
 	return load("libpam.so.0", RTLD_GLOBAL, ondemand_pam_first, ondemand_pam_end);
+}
+
+bool
+ondemand_pam_folder(char path[PATH_MAX])
+{
+	const char *slash;
+	Dl_info info;
+
+	/* By the name: what this program calls pam_start may be a jump to it. */
+	if (ondemand_pam() != NULL || dladdr(dlsym(RTLD_DEFAULT, "pam_start"), &info) == 0 ||
+	    (slash = strrchr(info.dli_fname, '/')) == NULL)
+		return false;
+	snprintf(path, PATH_MAX, "%.*s", (int)(slash - info.dli_fname), info.dli_fname);
+	return true;
 }

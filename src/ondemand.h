@@ -15,10 +15,16 @@
  * OPENSSL=static, other processors), there is nothing to be done here.
  */
 
+#include <limits.h>
+#include <stdbool.h>
+
 /* OpenSSL's libssl and libcrypto. Returns NULL, or why they can't be loaded. */
 const char	*ondemand_openssl(void);
 
 /* libpam. Returns NULL, or why it can't be loaded. */
 const char	*ondemand_pam(void);
+
+/* The folder that libpam is in, without a slash at its end: its modules are below it. False if that can't be found out. */
+bool	ondemand_pam_folder(char path[PATH_MAX]);
 
 #endif

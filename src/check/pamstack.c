@@ -59,19 +59,15 @@ static void
 module_path(char path[PATH_MAX], const char *module)
 {
 	static const char *const dirs[] = { "/lib", "/usr/lib", "/lib64", "/usr/lib64", "/usr/local/lib" };
-	const char *slash = NULL;
-	Dl_info info;
+	char folder[PATH_MAX];
 	size_t i;
 
 	if (module[0] == '/') {
 		snprintf(path, PATH_MAX, "%s", module);
 		return;
 	}
-	if (ondemand_pam() == NULL && dladdr(dlsym(RTLD_DEFAULT, "pam_start"), &info) != 0 && (slash = strrchr(info.dli_fname, '/')) != NULL) {
-		snprintf(path, PATH_MAX, "%.*s/security/%s", (int)(slash - info.dli_fname), info.dli_fname, module);
-		if (access(path, F_OK) == 0)
-			return;
-	}
+	if (ondemand_pam_folder(folder) && snprintf(path, PATH_MAX, "%s/security/%s", folder, module) < PATH_MAX && access(path, F_OK) == 0)
+		return;
 	for (i = 0; i < sizeof(dirs) / sizeof(dirs[0]); i++) {
 		snprintf(path, PATH_MAX, "%s/security/%s", dirs[i], module);
 		if (access(path, F_OK) == 0)

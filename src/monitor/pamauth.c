@@ -56,6 +56,18 @@ static const struct code {
 #undef CODE
 };
 
+/*
+ * What the listener has started, and its children inherit: a handle for the
+ * first attempt at a service, and an anchor that nobody uses. As long as there
+ * is one handle its modules stay loaded, so an attempt that ends its own need
+ * not unload them, and the next does not load them again.
+ */
+static struct ready {
+	const char	*service;
+	pam_handle_t	*handle;	/* NULL: it could not be started, or has been taken */
+	pam_handle_t	*anchor;
+} ready[2];
+
 static struct pamauth_verdict
 verdict_of(int code, bool afterwards)
 {
@@ -142,21 +154,29 @@ no_delay(int code, unsigned usec, void *arg)
 }
 
 bool
-pamauth_find_service(const struct options *o, const char *service, char path[PATH_MAX])
+pamauth_place(const char *confdir, const char *service, size_t i, char path[PATH_MAX])
 {
 	static const char *const dirs[] = { "/etc/pam.d", "/usr/lib/pam.d", "/usr/etc/pam.d", "/usr/share/pam.d" };
+	/* Only what is included may be named by its whole path. */
+	bool one = service[0] == '/' || confdir != NULL;
+
+	if (i >= (one ? 1 : sizeof(dirs) / sizeof(dirs[0])))
+		return false;
+	if (service[0] == '/')
+		snprintf(path, PATH_MAX, "%s", service);
+	else
+		snprintf(path, PATH_MAX, "%s/%s", one ? confdir : dirs[i], service);
+	return true;
+}
+
+bool
+pamauth_find_service(const struct options *o, const char *service, char path[PATH_MAX])
+{
 	size_t i;
 
-	/* Only what is included may be named by its whole path. */
-	if (service[0] == '/' || o->pam_confdir != NULL) {
-		snprintf(path, PATH_MAX, "%s/%s", service[0] == '/' ? "" : o->pam_confdir, service);
-		return access(path, R_OK) == 0;
-	}
-	for (i = 0; i < sizeof(dirs) / sizeof(dirs[0]); i++) {
-		snprintf(path, PATH_MAX, "%s/%s", dirs[i], service);
+	for (i = 0; pamauth_place(o->pam_confdir, service, i, path); i++)
 		if (access(path, R_OK) == 0)
 			return true;
-	}
 	return false;
 }
 
@@ -172,16 +192,83 @@ service_exists(const struct options *o, const char *service)
 }
 
 static int
-start(struct pamauth *p, const struct options *o, const struct peer *peer, const char *service)
+open_service(pam_handle_t **handle, const struct options *o, const char *service, const char *user, const struct pam_conv *conv)
+{
+	if (o->pam_confdir != NULL)
+		return pam_start_confdir(service, user, conv, o->pam_confdir, handle);
+	return pam_start(service, user, conv, handle);
+}
+
+static void
+close_service(pam_handle_t *handle)
+{
+	if (handle != NULL)
+		pam_end(handle, PAM_SUCCESS);
+}
+
+/* Without its file a service is "other", but not for us: nothing is started that an attempt would not. */
+static void
+make_ready(struct ready *r, const struct options *o, const char *service)
+{
+	static const struct pam_conv nobody = { converse, NULL };
+	const struct ready old = *r;
+
+	*r = (struct ready){ .service = service };
+	if (service_exists(o, service) && open_service(&r->anchor, o, service, NULL, &nobody) == PAM_SUCCESS)
+		open_service(&r->handle, o, service, NULL, &nobody);
+	/* Not before, or modules that both have would be loaded again. */
+	close_service(old.handle);
+	close_service(old.anchor);
+}
+
+void
+pamauth_prepare(const struct options *o)
+{
+	if (ondemand_pam() != NULL)
+		return;
+	make_ready(&ready[0], o, o->pam_service);
+	if (o->oauth_service != NULL)
+		make_ready(&ready[1], o, o->oauth_service);
+}
+
+/* Whoever takes it has it alone: this process was forked for one connection. NULL if there is none, or no more. */
+static pam_handle_t *
+take_ready(const char *service)
+{
+	pam_handle_t *handle;
+	size_t i;
+
+	for (i = 0; i < sizeof(ready) / sizeof(ready[0]); i++)
+		if (ready[i].handle != NULL && strcmp(ready[i].service, service) == 0) {
+			handle = ready[i].handle;
+			ready[i].handle = NULL;
+			return handle;
+		}
+	return NULL;
+}
+
+/* What PAM is told when it is started, or was started for whoever comes (pam_set_item(3)): it is the same to it. */
+static int
+begin(struct pamauth *p, const struct options *o, const char *service)
 {
 	const char *user = p->user[0] != '\0' ? p->user : NULL;
 	const struct pam_conv conv = { converse, p };
 	int code;
 
-	if (o->pam_confdir != NULL)
-		code = pam_start_confdir(service, user, &conv, o->pam_confdir, &p->handle);
-	else
-		code = pam_start(service, user, &conv, &p->handle);
+	p->handle = take_ready(service);
+	if (p->handle == NULL)
+		return open_service(&p->handle, o, service, user, &conv);
+	code = pam_set_item(p->handle, PAM_CONV, &conv);
+	if (code == PAM_SUCCESS && user != NULL)
+		code = pam_set_item(p->handle, PAM_USER, user);
+	return code;
+}
+
+static int
+start(struct pamauth *p, const struct options *o, const struct peer *peer, const char *service)
+{
+	int code = begin(p, o, service);
+
 	/* A local client has no remote host; modules take a missing item for that. */
 	if (code == PAM_SUCCESS && strcmp(peer->ip, "local") != 0)
 		code = pam_set_item(p->handle, PAM_RHOST, peer->ip);
@@ -198,29 +285,6 @@ finish(struct pamauth *p, int code)
 	if (p->handle != NULL)
 		pam_end(p->handle, code);
 	p->handle = NULL;
-}
-
-/* Modules are loaded when PAM is started, and as long as there is a handle they stay. */
-static void
-warm(const struct options *o, const char *service)
-{
-	static const struct pam_conv nobody = { converse, NULL };
-	pam_handle_t *handle;
-
-	if (ondemand_pam() != NULL)
-		return;
-	if (o->pam_confdir != NULL)
-		pam_start_confdir(service, NULL, &nobody, o->pam_confdir, &handle);
-	else
-		pam_start(service, NULL, &nobody, &handle);
-}
-
-void
-pamauth_warm(const struct options *o)
-{
-	warm(o, o->pam_service);
-	if (o->oauth_service != NULL)
-		warm(o, o->oauth_service);
 }
 
 struct pamauth_verdict

@@ -10,6 +10,7 @@
 #include <limits.h>
 #include <security/pam_appl.h>
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "msg.h"
 #include "options.h"
@@ -33,11 +34,11 @@ struct pamauth_verdict {
 };
 
 /*
- * For the listener: loads the modules of the services that logins will need.
- * Its children find them there, and still read the service's files as they
- * are at each login.
+ * For the listener: starts PAM for the services that logins will need, anew
+ * if it has done so before. In a child the first attempt at each finds it
+ * started; where that has failed, the attempt tries it again by itself.
  */
-void	pamauth_warm(const struct options *);
+void	pamauth_prepare(const struct options *);
 
 /*
  * Asks a PAM service whether this is the user's secret (pam_authenticate(3))
@@ -50,10 +51,14 @@ struct pamauth_verdict	pamauth_check(struct pamauth *, const struct options *, c
     const char *user, const char *secret);
 
 /*
- * Finds the file of a PAM service, or of what one includes, where PAM looks
- * for it (--pam-confdir or the system's directories). False if there is none
- * that can be read.
+ * Where PAM looks for the file of a service, or of what one includes: in
+ * confdir or, without one (NULL), in the system's directories. The places
+ * count from 0, the first of them that has the file counts; false if there
+ * are not so many.
  */
+bool	pamauth_place(const char *confdir, const char *service, size_t, char path[PATH_MAX]);
+
+/* Finds that file where --pam-confdir says. False if there is none that can be read. */
 bool	pamauth_find_service(const struct options *, const char *service, char path[PATH_MAX]);
 
 /* The user whom the modules have made of it (PAM_USER). Valid until pamauth_close. */
