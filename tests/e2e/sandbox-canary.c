@@ -307,6 +307,10 @@ main(int argc, char *argv[])
 			puts(deeds[i].name);
 		return 0;
 	}
+	/* What a deed comes to where nothing forbids it. */
+	for (size_t i = 0; argc == 3 && strcmp(argv[1], "--outside") == 0 && i < DEEDS; i++)
+		if (strcmp(deeds[i].name, argv[2]) == 0)
+			return deeds[i].act();
 	if (argc != 5)
 		errx(64, "usage: sandbox-canary CASE UID GID ROOT");
 	parent = getppid();

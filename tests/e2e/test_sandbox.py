@@ -49,14 +49,21 @@ def try_it(stage, canary, deed, as_root):
                           cwd="/", **process).returncode
 
 
+def impossible(canary, deed):
+    """What it comes to where it can't be done: some kernels have no system calls of i386, and take one for a fault of the program."""
+    if deed == "i386-call" and subprocess.run([canary, "--outside", deed], timeout=20).returncode == -signal.SIGSEGV:
+        return (-signal.SIGSEGV,)
+    return (FAILED, -signal.SIGSYS)
+
+
 @pytest.mark.parametrize("deed", DEEDS)
 def test_forbidden_to_the_gate(root_stage, canary, deed):
-    assert try_it(root_stage, canary, deed, as_root=True) in (FAILED, -signal.SIGSYS)
+    assert try_it(root_stage, canary, deed, as_root=True) in impossible(canary, deed)
 
 
 @pytest.mark.parametrize("deed", DEEDS)
 def test_forbidden_without_root_too(stage, canary, deed):
-    assert try_it(stage, canary, deed, as_root=False) in (FAILED, -signal.SIGSYS)
+    assert try_it(stage, canary, deed, as_root=False) in impossible(canary, deed)
 
 
 @pytest.mark.parametrize("deed", ("execute", "internet-socket", "fork", "kill-parent", "trace-parent", "executable-memory"))
