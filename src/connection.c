@@ -172,6 +172,9 @@ bear_gate(struct monitor_start *monitor, struct session_start *session)
 	log_last_word = NULL;
 	close(pair[1]);
 	close(stream[1]);
+	/* SECURITY: this process will sign, and nothing that a signature is made of may be known to the gate. */
+	if (session->tls != NULL && monitor->keyholder == -1)
+		openssl_forked();
 }
 
 /* In front of the gate's own complaints, which come by the monitor. */

@@ -8,6 +8,8 @@
 #include <errno.h>
 #include <malloc.h>
 #include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <openssl/rand.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -102,4 +104,14 @@ openssl_begin_tls(void)
 		madvise((void *)at, TLS_HEAP - page, MADV_POPULATE_WRITE);
 	free(room);
 	openssl_begin();
+}
+
+void
+openssl_forked(void)
+{
+	/* All other generators have their seeds from this one, and see that it has a new one (EVP_RAND(7)). */
+	EVP_RAND_CTX *primary = RAND_get0_primary(NULL);
+
+	if (primary == NULL || EVP_RAND_reseed(primary, 0, NULL, 0, NULL, 0) != 1)
+		die("OpenSSL's random numbers");
 }

@@ -11,7 +11,14 @@
 void	openssl_begin(void);
 
 /*
- * The same, and takes what memory a TLS context wants from the kernel at
+ * For the parent, after a fork: the child knows all that random numbers would
+ * be made from here, so they are made from something new. A child needs
+ * nothing of the kind, OpenSSL sees it by the pid. Dies if it can't be done.
+ */
+void	openssl_forked(void);
+
+/*
+ * openssl_begin, and takes what memory a TLS context wants from the kernel at
  * once: for a process that will make one, serve one connection and be gone.
  */
 void	openssl_begin_tls(void);

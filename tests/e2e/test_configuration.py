@@ -189,6 +189,20 @@ def test_one_usable_certificate_is_enough(stage):
         assert explained(imap), imap.log_text()
 
 
+@pytest.mark.parametrize("fault, events", [
+    ("garbage", [("tls-fail", "no certificate in the file")]),
+    ("another's key", [("key-fail", "it does not belong to the certificate"), ("tls-fail", "its private key can't be used")]),
+    ("missing key", [("tls-fail", "No such file or directory")]),
+])
+def test_one_usable_certificate_is_enough_for_implicit_tls(stage, broken, fault, events):
+    """Which certificates there are is known before the fork, whose keys can be used is not; each fault is one line."""
+    with stage.ready(*broken[fault], on="tls", certificate="rsa") as imap:
+        imap.login()
+        told = [(line.name, line["reason"]) for line in imap.log("tls-fail") + imap.log("key-fail")]
+        expected = [(event, reason if event == "key-fail" else f"{broken[fault][1]}: {reason}") for event, reason in events]
+        assert sorted(told) == sorted(expected), imap.log_text()
+
+
 def test_unreadable_key_as_a_user(root_stage):
     account = root_stage.users["imapgt2"]
     certificate = root_stage.certificate("rsa")
