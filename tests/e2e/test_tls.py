@@ -55,8 +55,11 @@ def _type(keyboard, script):
         pass
 
 
-def s_client(stage, *arguments, options=(), key="rsa", script="a LOGOUT", on="tls", mailbox=None):
-    """openssl s_client against one imapgate; returns what it printed, its exit status, and the log."""
+def s_client(stage, *arguments, options=(), key="rsa", script="a LOGOUT", on="tls", mailbox=None, greeted=False):
+    """openssl s_client against one imapgate; returns what it printed, its exit status, and the log.
+
+    With greeted nothing is typed before the greeting is there.
+    """
     certificate = stage.certificate(key)
     command = [stage.program, *stage.options(), *certificate.options, *options]
     if on == "tls":
@@ -76,6 +79,9 @@ def s_client(stage, *arguments, options=(), key="rsa", script="a LOGOUT", on="tl
         gate = subprocess.Popen(command, stdin=server, stdout=server, stderr=log, cwd="/")
         server.close()
     try:
+        end = time.monotonic() + 10
+        while greeted and b"imapgate ready" not in screen_path.read_bytes() and time.monotonic() < end:
+            time.sleep(0.02)
         _type(client.stdin, script)
         # It ends when the server does; the end of its input would end it too early.
         client.wait(20)
@@ -231,7 +237,7 @@ def test_no_compression_no_tickets(stage):
 
 def test_renegotiation_is_refused(stage):
     """Threat T12. "R" makes s_client ask for it; the connection may go on or end, but not renegotiate."""
-    said, status, _ = s_client(stage, "-tls1_2", script="R\na LOGOUT")
+    said, status, _ = s_client(stage, "-tls1_2", script="R\na LOGOUT", greeted=True)
     assert "no renegotiation" in said or "NO_RENEGOTIATION" in said.upper().replace(" ", "_"), said
     assert status == 0
 
