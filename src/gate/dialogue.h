@@ -42,6 +42,7 @@ struct session {
 	struct conn		 conn;
 	struct tls		*tls;
 	bool			 tls_elsewhere;	/* STARTTLS is the work of a gate that comes after this one */
+	bool			 login_tried;	/* PAM was asked, in the monitor */
 	struct ktls		 ktls;
 	bool			 by_superserver; /* STARTTLS is its work: */
 	struct tunnel		 tunnel;

@@ -43,6 +43,9 @@ refuse_starttls(const struct session *s)
 {
 	if (dialogue_has_tls(s) || s->peer->kind == PEER_TLS || (s->opts->certs == 0 && !s->by_superserver))
 		return REFUSE_STATE;
+	/* The monitor would refuse it: no gate is forked from where PAM has been. */
+	if (s->tls_elsewhere && s->login_tried)
+		return REFUSE_UNAVAILABLE;
 	return s->by_superserver || s->tls->possible ? REFUSE_NOT : REFUSE_UNAVAILABLE;
 }
 

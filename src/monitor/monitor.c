@@ -117,9 +117,18 @@ answer_login(struct monitor *m)
 
 /* Keys: in a child of the listener they are another process's. */
 
+/* SECURITY: as long as one more gate may be forked from here, no private key may be here; a gate without TLS needs none. */
+static void
+check_tls_is_here(const struct monitor *m)
+{
+	if (m->start->tls_elsewhere)
+		bug("gate without TLS asks for a private key");
+}
+
 static void
 answer_key(struct monitor *m)
 {
+	check_tls_is_here(m);
 	m->reply.type = MSG_KEY_ANSWER;
 	if (m->start->keyholder != -1)
 		m->reply.u.key_answer.held = keyholder_has(m->start->keyholder, m->request.u.key.index, m->request.u.key.spki);
@@ -131,6 +140,7 @@ answer_key(struct monitor *m)
 static void
 answer_sign(struct monitor *m)
 {
+	check_tls_is_here(m);
 	m->reply.type = MSG_SIGN_ANSWER;
 	if (m->start->keyholder != -1)
 		keyholder_sign(m->start->keyholder, &m->request.u.sign, &m->reply.u.sign_answer);
@@ -287,12 +297,18 @@ answer_log(struct monitor *m)
 	bug("gate logs an unknown event %u", log->event);
 }
 
-/* SECURITY: the gate with TLS knows nothing of what was said in the clear but these two numbers and the tag. */
+/*
+ * SECURITY: the gate with TLS knows nothing of what was said in the clear but
+ * these two numbers and the tag. It is forked from here, so PAM must not have
+ * been asked: its modules leave what they have read, as the user's hash.
+ */
 static void
 answer_starttls(struct monitor *m)
 {
 	if (!m->start->tls_elsewhere || !command_is_tag(m->request.u.starttls.tag))
 		bug("gate leaves STARTTLS to nobody, or without a tag");
+	if (m->attempts + m->uncounted > 0)
+		bug("gate leaves STARTTLS behind a login");
 	m->starttls = m->request.u.starttls;
 	if (interrupt_wait_for_gate() != 0)
 		bug("gate did not end well at STARTTLS");

@@ -577,6 +577,24 @@ starttls_badly(void)
 	_exit(1);
 }
 
+/* What the monitor has then, the next gate would have too: it is forked from there. */
+static void
+starttls_after_key(void)
+{
+	show_certificate();
+	leave_starttls("a");
+}
+
+static void
+starttls_after_login(void)
+{
+	struct msg m = login("mumble");
+
+	msg_send(monitor, &m);
+	answer();
+	leave_starttls("a");
+}
+
 static void
 log_without_end(void)
 {
@@ -678,6 +696,8 @@ static const struct hostility {
 	{ "starttls-without-tag", starttls_without_tag },
 	{ "starttls-and-stays", starttls_and_stays },
 	{ "starttls-badly", starttls_badly },
+	{ "starttls-after-key", starttls_after_key },
+	{ "starttls-after-login", starttls_after_login },
 	{ "log-without-end", log_without_end },
 	{ "log-unknown-event", log_unknown_event },
 	{ "log-unknown-reason", log_unknown_reason },
@@ -747,6 +767,6 @@ main(int argc, char *argv[])
 	monitor_run(&(struct monitor_start){ .opts = &opts, .peer = &peer, .inherited = &inherited, .gate = gate, .keyholder = -1,
 	    .gate_fd = pair[0], .mailbox_fd = stream[0], .log_fd = STDERR_FILENO,
 	    .deadline = clock_ms() + opts.timeout_ms, .seat = &seat,
-	    .tls_elsewhere = hostility->act != starttls_to_nobody });
+	    .tls_elsewhere = strncmp(hostility->name, "starttls-", 9) == 0 && hostility->act != starttls_to_nobody });
 	errx(70, "there should be a gate with TLS now");
 }

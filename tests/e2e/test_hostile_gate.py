@@ -14,7 +14,7 @@ BUGS = """nonsense one-octet type-only one-octet-short one-octet-long oversize t
     an-answer name-without-end secret-without-end tag-without-end cipher-without-end text-without-end with-descriptor
     launch-before-login launch-after-failure launch-with-login-unanswered launch-in-no-tunnel login-after-login
     sign-after-login login-once-too-often mechanism-zero mechanism-unknown mechanism-external mechanism-preauth mechanism-token
-    starttls-to-nobody starttls-without-tag starttls-badly
+    starttls-to-nobody starttls-without-tag starttls-badly starttls-after-key starttls-after-login
     sign-twice sign-anything sign-too-much sign-with-no-key ask-for-keys no-tag tag-with-space tag-with-line-end
     log-without-end log-unknown-event log-unknown-reason log-forged-cipher""".split()
 OTHERS = ["honest", "silent", "gone", "killed", "empty", "starttls-and-stays", "log-bug-of-mine"]
