@@ -31,9 +31,9 @@ static int first_socket, last_socket;
 static int service = -1;
 
 static bool
-has_key(uint32_t index, const uint8_t spki[MSG_DIGEST])
+has_key(uint32_t index, const uint8_t key_digest[MSG_DIGEST])
 {
-	return keyholder_has(service, index, spki);
+	return keyholder_has(service, index, key_digest);
 }
 
 static size_t

@@ -76,7 +76,7 @@ struct msg_login_answer {
 
 struct msg_key {
 	uint32_t	index;			/* of the certificate, in the order of --cert */
-	uint8_t		spki[MSG_DIGEST];	/* SHA-256 of its SubjectPublicKeyInfo */
+	uint8_t		key_digest[MSG_DIGEST];	/* of its public key (publickey.h) */
 };
 
 struct msg_key_answer {

@@ -21,6 +21,7 @@
 #include "gate/tls.h"
 #include "monitor/sign.h"
 #include "openssl.h"
+#include "publickey.h"
 
 /* Renewals come 30 days before the end, and a week later at most. */
 #define SOON_DAYS	14
@@ -184,11 +185,11 @@ check_permissions(const char *file)
 static int
 belongs_to(struct sign_keys *keys, uint32_t index, STACK_OF(X509) *chain)
 {
-	uint8_t spki[MSG_DIGEST];
+	uint8_t key_digest[MSG_DIGEST];
 	int i;
 
 	for (i = 0; i < sk_X509_num(chain); i++)
-		if (tls_digest_key(sk_X509_value(chain, i), spki) && sign_objection(keys, index, spki) == NULL)
+		if (publickey_digest(X509_get0_pubkey(sk_X509_value(chain, i)), key_digest) && sign_objection(keys, index, key_digest) == NULL)
 			return i;
 	return -1;
 }
@@ -197,11 +198,11 @@ static bool
 check_key(struct sign_keys *keys, uint32_t index, STACK_OF(X509) *chain)
 {
 	const char *file = keys->opts->key[index], *objection = "its kind of public key can't be used";
-	uint8_t spki[MSG_DIGEST];
+	uint8_t key_digest[MSG_DIGEST];
 	int other;
 
-	if (tls_digest_key(sk_X509_value(chain, 0), spki))
-		objection = sign_objection(keys, index, spki);
+	if (publickey_digest(X509_get0_pubkey(sk_X509_value(chain, 0)), key_digest))
+		objection = sign_objection(keys, index, key_digest);
 	if (objection == NULL) {
 		finding(FINDING_OK, file, "the private key of the certificate");
 		check_permissions(file);

@@ -64,13 +64,13 @@ ask_login(enum msg_mechanism mechanism, const struct credentials *cred, struct m
 }
 
 bool
-ask_key(uint32_t index, const uint8_t spki[MSG_DIGEST])
+ask_key(uint32_t index, const uint8_t key_digest[MSG_DIGEST])
 {
 	struct msg m;
 
 	msg_begin(&m, MSG_KEY);
 	m.u.key.index = index;
-	memcpy(m.u.key.spki, spki, MSG_DIGEST);
+	memcpy(m.u.key.key_digest, key_digest, MSG_DIGEST);
 	return ask(&m) && m.u.key_answer.held != 0;
 }
 

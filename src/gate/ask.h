@@ -26,7 +26,7 @@ void	ask_init(int monitor, int64_t deadline);
 bool	ask_login(enum msg_mechanism, const struct credentials *cred, struct msg_login_answer *);
 
 /* Does the monitor hold the private key number index, and is this its public half? */
-bool	ask_key(uint32_t index, const uint8_t spki[MSG_DIGEST]);
+bool	ask_key(uint32_t index, const uint8_t key_digest[MSG_DIGEST]);
 
 /* A remotekey_sign: asks for a signature. */
 size_t	ask_sign(void *, uint32_t index, uint32_t scheme, const uint8_t *tbs, size_t len, uint8_t *signature, size_t size);

@@ -21,6 +21,7 @@
 #include "gate/remotekey.h"
 #include "log.h"
 #include "openssl.h"
+#include "publickey.h"
 
 /* A chain of a dozen certificates. */
 #define PEM_MAX		(64 * 1024)
@@ -127,18 +128,6 @@ next_certificate(BIO *pem)
 	return cert;
 }
 
-bool
-tls_digest_key(X509 *cert, uint8_t spki[MSG_DIGEST])
-{
-	unsigned char *der = NULL;
-	/* As it stands in the certificate: encoding the key again would cost more than the rest of the certificate. */
-	int len = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(cert), &der);
-	bool digested = len > 0 && EVP_Digest(der, (size_t)len, spki, NULL, EVP_sha256(), NULL) == 1;
-
-	OPENSSL_free(der);
-	return digested;
-}
-
 /* A remotekey_sign that asks whoever is asked by now. */
 static size_t
 sign(void *arg, uint32_t index, uint32_t scheme, const uint8_t *tbs, size_t len, uint8_t *signature, size_t size)
@@ -164,7 +153,7 @@ parse_identity(struct tls *t, struct tls_identity *id, BIO *pem, uint32_t index)
 	if (ERR_peek_error() != 0)
 		return "a certificate of the chain can't be read";
 	id->key = remotekey_new(X509_get0_pubkey(id->cert), index, sign, t);
-	if (id->key == NULL || !tls_digest_key(id->cert, id->spki))
+	if (id->key == NULL || !publickey_digest(X509_get0_pubkey(id->cert), id->key_digest))
 		return "a public key of a kind that is not supported";
 	return NULL;
 }
@@ -222,7 +211,7 @@ confirm_identities(struct tls *t)
 	for (i = 0; i < t->identities; i++) {
 		struct tls_identity *id = &t->identity[i];
 
-		if (t->maker->has_key(id->index, id->spki)) {
+		if (t->maker->has_key(id->index, id->key_digest)) {
 			t->identity[kept++] = *id;
 			continue;
 		}

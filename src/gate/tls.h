@@ -23,12 +23,12 @@ struct tls_identity {
 	EVP_PKEY		*key;
 	STACK_OF(X509)		*chain;
 	uint32_t		 index;			/* in the order of --cert */
-	uint8_t			 spki[MSG_DIGEST];	/* which names its key */
+	uint8_t			 key_digest[MSG_DIGEST];	/* of its public key (publickey.h) */
 };
 
 /* Whom the maker of a context asks for private keys, and whom it tells what is wrong. */
 struct tls_maker {
-	bool		(*has_key)(uint32_t index, const uint8_t spki[MSG_DIGEST]);
+	bool		(*has_key)(uint32_t index, const uint8_t key_digest[MSG_DIGEST]);
 	remotekey_sign	*sign;
 	void		(*complain)(const char *file, const char *wrong);
 };
@@ -66,9 +66,6 @@ const char	*tls_prepare(struct tls *);
 
 /* Applies our defaults, then the settings of --tls, to a context. Returns NULL, or says which of them can't be used. */
 const char	*tls_settings(SSL_CTX *, const struct options *);
-
-/* The SHA-256 of a certificate's SubjectPublicKeyInfo, which names its key. False if it has none that can be used. */
-bool	tls_digest_key(X509 *, uint8_t spki[MSG_DIGEST]);
 
 /*
  * Shakes hands with itself, for the listener: it proves that clients can, and

@@ -20,7 +20,7 @@ answer(struct sign_keys *keys, const struct msg *question, struct msg *reply)
 	switch (question->type) {
 	case MSG_KEY:
 		reply->type = MSG_KEY_ANSWER;
-		reply->u.key_answer.held = sign_holds(keys, question->u.key.index, question->u.key.spki);
+		reply->u.key_answer.held = sign_holds(keys, question->u.key.index, question->u.key.key_digest);
 		return;
 	case MSG_SIGN:
 		reply->type = MSG_SIGN_ANSWER;
@@ -49,13 +49,13 @@ keyholder_run(const struct options *o, int service)
 }
 
 bool
-keyholder_has(int service, uint32_t index, const uint8_t spki[MSG_DIGEST])
+keyholder_has(int service, uint32_t index, const uint8_t key_digest[MSG_DIGEST])
 {
 	struct msg m;
 
 	msg_begin(&m, MSG_KEY);
 	m.u.key.index = index;
-	memcpy(m.u.key.spki, spki, MSG_DIGEST);
+	memcpy(m.u.key.key_digest, key_digest, MSG_DIGEST);
 	return msg_call(service, &m) == 1 && m.type == MSG_KEY_ANSWER && m.u.key_answer.held != 0;
 }
 

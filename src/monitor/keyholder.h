@@ -22,7 +22,7 @@
 void	keyholder_run(const struct options *, int service) __attribute__((noreturn));
 
 /* Has it the private key number index, and is this its public half? */
-bool	keyholder_has(int service, uint32_t index, const uint8_t spki[MSG_DIGEST]);
+bool	keyholder_has(int service, uint32_t index, const uint8_t key_digest[MSG_DIGEST]);
 
 /* Has this signed. The answer's len is 0 if it was refused, or if the key holder is gone. */
 void	keyholder_sign(int service, const struct msg_sign *, struct msg_sign_answer *);

@@ -131,9 +131,9 @@ answer_key(struct monitor *m)
 	check_tls_is_here(m);
 	m->reply.type = MSG_KEY_ANSWER;
 	if (m->start->keyholder != -1)
-		m->reply.u.key_answer.held = keyholder_has(m->start->keyholder, m->request.u.key.index, m->request.u.key.spki);
+		m->reply.u.key_answer.held = keyholder_has(m->start->keyholder, m->request.u.key.index, m->request.u.key.key_digest);
 	else
-		m->reply.u.key_answer.held = sign_holds(&m->keys, m->request.u.key.index, m->request.u.key.spki);
+		m->reply.u.key_answer.held = sign_holds(&m->keys, m->request.u.key.index, m->request.u.key.key_digest);
 	send_reply(m);
 }
 

@@ -26,6 +26,7 @@
 
 #include "log.h"
 #include "openssl.h"
+#include "publickey.h"
 
 /* A key with a long chain of certificates before it has 20 KB; what is larger is not what was meant. */
 #define FILE_MAX	(256 * 1024)
@@ -182,32 +183,19 @@ load(const char *path, const char **reason)
 	return key;
 }
 
-/* SHA-256 of the SubjectPublicKeyInfo, as the gate makes it of the certificate. */
-static bool
-spki_digest(EVP_PKEY *key, uint8_t digest[MSG_DIGEST])
-{
-	unsigned char *der = NULL;
-	int len = i2d_PUBKEY(key, &der);
-	bool ok;
-
-	ok = len > 0 && EVP_Q_digest(NULL, "SHA256", NULL, der, (size_t)len, digest, NULL) == 1;
-	OPENSSL_free(der);
-	return ok;
-}
-
 /* Returns why the key does not belong to this certificate, NULL if it does. */
 static const char *
-mismatch(EVP_PKEY *key, const uint8_t spki[MSG_DIGEST])
+mismatch(EVP_PKEY *key, const uint8_t key_digest[MSG_DIGEST])
 {
 	uint8_t digest[MSG_DIGEST];
 
-	if (!spki_digest(key, digest))
+	if (!publickey_digest(key, digest))
 		return "OpenSSL can't make its public half";
-	return memcmp(digest, spki, sizeof(digest)) == 0 ? NULL : "it does not belong to the certificate";
+	return memcmp(digest, key_digest, sizeof(digest)) == 0 ? NULL : "it does not belong to the certificate";
 }
 
 const char *
-sign_objection(struct sign_keys *keys, uint32_t index, const uint8_t spki[MSG_DIGEST])
+sign_objection(struct sign_keys *keys, uint32_t index, const uint8_t key_digest[MSG_DIGEST])
 {
 	const char *reason = NULL;
 
@@ -215,13 +203,13 @@ sign_objection(struct sign_keys *keys, uint32_t index, const uint8_t spki[MSG_DI
 	if (keys->key[index] == NULL)
 		keys->key[index] = load(keys->opts->key[index], &reason);
 	if (keys->key[index] != NULL)
-		reason = mismatch(keys->key[index], spki);
+		reason = mismatch(keys->key[index], key_digest);
 	ERR_clear_error();
 	return reason;
 }
 
 bool
-sign_holds(struct sign_keys *keys, uint32_t index, const uint8_t spki[MSG_DIGEST])
+sign_holds(struct sign_keys *keys, uint32_t index, const uint8_t key_digest[MSG_DIGEST])
 {
 	const char *path, *reason;
 	struct stat st;
@@ -233,7 +221,7 @@ sign_holds(struct sign_keys *keys, uint32_t index, const uint8_t spki[MSG_DIGEST
 	}
 	path = keys->opts->key[index];
 	loaded = keys->key[index] != NULL;
-	reason = sign_objection(keys, index, spki);
+	reason = sign_objection(keys, index, key_digest);
 	if (!loaded && keys->key[index] != NULL && stat(path, &st) == 0 && (st.st_mode & S_IROTH) != 0)
 		log_file(LOG_WARNING, "key-exposed", path, "everybody on this machine can read it");
 	if (reason != NULL)

@@ -22,15 +22,15 @@ struct sign_keys {
 
 /*
  * Loads the private key number index (a PEM file, options key[index]) if it
- * is not loaded yet. Returns NULL if its public half has this SHA-256 of
- * SubjectPublicKeyInfo, or says why not: file unreadable, no key in it, or
+ * is not loaded yet. Returns NULL if its public half has this digest
+ * (publickey.h), or says why not: file unreadable, no key in it, or
  * key and certificate do not belong together. An encrypted key is
  * unreadable: nothing ever asks for a passphrase.
  */
-const char	*sign_objection(struct sign_keys *, uint32_t index, const uint8_t spki[MSG_DIGEST]);
+const char	*sign_objection(struct sign_keys *, uint32_t index, const uint8_t key_digest[MSG_DIGEST]);
 
 /* The same for the gate: true if there is no objection, else it is logged, as is a key that everybody can read. */
-bool	sign_holds(struct sign_keys *, uint32_t index, const uint8_t spki[MSG_DIGEST]);
+bool	sign_holds(struct sign_keys *, uint32_t index, const uint8_t key_digest[MSG_DIGEST]);
 
 /*
  * Signs what a TLS server signs and nothing else: for TLS 1.3 the

@@ -30,6 +30,7 @@
 #include "msg.h"
 #include "options.h"
 #include "peer.h"
+#include "publickey.h"
 
 #define TLS13_ECDSA_SHA256	0x0403
 
@@ -104,14 +105,11 @@ static void
 show_certificate(void)
 {
 	struct msg m = { .type = MSG_KEY };
-	unsigned char *der = NULL;
 	FILE *f = fopen(opts.cert[0], "r");
 	X509 *cert = f == NULL ? NULL : PEM_read_X509(f, NULL, NULL, NULL);
-	int len = cert == NULL ? -1 : i2d_PUBKEY(X509_get0_pubkey(cert), &der);
 
-	if (len <= 0)
+	if (cert == NULL || !publickey_digest(X509_get0_pubkey(cert), m.u.key.key_digest))
 		errx(1, "%s: no certificate", opts.cert[0]);
-	SHA256(der, (size_t)len, m.u.key.spki);
 	msg_send(monitor, &m);
 	if (answer().u.key_answer.held == 0)
 		errx(1, "the key was refused");

@@ -24,6 +24,7 @@
 #include "monitor/sign.h"
 #include "msg.h"
 #include "options.h"
+#include "publickey.h"
 
 enum who { RSA2048, P256, P384, P521, ED25519, WHO };
 
@@ -94,21 +95,10 @@ make_certificate(EVP_PKEY *key, int serial, bool digest)
 	return cert;
 }
 
-static void
-spki_of(EVP_PKEY *key, uint8_t spki[MSG_DIGEST])
-{
-	unsigned char *der = NULL;
-	int len = i2d_PUBKEY(key, &der);
-
-	assert_true(len > 0);
-	assert_int_equal(EVP_Digest(der, (size_t)len, spki, NULL, EVP_sha256(), NULL), 1);
-	OPENSSL_free(der);
-}
-
 static int
 setup(void **state)
 {
-	uint8_t spki[MSG_DIGEST];
+	uint8_t key_digest[MSG_DIGEST];
 
 	for (enum who i = 0; i < WHO; i++) {
 		EVP_PKEY *key = i == RSA2048 ? EVP_RSA_gen(2048) : i == ED25519 ?
@@ -127,8 +117,8 @@ setup(void **state)
 	world.opts.certs = WHO;
 	world.keys.opts = &world.opts;
 	for (enum who i = 0; i < WHO; i++) {
-		spki_of(X509_get0_pubkey(world.cert[i]), spki);
-		assert_true(sign_holds(&world.keys, i, spki));
+		assert_true(publickey_digest(X509_get0_pubkey(world.cert[i]), key_digest));
+		assert_true(sign_holds(&world.keys, i, key_digest));
 	}
 	*state = &world;
 	return 0;

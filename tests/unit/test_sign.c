@@ -21,6 +21,8 @@
 
 #include <cmocka.h>
 
+#include "publickey.h"
+
 enum who {
 	RSA2048,
 	P256,
@@ -31,7 +33,7 @@ enum who {
 };
 
 static EVP_PKEY *key[WHO];
-static uint8_t spki[WHO][MSG_DIGEST];
+static uint8_t key_digest[WHO][MSG_DIGEST];
 static char path[WHO][64];
 static char dir[] = "/tmp/test_sign.XXXXXX";
 static struct options opts;
@@ -76,17 +78,6 @@ write_text(const char *name, const char *text)
 	chmod(name, 0600);
 }
 
-static void
-digest_of(EVP_PKEY *k, uint8_t digest[MSG_DIGEST])
-{
-	unsigned char *der = NULL;
-	int len = i2d_PUBKEY(k, &der);
-
-	assert_true(len > 0);
-	assert_int_equal(EVP_Digest(der, (size_t)len, digest, NULL, EVP_sha256(), NULL), 1);
-	OPENSSL_free(der);
-}
-
 static int
 setup(void **state)
 {
@@ -97,7 +88,7 @@ setup(void **state)
 	for (enum who i = 0; i < WHO; i++) {
 		key[i] = i == RSA2048 ? EVP_RSA_gen(2048) :
 		    i == ED25519 ? EVP_PKEY_Q_keygen(NULL, NULL, "ED25519") : EVP_EC_gen(curve[i]);
-		digest_of(key[i], spki[i]);
+		assert_true(publickey_digest(key[i], key_digest[i]));
 		snprintf(path[i], sizeof(path[i]), "%s/%d", dir, (int)i);
 		write_key(path[i], key[i], NULL, false);
 		opts.key[i] = path[i];
@@ -105,7 +96,7 @@ setup(void **state)
 	opts.certs = WHO;
 	keys.opts = &opts;
 	for (enum who i = 0; i < WHO; i++)
-		assert_true(sign_holds(&keys, i, spki[i]));
+		assert_true(sign_holds(&keys, i, key_digest[i]));
 	return 0;
 }
 
@@ -127,7 +118,7 @@ holds(const char *name, enum who who)
 {
 	struct options o = { .certs = 1, .key[0] = name };
 	struct sign_keys k = { .opts = &o };
-	bool held = sign_holds(&k, 0, spki[who]);
+	bool held = sign_holds(&k, 0, key_digest[who]);
 
 	assert_int_equal(ERR_peek_error(), 0);
 	sign_forget(&k);
@@ -215,10 +206,10 @@ test_index(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
-		assert_false(sign_holds(&keys, wrong[i], spki[0]));
+		assert_false(sign_holds(&keys, wrong[i], key_digest[0]));
 	for (enum who i = 0; i < WHO; i++)
 		for (enum who j = 0; j < WHO; j++)
-			assert_int_equal(sign_holds(&keys, i, spki[j]), i == j);
+			assert_int_equal(sign_holds(&keys, i, key_digest[j]), i == j);
 }
 
 /* --- messages */
@@ -423,7 +414,7 @@ test_keys_not_there(void **state)
 	sign_forget(&keys);
 	q.index = P256;
 	assert_false(is_signed(&q));
-	assert_true(sign_holds(&keys, P256, spki[P256]));
+	assert_true(sign_holds(&keys, P256, key_digest[P256]));
 	assert_true(is_signed(&q));
 }
 

@@ -1,0 +1,96 @@
+/*
+ * The name of a public key, see publickey.h. Run by whoever reads a
+ * certificate or a private key. Not made of a SubjectPublicKeyInfo: to encode
+ * one OpenSSL 3.0 asks all its encoders, which takes longer than to read the
+ * certificate that the key is in.
+ */
+
+#include "publickey.h"
+
+#include <openssl/bn.h>
+#include <openssl/core_names.h>
+#include <string.h>
+
+/* OPENSSL_RSA_MAX_MODULUS_BITS in octets. */
+#define NUMBER_MAX	2048
+
+static const struct kind {
+	const char	*name;
+	const char	*text, *numbers[2], *octets;	/* parameters (EVP_PKEY-RSA(7), EVP_PKEY-EC(7), EVP_PKEY-X25519(7)) */
+} kinds[] = {
+	{ "RSA", NULL, { OSSL_PKEY_PARAM_RSA_N, OSSL_PKEY_PARAM_RSA_E }, NULL },
+	{ "EC", OSSL_PKEY_PARAM_GROUP_NAME, { OSSL_PKEY_PARAM_EC_PUB_X, OSSL_PKEY_PARAM_EC_PUB_Y }, NULL },
+	{ "ED25519", NULL, { NULL, NULL }, OSSL_PKEY_PARAM_PUB_KEY },
+};
+
+static const struct kind *
+kind_of(const EVP_PKEY *key)
+{
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		if (EVP_PKEY_is_a(key, kinds[i].name))
+			return &kinds[i];
+	return NULL;
+}
+
+/* With its length before it, so that no two keys are the same octets. */
+static bool
+add(EVP_MD_CTX *md, const void *at, size_t size)
+{
+	uint32_t len = (uint32_t)size;
+
+	return EVP_DigestUpdate(md, &len, sizeof(len)) == 1 && EVP_DigestUpdate(md, at, size) == 1;
+}
+
+/* Without a name there is nothing to add. */
+static bool
+add_text(EVP_MD_CTX *md, const EVP_PKEY *key, const char *name)
+{
+	char text[64];
+	size_t len;
+
+	return name == NULL || (EVP_PKEY_get_utf8_string_param(key, name, text, sizeof(text), &len) == 1 && add(md, text, len));
+}
+
+static bool
+add_octets(EVP_MD_CTX *md, const EVP_PKEY *key, const char *name)
+{
+	unsigned char octets[64];
+	size_t len;
+
+	return name == NULL || (EVP_PKEY_get_octet_string_param(key, name, octets, sizeof(octets), &len) == 1 && add(md, octets, len));
+}
+
+static bool
+add_number(EVP_MD_CTX *md, const EVP_PKEY *key, const char *name)
+{
+	unsigned char octets[NUMBER_MAX];
+	BIGNUM *number = NULL;
+	bool ok;
+
+	if (name == NULL)
+		return true;
+	ok = EVP_PKEY_get_bn_param(key, name, &number) == 1 && BN_num_bytes(number) <= NUMBER_MAX &&
+	    add(md, octets, (size_t)BN_bn2bin(number, octets));
+	BN_free(number);
+	return ok;
+}
+
+bool
+publickey_digest(const EVP_PKEY *key, uint8_t digest[MSG_DIGEST])
+{
+	const struct kind *kind = key != NULL ? kind_of(key) : NULL;
+	EVP_MD_CTX *md;
+	bool ok;
+
+	if (kind == NULL)
+		return false;
+	md = EVP_MD_CTX_new();
+	ok = md != NULL && EVP_DigestInit_ex(md, EVP_sha256(), NULL) == 1 &&
+	    add(md, kind->name, strlen(kind->name)) &&
+	    add_text(md, key, kind->text) &&
+	    add_number(md, key, kind->numbers[0]) && add_number(md, key, kind->numbers[1]) &&
+	    add_octets(md, key, kind->octets) &&
+	    EVP_DigestFinal_ex(md, digest, NULL) == 1;
+	EVP_MD_CTX_free(md);
+	return ok;
+}
