@@ -283,6 +283,21 @@ choose_certificate(SSL *ssl, void *arg)
 	return SSL_use_cert_and_key(ssl, first->cert, first->key, first->chain, 1);
 }
 
+/* Where there is nothing to choose, it is chosen once for all connections. */
+static void
+choose_once(struct tls *t)
+{
+	const struct tls_identity *id = &t->identity[0];
+
+	/* One that --tls has brought (SSL_CONF_cmd(3), Certificate) would be shown beside it: choose_certificate takes it away. */
+	if (t->identities != 1 || SSL_CTX_get0_certificate(t->ctx) != NULL)
+		return;
+	if (SSL_CTX_use_cert_and_key(t->ctx, id->cert, id->key, id->chain, 1) == 1)
+		SSL_CTX_set_cert_cb(t->ctx, NULL, NULL);
+	/* If it can't be used, each handshake says why. */
+	ERR_clear_error();
+}
+
 static const char *
 fill_context(struct tls *t)
 {
@@ -351,6 +366,8 @@ tls_prepare(struct tls *t)
 	t->confirmed = true;
 	if (t->identities == 0)
 		give_up(t, "no certificate with its key can be used");
+	else
+		choose_once(t);
 	return t->wrong;
 }
 
