@@ -11,18 +11,12 @@
 #include <openssl/evp.h>
 #include <openssl/rand.h>
 #include <stdbool.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include "log.h"
 #include "ondemand.h"
-
-#ifndef MADV_POPULATE_WRITE
-#define MADV_POPULATE_WRITE	23	/* Linux 5.14; older kernels do not know it, and nothing is lost */
-#endif
+#include "pages.h"
 
 /* What OpenSSL 3.0 has allocated when a context is ready. */
 #define TLS_HEAP	(576 * 1024)
@@ -91,17 +85,15 @@ openssl_begin(void)
 void
 openssl_begin_tls(void)
 {
-	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), at;
-	char *room;
+	void *room;
 
 	/* One piece of the heap, which stays there when it is free again. */
 	mallopt(M_MMAP_THRESHOLD, 2 * TLS_HEAP);
 	mallopt(M_TRIM_THRESHOLD, 2 * TLS_HEAP);
 	room = malloc(TLS_HEAP);
-	at = ((uintptr_t)room + page - 1) & ~(page - 1);
 	/* Else it would come page by page, and to find that one is missing costs more than to clear it. */
 	if (room != NULL)
-		madvise((void *)at, TLS_HEAP - page, MADV_POPULATE_WRITE);
+		pages_take_range(room, TLS_HEAP);
 	free(room);
 	openssl_begin();
 }
