@@ -16,6 +16,7 @@
 #include "gate/remotekey.h"
 #include "msg.h"
 #include "options.h"
+#include "pages.h"
 
 /* A certificate that can be shown, its chain, and the key that is the monitor's. */
 struct tls_identity {
@@ -45,6 +46,7 @@ struct tls {
 	SSL_CTX			*ctx;			/* NULL: not yet, or not possible */
 	const char		*wrong;			/* why TLS is not possible, once that is known */
 	bool			 confirmed;		/* whoever has the keys was asked for all of them */
+	struct pages		 written;		/* by a handshake, in a process that was forked from this one */
 };
 
 /* Looks whether there are certificate files, without OpenSSL: TLS may be on offer then. If there are none, the log says why. */
@@ -68,11 +70,15 @@ const char	*tls_prepare(struct tls *);
 const char	*tls_settings(SSL_CTX *, const struct options *);
 
 /*
- * Shakes hands with itself, for the listener: it proves that clients can, and
- * what OpenSSL sets up when it is first used, all gates have then. Returns
- * NULL, or what is wrong.
+ * Shakes hands over a stream socket with tls_rehearse_client in another
+ * process, for the listener: it proves that clients can, and what OpenSSL
+ * sets up when it is first used, all gates have then. Returns NULL, or what
+ * is wrong.
  */
-const char	*tls_rehearse(struct tls *);
+const char	*tls_rehearse(struct tls *, int fd);
+
+/* The client of that, who believes everything. For a process that ends then: nothing is freed. */
+bool	tls_rehearse_client(int fd);
 
 /* Frees all of it; for the listener, when there are newer certificates. */
 void	tls_free(struct tls *);
