@@ -21,7 +21,7 @@
 #include "openssl.h"
 
 /* Counts up with each change of what is shared, for the next version that takes it over. */
-#define LAYOUT	1
+#define LAYOUT	2
 
 enum state {
 	FREE,
@@ -36,12 +36,21 @@ struct board_slot {
 	_Atomic int32_t		pid;		/* 0 until the child is born */
 };
 
+/* What is known of the pages that a login writes to. */
+enum knowledge {
+	UNKNOWN,
+	FINDING_OUT,		/* somebody does */
+	KNOWN,
+};
+
 struct shared {
 	uint64_t		layout;
 	_Atomic size_t		used;		/* no slot from here on is taken */
 	_Atomic unsigned long	accepted, logins, failed, refusals;
 	struct board_slot	slots[BOARD_SLOTS];
 	struct failures		failures;
+	_Atomic uint32_t	pages_known;	/* enum knowledge */
+	struct pages		pages;
 };
 
 /*
@@ -130,6 +139,8 @@ take_over(struct board *b, int fd)
 		munmap(b->shared, sizeof(struct shared));
 		return false;
 	}
+	/* Executed anew, a program is somewhere else in memory. */
+	b->shared->pages_known = UNKNOWN;
 	b->fd = fd;
 	return true;
 }
@@ -385,4 +396,22 @@ board_failed(const struct board_seat *seat, const char *user, const char *secret
 		return 0;
 	failure = (struct failure){ seat->slot->network, digest(seat->board, user, ""), digest(seat->board, user, secret) };
 	return failures_note(&seat->board->shared->failures, &failure, now);
+}
+
+void
+board_take_pages(const struct board_seat *seat)
+{
+	if (seat->board != NULL && seat->board->shared->pages_known == KNOWN)
+		pages_take(&seat->board->shared->pages);
+}
+
+void
+board_find_pages(const struct board_seat *seat)
+{
+	uint32_t unknown = UNKNOWN;
+
+	if (seat->board == NULL || !atomic_compare_exchange_strong(&seat->board->shared->pages_known, &unknown, FINDING_OUT))
+		return;
+	pages_find_written(&seat->board->shared->pages);
+	seat->board->shared->pages_known = KNOWN;
 }

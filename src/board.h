@@ -23,6 +23,7 @@
 #include <sys/types.h>
 
 #include "options.h"
+#include "pages.h"
 #include "proto/network.h"
 
 /* Connections and sessions together. */
@@ -126,5 +127,13 @@ enum board_limit	board_log_in(const struct board_seat *, const struct options *,
  * lack of a board or of an address.
  */
 unsigned	board_failed(const struct board_seat *, const char *user, const char *secret, int64_t now);
+
+/*
+ * Takes the pages that a monitor writes to while it logs somebody in
+ * (pages.h), if they are known: the first monitor that has done so finds them
+ * out for all, since only the PAM modules know what they do.
+ */
+void	board_take_pages(const struct board_seat *);
+void	board_find_pages(const struct board_seat *);
 
 #endif

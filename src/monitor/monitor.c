@@ -92,6 +92,7 @@ answer_login(struct monitor *m)
 	unsigned failures = 0;
 
 	interrupt_late_login(login, m->attempts + m->uncounted + 1);
+	board_take_pages(m->start->seat);
 	verdict = judge(m, login);
 	m->attempts += admission_is_guess(verdict.outcome);
 	m->uncounted += !admission_is_guess(verdict.outcome);
@@ -211,6 +212,7 @@ hand_over(struct monitor *m, const char *tag, const struct msg_tls *tls, enum ms
 	};
 
 	interrupt_end();
+	board_find_pages(m->start->seat);
 	board_detach(m->start->seat);
 	forget_keys(m);
 	close_pair(m);
