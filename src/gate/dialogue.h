@@ -36,30 +36,31 @@ enum refusal {
 	REFUSE_UNAVAILABLE,	/* it would belong here, but this server is not well */
 };
 
+/* What is large stands at the end of it, or of its own struct: a client that only waits has touched few pages of it. */
 struct session {
 	const struct options	*opts;
 	const struct peer	*peer;
-	struct conn		 conn;
 	struct tls		*tls;
 	bool			 tls_elsewhere;	/* STARTTLS is the work of a gate that comes after this one */
 	bool			 login_tried;	/* PAM was asked, in the monitor */
-	struct ktls		 ktls;
-	bool			 by_superserver; /* STARTTLS is its work: */
-	struct tunnel		 tunnel;
+	bool			 by_superserver; /* STARTTLS is its work: tunnel */
 	enum msg_why		 no_ktls;	/* as it was before the first byte */
-	struct command		 command;
-	struct reply		 reply;		/* what has not been sent yet */
+	struct ktls		 ktls;
 	unsigned		 commands;	/* read so far */
 	unsigned		 bad;		/* of them answered BAD */
 	char			 tag[COMMAND_TAG_MAX + 1];
 	/* Arguments, as the verb's parse has found them. */
-	struct command_string	 user, password;
 	char			 mechanism[COMMAND_WORD_MAX + 1];
 	struct command_span	 initial;
 	char			 identity[MSG_NAME_MAX]; /* whom the client's certificate names, or "" */
+	struct conn		 conn;
+	struct reply		 reply;		/* what has not been sent yet */
+	struct command		 command;
+	struct command_string	 user, password;
 	/* One SASL exchange; a LOGIN command fills its credentials too. */
 	struct sasl		 sasl;
 	char			 message[SASL_MESSAGE_MAX];
+	struct tunnel		 tunnel;
 };
 
 /*
