@@ -18,6 +18,8 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent / "e2e"))
 
+from accounts import have_own_etc  # noqa: E402
+
 # These build a program of their own, so under the sanitizers they would only be the same once more; or are about what that build is not.
 collect_ignore = ["e2e/test_package.py", "e2e/test_readme.py", "e2e/test_ondemand.py"] if os.environ.get("SAN") == "1" else []
 
@@ -33,6 +35,15 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "superserver(why): is not so under a listener")
     # Orphans come to us, so that a relay which never ends is seen.
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    # One of several that pytest-xdist runs side by side: gw0, gw1.
+    worker = os.environ.get("PYTEST_XDIST_WORKER")
+    if worker and os.getuid() == 0:
+        config.own_etc = have_own_etc(int(worker.removeprefix("gw")))
+
+
+def pytest_unconfigure(config):
+    if hasattr(config, "own_etc"):
+        shutil.rmtree(config.own_etc, ignore_errors=True)
 
 
 def pytest_collection_modifyitems(config, items):

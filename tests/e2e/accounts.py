@@ -5,12 +5,17 @@ All of their names begin with imapgt, so leftovers of a run that was killed
 are known and made anew.
 """
 
+import ctypes
 import fcntl
 import os
 import pwd
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
+
+libc = ctypes.CDLL(None, use_errno=True)
+CLONE_NEWNS = 0x00020000
 
 GROUP = "imapgtg"
 GATE_USER = "_imapgate"
@@ -22,6 +27,21 @@ USERS = [
     ("imapgtold", "Bernstein-4-imapgtold", []),
     ("imapgtsys", "Obsidian-3-imapgtsys", ["--system"]),
 ]
+
+
+def have_own_etc(number):
+    """From here on /etc is a copy for this process and all that it starts, with uids that depend on the number."""
+    folder = Path(tempfile.mkdtemp(prefix="imapgate-etc-", dir="/tmp"))
+    if libc.unshare(CLONE_NEWNS) != 0:
+        raise OSError(ctypes.get_errno(), "unshare")
+    _must("mount", "--make-rprivate", "/")
+    _must("cp", "--archive", "/etc/.", folder)
+    _must("mount", "--bind", folder, "/etc")
+    first = 20000 + 1000 * number
+    with open("/etc/login.defs", "a") as defaults:
+        for kind in ("UID", "GID"):
+            defaults.write(f"{kind}_MIN {first}\n{kind}_MAX {first + 999}\nSYS_{kind}_MIN 100\nSYS_{kind}_MAX 999\n")
+    return folder
 
 
 class Account:
@@ -78,8 +98,8 @@ class Accounts:
         self.made_gate_user = False
 
     def make(self):
-        # Two runs on one machine would take each other's users away: the second waits for the first.
-        self.lock = open("/run/imapgate-tests.lock", "w")
+        # Two runs with one /etc would take each other's users away: the second waits for the first.
+        self.lock = os.open("/etc", os.O_RDONLY | os.O_DIRECTORY)
         fcntl.flock(self.lock, fcntl.LOCK_EX)
         self.remove()
         _must("groupadd", GROUP)
