@@ -410,20 +410,23 @@ monitor_preauth(const struct monitor_start *start)
 {
 	static struct monitor m;
 	struct msg_login login = { .mechanism = MECH_PREAUTH };
-	struct pamauth_verdict verdict;
+	struct pamauth_verdict verdict = { .outcome = OUTCOME_AUTHENTICATIONFAILED };
 	struct msg_tls tls;
 	const struct passwd *pw = getpwuid(start->peer->uid);
 
 	if (pw == NULL || msg_text(login.authcid, sizeof(login.authcid), pw->pw_name, strlen(pw->pw_name)) == -1)
 		return;
 	begin(&m, start);
-	interrupt_late_login(&login, 1);
-	verdict = judge(&m, &login);
-	report_login(&login, &verdict, login.authcid, 1);
-	if (admission_is_guess(verdict.outcome)) {
+	/* SECURITY: a gate may still be forked from here, so PAM is not asked about root and whoever else can't be logged in anyway. */
+	verdict.reason = account_find(&m.admission.account, start->opts, login.authcid);
+	if (verdict.reason != NULL) {
+		report_login(&login, &verdict, login.authcid, 1);
 		interrupt_end();
 		return;
 	}
+	interrupt_late_login(&login, 1);
+	verdict = judge(&m, &login);
+	report_login(&login, &verdict, login.authcid, 1);
 	if (verdict.outcome != OUTCOME_OK)
 		refuse_preauth(&m, verdict.outcome);
 	m.mechanism = MECH_PREAUTH;

@@ -43,7 +43,8 @@ const struct msg_starttls	*monitor_run(const struct monitor_start *);
 /*
  * Logs the peer of a Unix-domain socket in by its credentials, without a
  * gate, since nothing has to be read from it. Returns if these are nobody's
- * whom we serve: then it may log in like everybody else.
+ * whom we serve, which is found out without PAM: then it may log in like
+ * everybody else. Whom PAM refuses gets a BYE.
  */
 void	monitor_preauth(const struct monitor_start *);
 

@@ -199,6 +199,28 @@ def test_peer_whom_pam_refuses(root_stage, account, code):
     assert not report.written()
 
 
+@pytest.mark.parametrize("name", ("../x", "root", "imapgtsys", "nobody-of-this-name"))
+def test_peer_whom_pam_makes_somebody_else(root_stage, name):
+    """A guess, if it were a login. It is no reason to let a gate begin where PAM has been."""
+    report = root_stage.report()
+    with by_path(root_stage, who=as_user(root_stage.users["imapgt1"]), pam=f"account-become={name}",
+                 mailbox=root_stage.mailbox("preauth", report=report)) as imap:
+        imap.hand_over()
+        assert imap.lines_to_end() == [b"* BYE [AUTHENTICATIONFAILED] Authentication failed"]
+        assert imap.status() == 0
+    assert not report.written()
+
+
+@pytest.mark.parametrize("who", ("root", "imapgtsys"))
+def test_pam_is_not_asked_about_who_has_no_mailbox(root_stage, who):
+    """The gate that greets them is forked from where PAM would have been."""
+    record = root_stage.file("reports")
+    whose = {} if who == "root" else as_user(root_stage.users[who])
+    with by_path(root_stage, who=whose, pam=f"record={record}") as imap:
+        imap.expect(ORDINARY)
+        assert not record.exists()
+
+
 def test_peer_whose_session_can_not_be_opened(root_stage):
     report = root_stage.report()
     with by_path(root_stage, who=as_user(root_stage.users["imapgt1"]), pam="open=14",

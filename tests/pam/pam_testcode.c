@@ -10,7 +10,7 @@
  *   binary-prompt               asks something that no text conversation knows
  *   say=TEXT error=TEXT account-say=TEXT    texts for the user
  *   sleep=SECONDS account-sleep=SECONDS open-sleep=SECONDS close-sleep=SECONDS
- *   become=NAME                 rewrites PAM_USER
+ *   become=NAME account-become=NAME    rewrites PAM_USER
  *   env=NAME=VALUE              pam_putenv in auth, repeatable
  *   record=FILE                 appends a line for every call
  */
@@ -203,6 +203,8 @@ pam_sm_acct_mgmt(pam_handle_t *pamh, int flags, int argc, const char **argv)
 	nap(a, "account-sleep");
 	if (argument(a, "account-say") != NULL)
 		pam_info(pamh, "%s", argument(a, "account-say"));
+	if (argument(a, "account-become") != NULL)
+		pam_set_item(pamh, PAM_USER, argument(a, "account-become"));
 	return number(a, "account", PAM_SUCCESS);
 }
 
