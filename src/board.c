@@ -36,20 +36,16 @@ struct board_slot {
 	_Atomic int32_t		pid;		/* 0 until the child is born */
 };
 
-/* What is known of the pages that a login writes to. */
-enum knowledge {
-	UNKNOWN,
-	FINDING_OUT,		/* somebody does */
-	KNOWN,
-};
-
 struct shared {
 	uint64_t		layout;
 	_Atomic size_t		used;		/* no slot from here on is taken */
 	_Atomic unsigned long	accepted, logins, failed, refusals;
 	struct board_slot	slots[BOARD_SLOTS];
 	struct failures		failures;
-	_Atomic uint32_t	pages_known;	/* enum knowledge */
+	/* The pages that a login writes to are of use to the processes of one generation. */
+	_Atomic uint64_t	generation;	/* the present one */
+	_Atomic uint64_t	finding;	/* of which somebody finds them out, or has */
+	_Atomic uint64_t	found;		/* of which pages are */
 	struct pages		pages;
 };
 
@@ -64,6 +60,7 @@ struct shared {
  */
 struct board {
 	struct shared	*shared;
+	uint64_t	 generation;
 	int		 fd;
 	unsigned char	 key[32];
 };
@@ -139,8 +136,6 @@ take_over(struct board *b, int fd)
 		munmap(b->shared, sizeof(struct shared));
 		return false;
 	}
-	/* Executed anew, a program is somewhere else in memory. */
-	b->shared->pages_known = UNKNOWN;
 	b->fd = fd;
 	return true;
 }
@@ -157,11 +152,12 @@ board_open(int fd)
 	madvise(b, sizeof(*b), MADV_DONTDUMP);
 	if (getrandom(b->key, sizeof(b->key), 0) != (ssize_t)sizeof(b->key))
 		die("getrandom");
-	if (fd != -1 && take_over(b, fd))
-		return b;
-	if (fd != -1)
-		close(fd);
-	make_shared(b);
+	if (fd == -1 || !take_over(b, fd)) {
+		if (fd != -1)
+			close(fd);
+		make_shared(b);
+	}
+	board_forget_pages(b);
 	return b;
 }
 
@@ -399,19 +395,33 @@ board_failed(const struct board_seat *seat, const char *user, const char *secret
 }
 
 void
+board_forget_pages(struct board *b)
+{
+	b->generation = ++b->shared->generation;
+}
+
+void
 board_take_pages(const struct board_seat *seat)
 {
-	if (seat->board != NULL && seat->board->shared->pages_known == KNOWN)
+	if (seat->board != NULL && seat->board->shared->found == seat->board->generation)
 		pages_take(&seat->board->shared->pages);
 }
 
 void
 board_find_pages(const struct board_seat *seat)
 {
-	uint32_t unknown = UNKNOWN;
+	const struct board *b = seat->board;
+	struct pages pages;
+	uint64_t finding;
 
-	if (seat->board == NULL || !atomic_compare_exchange_strong(&seat->board->shared->pages_known, &unknown, FINDING_OUT))
+	if (b == NULL || b->generation != b->shared->generation)
 		return;
-	pages_find_written(&seat->board->shared->pages);
-	seat->board->shared->pages_known = KNOWN;
+	finding = b->shared->finding;
+	if (finding == b->generation || !atomic_compare_exchange_strong(&b->shared->finding, &finding, b->generation))
+		return;
+	pages_find_written(&pages);
+	if (b->generation != b->shared->generation)
+		return;
+	b->shared->pages = pages;
+	b->shared->found = b->generation;
 }

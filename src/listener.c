@@ -191,11 +191,15 @@ network_of(const struct options *o, const struct sockaddr *sa)
 static void
 refresh(struct listener *l)
 {
+	bool anew;
+
 	if (clock_left(l->refresh_at) > 0)
 		return;
 	l->refresh_at = clock_ms() + REFRESH_MS;
-	listenertls_refresh(&l->setup);
-	listenerpam_refresh();
+	anew = listenertls_refresh(&l->setup);
+	anew |= listenerpam_refresh();
+	if (anew)
+		board_forget_pages(l->board);
 }
 
 static void

@@ -182,9 +182,11 @@ listenerpam_start(const struct options *o)
 	prepare();
 }
 
-void
+bool
 listenerpam_refresh(void)
 {
-	if (!all || have_changed())
-		prepare();
+	if (all && !have_changed())
+		return false;
+	prepare();
+	return true;
 }

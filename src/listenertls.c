@@ -8,11 +8,12 @@
 #include "listenertls.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <sysexits.h>
 #include <unistd.h>
@@ -22,14 +23,15 @@
 #include "msg.h"
 #include "stamp.h"
 
+/* A handshake takes milliseconds. */
+#define REHEARSAL_S	10
+
 static struct generation {
 	struct tls	*tls;
 	pid_t		 keyholder;	/* 0: it has died, and there is none yet in its place */
 	int		 service;	/* the socket by which it is asked */
 	struct stamp	 stamps[2 * OPTIONS_CERTS];
 } now;
-
-_Static_assert(sizeof(struct pages) <= PIPE_BUF, "learn");
 
 static const struct options *opts;
 static int first_socket, last_socket;
@@ -115,42 +117,64 @@ drop(struct generation *g)
 		close(g->service);
 }
 
-/* A child of ours that will have ended soon. */
-static int
-await(pid_t pid)
-{
-	int status;
+/* Nothing is wrong with the certificates then; another time it may be possible. */
+static const char no_keyholder[] = "the key holder can't be started";
+static const char untried[] = "there can be no process or socket to try them with";
 
-	while (waitpid(pid, &status, 0) == -1)
-		if (errno != EINTR)
-			return -1;
-	return status;
+static bool
+is_lack(const char *wrong)
+{
+	return wrong == no_keyholder || wrong == untried;
 }
 
-/* Nothing is wrong with the certificates then. */
-static const char lacking[] = "there can be no process or socket to try them with";
+/* Whoever is of no use any more ends now, whatever it does. */
+static void
+end(pid_t pid)
+{
+	kill(pid, SIGKILL);
+	while (waitpid(pid, NULL, 0) == -1 && errno == EINTR)
+		;
+}
+
+/* A child that is no connection: it has a name of its own, and a time after which nobody waits for it. */
+static pid_t
+fork_helper(int pair[2])
+{
+	static const struct timeval patience = { REHEARSAL_S, 0 };
+	pid_t pid;
+	int i;
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == -1)
+		return -1;
+	for (i = 0; i < 2; i++) {
+		setsockopt(pair[i], SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+		setsockopt(pair[i], SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
+	}
+	pid = fork();
+	if (pid == 0)
+		prctl(PR_SET_NAME, "imapgate-trial");
+	close(pair[pid == 0 ? 0 : 1]);
+	if (pid == -1)
+		close(pair[0]);
+	return pid;
+}
 
 /* A handshake with a client that is a process of its own: what it does shall not be found in this one. */
 static const char *
 rehearse(struct tls *t)
 {
-	const char *wrong;
+	enum tls_rehearsal result;
 	int pair[2];
-	pid_t client;
+	pid_t client = fork_helper(pair);
 
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == -1)
-		return lacking;
-	client = fork();
-	if (client == 0) {
-		close(pair[0]);
+	if (client == -1)
+		return untried;
+	if (client == 0)
 		_exit(!tls_rehearse_client(pair[1]));
-	}
-	close(pair[1]);
-	wrong = client != -1 ? tls_rehearse(t, pair[0]) : lacking;
+	result = tls_rehearse(t, pair[0]);
 	close(pair[0]);
-	if (client != -1 && await(client) != 0 && wrong == NULL)
-		wrong = "a handshake with itself failed at the client";
-	return wrong;
+	end(client);
+	return result == TLS_WORKS ? NULL : result == TLS_FAILS ? "a handshake with itself failed" : untried;
 }
 
 /* What a gate will write to is seen in a child that does the same. If not, gates find out for themselves. */
@@ -158,11 +182,10 @@ static void
 learn(struct tls *t)
 {
 	int pair[2];
-	pid_t child;
+	pid_t child = fork_helper(pair);
 
-	if (pipe2(pair, O_CLOEXEC) == -1)
+	if (child == -1)
 		return;
-	child = fork();
 	if (child == 0) {
 		static struct pages written;
 
@@ -170,20 +193,17 @@ learn(struct tls *t)
 			pages_find_written(&written);
 		_exit(write(pair[1], &written, sizeof(written)) != sizeof(written));
 	}
-	close(pair[1]);
-	/* As long as PIPE_BUF or shorter, so it comes as a whole (pipe(7)). */
-	if (read(pair[0], &t->written, sizeof(t->written)) != sizeof(t->written))
+	if (recv(pair[0], &t->written, sizeof(t->written), MSG_WAITALL) != sizeof(t->written))
 		t->written.n = 0;
 	close(pair[0]);
-	if (child != -1)
-		await(child);
+	end(child);
 }
 
 /* Returns NULL, or what is wrong; then there is nothing left of it. */
 static const char *
 make(struct generation *g)
 {
-	const char *wrong = "the key holder can't be started";
+	const char *wrong = no_keyholder;
 
 	/* The files are read again when they have changed; what this process lacks may be there at any time. */
 	memset(g->stamps, 0, sizeof(g->stamps));
@@ -197,7 +217,7 @@ make(struct generation *g)
 			wrong = rehearse(g->tls);
 		if (wrong == NULL)
 			learn(g->tls);
-		if (wrong == lacking)
+		if (is_lack(wrong))
 			memset(g->stamps, 0, sizeof(g->stamps));
 	}
 	if (wrong != NULL)
@@ -226,7 +246,7 @@ listenertls_start(struct connection_setup *setup, const struct options *o, int f
 		return;
 	wrong = make(&g);
 	errno = 0;
-	log_die_status = EX_CONFIG;
+	log_die_status = is_lack(wrong) ? EX_TEMPFAIL : EX_CONFIG;
 	if (wrong != NULL)
 		die("TLS is not possible: %s", wrong);
 	log_die_status = EX_TEMPFAIL;
@@ -252,16 +272,18 @@ renew(struct connection_setup *setup)
 	log_write(&line);
 }
 
-void
+bool
 listenertls_refresh(struct connection_setup *setup)
 {
 	struct stamp stamps[2 * OPTIONS_CERTS];
 
 	if (now.tls == NULL)
-		return;
+		return false;
 	stamp_all(stamps);
-	if (now.keyholder == 0 || memcmp(stamps, now.stamps, 2 * opts->certs * sizeof(stamps[0])) != 0)
-		renew(setup);
+	if (now.keyholder != 0 && memcmp(stamps, now.stamps, 2 * opts->certs * sizeof(stamps[0])) == 0)
+		return false;
+	renew(setup);
+	return true;
 }
 
 bool

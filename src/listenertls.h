@@ -20,8 +20,8 @@
  */
 void	listenertls_start(struct connection_setup *, const struct options *, int first, int last);
 
-/* Looks whether the files are others now. New ones that do not work are logged, and the old ones stay. */
-void	listenertls_refresh(struct connection_setup *);
+/* Looks whether the files are others now. New ones that do not work are logged, and the old ones stay. True if something was made anew. */
+bool	listenertls_refresh(struct connection_setup *);
 
 /* A child has ended: if it was the key holder there has to be a new one. False if it was not. */
 bool	listenertls_ended(struct connection_setup *, pid_t);

@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -75,6 +76,7 @@ pages_find_written(struct pages *p)
 	char line[512];
 
 	p->n = 0;
+	/* What a long name leaves for the next line does not look like one. */
 	while (maps != NULL && pagemap != -1 && fgets(line, sizeof(line), maps) != NULL)
 		if (is_of_interest(line, &at, &end))
 			add_own(p, pagemap, at, end);
@@ -87,7 +89,8 @@ pages_find_written(struct pages *p)
 void
 pages_take(const struct pages *p)
 {
-	for (size_t i = 0; i < p->n; i++)
+	/* It may be memory that others write to. */
+	for (size_t i = 0; i < p->n && i < PAGES_RANGES; i++)
 		madvise(p->range[i].iov_base, p->range[i].iov_len, MADV_POPULATE_WRITE);
 }
 

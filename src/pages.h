@@ -8,7 +8,6 @@
  * call does it all. Kernels that can't (before Linux 5.14) lose nothing else.
  */
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <sys/uio.h>
 

@@ -381,18 +381,19 @@ exchange(SSL *ssl, int fd)
 	    SSL_write(ssl, word, sizeof(word)) == sizeof(word) && SSL_read(ssl, word, sizeof(word)) == sizeof(word);
 }
 
-const char *
+enum tls_rehearsal
 tls_rehearse(struct tls *t, int fd)
 {
 	SSL *ssl = SSL_new(t->ctx);
-	bool works;
+	enum tls_rehearsal result;
 
 	if (ssl != NULL)
 		SSL_set_accept_state(ssl);
-	works = exchange(ssl, fd);
+	/* An end of the stream and a time that is over are no errors of OpenSSL's (SSL_OP_IGNORE_UNEXPECTED_EOF). */
+	result = exchange(ssl, fd) ? TLS_WORKS : ssl != NULL && ERR_peek_error() != 0 ? TLS_FAILS : TLS_UNTRIED;
 	SSL_free(ssl);
 	ERR_clear_error();
-	return works ? NULL : "a handshake with itself failed";
+	return result;
 }
 
 bool
@@ -434,7 +435,6 @@ tls_accept(struct tls *t, struct conn *c, char *error, size_t size)
 
 	pages_take(&t->written);
 	end = conn_start_tls(c, t->ctx);
-
 	if (end != CONN_OK)
 		say_error(error, size, end == CONN_TIMEOUT ? "deadline" : "client disconnected");
 	return end;

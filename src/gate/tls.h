@@ -72,10 +72,14 @@ const char	*tls_settings(SSL_CTX *, const struct options *);
 /*
  * Shakes hands over a stream socket with tls_rehearse_client in another
  * process, for the listener: it proves that clients can, and what OpenSSL
- * sets up when it is first used, all gates have then. Returns NULL, or what
- * is wrong.
+ * sets up when it is first used, all gates have then.
  */
-const char	*tls_rehearse(struct tls *, int fd);
+enum tls_rehearsal {
+	TLS_WORKS,
+	TLS_FAILS,
+	TLS_UNTRIED,		/* the client has gone, or the socket's time is over: nothing is known */
+};
+enum tls_rehearsal	tls_rehearse(struct tls *, int fd);
 
 /* The client of that, who believes everything. For a process that ends then: nothing is freed. */
 bool	tls_rehearse_client(int fd);

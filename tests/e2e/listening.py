@@ -9,7 +9,7 @@ import threading
 import time
 
 import loglines
-from processes import connections_of, has_reaped, keyholder_of
+from processes import connections_of, keyholder_of
 from session import Session
 from wire import PATIENCE, SocketWire
 
@@ -90,17 +90,25 @@ class OnlyChild:
     def _born(self):
         """Waits for the child; None if it was too quick to be seen. Before the listener is ready its children are others."""
         end = time.monotonic() + PATIENCE
-        while "listener-ready" not in self.log_path.read_text(errors="backslashreplace") and self.process.poll() is None:
+        while self._said() is None and self.process.poll() is None:
             assert time.monotonic() < end, "the listener is never ready"
             time.sleep(0.0005)
         if self.process.poll() is not None:
             return None
-        while not (children := connections_of(self.listener)):
+        while True:
             assert time.monotonic() < end, "the listener accepts nothing"
-            if self.process.poll() is not None or has_reaped(self.listener):
+            # In this order: no connection ends without a word, so one that has said something and is not there has ended.
+            said = self._said()
+            if children := connections_of(self.listener):
+                return children[0]
+            if said or self.process.poll() is not None:
                 return None
             time.sleep(0.0005)
-        return children[0]
+
+    def _said(self):
+        """What is in the log since the listener is ready; None if it is not."""
+        _, ready, rest = self.log_path.read_text(errors="backslashreplace").partition("listener-ready")
+        return rest.partition("\n")[2] if ready else None
 
     def poll(self):
         if self.returncode is None and (self.process.poll() is not None or self.pid not in connections_of(self.listener)):

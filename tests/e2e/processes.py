@@ -18,11 +18,6 @@ def children_of(pid):
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
-def has_reaped(pid):
-    """Has it waited for any child yet? Those have had page faults (proc(5), cminflt)."""
-    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[8]) > 0
-
-
 def name_of(pid):
     """What the process calls itself; nothing if it has gone."""
     try:
@@ -31,12 +26,12 @@ def name_of(pid):
         return ""
 
 
-KEYHOLDER = "imapgate-keys"
+KEYHOLDER, TRIAL = "imapgate-keys", "imapgate-trial"
 
 
 def connections_of(listener):
-    """The children of a listener that serve connections: all but the one that holds its keys."""
-    return [pid for pid in children_of(listener) if name_of(pid) != KEYHOLDER]
+    """The children of a listener that serve connections: all but the one that holds its keys, and those that try new certificates."""
+    return [pid for pid in children_of(listener) if name_of(pid) not in (KEYHOLDER, TRIAL)]
 
 
 def keyholder_of(listener):

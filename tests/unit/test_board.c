@@ -572,6 +572,13 @@ gate_has_neither_board_nor_key(void **state)
 
 static char *memory;
 
+static void
+need_populate(void)
+{
+	if (madvise(NULL, 0, 23) == -1)		/* MADV_POPULATE_WRITE, Linux 5.14 */
+		skip();
+}
+
 static bool
 knows_memory(void)
 {
@@ -620,8 +627,7 @@ later_logins_know_the_pages_of_the_first(void **state)
 	struct board_seat seat = sit_down(HERE), nobody = { 0 };
 
 	(void)state;
-	if (madvise(NULL, 0, 23) == -1)		/* MADV_POPULATE_WRITE, Linux 5.14 */
-		skip();
+	need_populate();
 	memory = mmap(NULL, MEMORY, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	assert_ptr_not_equal(memory, MAP_FAILED);
 	memset(memory, 1, MEMORY);
@@ -635,20 +641,31 @@ later_logins_know_the_pages_of_the_first(void **state)
 	munmap(memory, MEMORY);
 }
 
-/* The program that takes the board over is elsewhere in memory. */
+/*
+ * The program that takes the board over is elsewhere in memory; what was
+ * forked before it goes on, and knows nothing that would be of use to it.
+ */
 static void
 pages_are_forgotten_by_a_renewed_listener(void **state)
 {
-	struct board_seat seat = sit_down(HERE);
+	struct board_seat seat = sit_down(HERE), old = seat;
 	struct board *again;
 
 	(void)state;
+	need_populate();
 	memory = mmap(NULL, MEMORY, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	assert_ptr_not_equal(memory, MAP_FAILED);
 	memset(memory, 1, MEMORY);
 	assert_int_equal(in_child(log_in_first, &seat), CHILD_RETURNED);
 	again = board_open(dup(board_fd(b)));
 	seat.board = again;
+	assert_int_equal(in_child(take_pages, &seat), 0);
+	assert_int_equal(in_child(log_in_first, &old), CHILD_RETURNED);
+	assert_int_equal(in_child(take_pages, &seat), 0);
+	assert_int_equal(in_child(log_in_first, &seat), CHILD_RETURNED);
+	assert_int_equal(in_child(take_pages, &seat), 1);
+	assert_int_equal(in_child(take_pages, &old), 0);
+	board_forget_pages(again);
 	assert_int_equal(in_child(take_pages, &seat), 0);
 	close(board_fd(again));
 	board_detach(&seat);
