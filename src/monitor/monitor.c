@@ -28,6 +28,7 @@
 #include "msg.h"
 #include "proto/command.h"
 #include "proto/reply.h"
+#include "proto/sasl.h"
 
 /* Logins that end in UNAVAILABLE or EXPIRED are no guesses, but they are not free either. */
 #define UNCOUNTED_MAX	10
@@ -212,7 +213,6 @@ hand_over(struct monitor *m, const char *tag, const struct msg_tls *tls, enum ms
 	};
 
 	interrupt_end();
-	board_find_pages(m->start->seat);
 	board_detach(m->start->seat);
 	forget_keys(m);
 	close_pair(m);
@@ -266,6 +266,7 @@ answer_launch(struct monitor *m)
 		use(m->start->peer->tunnel.read, m->start->peer->tunnel.write);
 	if (how == HOW_EXEC)
 		describe_superserver(m->start->peer, &tls);
+	board_find_pages(m->start->seat);
 	hand_over(m, launch->tag, &tls, how);
 }
 
@@ -405,6 +406,22 @@ refuse_preauth(struct monitor *m, enum msg_outcome outcome)
 	leave(m, 0);
 }
 
+/*
+ * Why a peer can't be logged in, NULL if it is for PAM to say.
+ *
+ * SECURITY: a gate may be forked behind that, so PAM is not asked about root
+ * and the system's accounts, and its modules have not read what is of others.
+ */
+static const char *
+peer_objection(struct account *account, const struct monitor_start *start, const char *name)
+{
+	if (!sasl_is_name(name))
+		return "name";
+	if (start->peer->uid == 0 || start->peer->uid < start->opts->min_uid)
+		return "uid";
+	return account_find(account, start->opts, name);
+}
+
 void
 monitor_preauth(const struct monitor_start *start)
 {
@@ -416,14 +433,12 @@ monitor_preauth(const struct monitor_start *start)
 
 	if (pw == NULL || msg_text(login.authcid, sizeof(login.authcid), pw->pw_name, strlen(pw->pw_name)) == -1)
 		return;
-	begin(&m, start);
-	/* SECURITY: a gate may still be forked from here, so PAM is not asked about root and whoever else can't be logged in anyway. */
-	verdict.reason = account_find(&m.admission.account, start->opts, login.authcid);
+	verdict.reason = peer_objection(&m.admission.account, start, login.authcid);
 	if (verdict.reason != NULL) {
 		report_login(&login, &verdict, login.authcid, 1);
-		interrupt_end();
 		return;
 	}
+	begin(&m, start);
 	interrupt_late_login(&login, 1);
 	verdict = judge(&m, &login);
 	report_login(&login, &verdict, login.authcid, 1);

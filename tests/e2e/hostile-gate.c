@@ -14,7 +14,6 @@
 
 #include <err.h>
 #include <openssl/pem.h>
-#include <openssl/sha.h>
 #include <openssl/x509.h>
 #include <signal.h>
 #include <stdbool.h>

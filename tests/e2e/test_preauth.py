@@ -211,12 +211,14 @@ def test_peer_whom_pam_makes_somebody_else(root_stage, name):
     assert not report.written()
 
 
+@pytest.mark.parametrize("virtual", (False, True))
 @pytest.mark.parametrize("who", ("root", "imapgtsys"))
-def test_pam_is_not_asked_about_who_has_no_mailbox(root_stage, who):
-    """The gate that greets them is forked from where PAM would have been."""
+def test_pam_is_not_asked_about_who_has_no_mailbox(root_stage, who, virtual):
+    """The gate that greets them is forked from where PAM would have been. A webmail's account has no mailbox of its own."""
     record = root_stage.file("reports")
     whose = {} if who == "root" else as_user(root_stage.users[who])
-    with by_path(root_stage, who=whose, pam=f"record={record}") as imap:
+    options = ("--run-as", "imapgt1", "--home", "/nonexistent") if virtual else ()
+    with by_path(root_stage, *options, who=whose, pam=f"record={record}") as imap:
         imap.expect(ORDINARY)
         assert not record.exists()
 
