@@ -33,17 +33,13 @@ LISTENED = ("transcripts", "capability", "deadline", "external", "handoff", "hyg
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "superserver(why): is not so under a listener")
+    config.addinivalue_line("markers", "timed: says how long something took at most, so it is run when no other test is")
     # Orphans come to us, so that a relay which never ends is seen.
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     # One of several that pytest-xdist runs side by side: gw0, gw1.
     worker = os.environ.get("PYTEST_XDIST_WORKER")
     if worker and os.getuid() == 0:
-        config.own_etc = have_own_etc(int(worker.removeprefix("gw")))
-
-
-def pytest_unconfigure(config):
-    if hasattr(config, "own_etc"):
-        shutil.rmtree(config.own_etc, ignore_errors=True)
+        have_own_etc(int(worker.removeprefix("gw")))
 
 
 def pytest_collection_modifyitems(config, items):

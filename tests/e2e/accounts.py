@@ -30,18 +30,21 @@ USERS = [
 
 
 def have_own_etc(number):
-    """From here on /etc is a copy for this process and all that it starts, with uids that depend on the number."""
-    folder = Path(tempfile.mkdtemp(prefix="imapgate-etc-", dir="/tmp"))
+    """From here on /etc is a copy for this process and all that it starts, with uids that depend on the number.
+
+    It is in memory, and ends with its last process: there are secrets in it.
+    """
     if libc.unshare(CLONE_NEWNS) != 0:
         raise OSError(ctypes.get_errno(), "unshare")
     _must("mount", "--make-rprivate", "/")
-    _must("cp", "--archive", "/etc/.", folder)
-    _must("mount", "--bind", folder, "/etc")
-    first = 20000 + 1000 * number
+    with tempfile.TemporaryDirectory(prefix="imapgate-etc-", dir="/tmp") as folder:
+        _must("mount", "-t", "tmpfs", "-o", "mode=0755", "imapgate-tests", folder)
+        _must("cp", "--archive", "/etc/.", folder)
+        _must("mount", "--move", folder, "/etc")
+    first = 20000 + 100 * number
     with open("/etc/login.defs", "a") as defaults:
         for kind in ("UID", "GID"):
-            defaults.write(f"{kind}_MIN {first}\n{kind}_MAX {first + 999}\nSYS_{kind}_MIN 100\nSYS_{kind}_MAX 999\n")
-    return folder
+            defaults.write(f"{kind}_MIN {first}\n{kind}_MAX {first + 99}\nSYS_{kind}_MIN 100\nSYS_{kind}_MAX 999\n")
 
 
 class Account:

@@ -18,6 +18,8 @@ from processes import gate_of
 from session import Session
 from wire import SocketWire
 
+pytestmark = pytest.mark.timed
+
 NOBODY = ("--unlimited", "192.0.2.1", "--allow-cleartext", "loopback")
 HERE, THERE, PROXY = "127.0.0.2", "127.0.0.3", "127.0.0.9"
 BYE = "* BYE [UNAVAILABLE] Too many connections; please try again later"

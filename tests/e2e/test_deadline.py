@@ -12,6 +12,8 @@ import pytest
 
 from wire import TlsWire
 
+pytestmark = pytest.mark.timed
+
 # One second is the shortest deadline; the slack is for a busy machine.
 DEADLINE, SLACK = 1.0, 1.0
 # Behind it the last words may still be read, and a module that hangs is waited for a little.

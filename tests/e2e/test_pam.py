@@ -334,6 +334,7 @@ def seconds(imap, command):
     return time.monotonic() - start
 
 
+@pytest.mark.timed
 def test_failures_take_their_time(stage):
     """Least time of a failure times its number, whatever failed; nothing else waits."""
     with stage.ready("--failure-delay", "0.2", "--max-attempts", "9") as imap:
@@ -345,11 +346,13 @@ def test_failures_take_their_time(stage):
         assert seconds(imap, "f LOGIN joe sesame") < 0.2
 
 
+@pytest.mark.timed
 def test_what_is_unavailable_does_not_wait(stage):
     with stage.ready("--failure-delay", "2", pam="auth=9") as imap:
         assert seconds(imap, "a LOGIN joe sesame") < 1
 
 
+@pytest.mark.timed
 def test_delay_of_modules_is_ours(root_stage):
     """pam_unix asks libpam to wait two seconds after a wrong password; the least time is the option's."""
     with root_stage.ready(pam="unix") as imap:

@@ -9,6 +9,8 @@ import time
 
 import pytest
 
+pytestmark = pytest.mark.timed
+
 DELAY = 0.3
 # Between the least time and the answer there is a busy machine.
 SLACK = 1.2
