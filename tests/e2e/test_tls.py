@@ -45,14 +45,17 @@ def test_curves(stage, version, curve):
         imap.login()
 
 
-def _type(keyboard, script):
-    """Line by line, as a human would; a client that has ended meanwhile has said why."""
+def _type(client, script, screen_path):
+    """Line by line, as a human would, who waits for what comes of the last one: s_client has to read each by itself."""
     try:
         for line in script.splitlines():
             time.sleep(0.1)
-            keyboard.write(line.encode() + b"\n")
+            seen, end = screen_path.stat().st_size, time.monotonic() + 5
+            client.stdin.write(line.encode() + b"\n")
+            while screen_path.stat().st_size == seen and client.poll() is None and time.monotonic() < end:
+                time.sleep(0.02)
     except BrokenPipeError:
-        pass
+        pass  # A client that has ended meanwhile has said why.
 
 
 def s_client(stage, *arguments, options=(), key="rsa", script="a LOGOUT", on="tls", mailbox=None, greeted=False):
@@ -82,7 +85,7 @@ def s_client(stage, *arguments, options=(), key="rsa", script="a LOGOUT", on="tl
         end = time.monotonic() + 10
         while greeted and b"imapgate ready" not in screen_path.read_bytes() and time.monotonic() < end:
             time.sleep(0.02)
-        _type(client.stdin, script)
+        _type(client, script, screen_path)
         # It ends when the server does; the end of its input would end it too early.
         client.wait(20)
         gate.wait(20)
@@ -244,7 +247,7 @@ def test_renegotiation_is_refused(stage):
 
 def test_key_update(stage):
     """TLS 1.3 may change its keys at any time, before and after the login."""
-    said, status, _ = s_client(stage, "-tls1_3", script="K\na NOOP\nb LOGIN joe sesame\nK\nc NOOP\nd LOGOUT")
+    said, status, _ = s_client(stage, "-tls1_3", script="K\na NOOP\nb LOGIN joe sesame\nK\nc NOOP\nd LOGOUT", greeted=True)
     assert "KEYUPDATE" in said
     for line in ("a OK NOOP completed", "b OK recorder", "c OK heard NOOP", "d OK recorder ends"):
         assert line in said, said
