@@ -14,6 +14,7 @@
 #include <openssl/x509v3.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 #include "gate/ask.h"
@@ -76,6 +77,13 @@ choose_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_len, const u
 	return SSL_TLSEXT_ERR_OK;
 }
 
+/* SECURITY: what is in the context is in the gate. Certificates and keys come by --cert and --key, of which it gets the public part. */
+static bool
+brings_key(const char *name)
+{
+	return strcasecmp(name, "PrivateKey") == 0 || strcasecmp(name, "Certificate") == 0;
+}
+
 const char *
 tls_settings(SSL_CTX *ctx, const struct options *o)
 {
@@ -96,7 +104,7 @@ tls_settings(SSL_CTX *ctx, const struct options *o)
 		char name[64];
 
 		snprintf(name, sizeof(name), "%.*s", (int)(equals - o->tls[i]), o->tls[i]);
-		applied = SSL_CONF_cmd(conf, name, equals + 1) == 2;
+		applied = !brings_key(name) && SSL_CONF_cmd(conf, name, equals + 1) == 2;
 		snprintf(wrong, sizeof(wrong), "--tls %s can't be used", o->tls[i]);
 	}
 	applied = applied && SSL_CONF_CTX_finish(conf) == 1;
@@ -289,8 +297,7 @@ choose_once(struct tls *t)
 {
 	const struct tls_identity *id = &t->identity[0];
 
-	/* One that --tls has brought (SSL_CONF_cmd(3), Certificate) would be shown beside it: choose_certificate takes it away. */
-	if (t->identities != 1 || SSL_CTX_get0_certificate(t->ctx) != NULL)
+	if (t->identities != 1)
 		return;
 	if (SSL_CTX_use_cert_and_key(t->ctx, id->cert, id->key, id->chain, 1) == 1)
 		SSL_CTX_set_cert_cb(t->ctx, NULL, NULL);

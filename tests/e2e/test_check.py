@@ -215,6 +215,15 @@ def test_setting_that_openssl_does_not_know(host):
     checked.says("error", "TLS", "no certificate can be used")
 
 
+@pytest.mark.parametrize("name", ("PrivateKey", "privatekey", "Certificate"))
+def test_setting_that_would_bring_a_key(host, name):
+    """The context is the gate's, and no private key may be there."""
+    certificate = host.stage.certificate("rsa")
+    path = certificate.file if name == "Certificate" else certificate.key
+    checked = host.run("--tls", f"{name}={path}")
+    checked.says("error", "TLS settings", f"--tls {name}={path} can't be used")
+
+
 def test_settings_that_leave_nothing(host):
     """Each is right by itself; only a handshake shows it."""
     checked = host.run("--tls", "MaxProtocol=TLSv1.2", "--tls", "CipherString=ECDHE-RSA-AES128-GCM-SHA256")
