@@ -1,0 +1,193 @@
+/*
+ * The rehearsal that a listener makes of its TLS: what works, what is wrong
+ * with the server's side, and what says nothing about it.
+ */
+
+#include "gate/tls.h"
+
+#include <openssl/pem.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "monitor/sign.h"
+
+static char path[] = "/tmp/test_tls.XXXXXX";
+static struct options opts;
+static struct sign_keys keys;
+static struct tls tls;
+static bool signs;
+
+static bool
+has_key(uint32_t index, const uint8_t key_digest[MSG_DIGEST])
+{
+	return sign_holds(&keys, index, key_digest);
+}
+
+static size_t
+sign(void *arg, uint32_t index, uint32_t scheme, const uint8_t *tbs, size_t len, uint8_t *signature, size_t size)
+{
+	struct msg_sign question = { .index = index, .scheme = scheme, .len = (uint32_t)len };
+	struct msg_sign_answer answer;
+
+	(void)arg;
+	assert_true(len <= sizeof(question.tbs));
+	memcpy(question.tbs, tbs, len);
+	sign_answer(&keys, &question, &answer);
+	assert_true(answer.len <= size);
+	memcpy(signature, answer.signature, answer.len);
+	return signs ? answer.len : 0;
+}
+
+static void
+complain(const char *file, const char *wrong)
+{
+	fail_msg("%s: %s", file, wrong);
+}
+
+static const struct tls_maker maker = { has_key, sign, complain };
+
+/* A key and a certificate in one file. */
+static void
+write_identity(void)
+{
+	EVP_PKEY *key = EVP_EC_gen("P-256");
+	X509 *cert = X509_new();
+	FILE *file = fdopen(mkstemp(path), "w");
+
+	assert_non_null(file);
+	X509_set_version(cert, X509_VERSION_3);
+	X509_gmtime_adj(X509_getm_notBefore(cert), -3600);
+	X509_gmtime_adj(X509_getm_notAfter(cert), 3600);
+	X509_set_pubkey(cert, key);
+	assert_true(X509_sign(cert, key, EVP_sha256()) > 0);
+	assert_int_equal(PEM_write_X509(file, cert), 1);
+	assert_int_equal(PEM_write_PrivateKey(file, key, NULL, NULL, 0, NULL, NULL), 1);
+	fclose(file);
+	X509_free(cert);
+	EVP_PKEY_free(key);
+}
+
+static int
+setup(void **state)
+{
+	(void)state;
+	write_identity();
+	opts.certs = 1;
+	opts.cert[0] = opts.key[0] = path;
+	keys.opts = &opts;
+	signs = true;
+	tls_load(&tls, &opts, &maker);
+	assert_null(tls_prepare(&tls));
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	(void)state;
+	tls_free(&tls);
+	sign_forget(&keys);
+	unlink(path);
+	return 0;
+}
+
+static void
+be_client(int fd)
+{
+	_exit(!tls_rehearse_client(fd));
+}
+
+static void
+be_gone(int fd)
+{
+	(void)fd;
+	_exit(0);
+}
+
+static void
+be_slow(int fd)
+{
+	(void)fd;
+	pause();
+}
+
+static void
+be_no_client(int fd)
+{
+	_exit(write(fd, "a LOGIN joe sesame\r\n", 20) != 20);
+}
+
+static enum tls_rehearsal
+rehearse(void (*client)(int fd))
+{
+	static const struct timeval patience = { 0, 200000 };
+	enum tls_rehearsal result;
+	int pair[2];
+	pid_t pid;
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+	setsockopt(pair[0], SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+	pid = fork();
+	if (pid == 0) {
+		close(pair[0]);
+		client(pair[1]);
+	}
+	close(pair[1]);
+	result = tls_rehearse(&tls, pair[0]);
+	close(pair[0]);
+	kill(pid, SIGKILL);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	return result;
+}
+
+static void
+test_works(void **state)
+{
+	(void)state;
+	assert_int_equal(rehearse(be_client), TLS_WORKS);
+	/* And again: a failure before leaves nothing behind. */
+	assert_int_equal(rehearse(be_no_client), TLS_FAILS);
+	assert_int_equal(rehearse(be_client), TLS_WORKS);
+}
+
+static void
+test_fails_without_a_signature(void **state)
+{
+	(void)state;
+	signs = false;
+	assert_int_equal(rehearse(be_client), TLS_FAILS);
+	signs = true;
+}
+
+/* The certificate is as good as it was. */
+static void
+test_is_untried_without_a_client(void **state)
+{
+	(void)state;
+	assert_int_equal(rehearse(be_gone), TLS_UNTRIED);
+	assert_int_equal(rehearse(be_slow), TLS_UNTRIED);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_works),
+		cmocka_unit_test(test_fails_without_a_signature),
+		cmocka_unit_test(test_is_untried_without_a_client),
+	};
+
+	signal(SIGPIPE, SIG_IGN);
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
