@@ -414,12 +414,13 @@ board_find_pages(const struct board_seat *seat)
 	struct pages pages;
 	uint64_t finding;
 
-	if (b == NULL || b->generation != b->shared->generation)
+	if (b == NULL)
 		return;
 	finding = b->shared->finding;
-	if (finding == b->generation || !atomic_compare_exchange_strong(&b->shared->finding, &finding, b->generation))
+	if (finding >= b->generation || !atomic_compare_exchange_strong(&b->shared->finding, &finding, b->generation))
 		return;
 	pages_find_written(&pages);
+	/* Somebody of another generation has no use for them. */
 	if (b->generation != b->shared->generation)
 		return;
 	b->shared->pages = pages;

@@ -327,8 +327,8 @@ reap(struct listener *l)
 		}
 		board_leave(l->board, pid);
 		report_exit(pid, status);
-		if (!l->stopping)
-			listenertls_ended(&l->setup, pid);
+		if (!l->stopping && listenertls_ended(&l->setup, pid))
+			board_forget_pages(l->board);
 	}
 	status_changed(l);
 }
