@@ -572,11 +572,15 @@ gate_has_neither_board_nor_key(void **state)
 
 static char *memory;
 
+/* That children get as it is, if the kernel can take it for them. */
 static void
-need_populate(void)
+map_memory(void)
 {
 	if (madvise(NULL, 0, 23) == -1)		/* MADV_POPULATE_WRITE, Linux 5.14 */
 		skip();
+	memory = mmap(NULL, MEMORY, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	assert_ptr_not_equal(memory, MAP_FAILED);
+	memset(memory, 1, MEMORY);
 }
 
 static bool
@@ -627,10 +631,7 @@ later_logins_know_the_pages_of_the_first(void **state)
 	struct board_seat seat = sit_down(HERE), nobody = { 0 };
 
 	(void)state;
-	need_populate();
-	memory = mmap(NULL, MEMORY, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	assert_ptr_not_equal(memory, MAP_FAILED);
-	memset(memory, 1, MEMORY);
+	map_memory();
 	assert_int_equal(in_child(take_pages, &seat), 0);
 	assert_int_equal(in_child(log_in_first, &seat), CHILD_RETURNED);
 	assert_int_equal(in_child(take_pages, &seat), 1);
@@ -652,10 +653,7 @@ pages_are_forgotten_by_a_renewed_listener(void **state)
 	struct board *again;
 
 	(void)state;
-	need_populate();
-	memory = mmap(NULL, MEMORY, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	assert_ptr_not_equal(memory, MAP_FAILED);
-	memset(memory, 1, MEMORY);
+	map_memory();
 	assert_int_equal(in_child(log_in_first, &seat), CHILD_RETURNED);
 	again = board_open(dup(board_fd(b)));
 	seat.board = again;
