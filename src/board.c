@@ -21,7 +21,7 @@
 #include "openssl.h"
 
 /* Counts up with each change of what is shared, for the next version that takes it over. */
-#define LAYOUT	2
+#define LAYOUT	3
 
 enum state {
 	FREE,
@@ -42,11 +42,6 @@ struct shared {
 	_Atomic unsigned long	accepted, logins, failed, refusals;
 	struct board_slot	slots[BOARD_SLOTS];
 	struct failures		failures;
-	/* The pages that a login writes to are of use to the processes of one generation. */
-	_Atomic uint64_t	generation;	/* the present one */
-	_Atomic uint64_t	finding;	/* of which somebody finds them out, or has */
-	_Atomic uint64_t	found;		/* of which pages are */
-	struct pages		pages;
 };
 
 /*
@@ -60,7 +55,6 @@ struct shared {
  */
 struct board {
 	struct shared	*shared;
-	uint64_t	 generation;
 	int		 fd;
 	unsigned char	 key[32];
 };
@@ -157,7 +151,6 @@ board_open(int fd)
 			close(fd);
 		make_shared(b);
 	}
-	board_forget_pages(b);
 	return b;
 }
 
@@ -392,37 +385,4 @@ board_failed(const struct board_seat *seat, const char *user, const char *secret
 		return 0;
 	failure = (struct failure){ seat->slot->network, digest(seat->board, user, ""), digest(seat->board, user, secret) };
 	return failures_note(&seat->board->shared->failures, &failure, now);
-}
-
-void
-board_forget_pages(struct board *b)
-{
-	b->generation = ++b->shared->generation;
-}
-
-void
-board_take_pages(const struct board_seat *seat)
-{
-	if (seat->board != NULL && seat->board->shared->found == seat->board->generation)
-		pages_take(&seat->board->shared->pages);
-}
-
-void
-board_find_pages(const struct board_seat *seat)
-{
-	const struct board *b = seat->board;
-	struct pages pages;
-	uint64_t finding;
-
-	if (b == NULL)
-		return;
-	finding = b->shared->finding;
-	if (finding >= b->generation || !atomic_compare_exchange_strong(&b->shared->finding, &finding, b->generation))
-		return;
-	pages_find_written(&pages);
-	/* Somebody of another generation has no use for them. */
-	if (b->generation != b->shared->generation)
-		return;
-	b->shared->pages = pages;
-	b->shared->found = b->generation;
 }

@@ -23,7 +23,6 @@
 #include <sys/types.h>
 
 #include "options.h"
-#include "pages.h"
 #include "proto/network.h"
 
 /* Connections and sessions together. */
@@ -94,9 +93,6 @@ void	board_enter(const struct board_seat *, pid_t);
 /* It was not. */
 void	board_cancel(const struct board_seat *);
 
-/* Whoever is forked from here on has its memory elsewhere than those before: what board_find_pages has found is nothing to it. */
-void	board_forget_pages(struct board *);
-
 /* A child has ended; any that sits nowhere is none of ours. */
 void	board_leave(struct board *, pid_t);
 
@@ -130,13 +126,5 @@ enum board_limit	board_log_in(const struct board_seat *, const struct options *,
  * lack of a board or of an address.
  */
 unsigned	board_failed(const struct board_seat *, const char *user, const char *secret, int64_t now);
-
-/*
- * Takes the pages that a monitor writes to while it checks a password and
- * what comes then (pages.h), if they are known: the first monitor that has
- * done so finds them out for all, since only the PAM modules know what they do.
- */
-void	board_take_pages(const struct board_seat *);
-void	board_find_pages(const struct board_seat *);
 
 #endif

@@ -194,7 +194,7 @@ make_tls(const struct options *o)
 	static const struct tls_maker maker = { NULL, NULL, complain };
 	static struct tls tls;
 
-	openssl_begin_tls();
+	openssl_begin();
 	tls_load(&tls, o, &maker);
 	return &tls;
 }

@@ -191,15 +191,11 @@ network_of(const struct options *o, const struct sockaddr *sa)
 static void
 refresh(struct listener *l)
 {
-	bool anew;
-
 	if (clock_left(l->refresh_at) > 0)
 		return;
 	l->refresh_at = clock_ms() + REFRESH_MS;
-	anew = listenertls_refresh(&l->setup);
-	anew |= listenerpam_refresh();
-	if (anew)
-		board_forget_pages(l->board);
+	listenertls_refresh(&l->setup);
+	listenerpam_refresh();
 }
 
 static void
@@ -327,8 +323,8 @@ reap(struct listener *l)
 		}
 		board_leave(l->board, pid);
 		report_exit(pid, status);
-		if (!l->stopping && listenertls_ended(&l->setup, pid))
-			board_forget_pages(l->board);
+		if (!l->stopping)
+			listenertls_ended(&l->setup, pid);
 	}
 	status_changed(l);
 }

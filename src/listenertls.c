@@ -8,13 +8,9 @@
 #include "listenertls.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/time.h>
-#include <sys/wait.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -22,9 +18,6 @@
 #include "monitor/keyholder.h"
 #include "msg.h"
 #include "stamp.h"
-
-/* A handshake takes milliseconds. */
-#define REHEARSAL_S	10
 
 static struct generation {
 	struct tls	*tls;
@@ -117,86 +110,20 @@ drop(struct generation *g)
 		close(g->service);
 }
 
-/* Nothing is wrong with the certificates then; another time it may be possible. */
-static const char no_keyholder[] = "the key holder can't be started";
-static const char untried[] = "there can be no process or socket to try them with";
+/* Says nothing against the certificates: processes or descriptors are lacking, and may be there later. */
+static const char no_keyholder[] = "the key holder can't be started or asked";
 
+/* Each question to the key holder takes a pair; without one its answer is no. */
 static bool
-is_lack(const char *wrong)
-{
-	return wrong == no_keyholder || wrong == untried;
-}
-
-/* Whoever is of no use any more ends now, whatever it does. */
-static void
-end(pid_t pid)
-{
-	kill(pid, SIGKILL);
-	while (waitpid(pid, NULL, 0) == -1 && errno == EINTR)
-		;
-}
-
-/* A child that is no connection: it has a name of its own, and a time after which nobody waits for it. */
-static pid_t
-fork_helper(int pair[2])
-{
-	static const struct timeval patience = { REHEARSAL_S, 0 };
-	pid_t pid;
-	int i;
-
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == -1)
-		return -1;
-	for (i = 0; i < 2; i++) {
-		setsockopt(pair[i], SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
-		setsockopt(pair[i], SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
-	}
-	pid = fork();
-	if (pid == 0)
-		prctl(PR_SET_NAME, "imapgate-trial");
-	close(pair[pid == 0 ? 0 : 1]);
-	if (pid == -1)
-		close(pair[0]);
-	return pid;
-}
-
-/* A handshake with a client that is a process of its own: what it does shall not be found in this one. */
-static const char *
-rehearse(struct tls *t)
-{
-	enum tls_rehearsal result;
-	int pair[2];
-	pid_t client = fork_helper(pair);
-
-	if (client == -1)
-		return untried;
-	if (client == 0)
-		_exit(!tls_rehearse_client(pair[1]));
-	result = tls_rehearse(t, pair[0]);
-	close(pair[0]);
-	end(client);
-	return result == TLS_WORKS ? NULL : result == TLS_FAILS ? "a handshake with itself failed" : untried;
-}
-
-/* What a gate will write to is seen in a child that does the same. If not, gates find out for themselves. */
-static void
-learn(struct tls *t)
+lacks_descriptors(void)
 {
 	int pair[2];
-	pid_t child = fork_helper(pair);
 
-	if (child == -1)
-		return;
-	if (child == 0) {
-		static struct pages written;
-
-		if (rehearse(t) == NULL)
-			pages_find_written(&written);
-		_exit(write(pair[1], &written, sizeof(written)) != sizeof(written));
-	}
-	if (recv(pair[0], &t->written, sizeof(t->written), MSG_WAITALL) != sizeof(t->written))
-		t->written.n = 0;
+	if (msg_pair(pair) == -1)
+		return true;
 	close(pair[0]);
-	end(child);
+	close(pair[1]);
+	return false;
 }
 
 /* Returns NULL, or what is wrong; then there is nothing left of it. */
@@ -213,11 +140,11 @@ make(struct generation *g)
 		service = g->service;
 		tls_load(g->tls, opts, &maker);
 		wrong = tls_prepare(g->tls);
-		if (wrong == NULL)
-			wrong = rehearse(g->tls);
-		if (wrong == NULL)
-			learn(g->tls);
-		if (is_lack(wrong))
+		if (wrong == NULL && !tls_self_test(g->tls))
+			wrong = "a handshake with itself failed";
+		if (wrong != NULL && lacks_descriptors())
+			wrong = no_keyholder;
+		if (wrong == no_keyholder)
 			memset(g->stamps, 0, sizeof(g->stamps));
 	}
 	if (wrong != NULL)
@@ -246,7 +173,7 @@ listenertls_start(struct connection_setup *setup, const struct options *o, int f
 		return;
 	wrong = make(&g);
 	errno = 0;
-	log_die_status = is_lack(wrong) ? EX_TEMPFAIL : EX_CONFIG;
+	log_die_status = wrong == no_keyholder ? EX_TEMPFAIL : EX_CONFIG;
 	if (wrong != NULL)
 		die("TLS is not possible: %s", wrong);
 	log_die_status = EX_TEMPFAIL;

@@ -16,10 +16,6 @@
 
 #include "log.h"
 #include "ondemand.h"
-#include "pages.h"
-
-/* What OpenSSL 3.0 has allocated when a context is ready. */
-#define TLS_HEAP	(576 * 1024)
 
 /*
  * All that OpenSSL frees is wiped: its decoders free what they have read of a
@@ -80,22 +76,6 @@ openssl_begin(void)
 	 * Those of digests are needed: by them signatures of certificates are checked.
 	 */
 	OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_NO_ADD_ALL_CIPHERS, NULL);
-}
-
-void
-openssl_begin_tls(void)
-{
-	void *room;
-
-	/* One piece of the heap, which stays there when it is free again. */
-	mallopt(M_MMAP_THRESHOLD, 2 * TLS_HEAP);
-	mallopt(M_TRIM_THRESHOLD, 2 * TLS_HEAP);
-	room = malloc(TLS_HEAP);
-	/* Else it would come page by page, and to find that one is missing costs more than to clear it. */
-	if (room != NULL)
-		pages_take_range(room, TLS_HEAP);
-	free(room);
-	openssl_begin();
 }
 
 void

@@ -17,10 +17,4 @@ void	openssl_begin(void);
  */
 void	openssl_forked(void);
 
-/*
- * openssl_begin, and takes what memory a TLS context wants from the kernel at
- * once: for a process that will make one, serve one connection and be gone.
- */
-void	openssl_begin_tls(void);
-
 #endif

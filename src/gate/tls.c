@@ -37,6 +37,9 @@ static const char *const defaults[][2] = {
 	{ "Groups", "X25519:P-256:P-384:P-521" },
 };
 
+/* A full handshake over a BIO pair takes three rounds; a HelloRetryRequest adds one. */
+#define HANDSHAKE_STEPS	10
+
 /* "imap" with its length before it (RFC 7301, 3.1; registered by IANA). */
 static const unsigned char alpn_imap[] = { 4, 'i', 'm', 'a', 'p' };
 
@@ -378,40 +381,53 @@ tls_prepare(struct tls *t)
 	return t->wrong;
 }
 
-/* A handshake, and a word each way. */
-static bool
-exchange(SSL *ssl, int fd)
+/* Moves each side one step on. Returns 1 when both are through, 0 if there is more to do, -1 if it failed. */
+static int
+shake_hands(SSL *client, SSL *server)
 {
-	char word[4] = "test";
+	SSL *sides[] = { client, server };
+	size_t i, through = 0;
 
-	return ssl != NULL && SSL_set_fd(ssl, fd) == 1 && SSL_do_handshake(ssl) == 1 &&
-	    SSL_write(ssl, word, sizeof(word)) == sizeof(word) && SSL_read(ssl, word, sizeof(word)) == sizeof(word);
+	for (i = 0; i < 2; i++) {
+		int done = SSL_do_handshake(sides[i]);
+
+		if (done == 1)
+			through++;
+		else if (SSL_get_error(sides[i], done) != SSL_ERROR_WANT_READ)
+			return -1;
+	}
+	return through == 2;
 }
 
-enum tls_rehearsal
-tls_rehearse(struct tls *t, int fd)
+static bool
+connect_in_memory(SSL *client, SSL *server)
 {
-	SSL *ssl = SSL_new(t->ctx);
-	enum tls_rehearsal result;
+	BIO *near = NULL, *far = NULL;
+	int i, done = 0;
 
-	if (ssl != NULL)
-		SSL_set_accept_state(ssl);
-	/* An end of the stream and a time that is over are no errors of OpenSSL's (SSL_OP_IGNORE_UNEXPECTED_EOF). */
-	result = exchange(ssl, fd) ? TLS_WORKS : ssl != NULL && ERR_peek_error() != 0 ? TLS_FAILS : TLS_UNTRIED;
-	SSL_free(ssl);
-	ERR_clear_error();
-	return result;
+	if (client == NULL || server == NULL || BIO_new_bio_pair(&near, 0, &far, 0) != 1)
+		return false;
+	SSL_set_bio(client, near, near);
+	SSL_set_bio(server, far, far);
+	SSL_set_connect_state(client);
+	SSL_set_accept_state(server);
+	for (i = 0; i < HANDSHAKE_STEPS && done == 0; i++)
+		done = shake_hands(client, server);
+	return done == 1;
 }
 
 bool
-tls_rehearse_client(int fd)
+tls_self_test(const struct tls *t)
 {
 	SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
-	SSL *ssl = ctx != NULL ? SSL_new(ctx) : NULL;
+	SSL *client = ctx != NULL ? SSL_new(ctx) : NULL, *server = SSL_new(t->ctx);
+	bool works = connect_in_memory(client, server);
 
-	if (ssl != NULL)
-		SSL_set_connect_state(ssl);
-	return exchange(ssl, fd);
+	SSL_free(client);
+	SSL_free(server);
+	SSL_CTX_free(ctx);
+	ERR_clear_error();
+	return works;
 }
 
 void
@@ -440,7 +456,6 @@ tls_accept(struct tls *t, struct conn *c, char *error, size_t size)
 {
 	enum conn_end end;
 
-	pages_take(&t->written);
 	end = conn_start_tls(c, t->ctx);
 	if (end != CONN_OK)
 		say_error(error, size, end == CONN_TIMEOUT ? "deadline" : "client disconnected");

@@ -16,7 +16,6 @@
 #include "gate/remotekey.h"
 #include "msg.h"
 #include "options.h"
-#include "pages.h"
 
 /* A certificate that can be shown, its chain, and the key that is the monitor's. */
 struct tls_identity {
@@ -46,7 +45,6 @@ struct tls {
 	SSL_CTX			*ctx;			/* NULL: not yet, or not possible */
 	const char		*wrong;			/* why TLS is not possible, once that is known */
 	bool			 confirmed;		/* whoever has the keys was asked for all of them */
-	struct pages		 written;		/* by a handshake, in a process that was forked from this one */
 };
 
 /* Looks whether there are certificate files, without OpenSSL: TLS may be on offer then. If there are none, the log says why. */
@@ -70,19 +68,12 @@ const char	*tls_prepare(struct tls *);
 const char	*tls_settings(SSL_CTX *, const struct options *);
 
 /*
- * Shakes hands over a stream socket with tls_rehearse_client in another
- * process, for the listener: it proves that clients can, and what OpenSSL
- * sets up when it is first used, all gates have then.
+ * Handshakes in memory with a client that verifies nothing. It proves that
+ * the settings, a certificate and its key work together, and makes OpenSSL
+ * set up once, before a fork, what each handshake needs. Returns true if the
+ * handshake came to its end. tls_prepare must have returned NULL before.
  */
-enum tls_rehearsal {
-	TLS_WORKS,
-	TLS_FAILS,
-	TLS_UNTRIED,		/* the client has gone, or the socket's time is over: nothing is known */
-};
-enum tls_rehearsal	tls_rehearse(struct tls *, int fd);
-
-/* The client of that, who believes everything. For a process that ends then: nothing is freed. */
-bool	tls_rehearse_client(int fd);
+bool	tls_self_test(const struct tls *);
 
 /* Frees all of it; for the listener, when there are newer certificates. */
 void	tls_free(struct tls *);

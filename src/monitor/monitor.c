@@ -93,7 +93,6 @@ answer_login(struct monitor *m)
 	unsigned failures = 0;
 
 	interrupt_late_login(login, m->attempts + m->uncounted + 1);
-	board_take_pages(m->start->seat);
 	verdict = judge(m, login);
 	m->attempts += admission_is_guess(verdict.outcome);
 	m->uncounted += !admission_is_guess(verdict.outcome);
@@ -266,7 +265,6 @@ answer_launch(struct monitor *m)
 		use(m->start->peer->tunnel.read, m->start->peer->tunnel.write);
 	if (how == HOW_EXEC)
 		describe_superserver(m->start->peer, &tls);
-	board_find_pages(m->start->seat);
 	hand_over(m, launch->tag, &tls, how);
 }
 

@@ -566,110 +566,6 @@ gate_has_neither_board_nor_key(void **state)
 
 #define WITH_BOARD(t)	cmocka_unit_test_setup_teardown(t, make_board, drop_board)
 
-/* --- pages that a login writes to */
-
-#define MEMORY	(64 * 1024)
-
-static char *memory;
-
-/* That children get as it is, if the kernel can take it for them. */
-static void
-map_memory(void)
-{
-	if (madvise(NULL, 0, 23) == -1)		/* MADV_POPULATE_WRITE, Linux 5.14 */
-		skip();
-	memory = mmap(NULL, MEMORY, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	assert_ptr_not_equal(memory, MAP_FAILED);
-	memset(memory, 1, MEMORY);
-}
-
-static bool
-knows_memory(void)
-{
-	struct pages p;
-
-	pages_find_written(&p);
-	for (size_t i = 0; i < p.n; i++)
-		if ((char *)p.range[i].iov_base <= memory && memory + MEMORY <= (char *)p.range[i].iov_base + p.range[i].iov_len)
-			return true;
-	return false;
-}
-
-static void
-log_in_first(void *arg)
-{
-	memset(memory, 2, MEMORY);
-	board_find_pages(arg);
-}
-
-/* Only the first one tells. */
-static void
-log_in_without_writing(void *arg)
-{
-	board_find_pages(arg);
-}
-
-static void
-take_pages(void *arg)
-{
-	board_take_pages(arg);
-	_exit(knows_memory());
-}
-
-static int
-in_child(void (*run)(void *), void *arg)
-{
-	struct child c;
-
-	child_run(&c, run, arg);
-	return c.status;
-}
-
-static void
-later_logins_know_the_pages_of_the_first(void **state)
-{
-	struct board_seat seat = sit_down(HERE), nobody = { 0 };
-
-	(void)state;
-	map_memory();
-	assert_int_equal(in_child(take_pages, &seat), 0);
-	assert_int_equal(in_child(log_in_first, &seat), CHILD_RETURNED);
-	assert_int_equal(in_child(take_pages, &seat), 1);
-	assert_int_equal(in_child(log_in_without_writing, &seat), CHILD_RETURNED);
-	assert_int_equal(in_child(take_pages, &seat), 1);
-	assert_int_equal(in_child(take_pages, &nobody), 0);
-	assert_int_equal(in_child(log_in_without_writing, &nobody), CHILD_RETURNED);
-	munmap(memory, MEMORY);
-}
-
-/*
- * The program that takes the board over is elsewhere in memory; what was
- * forked before it goes on, and knows nothing that would be of use to it.
- */
-static void
-pages_are_forgotten_by_a_renewed_listener(void **state)
-{
-	struct board_seat seat = sit_down(HERE), old = seat;
-	struct board *again;
-
-	(void)state;
-	map_memory();
-	assert_int_equal(in_child(log_in_first, &seat), CHILD_RETURNED);
-	again = board_open(dup(board_fd(b)));
-	seat.board = again;
-	assert_int_equal(in_child(take_pages, &seat), 0);
-	assert_int_equal(in_child(log_in_first, &old), CHILD_RETURNED);
-	assert_int_equal(in_child(take_pages, &seat), 0);
-	assert_int_equal(in_child(log_in_first, &seat), CHILD_RETURNED);
-	assert_int_equal(in_child(take_pages, &seat), 1);
-	assert_int_equal(in_child(take_pages, &old), 0);
-	board_forget_pages(again);
-	assert_int_equal(in_child(take_pages, &seat), 0);
-	close(board_fd(again));
-	board_detach(&seat);
-	munmap(memory, MEMORY);
-}
-
 int
 main(void)
 {
@@ -699,8 +595,6 @@ main(void)
 		WITH_BOARD(passwords_are_not_on_the_board),
 		WITH_BOARD(without_a_listener_nothing_is_counted),
 		WITH_BOARD(gate_has_neither_board_nor_key),
-		WITH_BOARD(later_logins_know_the_pages_of_the_first),
-		WITH_BOARD(pages_are_forgotten_by_a_renewed_listener),
 	};
 
 	return cmocka_run_group_tests_name("board", tests, NULL, NULL);

@@ -1,21 +1,17 @@
 /*
- * The rehearsal that a listener makes of its TLS: what works, what is wrong
- * with the server's side, and what says nothing about it.
+ * The handshake with itself that a listener makes before it accepts: what
+ * works, and what is wrong with the server's side.
  */
 
 #include "gate/tls.h"
 
 #include <openssl/pem.h>
 #include <setjmp.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/time.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -103,62 +99,12 @@ teardown(void **state)
 }
 
 static void
-be_client(int fd)
-{
-	_exit(!tls_rehearse_client(fd));
-}
-
-static void
-be_gone(int fd)
-{
-	(void)fd;
-	_exit(0);
-}
-
-static void
-be_slow(int fd)
-{
-	(void)fd;
-	pause();
-}
-
-static void
-be_no_client(int fd)
-{
-	_exit(write(fd, "a LOGIN joe sesame\r\n", 20) != 20);
-}
-
-static enum tls_rehearsal
-rehearse(void (*client)(int fd))
-{
-	static const struct timeval patience = { 0, 200000 };
-	enum tls_rehearsal result;
-	int pair[2];
-	pid_t pid;
-
-	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
-	setsockopt(pair[0], SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
-	pid = fork();
-	if (pid == 0) {
-		close(pair[0]);
-		client(pair[1]);
-	}
-	close(pair[1]);
-	result = tls_rehearse(&tls, pair[0]);
-	close(pair[0]);
-	kill(pid, SIGKILL);
-	assert_int_equal(waitpid(pid, NULL, 0), pid);
-	return result;
-}
-
-static void
 test_works(void **state)
 {
 	(void)state;
-	assert_int_equal(rehearse(be_client), TLS_WORKS);
-	/* And again: a failure before leaves nothing behind. */
-	assert_int_equal(rehearse(be_no_client), TLS_FAILS);
-	assert_int_equal(rehearse(be_client), TLS_WORKS);
+	assert_true(tls_self_test(&tls));
+	/* And again: nothing of the first is in the way. */
+	assert_true(tls_self_test(&tls));
 }
 
 static void
@@ -166,17 +112,9 @@ test_fails_without_a_signature(void **state)
 {
 	(void)state;
 	signs = false;
-	assert_int_equal(rehearse(be_client), TLS_FAILS);
+	assert_false(tls_self_test(&tls));
 	signs = true;
-}
-
-/* The certificate is as good as it was. */
-static void
-test_is_untried_without_a_client(void **state)
-{
-	(void)state;
-	assert_int_equal(rehearse(be_gone), TLS_UNTRIED);
-	assert_int_equal(rehearse(be_slow), TLS_UNTRIED);
+	assert_true(tls_self_test(&tls));
 }
 
 int
@@ -185,9 +123,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_works),
 		cmocka_unit_test(test_fails_without_a_signature),
-		cmocka_unit_test(test_is_untried_without_a_client),
 	};
 
-	signal(SIGPIPE, SIG_IGN);
 	return cmocka_run_group_tests(tests, setup, teardown);
 }
