@@ -150,7 +150,7 @@ connection_clear_environment(void)
 
 /* Makes what monitor and gate have between them, and the gate. */
 static void
-bear_gate(struct monitor_start *monitor, struct session_start *session)
+fork_gate(struct monitor_start *monitor, struct session_start *session)
 {
 	int pair[2], stream[2];
 
@@ -187,7 +187,7 @@ complain(const char *file, const char *wrong)
 	report_tls_failure(text);
 }
 
-/* Without a listener: once for both processes, but for the private keys, which the gate must never have had. */
+/* Without a listener: made once for both processes. Private keys are read after the fork, by the monitor. */
 static struct tls *
 make_tls(const struct options *o)
 {
@@ -196,40 +196,10 @@ make_tls(const struct options *o)
 
 	openssl_begin();
 	tls_load(&tls, o, &maker);
+	/* With TLS from the first byte on the gate ends with this error, and says so. */
+	if (tls.wrong != NULL && tls.identities > 0 && !o->tls_on_connect)
+		complain(o->cert[0], tls.wrong);
 	return &tls;
-}
-
-/*
- * May be needed before the first word: on port 993, and where STARTTLS is not
- * on offer if clients' certificates can't be verified. The log says why.
- */
-static struct tls *
-make_tls_early(const struct options *o)
-{
-	struct tls *tls;
-
-	if (!o->tls_on_connect && o->client_ca == NULL)
-		return NULL;
-	tls = make_tls(o);
-	if (tls->wrong != NULL && tls->identities > 0 && !o->tls_on_connect)
-		complain(o->cert[0], tls->wrong);
-	return tls;
-}
-
-/* Serves the client by a gate; if that has no TLS and is asked for it, by one more. */
-static void __attribute__((noreturn))
-serve_by_gates(struct monitor_start *monitor, struct session_start *session)
-{
-	bear_gate(monitor, session);
-	session->starttls = monitor_run(monitor);
-
-	/* The client waits for the answer to STARTTLS, in the clear. */
-	log_last_word = say_bye;
-	session->tls_elsewhere = monitor->tls_elsewhere = false;
-	session->tls = make_tls(session->opts);
-	bear_gate(monitor, session);
-	monitor_run(monitor);
-	bug("STARTTLS twice");
 }
 
 static void __attribute__((noreturn))
@@ -247,7 +217,6 @@ serve(const struct connection_setup *setup, const struct options *o, const struc
 		.seat = seat,
 	};
 	struct session_start session = { .opts = o, .peer = peer, .tls = setup->tls, .sandbox = setup->sandbox, .deadline = deadline };
-	bool our_tls = setup->tls == NULL && o->certs > 0;
 	int on = 1;
 
 	/*
@@ -261,10 +230,10 @@ serve(const struct connection_setup *setup, const struct options *o, const struc
 	if (o->preauth == PREAUTH_PEER && peer->has_uid && !o->tls_on_connect)
 		monitor_preauth(&monitor);
 	session.no_ktls = ask_kernel(o, peer);
-	if (our_tls)
-		session.tls = make_tls_early(o);
-	session.tls_elsewhere = monitor.tls_elsewhere = our_tls && session.tls == NULL;
-	serve_by_gates(&monitor, &session);
+	if (session.tls == NULL && o->certs > 0)
+		session.tls = make_tls(o);
+	fork_gate(&monitor, &session);
+	monitor_run(&monitor);
 }
 
 void

@@ -24,7 +24,6 @@ static const size_t sizes[] = {
 	[MSG_SIGN_ANSWER] = SIZE(sign_answer),
 	[MSG_LAUNCH] = SIZE(launch),
 	[MSG_LOG] = SIZE(log),
-	[MSG_STARTTLS] = SIZE(starttls),
 };
 
 _Static_assert(offsetof(struct msg, u) == sizeof(uint32_t), "no hole between type and body");
@@ -39,7 +38,6 @@ static const struct text_field {
 	[MSG_LOGIN_ANSWER] = { TEXT(login_answer.text) },
 	[MSG_LAUNCH] = { TEXT(launch.tag), TEXT(launch.tls.protocol), TEXT(launch.tls.cipher), TEXT(launch.tls.sni) },
 	[MSG_LOG] = { TEXT(log.text), TEXT(log.tls.protocol), TEXT(log.tls.cipher), TEXT(log.tls.sni) },
-	[MSG_STARTTLS] = { TEXT(starttls.tag) },
 };
 
 static size_t

@@ -36,7 +36,6 @@ enum msg_type {
 	MSG_SIGN_ANSWER = 7,
 	MSG_LAUNCH = 8,		/* start the mailbox program; no answer, the gate exits or relays */
 	MSG_LOG = 10,		/* tell the administrator; no answer */
-	MSG_STARTTLS = 12,	/* let a gate take this one's place that has TLS; no answer, the gate exits */
 };
 
 /* How the client proves who it is. */
@@ -100,13 +99,6 @@ struct msg_tls {
 	char		protocol[16];		/* "TLSv1.3"; empty without TLS */
 	char		cipher[64];
 	char		sni[MSG_NAME_MAX];	/* the name that the client asked for, may be empty */
-};
-
-/* What the gate with TLS has to know of the one before it, which has read STARTTLS and not answered it. */
-struct msg_starttls {
-	uint32_t		commands;	/* how many were read, that one too */
-	uint32_t		bad;		/* how many of them were answered BAD */
-	char			tag[MSG_TAG_MAX];
 };
 
 /* How the mailbox program gets its client. */
@@ -185,7 +177,6 @@ struct msg {
 		struct msg_sign_answer	sign_answer;
 		struct msg_launch	launch;
 		struct msg_log		log;
-		struct msg_starttls	starttls;
 	} u;
 };
 

@@ -106,18 +106,6 @@ ask_launch(const struct msg_launch *launch)
 }
 
 void
-ask_starttls(const char *tag, unsigned commands, unsigned bad)
-{
-	struct msg m;
-
-	msg_begin(&m, MSG_STARTTLS);
-	m.u.starttls.commands = commands;
-	m.u.starttls.bad = bad;
-	msg_text(m.u.starttls.tag, sizeof(m.u.starttls.tag), tag, strlen(tag));
-	msg_send(monitor_fd, &m);
-}
-
-void
 ask_log(const struct msg_log *log)
 {
 	struct msg m;

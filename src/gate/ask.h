@@ -34,9 +34,6 @@ size_t	ask_sign(void *, uint32_t index, uint32_t scheme, const uint8_t *tbs, siz
 /* Have the mailbox program started: this is the last that the monitor hears. */
 void	ask_launch(const struct msg_launch *);
 
-/* Have a gate with TLS take this one's place: this one has no more to say. */
-void	ask_starttls(const char *tag, unsigned commands, unsigned bad);
-
 /* Tell the administrator. */
 void	ask_log(const struct msg_log *);
 

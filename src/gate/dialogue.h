@@ -41,8 +41,6 @@ struct session {
 	const struct options	*opts;
 	const struct peer	*peer;
 	struct tls		*tls;
-	bool			 tls_elsewhere;	/* STARTTLS is the work of a gate that comes after this one */
-	bool			 login_tried;	/* PAM was asked, in the monitor */
 	bool			 by_superserver; /* STARTTLS is its work: tunnel */
 	enum msg_why		 no_ktls;	/* as it was before the first byte */
 	struct ktls		 ktls;

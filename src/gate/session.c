@@ -43,9 +43,6 @@ refuse_starttls(const struct session *s)
 {
 	if (dialogue_has_tls(s) || s->peer->kind == PEER_TLS || (s->opts->certs == 0 && !s->by_superserver))
 		return REFUSE_STATE;
-	/* The monitor would refuse it: no gate is forked from where PAM has been. */
-	if (s->tls_elsewhere && s->login_tried)
-		return REFUSE_UNAVAILABLE;
 	return s->by_superserver || s->tls->possible ? REFUSE_NOT : REFUSE_UNAVAILABLE;
 }
 
@@ -149,10 +146,6 @@ do_starttls(struct session *s)
 {
 	const char *wrong;
 
-	if (s->tls_elsewhere) {
-		ask_starttls(s->tag, s->commands, s->bad);
-		_exit(0);
-	}
 	wrong = s->by_superserver ? NULL : tls_prepare(s->tls);
 	if (wrong != NULL) {
 		log_tls_failure(wrong);
@@ -369,16 +362,6 @@ converse(struct session *s)
 	}
 }
 
-/* Begins where the gate before it has ended: with the answer to STARTTLS. */
-static void
-succeed(struct session *s, const struct msg_starttls *starttls)
-{
-	s->commands = starttls->commands;
-	s->bad = starttls->bad;
-	strcpy(s->tag, starttls->tag);
-	proceed(s, do_starttls(s));
-}
-
 /* On port 993 no TLS means no connection: the client could not read a word of ours (RFC 8314, 3.2). */
 static void
 start_on_connect(struct session *s)
@@ -418,9 +401,6 @@ session_run(const struct session_start *start)
 	s.peer = start->peer;
 	s.no_ktls = start->no_ktls;
 	s.tls = start->tls != NULL ? start->tls : &none;
-	s.tls_elsewhere = start->tls_elsewhere;
-	if (s.tls_elsewhere)
-		tls_look(s.tls, start->opts, &tls_gate);
 	s.tls->maker = &tls_gate;
 	take_descriptors(&s, start);
 	ask_init(SANDBOX_MONITOR, start->deadline);
@@ -430,9 +410,6 @@ session_run(const struct session_start *start)
 		start_on_connect(&s);
 	if (start->opts->preauth == PREAUTH_CERT && s.identity[0] != '\0' && login_preauth(&s) == NEXT_HANDOFF)
 		hand_off(&s);
-	if (start->starttls != NULL)
-		succeed(&s, start->starttls);
-	else
-		greet(&s);
+	greet(&s);
 	converse(&s);
 }

@@ -18,9 +18,7 @@
 struct session_start {
 	const struct options	*opts;
 	const struct peer	*peer;
-	struct tls		*tls;		/* made ready before; NULL: there is none in this gate */
-	bool			 tls_elsewhere;	/* but there will be in the one that takes its place at STARTTLS */
-	const struct msg_starttls *starttls;	/* this is that one; else NULL */
+	struct tls		*tls;		/* loaded before the fork; NULL: there is no certificate */
 	struct sandbox		 sandbox;
 	int			 monitor;	/* the gate's end of the pair of msg.h */
 	int			 mailbox;	/* its end of the stream to the mailbox program */

@@ -334,18 +334,6 @@ give_up(struct tls *t, const char *wrong)
 }
 
 void
-tls_look(struct tls *t, const struct options *o, const struct tls_maker *maker)
-{
-	size_t i;
-
-	memset(t, 0, sizeof(*t));
-	for (i = 0; i < o->certs && !t->possible; i++)
-		t->possible = access(o->key[i], R_OK) == 0 && access(o->cert[i], R_OK) == 0;
-	if (!t->possible && o->certs > 0)
-		maker->complain(o->cert[0], strerror(errno));
-}
-
-void
 tls_load(struct tls *t, const struct options *o, const struct tls_maker *maker)
 {
 	const char *wrong;

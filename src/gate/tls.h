@@ -47,9 +47,6 @@ struct tls {
 	bool			 confirmed;		/* whoever has the keys was asked for all of them */
 };
 
-/* Looks whether there are certificate files, without OpenSSL: TLS may be on offer then. If there are none, the log says why. */
-void	tls_look(struct tls *, const struct options *, const struct tls_maker *);
-
 /*
  * Reads the certificate files and makes the context: certificates parsed,
  * settings applied. What can't be used is logged and left out. If nothing is

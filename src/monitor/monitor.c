@@ -39,19 +39,17 @@
 enum phase {
 	ASKING = 1,		/* nobody is logged in */
 	ACCEPTED = 2,		/* PAM has said yes, and the gate has heard it */
-	SUCCEEDING = 4,		/* the gate has ended, and one with TLS takes its place */
 };
 
 struct monitor {
 	const struct monitor_start	*start;
 	enum phase			 phase;
-	unsigned			 asked[MSG_STARTTLS + 1]; /* how often, by type */
+	unsigned			 asked[MSG_LOG + 1]; /* how often, by type */
 	unsigned			 attempts;		/* that were guesses */
 	unsigned			 uncounted;		/* that were not */
 	struct sign_keys		 keys;
 	struct admission		 admission;
 	uint32_t			 mechanism;		/* of the login that was accepted */
-	struct msg_starttls		 starttls;		/* what a gate has left to the one with TLS */
 	struct msg			 request, reply;
 };
 
@@ -118,18 +116,9 @@ answer_login(struct monitor *m)
 
 /* Keys: in a child of the listener they are another process's. */
 
-/* SECURITY: as long as one more gate may be forked from here, no private key may be here; a gate without TLS needs none. */
-static void
-check_tls_is_here(const struct monitor *m)
-{
-	if (m->start->tls_elsewhere)
-		bug("gate without TLS asks for a private key");
-}
-
 static void
 answer_key(struct monitor *m)
 {
-	check_tls_is_here(m);
 	m->reply.type = MSG_KEY_ANSWER;
 	if (m->start->keyholder != -1)
 		m->reply.u.key_answer.held = keyholder_has(m->start->keyholder, m->request.u.key.index, m->request.u.key.key_digest);
@@ -141,7 +130,6 @@ answer_key(struct monitor *m)
 static void
 answer_sign(struct monitor *m)
 {
-	check_tls_is_here(m);
 	m->reply.type = MSG_SIGN_ANSWER;
 	if (m->start->keyholder != -1)
 		keyholder_sign(m->start->keyholder, &m->request.u.sign, &m->reply.u.sign_answer);
@@ -298,25 +286,6 @@ answer_log(struct monitor *m)
 	bug("gate logs an unknown event %u", log->event);
 }
 
-/*
- * SECURITY: the gate with TLS knows nothing of what was said in the clear but
- * these two numbers and the tag. It is forked from here, so PAM must not have
- * been asked: its modules leave what they have read, as the user's hash.
- */
-static void
-answer_starttls(struct monitor *m)
-{
-	if (!m->start->tls_elsewhere || !command_is_tag(m->request.u.starttls.tag))
-		bug("gate leaves STARTTLS to nobody, or without a tag");
-	if (m->attempts + m->uncounted > 0)
-		bug("gate leaves STARTTLS behind a login");
-	m->starttls = m->request.u.starttls;
-	if (interrupt_wait_for_gate() != 0)
-		bug("gate did not end well at STARTTLS");
-	close_pair(m);
-	m->phase = SUCCEEDING;
-}
-
 static const struct request {
 	enum msg_type	type;
 	unsigned	phases;		/* in which it may be asked */
@@ -328,7 +297,6 @@ static const struct request {
 	{ MSG_SIGN,	ASKING,			1,			answer_sign },
 	{ MSG_LAUNCH,	ACCEPTED,		1,			answer_launch },
 	{ MSG_LOG,	ASKING | ACCEPTED,	LOGS_MAX,		answer_log },
-	{ MSG_STARTTLS,	ASKING,			1,			answer_starttls },
 };
 
 static const struct request *
@@ -368,21 +336,17 @@ begin(struct monitor *m, const struct monitor_start *start)
 	interrupt_begin(start->deadline);
 }
 
-const struct msg_starttls *
+void
 monitor_run(const struct monitor_start *start)
 {
 	static struct monitor m;
 	int status;
 
-	if (m.start == NULL)
-		begin(&m, start);
+	begin(&m, start);
 	m.phase = ASKING;
 	interrupt_hear_gate(start->gate, start->gate_fd);
-	while (msg_recv(start->gate_fd, &m.request) == 1) {
+	while (msg_recv(start->gate_fd, &m.request) == 1)
 		obey(&m);
-		if (m.phase == SUCCEEDING)
-			return &m.starttls;
-	}
 
 	/* The gate has gone without a word: killed by its sandbox, or out of memory. */
 	status = interrupt_wait_for_gate();

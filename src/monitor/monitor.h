@@ -28,17 +28,15 @@ struct monitor_start {
 	int				 log_fd;	/* descriptor 2 of the mailbox program */
 	int64_t				 deadline;	/* of the login, clock_ms() */
 	struct board_seat		*seat;		/* on the listener's board; all zeros without a listener */
-	bool				 tls_elsewhere;	/* the gate may leave STARTTLS to one that takes its place */
 };
 
 /*
  * Answers the gate until the connection has ended or the mailbox program
  * runs, in this process's place or, under kernel TLS, as its child. Exits
  * with 0 for every end before that which the client caused, else with a
- * status of sysexits(3). Returns when the gate has ended at STARTTLS, with
- * what it leaves behind: then it is called again with another gate.
+ * status of sysexits(3).
  */
-const struct msg_starttls	*monitor_run(const struct monitor_start *);
+void	monitor_run(const struct monitor_start *) __attribute__((noreturn));
 
 /*
  * Logs the peer of a Unix-domain socket in by its credentials, without a

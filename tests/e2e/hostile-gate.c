@@ -538,61 +538,6 @@ tag_with_line_end(void)
 }
 
 static void
-leave_starttls(const char *tag)
-{
-	struct msg m = { .type = MSG_STARTTLS };
-
-	memcpy(m.u.starttls.tag, tag, strlen(tag) + 1);
-	msg_send(monitor, &m);
-}
-
-/* The monitor of this one has TLS already, or offers none. */
-static void
-starttls_to_nobody(void)
-{
-	leave_starttls("a");
-}
-
-static void
-starttls_without_tag(void)
-{
-	leave_starttls("");
-}
-
-/* Another gate is to have the client, and this one does not let go. */
-static void
-starttls_and_stays(void)
-{
-	leave_starttls("a");
-	pause();
-}
-
-static void
-starttls_badly(void)
-{
-	leave_starttls("a");
-	_exit(1);
-}
-
-/* What the monitor has then, the next gate would have too: it is forked from there. */
-static void
-starttls_after_key(void)
-{
-	show_certificate();
-	leave_starttls("a");
-}
-
-static void
-starttls_after_login(void)
-{
-	struct msg m = login("mumble");
-
-	msg_send(monitor, &m);
-	answer();
-	leave_starttls("a");
-}
-
-static void
 log_without_end(void)
 {
 	for (;;) {
@@ -689,12 +634,6 @@ static const struct hostility {
 	{ "no-tag", no_tag },
 	{ "tag-with-space", tag_with_space },
 	{ "tag-with-line-end", tag_with_line_end },
-	{ "starttls-to-nobody", starttls_to_nobody },
-	{ "starttls-without-tag", starttls_without_tag },
-	{ "starttls-and-stays", starttls_and_stays },
-	{ "starttls-badly", starttls_badly },
-	{ "starttls-after-key", starttls_after_key },
-	{ "starttls-after-login", starttls_after_login },
 	{ "log-without-end", log_without_end },
 	{ "log-unknown-event", log_unknown_event },
 	{ "log-unknown-reason", log_unknown_reason },
@@ -763,7 +702,5 @@ main(int argc, char *argv[])
 	close(pair[1]);
 	monitor_run(&(struct monitor_start){ .opts = &opts, .peer = &peer, .inherited = &inherited, .gate = gate, .keyholder = -1,
 	    .gate_fd = pair[0], .mailbox_fd = stream[0], .log_fd = STDERR_FILENO,
-	    .deadline = clock_ms() + opts.timeout_ms, .seat = &seat,
-	    .tls_elsewhere = strncmp(hostility->name, "starttls-", 9) == 0 && hostility->act != starttls_to_nobody });
-	errx(70, "there should be a gate with TLS now");
+	    .deadline = clock_ms() + opts.timeout_ms, .seat = &seat });
 }

@@ -23,7 +23,7 @@ static const struct type {
 	size_t		size;		/* of its struct */
 } types[] = {
 	TYPE(MSG_LOGIN, login), TYPE(MSG_LOGIN_ANSWER, login_answer), TYPE(MSG_KEY, key), TYPE(MSG_KEY_ANSWER, key_answer), TYPE(MSG_SIGN, sign),
-	TYPE(MSG_SIGN_ANSWER, sign_answer), TYPE(MSG_LAUNCH, launch), TYPE(MSG_LOG, log), TYPE(MSG_STARTTLS, starttls),
+	TYPE(MSG_SIGN_ANSWER, sign_answer), TYPE(MSG_LAUNCH, launch), TYPE(MSG_LOG, log),
 };
 #define TYPES (sizeof(types) / sizeof(types[0]))
 
@@ -36,7 +36,6 @@ static const struct text {
 	TEXT(MSG_LOGIN, login.authcid), TEXT(MSG_LOGIN, login.authzid), TEXT(MSG_LOGIN, login.secret), TEXT(MSG_LOGIN_ANSWER, login_answer.text),
 	TEXT(MSG_LAUNCH, launch.tag), TEXT(MSG_LAUNCH, launch.tls.protocol), TEXT(MSG_LAUNCH, launch.tls.cipher), TEXT(MSG_LAUNCH, launch.tls.sni),
 	TEXT(MSG_LOG, log.text), TEXT(MSG_LOG, log.tls.protocol), TEXT(MSG_LOG, log.tls.cipher), TEXT(MSG_LOG, log.tls.sni),
-	TEXT(MSG_STARTTLS, starttls.tag),
 };
 #define TEXTS (sizeof(texts) / sizeof(texts[0]))
 
