@@ -135,7 +135,7 @@ new_bio(struct conn *c)
 	return bio;
 }
 
-/* Waits until something can be done in the wanted direction. */
+/* Waits until something can be done in the wanted direction. Each try of a loop begins here, so none outlives the deadline. */
 static enum conn_end
 await(struct conn *c, short events)
 {
@@ -143,11 +143,14 @@ await(struct conn *c, short events)
 		{ events == POLLIN ? c->in : c->out, events, 0 },
 		{ c->monitor, POLLRDHUP, 0 },	/* only its end; poll ignores -1 */
 	};
-	int n;
+	int n, left;
 
-	do
-		n = poll(pfd, 2, clock_left(c->deadline));
-	while (n == -1 && errno == EINTR);
+	do {
+		left = clock_left(c->deadline);
+		if (left == 0)
+			return CONN_TIMEOUT;
+		n = poll(pfd, 2, left);
+	} while (n == -1 && errno == EINTR);
 	if (n == -1)
 		die("poll");
 	if (n == 0)
@@ -307,12 +310,16 @@ conn_start_tls(struct conn *c, SSL_CTX *ctx)
 static void
 close_notify(struct conn *c)
 {
+	int n;
+
 	/* In the middle of a handshake or after a fatal error there is nothing to shut down (SSL_shutdown(3)). */
 	if (c->ssl == NULL || c->tls_broken || SSL_in_init(c->ssl))
 		return;
-	do
+	/* SSL_want_write() stays true after EPIPE: only SSL_get_error() says whether a further try makes sense. */
+	do {
 		ERR_clear_error();
-	while (SSL_shutdown(c->ssl) < 0 && SSL_want_write(c->ssl) && await(c, POLLOUT) == CONN_OK);
+		n = SSL_shutdown(c->ssl);
+	} while (n < 0 && SSL_get_error(c->ssl, n) == SSL_ERROR_WANT_WRITE && await(c, POLLOUT) == CONN_OK);
 }
 
 void

@@ -13,15 +13,21 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/types.h>
 #include <unistd.h>
 
 #include "clock.h"
+#include "gate/bounds.h"
 #include "log.h"
 
-/* How long a slow client may take to read what is on its way when the mailbox program has ended. */
-#define FAREWELL_MS	60000
+/* How long the mailbox program may take to say its last words when the service stops. */
+#define STOP_MS		5000
+
+/* More than conn_end() takes behind the last moment. */
+#define LINGER_MS	5000
 
 /* One TLS record (RFC 8446, 5.1). */
 #define LANE	16384
@@ -41,6 +47,14 @@ struct relay {
 	bool		 up_stuck;	/* the mailbox program's side is full */
 	bool		 down_stuck;	/* the client's side is full */
 	bool		 client_lost;	/* nothing can be sent there any more; what it sent is still passed on */
+	bool		 client_ended;	/* nothing new can come from there */
+	bool		 program_ended;	/* the same of the mailbox program */
+	bool		 said;		/* the mailbox program has said something */
+	bool		 apologized;	/* in its place */
+	bool		 stopped;	/* by SIGTERM */
+	int		 farewell_ms;
+	int64_t		 moved_at;	/* the last octet, since client_ended */
+	int64_t		 ends_at;	/* the last moment of the relay; 0: not known yet */
 	short		 client_wants;	/* what poll(2) must tell of the client before it is worth reading */
 };
 
@@ -54,6 +68,54 @@ static bool
 try_later(void)
 {
 	return errno == EAGAIN || errno == EINTR;
+}
+
+/* Sets the relay's last moment, unless there is an earlier one. */
+static void
+end_in(struct relay *r, int ms)
+{
+	int64_t at = clock_ms() + ms;
+
+	if (r->ends_at != 0 && r->ends_at <= at)
+		return;
+	r->ends_at = at;
+	bounds_end_in(ms + LINGER_MS);
+}
+
+static void
+see_client_end(struct relay *r)
+{
+	if (!r->client_ended)
+		r->moved_at = clock_ms();
+	r->client_ended = true;
+}
+
+static void
+see_program_end(struct relay *r)
+{
+	r->program_ended = true;
+	end_in(r, r->farewell_ms);
+}
+
+/*
+ * The moment at which the relay gives up, 0 for none. Once the mailbox program
+ * has ended it is fixed, whatever the client does; once the client has ended,
+ * it moves on with each octet.
+ */
+static int64_t
+deadline(const struct relay *r)
+{
+	if (r->ends_at != 0)
+		return r->ends_at;
+	return r->client_ended ? r->moved_at + r->farewell_ms : 0;
+}
+
+static bool
+is_late(const struct relay *r)
+{
+	int64_t at = deadline(r);
+
+	return at != 0 && clock_left(at) == 0;
 }
 
 /* Throws away what a lane holds and expects nothing more. */
@@ -83,6 +145,8 @@ read_client(struct relay *r)
 
 	if (!moved)
 		r->client_wants = conn_wants(r->client);
+	if (r->up.eof)
+		see_client_end(r);
 	return moved;
 }
 
@@ -93,9 +157,10 @@ write_mailbox(struct relay *r)
 	ssize_t n = send(r->mailbox, l->buffer + l->start, l->end - l->start, MSG_DONTWAIT | MSG_NOSIGNAL);
 
 	r->up_stuck = n == -1 && try_later();
-	if (n > 0)
+	if (n > 0) {
 		l->start += (size_t)n;
-	else if (!r->up_stuck)
+		bounds_moved((uint64_t)n);
+	} else if (!r->up_stuck)
 		give_up(l);	/* the program has ended or does not listen; what it said still counts */
 	return !r->up_stuck;
 }
@@ -103,7 +168,12 @@ write_mailbox(struct relay *r)
 static bool
 read_mailbox(struct relay *r)
 {
-	return fill(&r->down, recv(r->mailbox, r->down.buffer, LANE, MSG_DONTWAIT));
+	bool moved = fill(&r->down, recv(r->mailbox, r->down.buffer, LANE, MSG_DONTWAIT));
+
+	if (r->down.eof)
+		see_program_end(r);
+	r->said |= !is_empty(&r->down);
+	return moved;
 }
 
 static bool
@@ -115,8 +185,10 @@ write_client(struct relay *r)
 	r->down_stuck = n == -1 && try_later();
 	if (n > 0) {
 		l->start += (size_t)n;
+		bounds_moved((uint64_t)n);
 	} else if (!r->down_stuck) {
 		give_up(l);
+		end_in(r, r->farewell_ms);
 		r->client_lost = true;
 		shutdown(r->mailbox, SHUT_RD);	/* the program gets EPIPE, as from the client's own socket */
 	}
@@ -141,31 +213,47 @@ move(struct relay *r)
 		moved |= read_mailbox(r);
 	if (!is_empty(&r->down))
 		moved |= write_client(r);
+	if (moved && r->client_ended)
+		r->moved_at = clock_ms();
 	return moved;
 }
 
-/* Waits until one of the two can go on: for room where a lane is stuck, else for bytes. */
+/* Waits until one of the two can go on: for room where a lane is stuck, else for bytes. SIGTERM is let through only here. */
 static void
-await(const struct relay *r)
+await(struct relay *r)
 {
 	struct pollfd pfd[3] = { { r->client->in, 0, 0 }, { r->client->out, 0, 0 }, { r->mailbox, 0, 0 } };
+	int64_t at = deadline(r);
+	int left = at != 0 ? clock_left(at) : 0;
+	const struct timespec timeout = { left / 1000, left % 1000 * 1000000L };
+	sigset_t none;
 	size_t i;
 
-	if (r->up_stuck)
+	if (r->up_stuck) {
 		pfd[2].events |= POLLOUT;
-	else if (!r->up.eof)
+		/* Nothing is read from this side now, but its end has to be seen. */
+		if (!r->client_ended)
+			pfd[0].events |= POLLRDHUP;
+	} else if (!r->up.eof)
 		pfd[r->client_wants == POLLOUT ? 1 : 0].events |= r->client_wants;
-	if (r->down_stuck)
+	if (r->down_stuck) {
 		pfd[1].events |= POLLOUT;
-	else if (!r->down.eof)
+		if (!r->program_ended)
+			pfd[2].events |= POLLRDHUP;
+	} else if (!r->down.eof)
 		pfd[2].events |= POLLIN;
 
 	/* poll(2) tells of a hang-up unasked, again and again: leave out who is not waited for. */
 	for (i = 0; i < 3; i++)
 		if (pfd[i].events == 0)
 			pfd[i].fd = -1;
-	if (poll(pfd, 3, -1) == -1 && errno != EINTR)
+	sigemptyset(&none);
+	if (ppoll(pfd, 3, at != 0 ? &timeout : NULL, &none) == -1 && errno != EINTR)
 		die("poll");
+	if (pfd[0].events == POLLRDHUP && pfd[0].revents != 0)
+		see_client_end(r);
+	if (r->down_stuck && (pfd[2].revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0)
+		see_program_end(r);
 }
 
 static bool
@@ -176,17 +264,45 @@ is_over(const struct relay *r)
 	return !r->client_lost || r->up_done;
 }
 
+/* SIGTERM: the client's part is over. What the mailbox program says at its end is still passed on, for a time. */
+static void
+stop(struct relay *r)
+{
+	r->stopped = true;
+	give_up(&r->up);
+	end_in(r, STOP_MS);
+}
+
+/* Nothing came from the mailbox program: the client has had no answer to its login, and gets the one that was prepared. */
+static void
+apologize(struct relay *r, const char *apology)
+{
+	r->apologized = true;
+	r->down.start = 0;
+	r->down.end = strlen(apology) < LANE ? strlen(apology) : 0;
+	memcpy(r->down.buffer, apology, r->down.end);
+}
+
 void
-relay_run(struct conn *client, int mailbox)
+relay_run(struct conn *client, int mailbox, const char *apology, int farewell_ms)
 {
 	static struct relay r;
 
 	r.client = client;
 	r.mailbox = mailbox;
 	r.client_wants = POLLIN;
-	while (!is_over(&r))
+	r.farewell_ms = farewell_ms;
+	while (!is_over(&r) && !is_late(&r)) {
+		if (bounds_is_stopped() && !r.stopped)
+			stop(&r);
 		if (!move(&r))
 			await(&r);
-	client->deadline = clock_ms() + FAREWELL_MS;
+		if (r.down.eof && !r.said && !r.apologized && !r.client_lost && !r.stopped)
+			apologize(&r, apology);
+	}
+	/* Without close_notify the client can see that something is missing (RFC 8446, 6.1). */
+	client->tls_broken |= !is_over(&r);
+	end_in(&r, farewell_ms);
+	client->deadline = r.ends_at;
 	conn_end(client);
 }

@@ -3,17 +3,26 @@
 
 /*
  * After a login over TLS: bytes between the client and the mailbox program,
- * until both have said their last. There is no deadline any more; how long a
- * session may be idle is the mailbox program's business (RFC 9051, 5.4).
+ * until both have ended. As long as both are there, there is no deadline: how
+ * long a session may be idle is the mailbox program's business (RFC 9051, 5.4).
  */
 
 #include "gate/conn.h"
+
+/* How long a relay waits for one side when the other has ended (stunnel's TIMEOUTclose has the same value). */
+#define RELAY_FAREWELL_MS	60000
 
 /*
  * Moves bytes until the mailbox program's end of file has been passed on,
  * with close_notify, or the client's connection is broken and what it sent
  * has been passed on. Ends the connection.
+ *
+ * Takes farewell_ms, in milliseconds: so long after the mailbox program's end
+ * the client may take for what is on its way, and so long nothing may move
+ * after the client's end. Behind that the connection is cut without a
+ * close_notify. A mailbox program that ends without one octet is spoken for
+ * by the apology. SIGTERM ends the relay within seconds; it has to be blocked.
  */
-void	relay_run(struct conn *, int mailbox);
+void	relay_run(struct conn *, int mailbox, const char *apology, int farewell_ms);
 
 #endif

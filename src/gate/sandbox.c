@@ -12,6 +12,7 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -22,6 +23,9 @@
 #include <unistd.h>
 
 #include "log.h"
+
+/* What a dialogue and a handshake may allocate beside what is there already: ten times what they do. */
+#define DATA_MAX	(32UL * 1024 * 1024)
 
 static void
 must(bool done, const char *what)
@@ -88,8 +92,25 @@ limit(int resource, rlim_t max, const char *name)
 	must(setrlimit(resource, &rl) == 0, name);
 }
 
+#ifndef IMAPGATE_SANITIZED
+/* Memory that is mapped private and writable now, in octets (proc(5), statm); 0 where there is no /proc. */
+static rlim_t
+data_size(void)
+{
+	unsigned long pages = 0;
+	FILE *statm = fopen("/proc/self/statm", "re");
+
+	if (statm == NULL)
+		return 0;
+	if (fscanf(statm, "%*u %*u %*u %*u %*u %lu", &pages) != 1)
+		pages = 0;
+	fclose(statm);
+	return (rlim_t)pages * (rlim_t)sysconf(_SC_PAGESIZE);
+}
+#endif
+
 static void
-limit_resources(void)
+limit_resources(rlim_t data)
 {
 	limit(RLIMIT_FSIZE, 0, "RLIMIT_FSIZE");
 	limit(RLIMIT_CORE, 0, "RLIMIT_CORE");
@@ -99,6 +120,9 @@ limit_resources(void)
 #endif
 #ifndef IMAPGATE_SANITIZED
 	limit(RLIMIT_NPROC, 0, "RLIMIT_NPROC");
+	limit(RLIMIT_DATA, data, "RLIMIT_DATA");
+#else
+	(void)data;
 #endif
 	/* No core, no ptrace(2) and no /proc/PID/mem by other processes of this uid. */
 	must(prctl(PR_SET_DUMPABLE, 0) == 0, "PR_SET_DUMPABLE");
@@ -147,6 +171,8 @@ static const struct rule {
 	{ __NR_poll, ALLOWED },
 #endif
 	{ __NR_ppoll, ALLOWED },
+	/* the end of a session has a time (gate/bounds.c) */
+	{ __NR_setitimer, ALLOWED },
 	{ __NR_shutdown, ALLOWED },
 	/* giving the kernel the keys of TLS (gate/ktls.c) */
 	{ __NR_setsockopt, TLS_KEYS },
@@ -277,10 +303,16 @@ limit_system_calls(void)
 void
 sandbox_enter(const struct sandbox *s)
 {
+	rlim_t data = 0;
+
+#ifndef IMAPGATE_SANITIZED
+	/* Certificates and revocation lists may be large, and are there already. */
+	data = data_size() + DATA_MAX;
+#endif
 	if (s->privileged) {
 		leave_file_system(s->root);
 		become(s->uid, s->gid);
 	}
-	limit_resources();
+	limit_resources(data);
 	limit_system_calls();
 }

@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "gate/ask.h"
+#include "gate/bounds.h"
 #include "gate/clientcert.h"
 #include "gate/dialogue.h"
 #include "gate/ktls.h"
@@ -305,6 +306,20 @@ choose_how(struct session *s)
 	dialogue_finish(s, REASON_NO_KTLS, "BYE [UNAVAILABLE] Please try again later");
 }
 
+/* The answer to a login whose mailbox program ends without a word: the client's command is open still (RFC 9051, 7.1.5). */
+static const char *
+apology_for(const struct session *s)
+{
+	static struct reply r;
+
+	r.len = 0;
+	if (s->tag[0] != '\0')
+		reply_line(&r, s->tag, "NO", "UNAVAILABLE", "Your mailbox can't be opened at the moment");
+	reply_data(&r, "BYE [UNAVAILABLE] Please try again later");
+	r.text[r.len] = '\0';
+	return r.text;
+}
+
 /* The client is logged in. Over TLS somebody has to stay unless it is the kernel's: for as long as the mailbox program lives. */
 static void __attribute__((noreturn))
 hand_off(struct session *s)
@@ -324,7 +339,8 @@ hand_off(struct session *s)
 	if (launch.how != HOW_RELAY)
 		_exit(0);
 	close(SANDBOX_MONITOR);
-	relay_run(&s->conn, SANDBOX_MAILBOX);
+	bounds_start_session();
+	relay_run(&s->conn, SANDBOX_MAILBOX, apology_for(s), RELAY_FAREWELL_MS);
 	_exit(0);
 }
 
@@ -404,6 +420,7 @@ session_run(const struct session_start *start)
 	s.tls->maker = &tls_gate;
 	take_descriptors(&s, start);
 	ask_init(SANDBOX_MONITOR, start->deadline);
+	bounds_start(start->deadline);
 	sandbox_enter(&start->sandbox);
 	s.command.strict = start->opts->strict;
 	if (start->opts->tls_on_connect)

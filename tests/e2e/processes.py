@@ -26,12 +26,12 @@ def name_of(pid):
         return ""
 
 
-KEYHOLDER, TRIAL = "imapgate-keys", "imapgate-trial"
+KEYHOLDER = "imapgate-keys"
 
 
 def connections_of(listener):
-    """The children of a listener that serve connections: all but the one that holds its keys, and those that try new certificates."""
-    return [pid for pid in children_of(listener) if name_of(pid) not in (KEYHOLDER, TRIAL)]
+    """The children of a listener that serve connections: all but the one that holds its keys."""
+    return [pid for pid in children_of(listener) if name_of(pid) != KEYHOLDER]
 
 
 def keyholder_of(listener):
@@ -77,6 +77,10 @@ def size_of(pid):
 
 def ours(folder):
     """Children of this process, adopted ones too, that run a program from this folder: {pid: program}."""
-    pids = [int(pid) for thread in os.listdir("/proc/self/task")
-            for pid in Path(f"/proc/self/task/{thread}/children").read_text().split()]
+    pids = []
+    for children in Path("/proc/self/task").glob("*/children"):
+        try:
+            pids += map(int, children.read_text().split())
+        except FileNotFoundError:
+            pass    # a thread that has ended; its children are another's now
     return {pid: program for pid in pids if (program := program_of(pid)).startswith(str(folder))}

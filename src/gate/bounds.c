@@ -1,0 +1,122 @@
+/*
+ * Bounds that do not depend on loops, see bounds.h. Run by the gate, which
+ * sets them as root; the handlers run in its sandbox.
+ */
+
+#include "gate/bounds.h"
+
+#include <signal.h>
+#include <stdatomic.h>
+#include <sys/resource.h>
+#include <sys/time.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "log.h"
+
+/* A handshake takes milliseconds of CPU and the longest dialogue less than one second. */
+#define CPU_S		10
+
+/* How long behind the deadline the gate may still say its last words; the monitor's timer ends it too (watchdog). */
+#define GRACE_MS	5000
+
+/* The slowest session, of one octet a record, moves ten times as much in a second of CPU. */
+#define MOVED_MIN	4096
+
+static atomic_bool in_session, stopped;
+static _Atomic uint64_t moved, moved_before;
+
+/* SIGXCPU comes after CPU_S seconds of CPU and then after each further one (getrlimit(2)). */
+static void
+on_cpu_limit(int sig)
+{
+	(void)sig;
+	if (!in_session || moved - moved_before < MOVED_MIN)
+		_exit(EX_SOFTWARE);
+	moved_before = moved;
+}
+
+static void
+on_stop(int sig)
+{
+	(void)sig;
+	stopped = true;
+}
+
+static void
+set_timer(int64_t ms)
+{
+	const struct itimerval when = { .it_value = { ms / 1000, ms % 1000 * 1000 } };
+
+	/* SIGALRM's default action ends the process, even one that hangs in a handler. */
+	if (setitimer(ITIMER_REAL, &when, NULL) == -1)
+		die("setitimer");
+}
+
+static void
+catch_signal(int sig, void (*handler)(int))
+{
+	const struct sigaction action = { .sa_handler = handler };
+
+	if (sigaction(sig, &action, NULL) == -1)
+		die("sigaction");
+}
+
+/* Blocks what the monitor obeys for both, and lets through what keeps the bounds: a superserver may have blocked it. */
+static void
+set_signal_mask(void)
+{
+	sigset_t blocked, open;
+
+	sigemptyset(&blocked);
+	sigaddset(&blocked, SIGTERM);
+	sigemptyset(&open);
+	sigaddset(&open, SIGALRM);
+	sigaddset(&open, SIGXCPU);
+	if (sigprocmask(SIG_BLOCK, &blocked, NULL) == -1 || sigprocmask(SIG_UNBLOCK, &open, NULL) == -1)
+		die("sigprocmask");
+}
+
+void
+bounds_start(int64_t deadline)
+{
+	struct rlimit cpu;
+
+	if (getrlimit(RLIMIT_CPU, &cpu) == -1)
+		die("RLIMIT_CPU");
+	if (cpu.rlim_cur > CPU_S)
+		cpu.rlim_cur = CPU_S;
+	catch_signal(SIGXCPU, on_cpu_limit);
+	catch_signal(SIGTERM, on_stop);
+	catch_signal(SIGALRM, SIG_DFL);
+	set_signal_mask();
+	if (setrlimit(RLIMIT_CPU, &cpu) == -1)
+		die("RLIMIT_CPU");
+	set_timer(clock_left(deadline) + GRACE_MS);
+}
+
+void
+bounds_start_session(void)
+{
+	in_session = true;
+	set_timer(0);
+}
+
+void
+bounds_moved(uint64_t octets)
+{
+	moved += octets;
+}
+
+void
+bounds_end_in(int ms)
+{
+	set_timer(ms);
+}
+
+bool
+bounds_is_stopped(void)
+{
+	return stopped;
+}
