@@ -143,11 +143,13 @@ static void __attribute__((noreturn))
 become_connection(const struct listener *l, bool imaps, int fd, struct board_seat *seat)
 {
 	sigset_t mask;
+	size_t i;
 
 	if (dup2(fd, STDIN_FILENO) == -1 || dup2(fd, STDOUT_FILENO) == -1)
 		die("dup2");
 	/* All else that is open is close-on-exec; but a listening socket must not be held back for as long as that. */
-	close_range((unsigned)l->sockets[0].fd, (unsigned)l->sockets[l->n - 1].fd, 0);
+	for (i = 0; i < l->n; i++)
+		close(l->sockets[i].fd);
 	close(fd);
 	sigemptyset(&mask);
 	sigaddset(&mask, SIGTERM);

@@ -92,7 +92,8 @@ start_keyholder(struct generation *g)
 		close(pair[0]);
 		if (now.tls != NULL)
 			close(now.service);
-		close_range((unsigned)first_socket, (unsigned)last_socket, 0);
+		for (int fd = first_socket; fd <= last_socket; fd++)
+			close(fd);
 		keyholder_run(opts, pair[1]);
 	}
 	close(pair[1]);

@@ -86,6 +86,7 @@ enter(void *arg, int fd)
 
 	sandbox_descriptors((const int[]){ fd, nowhere }, 2);
 	attempt_speak(SANDBOX_MONITOR);
+	sandbox_close_others();
 	sandbox_enter(arg);
 	if (open("/", O_RDONLY) != -1 || errno != EACCES)
 		(void)!write(SANDBOX_MONITOR, leak, sizeof(leak) - 1);

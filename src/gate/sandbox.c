@@ -22,6 +22,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "descriptors.h"
 #include "log.h"
 
 /* What a dialogue and a handshake may allocate beside what is there already: ten times what they do. */
@@ -55,7 +56,12 @@ sandbox_descriptors(const int *fds, int n)
 	must(nowhere != -1, "/dev/null");
 	must(dup3(nowhere, STDERR_FILENO, O_CLOEXEC) != -1, "dup");
 #endif
-	must(syscall(__NR_close_range, descriptors, ~0U, 0) == 0, "close_range");
+}
+
+void
+sandbox_close_others(void)
+{
+	must(descriptors_close_from((int)descriptors), "closing descriptors");
 }
 
 /* An empty directory that nobody but root can write to. On a system without tmpfiles.d(5) the first login makes it. */

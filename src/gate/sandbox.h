@@ -25,8 +25,11 @@ struct sandbox {
 	const char	*root;		/* becomes the root directory; made if it is missing */
 };
 
-/* Puts n descriptors into the places from SANDBOX_MONITOR on, and closes all others. */
+/* Copies n descriptors to the places from SANDBOX_MONITOR on. Dies if they can't be had. */
 void	sandbox_descriptors(const int *fds, int n);
+
+/* Closes all others. Call it when messages go by SANDBOX_MONITOR, so that a failure is heard. */
+void	sandbox_close_others(void);
 
 /*
  * Gives up, in this order: the file system, groups, group and user id,

@@ -420,6 +420,7 @@ session_run(const struct session_start *start)
 	s.tls->maker = &tls_gate;
 	take_descriptors(&s, start);
 	ask_init(SANDBOX_MONITOR, start->deadline);
+	sandbox_close_others();
 	bounds_start(start->deadline);
 	sandbox_enter(&start->sandbox);
 	s.command.strict = start->opts->strict;

@@ -25,12 +25,12 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "descriptors.h"
 #include "log.h"
 #include "monitor/launch.h"
 
@@ -161,8 +161,8 @@ let_go(const struct account *a)
 	if (chdir("/") == -1)
 		die("/");
 	launch_become(a);
-	if (syscall(SYS_close_range, STDIN_FILENO + 1, ~0U, 0) == -1)
-		die("close_range");
+	if (!descriptors_close_from(STDIN_FILENO + 1))
+		die("closing descriptors");
 	give_back();
 }
 

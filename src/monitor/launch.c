@@ -8,16 +8,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
-#include <linux/close_range.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
+#include "descriptors.h"
 #include "log.h"
 #include "proto/reply.h"
 
@@ -233,8 +232,8 @@ launch_exec(const struct options *o, const struct account *a, const struct envir
 	}
 	launch_restore(in);
 	/* What is kept open for the case of failure is close-on-exec. */
-	if (syscall(SYS_close_range, STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC) == -1)
-		die("close_range");
+	if (!descriptors_close_on_exec_from(STDERR_FILENO + 1))
+		die("closing descriptors");
 	execve(path, args.argv, env.vars);
 	failed = errno;
 	log_failure(path, failed);

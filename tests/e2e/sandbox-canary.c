@@ -324,6 +324,7 @@ main(int argc, char *argv[])
 		.root = argv[4],
 	};
 	sandbox_descriptors((const int[]){ pair[1], stream[1] }, 2);
+	sandbox_close_others();
 	sandbox_enter(&sandbox);
 	for (size_t i = 0; i < DEEDS; i++)
 		if (strcmp(deeds[i].name, argv[1]) == 0)
