@@ -42,6 +42,7 @@ struct shared {
 	_Atomic unsigned long	accepted, logins, failed, refusals;
 	struct board_slot	slots[BOARD_SLOTS];
 	struct failures		failures;
+	_Atomic unsigned	dropped;	/* lines of the log */
 };
 
 /*
@@ -151,6 +152,7 @@ board_open(int fd)
 			close(fd);
 		make_shared(b);
 	}
+	log_count_dropped(&b->shared->dropped);
 	return b;
 }
 
@@ -309,6 +311,7 @@ board_detach(struct board_seat *seat)
 {
 	if (seat->board == NULL)
 		return;
+	log_count_dropped(NULL);
 	munmap(seat->board->shared, sizeof(struct shared));
 	explicit_bzero(seat->board->key, sizeof(seat->board->key));
 	munmap(seat->board, sizeof(*seat->board));

@@ -212,7 +212,6 @@ serve(const struct connection_setup *setup, const struct options *o, const struc
 		.gate_fd = -1,
 		.mailbox_fd = -1,
 		.keyholder = setup->keyholder,
-		.log_fd = setup->log_fd,
 		.deadline = deadline,
 		.seat = seat,
 	};
@@ -237,9 +236,8 @@ serve(const struct connection_setup *setup, const struct options *o, const struc
 }
 
 void
-connection_prepare(struct connection_setup *setup, const struct options *o, int log_fd, const sigset_t *blocked)
+connection_prepare(struct connection_setup *setup, const struct options *o, const sigset_t *blocked)
 {
-	setup->log_fd = log_fd;
 	setup->tls = NULL;
 	setup->keyholder = -1;
 	launch_inherit(&setup->inherited, blocked);
@@ -278,7 +276,7 @@ meet(struct peer *peer, const struct options *o, const struct board_seat *seat, 
 }
 
 void
-connection_run(const struct options *o, int log_fd)
+connection_run(const struct options *o)
 {
 	static struct connection_setup setup;
 	static struct peer peer;
@@ -286,7 +284,7 @@ connection_run(const struct options *o, int log_fd)
 	int64_t deadline = clock_ms() + o->timeout_ms;
 
 	meet(&peer, o, &nobody, deadline);
-	connection_prepare(&setup, o, log_fd, NULL);
+	connection_prepare(&setup, o, NULL);
 	serve(&setup, o, &peer, &nobody, deadline);
 }
 

@@ -13,7 +13,6 @@ struct connection_setup {
 	struct tls		*tls;		/* ready for use; NULL: each gate makes its own when it is needed */
 	int			 keyholder;	/* who is asked for the private keys; -1: each monitor reads them when they are needed */
 	struct launch_inherited	 inherited;
-	int			 log_fd;	/* descriptor 2 of the mailbox program */
 };
 
 /*
@@ -21,14 +20,14 @@ struct connection_setup {
  * into the state that serving needs, but for those that are to be blocked
  * (NULL: none). Dies, with EX_CONFIG, at what can't work.
  */
-void	connection_prepare(struct connection_setup *, const struct options *, int log_fd, const sigset_t *blocked);
+void	connection_prepare(struct connection_setup *, const struct options *, const sigset_t *blocked);
 
 /*
  * Serves the one connection that a superserver has put on descriptors 0 and
  * 1: two processes, of which this one is the monitor and becomes the mailbox
  * program.
  */
-void	connection_run(const struct options *, int log_fd) __attribute__((noreturn));
+void	connection_run(const struct options *) __attribute__((noreturn));
 
 /* The same in a child of the listener: what can be prepared was prepared there. Seat is this process's on its board. */
 void	connection_serve(const struct connection_setup *, const struct options *, struct board_seat *) __attribute__((noreturn));

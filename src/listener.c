@@ -455,7 +455,7 @@ prepare(struct listener *l)
 {
 	const sigset_t ours = our_signals();
 
-	connection_prepare(&l->setup, l->opts[0], log_stream(false), &ours);
+	connection_prepare(&l->setup, l->opts[0], &ours);
 	if (reload_is_resumed())
 		for (int sig = 1; sig < NSIG; sig++)
 			if (sigismember(&ours, sig))

@@ -1,18 +1,25 @@
 /*
  * Lines for the administrator, see log.h. Run by the monitor and, before
  * there is one, by main. Nothing here allocates, and log_write calls nothing
- * that is not async-signal-safe: sd_journal_sendv(3), send(2), write(2).
+ * that is not async-signal-safe.
+ *
+ * No line is waited for: a log that nobody reads must not hold up a login, a
+ * deadline or the listener. A line that can't be taken at once is dropped, and
+ * counted in the next one that is taken.
  */
 
 #include "log.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <sys/un.h>
 #include <sysexits.h>
 #include <unistd.h>
@@ -37,17 +44,31 @@ void (*log_diverted)(int priority, const char *text);
 int log_die_status = EX_TEMPFAIL;
 
 static enum log_target target = LOG_TO_STDERR;
-static int syslog_fd = -1;
+static bool stderr_is_journal;
+/* The socket of syslog or journal, connected. */
+static int datagram_fd = -1;
+/* Standard error opened anew: O_NONBLOCK is a flag of the open file, and descriptor 2 is not ours alone. -1: not possible. */
+static int own_stderr = -1;
+/* Lines that were dropped by this process, or by all that share the place of log_count_dropped(). */
+static _Atomic unsigned own_dropped;
+static _Atomic unsigned *dropped = &own_dropped;
 static struct context context[CONTEXT_MAX];
 
-static int
-connect_syslog(void)
+static const char *
+socket_of(enum log_target t)
 {
-	struct sockaddr_un sun = { .sun_family = AF_UNIX, .sun_path = SYSLOG_SOCKET };
+	return t == LOG_TO_JOURNAL ? JOURNAL_SOCKET : SYSLOG_SOCKET;
+}
+
+static int
+connect_datagram(enum log_target t)
+{
+	struct sockaddr_un sun = { .sun_family = AF_UNIX };
 	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
 	if (fd == -1)
 		return -1;
+	strcpy(sun.sun_path, socket_of(t));
 	if (connect(fd, (struct sockaddr *)&sun, sizeof(sun)) == 0)
 		return fd;
 	close(fd);
@@ -57,52 +78,71 @@ connect_syslog(void)
 const char *
 log_objection(enum log_target wanted)
 {
-	const char *journal = wanted == LOG_TO_JOURNAL ? systemd_journal() : NULL;
-	int fd;
+	int fd = -1;
 
-	if (wanted == LOG_TO_STDERR || journal != NULL)
-		return journal;
-	errno = 0;
-	if (wanted != LOG_TO_SYSLOG && access(JOURNAL_SOCKET, F_OK) == 0)
+	if (wanted == LOG_TO_STDERR)
 		return NULL;
-	fd = wanted != LOG_TO_JOURNAL ? connect_syslog() : -1;
+	if (wanted != LOG_TO_SYSLOG)
+		fd = connect_datagram(LOG_TO_JOURNAL);
+	if (fd == -1 && wanted != LOG_TO_JOURNAL)
+		fd = connect_datagram(LOG_TO_SYSLOG);
 	if (fd == -1)
 		return strerror(errno);
 	close(fd);
 	return NULL;
 }
 
+static void
+open_stderr(void)
+{
+	own_stderr = open("/proc/self/fd/2", O_WRONLY | O_APPEND | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	/* A socket can't be opened anew. It need not: each call says MSG_DONTWAIT. */
+	if (own_stderr == -1)
+		own_stderr = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+}
+
 void
 log_open(enum log_target wanted)
 {
-	const char *wrong = NULL;
-
 	target = wanted;
+	stderr_is_journal = systemd_has_stderr();
 	if (target == LOG_TO_AUTO)
-		target = systemd_has_stderr() ? LOG_TO_JOURNAL : LOG_TO_SYSLOG;
-	if (target == LOG_TO_JOURNAL)
-		wrong = systemd_journal();
-	if (wrong != NULL)
+		target = stderr_is_journal ? LOG_TO_JOURNAL : LOG_TO_SYSLOG;
+	if (target != LOG_TO_STDERR)
+		datagram_fd = connect_datagram(target);
+	if (datagram_fd == -1 && target == LOG_TO_JOURNAL) {
 		target = LOG_TO_SYSLOG;
-	if (target == LOG_TO_SYSLOG) {
-		syslog_fd = connect_syslog();
-		if (syslog_fd == -1)
-			target = LOG_TO_STDERR;
+		datagram_fd = connect_datagram(target);
 	}
+	if (datagram_fd == -1)
+		target = LOG_TO_STDERR;
+	if (target == LOG_TO_STDERR)
+		open_stderr();
 	errno = 0;
-	if (wrong != NULL && wanted == LOG_TO_JOURNAL)
-		die("--log journal: %s", wrong);
+	if (wanted == LOG_TO_JOURNAL && target != wanted)
+		die("--log journal: " JOURNAL_SOCKET " can't be reached");
 }
 
+void
+log_count_dropped(_Atomic unsigned *place)
+{
+	dropped = place != NULL ? place : &own_dropped;
+}
+
+/*
+ * SECURITY: a user's program must not have an open file of the log's: it could
+ * shut it down, fill it, truncate it and forge lines. Standard error of a
+ * superserver that is not our log is what the administrator gave it for that.
+ */
 int
-log_stream(bool stderr_is_client)
+log_stream(void)
 {
 	int fd = -1;
 
-	if (!stderr_is_client && fcntl(STDERR_FILENO, F_GETFD) != -1)
-		return STDERR_FILENO;
-	if (target == LOG_TO_JOURNAL)
+	if (stderr_is_journal || target == LOG_TO_JOURNAL)
 		fd = systemd_journal_stream(NAME);
+	else if (target == LOG_TO_SYSLOG && fcntl(STDERR_FILENO, F_GETFD) != -1)
+		return STDERR_FILENO;
 	if (fd < 0)
 		fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
 	return fd;
@@ -225,27 +265,6 @@ log_text(struct log_line *l, const char *key, const char *text)
 	add_escaped(l, key, text, strlen(text), LOG_OWN_TEXT);
 }
 
-static void
-write_journal(const struct log_line *l)
-{
-	char message[sizeof("MESSAGE=") + sizeof(l->text)], priority[] = "PRIORITY=0", id[] = "SYSLOG_IDENTIFIER=" NAME;
-	struct iovec iov[sizeof(l->field) / sizeof(l->field[0]) + 3];
-	size_t i, n = 0;
-
-	memcpy(message, "MESSAGE=", 8);
-	memcpy(message + 8, l->text, l->length);
-	priority[sizeof(priority) - 2] = (char)('0' + l->priority);
-	iov[n++] = (struct iovec){ message, 8 + l->length };
-	iov[n++] = (struct iovec){ priority, sizeof(priority) - 1 };
-	iov[n++] = (struct iovec){ id, sizeof(id) - 1 };
-	for (i = 0; i < l->fields; i++) {
-		const char *field = l->store + l->field[i];
-
-		iov[n++] = (struct iovec){ (char *)field, strlen(field) };
-	}
-	systemd_journal_sendv(iov, (int)n);
-}
-
 /* Puts a decimal number at the end of a buffer: snprintf(3) is not async-signal-safe. */
 static const char *
 decimal(char buffer[12], unsigned n)
@@ -259,15 +278,70 @@ decimal(char buffer[12], unsigned n)
 	return at;
 }
 
+/* Sends a datagram. A daemon that was started anew has a new socket, so a failure of the old connection is worth a second try. */
+static bool
+send_datagram(const struct msghdr *msg)
+{
+	int fd;
+
+	if (sendmsg(datagram_fd, msg, MSG_NOSIGNAL | MSG_DONTWAIT) != -1)
+		return true;
+	if (errno != ECONNREFUSED && errno != ENOTCONN && errno != ECONNRESET && errno != EPIPE)
+		return false;
+	fd = connect_datagram(target);
+	if (fd == -1)
+		return false;
+	dup3(fd, datagram_fd, O_CLOEXEC);
+	close(fd);
+	return sendmsg(datagram_fd, msg, MSG_NOSIGNAL | MSG_DONTWAIT) != -1;
+}
+
+/* The journal's own protocol: fields of one line each, since nothing that is logged has a line end in it. */
+static bool
+write_journal(const struct log_line *l, const char *gap)
+{
+	char priority[] = "\nPRIORITY=0\nSYSLOG_IDENTIFIER=" NAME "\n";
+	struct iovec iov[2 * sizeof(l->field) / sizeof(l->field[0]) + 6];
+	struct msghdr msg = { .msg_iov = iov };
+	size_t i, n = 0;
+
+	priority[sizeof("\nPRIORITY=") - 1] = (char)('0' + l->priority);
+	iov[n++] = (struct iovec){ (char *)"MESSAGE=", 8 };
+	iov[n++] = (struct iovec){ (char *)l->text, l->length };
+	iov[n++] = (struct iovec){ (char *)gap, strlen(gap) };
+	iov[n++] = (struct iovec){ priority, sizeof(priority) - 1 };
+	for (i = 0; i < l->fields; i++) {
+		const char *field = l->store + l->field[i];
+
+		iov[n++] = (struct iovec){ (char *)field, strlen(field) };
+		iov[n++] = (struct iovec){ (char *)"\n", 1 };
+	}
+	msg.msg_iovlen = n;
+	return send_datagram(&msg);
+}
+
+/* Writes to standard error, if that can be done at once. A pipe takes PIPE_BUF octets when poll(2) says so. */
+static bool
+write_stderr(struct msghdr *msg)
+{
+	struct pollfd pfd = { own_stderr != -1 ? own_stderr : STDERR_FILENO, POLLOUT, 0 };
+
+	if (sendmsg(pfd.fd, msg, MSG_NOSIGNAL | MSG_DONTWAIT) != -1)
+		return true;
+	if (errno != ENOTSOCK || poll(&pfd, 1, 0) != 1)
+		return false;
+	return writev(pfd.fd, msg->msg_iov, (int)msg->msg_iovlen) != -1;
+}
+
 /* What inetd's programs write: "<priority>name[pid]: text" for syslog(3)'s socket, the same without priority elsewhere. */
-static void
-write_text(const struct log_line *l, int fd, bool syslog_form)
+static bool
+write_text(const struct log_line *l, const char *gap)
 {
 	char start[64] = "", buffer[12];
-	struct iovec iov[3];
-	struct msghdr msg = { .msg_iov = iov, .msg_iovlen = syslog_form ? 2 : 3 };
+	struct iovec iov[4];
+	struct msghdr msg = { .msg_iov = iov, .msg_iovlen = target == LOG_TO_SYSLOG ? 3 : 4 };
 
-	if (syslog_form) {
+	if (target == LOG_TO_SYSLOG) {
 		strcat(start, "<");
 		strcat(start, decimal(buffer, (unsigned)(LOG_MAIL | l->priority)));
 		strcat(start, ">");
@@ -277,24 +351,24 @@ write_text(const struct log_line *l, int fd, bool syslog_form)
 	strcat(start, "]: ");
 	iov[0] = (struct iovec){ start, strlen(start) };
 	iov[1] = (struct iovec){ (char *)l->text, l->length };
-	iov[2] = (struct iovec){ (char *)"\n", 1 };
-	if (syslog_form)
-		(void)!sendmsg(fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
-	else
-		(void)!writev(fd, iov, 3);
+	iov[2] = (struct iovec){ (char *)gap, strlen(gap) };
+	iov[3] = (struct iovec){ (char *)"\n", 1 };
+	return target == LOG_TO_SYSLOG ? send_datagram(&msg) : write_stderr(&msg);
 }
 
 void
 log_write(const struct log_line *l)
 {
 	int saved_errno = errno;
+	unsigned n = atomic_exchange(dropped, 0);
+	char gap[32] = "", buffer[12];
 
-	if (target == LOG_TO_JOURNAL)
-		write_journal(l);
-	else if (target == LOG_TO_SYSLOG)
-		write_text(l, syslog_fd, true);
-	else
-		write_text(l, STDERR_FILENO, false);
+	if (n > 0) {
+		strcat(gap, " dropped=");
+		strcat(gap, decimal(buffer, n));
+	}
+	if (!(target == LOG_TO_JOURNAL ? write_journal(l, gap) : write_text(l, gap)))
+		atomic_fetch_add(dropped, n + 1);
 	errno = saved_errno;
 }
 

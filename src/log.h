@@ -11,6 +11,7 @@
  * (ask_log), except that both may die() and bug() before they have met.
  */
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <syslog.h>
@@ -43,15 +44,23 @@ struct log_line {
  * Chooses where lines go from now on. Before the first call they go to
  * standard error. Opens what it needs, so call it while files can be opened
  * and the environment still says who started us. Dies if the journal was
- * asked for by name and libsystemd is not there.
+ * asked for by name and is not there.
  */
 void	log_open(enum log_target);
 
 /* Why lines for this target can't get there now; NULL if they can. Journal or syslog will do for LOG_TO_AUTO. */
 const char	*log_objection(enum log_target);
 
-/* Gives the descriptor that the mailbox program may write its own log to: stderr, a journal stream, or /dev/null. */
-int	log_stream(bool stderr_is_client);
+/*
+ * Returns a descriptor for what a mailbox program says on standard error: a
+ * stream of its own into the journal, the superserver's standard error where
+ * our lines go elsewhere, or /dev/null; -1 if there is none to be had. Never
+ * the log's own open file. Call log_open before.
+ */
+int	log_stream(void);
+
+/* Counts lines that are dropped in this place from now on, which processes may share; NULL: in this process's own again. */
+void	log_count_dropped(_Atomic unsigned *);
 
 /* Sets a key that every later line carries, in order of first use. The value is ours, never the client's. */
 void	log_context(const char *key, const char *value);
@@ -68,7 +77,11 @@ void	log_quoted(struct log_line *, const char *key, const char *text, size_t len
 /* The same for text of this host's, such as a file's name: cut at LOG_OWN_TEXT octets. */
 void	log_text(struct log_line *, const char *key, const char *text);
 
-/* Writes the line. Async-signal-safe, so that a line made ready before can be written by a signal handler. */
+/*
+ * Writes the line, or drops it if that would mean to wait: "dropped=N" in the
+ * next line says how many were. Async-signal-safe, so that a line made ready
+ * before can be written by a signal handler.
+ */
 void	log_write(const struct log_line *);
 
 /* How die() says its last word to the client; set by whoever holds the connection, NULL for nobody. */

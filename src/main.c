@@ -112,5 +112,5 @@ main(int argc, char *argv[])
 		die("PR_SET_DUMPABLE");
 	if (listening > 0)
 		listener_run(&opts, sockets, listening, argv);
-	connection_run(&opts, log_stream(inetd));
+	connection_run(&opts);
 }

@@ -28,7 +28,6 @@ static struct {
 	__typeof__(sd_is_socket)		*is_socket;
 	__typeof__(sd_notify)			*notify;
 	__typeof__(sd_watchdog_enabled)		*watchdog_enabled;
-	__typeof__(sd_journal_sendv)		*journal_sendv;
 	__typeof__(sd_journal_stream_fd)	*journal_stream_fd;
 } call;
 
@@ -46,7 +45,6 @@ load(void)
 	call.is_socket = dlsym(library, "sd_is_socket");
 	call.notify = dlsym(library, "sd_notify");
 	call.watchdog_enabled = dlsym(library, "sd_watchdog_enabled");
-	call.journal_sendv = dlsym(library, "sd_journal_sendv");
 	call.journal_stream_fd = dlsym(library, "sd_journal_stream_fd");
 	return call.listen_fds_with_names != NULL ? NULL : LIBRARY " is older than version 227";
 }
@@ -103,20 +101,8 @@ systemd_has_stderr(void)
 	return strcmp(stream, wanted) == 0;
 }
 
-const char *
-systemd_journal(void)
-{
-	return load();
-}
-
-void
-systemd_journal_sendv(const struct iovec *iov, int n)
-{
-	call.journal_sendv(iov, n);
-}
-
 int
 systemd_journal_stream(const char *identifier)
 {
-	return call.journal_stream_fd(identifier, LOG_INFO, 1);
+	return load() == NULL ? call.journal_stream_fd(identifier, LOG_INFO, 1) : -1;
 }

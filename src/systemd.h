@@ -11,7 +11,6 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <sys/uio.h>
 
 /* The first of the descriptors that were passed: SD_LISTEN_FDS_START. */
 #define SYSTEMD_FIRST	3
@@ -35,13 +34,7 @@ uint64_t systemd_watchdog(void);
 /* Has systemd made standard error a stream into the journal? Then its own protocol is welcome there too (systemd.exec(5), JOURNAL_STREAM). */
 bool	systemd_has_stderr(void);
 
-/* Makes the journal ready to be written to. Returns NULL, or why it can't be. */
-const char *systemd_journal(void);
-
-/* One entry, as sd_journal_sendv(3): async-signal-safe once the journal is ready, and not to be called before. */
-void	systemd_journal_sendv(const struct iovec *, int n);
-
-/* A descriptor whose lines become entries of this identifier at LOG_INFO; -1 if there is none. The journal must be ready. */
+/* A new descriptor whose lines become entries of this identifier at LOG_INFO (sd_journal_stream_fd(3)); -1 if there is none. */
 int	systemd_journal_stream(const char *identifier);
 
 #endif

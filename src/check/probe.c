@@ -72,11 +72,12 @@ become_program(const struct probe *p, int fd, int err_fd)
 	bare.handoff = HANDOFF_TAG;
 	bare.capability_after = NULL;
 	attempt_speak(err_fd);
-	setpgid(0, 0);
+	/* SECURITY: the user's program must not reach root's terminal, where it could type (TIOCSTI, ioctl_tty(2)). */
+	setsid();
 	launch_inherit(&inherited, NULL);
 	if (dup2(fd, STDIN_FILENO) == -1 || dup2(fd, STDOUT_FILENO) == -1)
 		die("dup2");
-	wrong = launch_try(&bare, &p->account);
+	wrong = launch_join_groups(&p->account) ? launch_try(&bare, &p->account) : "groups";
 	if (wrong != NULL)
 		dprintf(err_fd, "imapgate: a login would fail: %s\n", wrong);
 	else
@@ -102,8 +103,6 @@ start(struct probe *p)
 	close(err[1]);
 	p->fd = stream[0];
 	p->err_fd = err[0];
-	/* It may be killed in the middle of what it does, with all that it has started. */
-	setpgid(p->pid, p->pid);
 }
 
 /* Keeps the end of what comes on standard error. */
@@ -334,6 +333,16 @@ has_word(const char *list, const char *word)
 	return false;
 }
 
+/* Is this a word that a capability can be (RFC 9051, 9: atom), and that means nothing to a shell or a terminal? */
+static bool
+is_capability(const char *word)
+{
+	for (; *word != '\0'; word++)
+		if (*word <= ' ' || *word >= 0x7f || strchr("\"\\$`", *word) != NULL)
+			return false;
+	return true;
+}
+
 /* The list for clients that are logged in; nothing in it needs a quote inside double ones. */
 static void
 print_list(const char *list)
@@ -344,7 +353,7 @@ print_list(const char *list)
 	printf("--capability-after \"");
 	strcpy(copy, list);
 	for (word = strtok_r(copy, " ", &save); word != NULL; word = strtok_r(NULL, " ", &save)) {
-		if (begins(word, "AUTH=") || begins(word, "STARTTLS") || begins(word, "LOGINDISABLED") || strpbrk(word, "\"\\$`") != NULL)
+		if (begins(word, "AUTH=") || begins(word, "STARTTLS") || begins(word, "LOGINDISABLED") || !is_capability(word))
 			continue;
 		printf("%s%s", before, word);
 		before = " ";

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -25,6 +26,9 @@
 
 /* A client that does not take one line of ours does not get a session. */
 #define WRITE_MS	10000
+
+/* launch_join_groups() has succeeded in this process. */
+static bool groups_joined;
 
 struct arguments {
 	char	*argv[ARGUMENTS_MAX + 1];
@@ -97,7 +101,8 @@ expand_arguments(struct arguments *a, const struct options *o, const struct acco
 bool
 launch_join_groups(const struct account *a)
 {
-	return geteuid() != 0 || (initgroups(a->owner, a->gid) == 0 && setresgid(a->gid, a->gid, a->gid) == 0);
+	groups_joined = geteuid() != 0 || (initgroups(a->owner, a->gid) == 0 && setresgid(a->gid, a->gid, a->gid) == 0);
+	return groups_joined;
 }
 
 const char *
@@ -127,12 +132,18 @@ void
 launch_become(const struct account *a)
 {
 	if (geteuid() == 0) {
+		/* SECURITY: without them the program would have root's. */
+		if (!groups_joined)
+			bug("becoming uid %u with root's groups", (unsigned)a->uid);
 		if (setresgid(a->gid, a->gid, a->gid) == -1 || setresuid(a->uid, a->uid, a->uid) == -1)
 			die("becoming uid %u", (unsigned)a->uid);
 		/* SECURITY: believe it only when it can't be undone. */
 		if (setresuid(0, 0, 0) == 0)
 			bug("root could be regained");
 	}
+	/* setresuid(2) makes the process dumpable again where fs.suid_dumpable says so, and there are secrets in it. */
+	if (prctl(PR_SET_DUMPABLE, 0) == -1)
+		die("PR_SET_DUMPABLE");
 	if (getuid() != a->uid || geteuid() != a->uid || a->uid == 0)
 		bug("not uid %u", (unsigned)a->uid);
 }
@@ -208,14 +219,14 @@ launch_apologize(const struct options *o, const char *tag)
 
 void
 launch_exec(const struct options *o, const struct account *a, const struct environment_facts *facts, const struct launch_inherited *in,
-    int log_fd)
+    int err_fd)
 {
 	static struct environment env;
 	static struct arguments args;
 	char path[PATH_MAX];
 	int failed;
 
-	if (!launch_find(o, path) || !expand_arguments(&args, o, a) || !environment_build(&env, facts)) {
+	if (err_fd == -1 || !launch_find(o, path) || !expand_arguments(&args, o, a) || !environment_build(&env, facts)) {
 		log_failure(o->program[0], E2BIG);
 		launch_apologize(o, facts->tag);
 		return;
@@ -224,7 +235,7 @@ launch_exec(const struct options *o, const struct account *a, const struct envir
 	launch_become(a);
 	if (chdir(a->home) == -1)
 		die("%s", a->home);
-	if (dup2(log_fd, STDERR_FILENO) == -1)
+	if (err_fd != STDERR_FILENO && dup2(err_fd, STDERR_FILENO) == -1)
 		die("dup2");
 	if (!announce(o, facts->tag)) {
 		log_failure(path, EPIPE);

@@ -54,10 +54,10 @@ bool	launch_say(const struct reply *, bool more);
 
 /*
  * Becomes the user, says what --handoff and --capability-after want said on
- * descriptor 1, and runs the program on descriptors 0 to 2. Returns only if
- * that can't be done, after the client was told; the caller can but exit.
+ * descriptor 1, and runs the program on descriptors 0 and 1, with
+ * err_fd as 2 (-1: there is none, which is a failure). Returns only if that can't be done, after the client was told; the caller can but exit.
  */
 void	launch_exec(const struct options *, const struct account *, const struct environment_facts *, const struct launch_inherited *,
-	    int log_fd);
+	    int err_fd);
 
 #endif

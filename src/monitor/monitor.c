@@ -204,7 +204,7 @@ hand_over(struct monitor *m, const char *tag, const struct msg_tls *tls, enum ms
 	forget_keys(m);
 	close_pair(m);
 	leave_keepers(m, tag, how);
-	launch_exec(m->start->opts, &m->admission.account, &facts, m->start->inherited, m->start->log_fd);
+	launch_exec(m->start->opts, &m->admission.account, &facts, m->start->inherited, log_stream());
 	_exit(EX_TEMPFAIL);
 }
 

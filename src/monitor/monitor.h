@@ -25,7 +25,6 @@ struct monitor_start {
 	int				 gate_fd;	/* our end of the pair of msg.h */
 	int				 mailbox_fd;	/* the mailbox program's end of the stream that a relay would use */
 	int				 keyholder;	/* who is asked for the private keys; -1: they are read here */
-	int				 log_fd;	/* descriptor 2 of the mailbox program */
 	int64_t				 deadline;	/* of the login, clock_ms() */
 	struct board_seat		*seat;		/* on the listener's board; all zeros without a listener */
 };

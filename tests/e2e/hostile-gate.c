@@ -701,6 +701,6 @@ main(int argc, char *argv[])
 	}
 	close(pair[1]);
 	monitor_run(&(struct monitor_start){ .opts = &opts, .peer = &peer, .inherited = &inherited, .gate = gate, .keyholder = -1,
-	    .gate_fd = pair[0], .mailbox_fd = stream[0], .log_fd = STDERR_FILENO,
+	    .gate_fd = pair[0], .mailbox_fd = stream[0],
 	    .deadline = clock_ms() + opts.timeout_ms, .seat = &seat });
 }

@@ -141,7 +141,7 @@ class Listener:
     """One imapgate that listens, until the end of the with block, where it gets SIGTERM and has to exit with 0."""
 
     def __init__(self, stage, *options, sockets=None, names=None, pam="joe", mailbox=None, program=None, wrap=(), env=None,
-                 wait=True, **process):
+                 wait=True, stderr=None, **process):
         self.stage = stage
         self.sockets = sockets or [tcp()]
         self.names = names or ["imap"] * len(self.sockets)
@@ -150,10 +150,10 @@ class Listener:
         self.status = None
         self.command = [program or stage.program, *stage.options(pam), *map(str, options), "--", *map(str, mailbox or stage.mailbox())]
         fds = [s.fileno() for s in self.sockets]
-        passing = ["python3", "-c", PASS, ",".join(map(str, fds)), ":".join(self.names)]
+        activate = ["python3", "-c", PASS, ",".join(map(str, fds)), ":".join(self.names)]
         with open(self.log_path, "ab") as log:
-            self.process = subprocess.Popen([*passing, *wrap, *self.command], stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/",
-                                            pass_fds=fds, env={**os.environ, "NOTIFY_SOCKET": self.manager.path, **(env or {})}, **process)
+            self.process = subprocess.Popen([*activate, *wrap, *self.command], stdin=subprocess.DEVNULL, stdout=log, stderr=stderr or log,
+                                            cwd="/", pass_fds=fds, env={**os.environ, "NOTIFY_SOCKET": self.manager.path, **(env or {})}, **process)
         if wait:
             self.manager.wait_for("^READY=1$")
 

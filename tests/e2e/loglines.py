@@ -56,7 +56,7 @@ def parse(text):
     """One line without its prefix; raises AssertionError if it is not of the frozen form."""
     name, _, rest = text.partition(" ")
     assert name in FORMS, f"an unknown event: {text!r}"
-    assert re.fullmatch(FORMS[name], rest), f"not the frozen form of {name}: {text!r}"
+    assert re.fullmatch(f"{FORMS[name]}(?: dropped=[0-9]+)?", rest), f"not the frozen form of {name}: {text!r}"
     event = Event(text)
     for key in ("user", "program"):
         if key in event:

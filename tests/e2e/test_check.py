@@ -375,7 +375,12 @@ def test_kernel_tls_that_is_not_there(host, word, kind, status):
     assert checked.status == status
 
 
-JOURNAL = "mount -t tmpfs none /run && mkdir -p /run/systemd/journal && touch /run/systemd/journal/socket"
+JOURNAL = """mount -t tmpfs none /run && mkdir -p /run/systemd/journal
+python3 -c 'import socket, time
+s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+s.bind("/run/systemd/journal/socket")
+time.sleep(5)' >/dev/null 2>&1 &
+until [ -S /run/systemd/journal/socket ]; do sleep 0.01; done"""
 
 
 def test_log(host):

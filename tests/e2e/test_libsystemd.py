@@ -3,7 +3,7 @@
 import pytest
 
 from libraries import hide, loaded
-from test_log import STREAM
+from test_log import STREAM, standing_in
 from test_start import LISTEN_FDS
 
 
@@ -19,11 +19,13 @@ def test_journal_of_another(root_stage):
         assert "libsystemd" not in loaded(imap.process.pid)
 
 
-@pytest.mark.parametrize("options, wrap", [
-    (["--log", "journal"], []), (["--log", "auto"], STREAM), ([], ["sh", "-c", LISTEN_FDS, "sh"]),
-], ids=("journal", "stream", "activated"))
-def test_loaded_for_systemd(root_stage, options, wrap):
-    with root_stage.ready(*options, wrap=wrap) as imap:
+def test_lines_for_the_journal_need_none_of_it(root_stage):
+    with standing_in(root_stage, "journal") as (_, wrap), root_stage.ready(wrap=[*wrap, *STREAM]) as imap:
+        assert "libsystemd" not in loaded(imap.process.pid)
+
+
+def test_loaded_for_sockets_of_systemd(root_stage):
+    with root_stage.ready(wrap=["sh", "-c", LISTEN_FDS, "sh"]) as imap:
         assert "libsystemd" in loaded(imap.process.pid)
 
 
@@ -39,10 +41,12 @@ def test_superserver_without_it(root_stage, without):
 
 
 def test_journal_without_it(root_stage, without):
-    """What was asked for by name is not replaced by something else; the reason is in syslog, or on standard error."""
-    with root_stage.start("--log", "journal", wrap=without) as imap:
-        imap.expect_end()
-        assert imap.status() == 75
+    """The mailbox program has no stream of its own then, and nobody else's."""
+    report = root_stage.report()
+    with standing_in(root_stage, "journal") as (_, wrap), \
+            root_stage.ready("--log", "journal", wrap=[*wrap, *without], mailbox=root_stage.mailbox(report=report)) as imap:
+        imap.login()
+        assert report.descriptors[2] == "/dev/null"
 
 
 def test_activated_without_it(root_stage, without):

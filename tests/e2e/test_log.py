@@ -13,7 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from listening import Listener
 from loglines import FORMS, parse, unquote
+from processes import need_mounts
 from stage import TREE
 from test_preauth import as_user, by_path
 
@@ -321,3 +323,88 @@ def test_journal(root_stage, target, who):
     assert fields["IMAPGATE_ATTEMPT"] == "1"
     assert fields["SYSLOG_IDENTIFIER"] == "imapgate"
     assert fields["PRIORITY"].isdigit()
+
+
+@pytest.mark.parametrize("target", ("journal", "syslog"))
+def test_daemon_that_is_not_there(root_stage, target):
+    """The journal that was asked for by name is not replaced by something else; for syslog(3) standard error does."""
+    hidden = ["unshare", "--mount", "sh", "-ec", "mount -t tmpfs none /run; mount -t tmpfs none /dev; mknod -m 666 /dev/null c 1 3; "
+              "exec \"$@\"", "sh"]
+    need_mounts()
+    with root_stage.start("--log", target, wrap=hidden) as imap:
+        if target == "syslog":
+            imap.greeting()
+        else:
+            imap.expect_end()
+            assert imap.status() == 75
+            assert "--log journal: " in imap.log_text()
+
+
+# --- a log that nobody reads
+
+def fill(writing):
+    os.set_blocking(writing, False)
+    for size in (4096, 1):
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                os.write(writing, b"x" * size)
+    os.set_blocking(writing, True)
+
+
+def empty(reading):
+    os.set_blocking(reading, False)
+    with contextlib.suppress(BlockingIOError):
+        while os.read(reading, 65536):
+            pass
+
+
+@contextlib.contextmanager
+def full_pipe(full=True):
+    reading, writing = os.pipe()
+    try:
+        if full:
+            fill(writing)
+        yield reading, writing
+    finally:
+        os.close(reading)
+        os.close(writing)
+
+
+@pytest.mark.parametrize("on", ("unix", "tls"))
+def test_pipe_that_nobody_reads(root_stage, on):
+    """Logins go on, deadlines hold, and no process waits."""
+    with full_pipe() as (reading, writing):
+        full = ["bash", "-c", f'exec 2>&{writing}; exec "$@"', "bash"]
+        with root_stage.ready(on=on, wrap=full, pass_fds=[writing]) as imap:
+            assert imap.command("a LOGIN joe mumble")[1].startswith(b"a NO [AUTHENTICATIONFAILED]")
+            imap.login()
+            imap.hand_over()
+        with root_stage.ready("--timeout", "1", on=on, wrap=full, pass_fds=[writing]) as imap:
+            imap.expect("* BYE Too slow...")
+            imap.rest()
+            imap.status()
+        with root_stage.ready("--timeout", "1", on=on, wrap=full, pass_fds=[writing], pam="name=joe password=sesame sleep=30") as imap:
+            imap.send("a LOGIN joe sesame\r\n")
+            imap.rest()
+            assert imap.status() == 75
+        empty(reading)
+        with root_stage.ready(on=on, wrap=full, pass_fds=[writing]) as imap:
+            imap.command("a LOGIN joe mumble")
+        assert b"]: auth-fail " in os.read(reading, 65536)
+
+
+def test_listener_whose_log_nobody_reads(root_stage):
+    """It accepts, refuses and serves; what was not logged meanwhile is counted in the next line."""
+    with full_pipe(full=False) as (reading, writing):
+        with Listener(root_stage, "--unlimited", "192.0.2.1", "--max-connections-per-address", "2", stderr=writing) as listener:
+            fill(writing)
+            first, second = listener.connect(), listener.connect()
+            refused = listener.connect(greeting=False)
+            refused.expect("* BYE [UNAVAILABLE] ...")
+            for imap in (refused, first):
+                imap.wire.close()
+            assert second.command("a NOOP")[1] == b"a OK NOOP completed"
+            second.wire.close()
+            empty(reading)
+        assert re.search(rb" dropped=[2-9]\n", os.read(reading, 65536))
+

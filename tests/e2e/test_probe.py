@@ -3,6 +3,7 @@
 import shlex
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 
@@ -180,3 +181,38 @@ def test_who_asks(root_stage):
     assert (done.returncode, done.stdout) == (0, "--handoff tag\n"), done.stderr
     done = subprocess.run([*command[:2], "--check", *command[2:]], capture_output=True, text=True, timeout=20)
     assert done.returncode == 64
+
+
+# --- the program is the user's, and root asks
+
+def test_program_has_the_users_groups_and_no_others(root_stage):
+    account = root_stage.users["imapgt1"]
+    command = ["setpriv", "--groups", "0,4,6", root_stage.program, "--probe", "--user", account.name, "--",
+               "/bin/sh", "-c", "id -G > ~/groups"]
+    subprocess.run(command, capture_output=True, timeout=60, stdin=subprocess.DEVNULL)
+    mine = subprocess.run(["id", "-G", account.name], capture_output=True, text=True, check=True).stdout
+    written = Path(account.home, "groups")
+    assert sorted(written.read_text().split()) == sorted(mine.split())
+    written.unlink()
+
+
+def test_program_has_no_terminal(root_stage):
+    """What is typed into a terminal is read by root's shell behind it (ioctl_tty(2), TIOCSTI)."""
+    account = root_stage.users["imapgt1"]
+    written = Path(account.home, "terminal")
+    probing = shlex.join(map(str, [root_stage.program, "--probe", "--user", account.name, "--", "/bin/sh", "-c",
+                                   "(: < /dev/tty) 2>/dev/null && echo it has > ~/terminal || echo none > ~/terminal"]))
+    control = f"(: < /dev/tty) && echo control; {probing}"
+    said = subprocess.run(["script", "-qec", control, "/dev/null"], capture_output=True, text=True, timeout=60,
+                          stdin=subprocess.DEVNULL).stdout
+    assert "control" in said, "this test has no terminal"
+    assert written.read_text() == "none\n"
+    written.unlink()
+
+
+def test_words_of_the_program_are_not_printed_as_they_are(probe):
+    """Escape sequences are obeyed by root's terminal; a quote ends the option."""
+    said = r'printf "probe1 OK [CAPABILITY IMAP4rev1 \033[2J IDLE \"x] hello\r\n"; read x; '
+    said += r'printf "* CAPABILITY IMAP4rev1 X\033[2JY IDLE\r\nprobe2 OK\r\n"; read x; printf "probe4 OK\r\n"'
+    found = probe("/bin/sh", "-c", said)
+    assert all(word.isprintable() for option in found.values() for word in option)

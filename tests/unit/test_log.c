@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -632,19 +633,94 @@ open_stream(void *arg)
 
 	(void)arg;
 	log_open(LOG_TO_STDERR);
-	if (log_stream(false) != STDERR_FILENO)
-		abort();
-	fd = log_stream(true);
+	fd = log_stream();
 	if (fd == STDERR_FILENO || fstat(fd, &st) == -1 || stat("/dev/null", &null) == -1 || st.st_rdev != null.st_rdev)
 		abort();
 }
 
 static void
-stream_for_the_program_is_stderr_unless_that_is_the_client(void **state)
+stream_for_the_program_is_never_the_log(void **state)
 {
 	(void)state;
 	child_run(&child, open_stream, NULL);
 	assert_int_equal(child.status, CHILD_RETURNED);
+}
+
+/* --- a log that nobody reads */
+
+static void
+write_lines(unsigned n)
+{
+	struct log_line line;
+
+	while (n-- > 0) {
+		log_begin(&line, LOG_INFO, "event");
+		log_write(&line);
+	}
+}
+
+/* Standard error is a pipe that nobody reads, and then somebody does. */
+static void
+fill_pipe_and_read_it(void *arg)
+{
+	char text[8192] = "";
+	int pair[2], flags;
+	ssize_t n;
+
+	if (pipe(pair) == -1 || dup2(pair[1], STDERR_FILENO) == -1)
+		abort();
+	if (arg != NULL)
+		log_open(LOG_TO_STDERR);
+	write_lines(20000);
+	flags = fcntl(STDERR_FILENO, F_GETFL);
+	if (flags & O_NONBLOCK)
+		printf("the pipe's own flags were changed\n");
+	fcntl(pair[0], F_SETFL, O_NONBLOCK);
+	while ((n = read(pair[0], text, sizeof(text) - 1)) > 0)
+		;
+	write_lines(2);
+	n = read(pair[0], text, sizeof(text) - 1);
+	text[n > 0 ? n : 0] = '\0';
+	printf("%s", text);
+}
+
+static void
+lines_that_nobody_reads_are_dropped_and_counted(void **state)
+{
+	unsigned dropped, i;
+
+	(void)state;
+	for (i = 0; i < 2; i++) {
+		child_run(&child, fill_pipe_and_read_it, i == 0 ? NULL : &i);
+		assert_int_equal(child.status, CHILD_RETURNED);
+		assert_null(strstr(child.out, "flags"));
+		assert_int_equal(sscanf(child.out, "imapgate[%*d]: event dropped=%u\n", &dropped), 1);
+		assert_true(dropped > 10000 && dropped < 20000);
+		/* Once. */
+		assert_null(strstr(strchr(child.out, '\n'), "dropped"));
+	}
+}
+
+static void
+fill_shared_counter(void *arg)
+{
+	_Atomic unsigned *count = arg;
+	int pair[2];
+
+	log_count_dropped(count);
+	if (pipe(pair) == -1 || dup2(pair[1], STDERR_FILENO) == -1)
+		abort();
+	write_lines(20000);
+}
+
+static void
+processes_can_count_together(void **state)
+{
+	_Atomic unsigned *count = mmap(NULL, sizeof(*count), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	(void)state;
+	child_run(&child, fill_shared_counter, (void *)count);
+	assert_true(*count > 10000);
 }
 
 #define NO_NAMESPACE	77
@@ -832,6 +908,81 @@ journal_is_taken_where_stderr_is_its_and_has_the_fields(void **state)
 	assert_on_journal(WITH_JOURNAL, LOG_TO_JOURNAL);
 }
 
+/* The queue of a socket that nobody reads is full after some ten datagrams (net.unix.max_dgram_qlen). */
+static void
+fill_socket_and_read_it(void *arg)
+{
+	const enum log_target *t = arg;
+	char text[4000] = "";
+	int fd, i;
+
+	enter_empty_machine();
+	mkdir("/run/systemd", 0755);
+	mkdir("/run/systemd/journal", 0755);
+	fd = listen_at(*t == LOG_TO_JOURNAL ? "/run/systemd/journal/socket" : "/dev/log");
+	log_open(*t);
+	write_lines(5000);
+	while (recv(fd, text, sizeof(text), 0) > 0)
+		;
+	write_lines(1);
+	memset(text, 0, sizeof(text));
+	i = (int)recv(fd, text, sizeof(text) - 1, 0);
+	printf("%.*s", i, text);
+}
+
+static void
+a_socket_that_nobody_reads_does_not_stop_us(void **state)
+{
+	const enum log_target targets[] = { LOG_TO_SYSLOG, LOG_TO_JOURNAL };
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < 2; i++) {
+		child_run(&child, fill_socket_and_read_it, (void *)&targets[i]);
+		if (child.status == NO_NAMESPACE)
+			skip();
+		assert_int_equal(child.status, CHILD_RETURNED);
+		assert_non_null(strstr(child.out, "event dropped="));
+	}
+}
+
+static void
+restart_daemon(void *arg)
+{
+	const enum log_target *t = arg;
+	const char *path = *t == LOG_TO_JOURNAL ? "/run/systemd/journal/socket" : "/dev/log";
+	int fd;
+
+	enter_empty_machine();
+	mkdir("/run/systemd", 0755);
+	mkdir("/run/systemd/journal", 0755);
+	fd = listen_at(path);
+	log_open(*t);
+	write_lines(1);
+	close(fd);
+	unlink(path);
+	write_lines(1);
+	fd = listen_at(path);
+	write_lines(1);
+	print_datagram(fd);
+}
+
+static void
+a_daemon_that_was_started_anew_is_found(void **state)
+{
+	const enum log_target targets[] = { LOG_TO_SYSLOG, LOG_TO_JOURNAL };
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < 2; i++) {
+		child_run(&child, restart_daemon, (void *)&targets[i]);
+		if (child.status == NO_NAMESPACE)
+			skip();
+		assert_int_equal(child.status, CHILD_RETURNED);
+		assert_non_null(strstr(child.out, "event dropped=1"));
+	}
+}
+
 int
 main(void)
 {
@@ -854,7 +1005,11 @@ main(void)
 		cmocka_unit_test(bug_ends_at_once_whatever_the_status_for_die),
 		cmocka_unit_test(last_words_can_be_diverted),
 		cmocka_unit_test(T53_text_of_die_is_escaped_and_cut),
-		cmocka_unit_test(stream_for_the_program_is_stderr_unless_that_is_the_client),
+		cmocka_unit_test(stream_for_the_program_is_never_the_log),
+		cmocka_unit_test(lines_that_nobody_reads_are_dropped_and_counted),
+		cmocka_unit_test(processes_can_count_together),
+		cmocka_unit_test(a_socket_that_nobody_reads_does_not_stop_us),
+		cmocka_unit_test(a_daemon_that_was_started_anew_is_found),
 		cmocka_unit_test(line_for_stderr_goes_there_whatever_there_is),
 		cmocka_unit_test(without_journal_and_syslog_lines_go_to_stderr),
 		cmocka_unit_test(syslog_is_taken_if_asked_for_or_not_started_by_systemd),
