@@ -29,9 +29,9 @@
 #include "board.h"
 #include "clock.h"
 #include "connection.h"
-#include "listenerpam.h"
 #include "listenertls.h"
 #include "log.h"
+#include "ondemand.h"
 #include "openssl.h"
 #include "proto/network.h"
 #include "refusal.h"
@@ -197,7 +197,6 @@ refresh(struct listener *l)
 		return;
 	l->refresh_at = clock_ms() + REFRESH_MS;
 	listenertls_refresh(&l->setup);
-	listenerpam_refresh();
 }
 
 static void
@@ -437,7 +436,12 @@ prepare_sockets(struct listener *l)
 	log_die_status = EX_TEMPFAIL;
 }
 
-/* What each login would load for itself: PAM, and that by which the C library finds users and groups (nsswitch.conf(5)). */
+/*
+ * Loads what each login would load for itself: libraries, and that by which
+ * the C library finds users and groups (nsswitch.conf(5)). PAM is not started:
+ * its files are read at each attempt, and what is in them, such as a module's
+ * password for a database, must not be where gates are forked from.
+ */
 static void
 load_libraries(const struct listener *l)
 {
@@ -446,7 +450,7 @@ load_libraries(const struct listener *l)
 
 	/* The board wants it too. */
 	openssl_begin();
-	listenerpam_start(l->opts[0]);
+	ondemand_pam();
 	getgrouplist(l->opts[0]->gate_user, l->setup.sandbox.gid, none, &n);
 }
 

@@ -154,6 +154,7 @@ enum msg_reason {
 	REASON_NO_KTLS,		/* --ktls require */
 	REASON_SHUTDOWN,	/* the service stops */
 	REASON_MONITOR_SLOW,	/* the deadline passed while the monitor was asked */
+	REASON_UNAVAILABLE,	/* a login failed, and this connection can't have another one */
 };
 
 struct msg_log {

@@ -51,6 +51,7 @@ static const char *const cert_user_words[] = { "email", "upn", "cn", NULL };
 static const char *const ktls_words[] = { "auto", "off", "require", NULL };
 static const char *const handoff_words[] = { "tag", "greeting", NULL };
 static const char *const log_words[] = { "auto", "journal", "syslog", "stderr", NULL };
+static const char *const pam_text_words[] = { "authenticated", "always", NULL };
 static const char *const session_words[] = { "none", "open", "wait", NULL };
 
 static setting_form take_help, take_version;
@@ -85,6 +86,7 @@ static const struct row {
 	{ PAM,	"oauth-service",	setting_text, AT(oauth_service), ONCE, NULL, "NAME", "who judges OAuth tokens (nobody)" },
 	{ PAM,	"pam-confdir",		setting_text, AT(pam_confdir), ONCE, NULL, "DIR", "services that are not the system's" },
 	{ PAM,	"pam-session",		setting_word, AT(pam_session), ONCE, session_words, NULL, "wait: closed at the end (open)" },
+	{ PAM,	"pam-text",		setting_word, AT(pam_text), ONCE, pam_text_words, NULL, "who sees what modules say (authenticated)" },
 	{ USER,	"min-uid",		setting_uid, AT(min_uid), ONCE, NULL, "UID", "nobody below may log in (1000)" },
 	{ USER,	"run-as",		setting_text, AT(run_as), ONCE, NULL, "USER", "whose uid and groups all have" },
 	{ USER,	"home",			setting_text, AT(home), ONCE, NULL, "TEMPLATE", "and their home" },
@@ -256,6 +258,9 @@ complete(struct options *o)
 
 	if (o->keys > o->certs)
 		setting_usage("--key without a --cert");
+	/* No login is judged whose delay would be cut off by the deadline: nobody could log in. */
+	if (o->failure_delay_ms > 0 && o->failure_delay_ms >= o->timeout_ms)
+		setting_usage("--failure-delay has to be shorter than --timeout");
 	for (i = o->keys; i < o->certs; i++)
 		o->key[i] = o->cert[i];
 	if (o->tls_on_connect && o->certs == 0)

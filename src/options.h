@@ -30,6 +30,12 @@ enum cleartext {
 	CLEARTEXT_ALL,
 };
 
+/* Which clients are shown what PAM's modules want the user to read. */
+enum pam_text {
+	PAM_TEXT_AUTHENTICATED,	/* those whose password was right */
+	PAM_TEXT_ALWAYS,
+};
+
 /* Who is logged in without a word: see the manual, --preauth. */
 enum preauth {
 	PREAUTH_NONE,
@@ -78,6 +84,7 @@ struct options {
 	const char	*client_crl;		/* its revocations, NULL: not asked for */
 	enum cert_user	 cert_user;
 	enum preauth	 preauth;
+	enum pam_text	 pam_text;
 	enum cleartext	 allow_cleartext;
 	struct network	 proxy[OPTIONS_PROXIES]; /* who has to say for whom it connects */
 	size_t		 proxies;

@@ -89,6 +89,12 @@ ask_monitor(struct session *s, enum msg_mechanism mechanism, struct msg_login_an
 		show_alert(s, a);
 }
 
+static bool
+is_guess(uint32_t outcome)
+{
+	return outcome == OUTCOME_AUTHENTICATIONFAILED || outcome == OUTCOME_AUTHORIZATIONFAILED;
+}
+
 /* Failure is the mechanism's challenge for it, or NULL: the client answers it before it hears NO (RFC 7628, 3.2.3). */
 static enum next
 authenticate(struct session *s, enum msg_mechanism mechanism, const char *failure)
@@ -102,8 +108,10 @@ authenticate(struct session *s, enum msg_mechanism mechanism, const char *failur
 	words = reply_outcome(a.outcome);
 	if (failure == NULL || a.outcome != OUTCOME_AUTHENTICATIONFAILED || challenge(s, failure))
 		dialogue_answer(s, "NO", words->code, words->text);
-	if (a.last)
+	if (a.last && is_guess(a.outcome))
 		dialogue_finish(s, REASON_ATTEMPTS, "BYE Too many failed logins");
+	if (a.last)
+		dialogue_finish(s, REASON_UNAVAILABLE, "BYE Please try again later");
 	return NEXT_COMMAND;
 }
 

@@ -79,9 +79,26 @@ names_folders(const struct account *a, const char *template)
 
 	for (; (at = strchr(at, '%')) != NULL && at[1] != '\0'; at += 2) {
 		value = value_of(a, at[1], &len);
-		if (value != NULL && (len == 0 || value[0] == '.'))
+		/* Empty or of one of these characters it would be another folder, or an option of the mailbox program's. */
+		if (value != NULL && at[1] != '%' && at[1] != 'h' && (len == 0 || value[0] == '.' || value[0] == '-'))
 			return false;
 	}
+	return true;
+}
+
+static bool
+names_folders_everywhere(const struct account *a, const struct options *o)
+{
+	size_t i;
+
+	if (o->home != NULL && !names_folders(a, o->home))
+		return false;
+	for (i = 0; o->program != NULL && o->program[i] != NULL; i++)
+		if (!names_folders(a, o->program[i]))
+			return false;
+	for (i = 0; i < o->setenvs; i++)
+		if (!names_folders(a, strchr(o->setenv[i], '=')))
+			return false;
 	return true;
 }
 
@@ -104,7 +121,7 @@ account_find(struct account *a, const struct options *o, const char *name)
 	errno = 0;
 	pw = getpwnam(o->run_as != NULL ? o->run_as : name);
 	if (pw == NULL)
-		return "account";
+		return ACCOUNT_UNKNOWN;
 	/* SECURITY: root is nobody's mailbox, nor is any account of the system. */
 	if (pw->pw_uid == 0 || pw->pw_uid < o->min_uid)
 		return "uid";
@@ -114,8 +131,8 @@ account_find(struct account *a, const struct options *o, const char *name)
 	a->gid = pw->pw_gid;
 	if (!copy(a->name, sizeof(a->name), name) || !copy(a->owner, sizeof(a->owner), pw->pw_name) ||
 	    !copy(a->home, sizeof(a->home), pw->pw_dir) || !copy(a->shell, sizeof(a->shell), pw->pw_shell))
-		return "account";
-	if (o->home != NULL && !names_folders(a, o->home))
+		return ACCOUNT_UNKNOWN;
+	if (!names_folders_everywhere(a, o))
 		return "name";
 	if (o->home != NULL)
 		set_home(a, o->home);

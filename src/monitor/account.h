@@ -11,6 +11,9 @@
 #include "msg.h"
 #include "options.h"
 
+/* The reason of account_find for a name that nobody knows here. */
+#define ACCOUNT_UNKNOWN	"account"
+
 struct account {
 	char	name[MSG_NAME_MAX];	/* as PAM ended with it */
 	char	owner[MSG_NAME_MAX];	/* whose uid and groups: the same, or --run-as */

@@ -51,15 +51,23 @@ admission_mechanism(uint32_t id)
 }
 
 bool
-admission_is_guess(enum msg_outcome outcome)
+admission_is_guess(const struct admission *a, enum msg_outcome outcome)
 {
-	return outcome == OUTCOME_AUTHENTICATIONFAILED || outcome == OUTCOME_AUTHORIZATIONFAILED;
+	if (outcome == OUTCOME_AUTHENTICATIONFAILED || outcome == OUTCOME_AUTHORIZATIONFAILED)
+		return true;
+	return a->pam.judged && !a->pam.authenticated;
+}
+
+bool
+admission_is_password(uint32_t mechanism)
+{
+	return find_mechanism(mechanism)->proof == PROOF_PASSWORD;
 }
 
 static struct pamauth_verdict
 refuse(enum msg_outcome outcome, const char *reason)
 {
-	return (struct pamauth_verdict){ outcome, reason };
+	return (struct pamauth_verdict){ .outcome = outcome, .reason = reason };
 }
 
 /* What PAM does not have to be asked for. */
@@ -100,7 +108,12 @@ ask_pam(struct admission *a, const struct msg_login *login, enum proof proof)
 	bug("unknown proof %d", (int)proof);
 }
 
-/* SECURITY: a gate may only speak for certificates if the administrator lets it, and skip the login only then too. */
+/*
+ * SECURITY: a gate may only speak for certificates if the administrator lets
+ * it, and skip the login only then too. With --preauth peer it is the monitor
+ * alone who says which user a peer is: a peer that it did not log in has a
+ * gate, which must not become anybody.
+ */
 static void
 check_certificate_use(const struct admission *a, uint32_t mechanism)
 {
@@ -108,8 +121,15 @@ check_certificate_use(const struct admission *a, uint32_t mechanism)
 
 	if (mechanism == MECH_EXTERNAL && o->client_ca == NULL)
 		bug("gate offers a certificate, but --client-ca is off");
-	if (mechanism == MECH_PREAUTH && o->preauth != PREAUTH_CERT && !(o->preauth == PREAUTH_PEER && a->peer->has_uid))
-		bug("gate wants to be preauthenticated, but --preauth is off");
+	if (mechanism == MECH_PREAUTH && !a->by_peer && (o->preauth != PREAUTH_CERT || o->client_ca == NULL))
+		bug("gate wants to be preauthenticated, but --preauth cert is off");
+}
+
+/* SECURITY: whatever name PAM has made of a peer's, the account has to be that peer's own. */
+static bool
+is_peers_own(const struct admission *a)
+{
+	return !a->by_peer || a->opts->run_as != NULL || a->account.uid == a->peer->uid;
 }
 
 /* RFC 4422, 3.4.1: nobody acts for anybody else here. Who was named may also be the name that PAM has made of it. */
@@ -134,10 +154,15 @@ admit(struct admission *a, const struct msg_login *login, enum proof proof)
 	if (!sasl_is_name(name))
 		return refuse(OUTCOME_AUTHENTICATIONFAILED, "name");
 	wrong = account_find(&a->account, a->opts, name);
-	if (wrong != NULL)
-		return refuse(OUTCOME_AUTHENTICATIONFAILED, wrong);
+	/* PAM has said yes, so the directory that knows the account is down, or was never asked: no fault of the client's. */
+	if (wrong != NULL && strcmp(wrong, ACCOUNT_UNKNOWN) == 0)
+		return refuse(OUTCOME_UNAVAILABLE, wrong);
+	if (wrong != NULL || !is_peers_own(a))
+		return refuse(OUTCOME_AUTHENTICATIONFAILED, wrong != NULL ? wrong : "uid");
 	if (a->account.home[0] == '\0')
 		return refuse(OUTCOME_UNAVAILABLE, "home");
+	/* What is done to this process from here on, limits and niceness too, is done for this user. */
+	a->changed = true;
 	if (!launch_join_groups(&a->account))
 		return refuse(OUTCOME_UNAVAILABLE, "groups");
 	verdict = pamauth_open(&a->pam, a->opts);
@@ -161,6 +186,7 @@ admission_judge(struct admission *a, const struct msg_login *login)
 	struct pamauth_verdict verdict;
 
 	a->pam.text[0] = '\0';
+	a->pam.judged = a->pam.authenticated = false;
 	check_certificate_use(a, login->mechanism);
 	if (wrong != NULL)
 		return refuse(OUTCOME_AUTHENTICATIONFAILED, wrong);

@@ -22,13 +22,22 @@ struct admission {
 	const struct board_seat	*seat;
 	struct pamauth		 pam;		/* open after OUTCOME_OK, and only then */
 	struct account		 account;	/* valid after OUTCOME_OK */
+	bool			 by_peer;	/* the name is that of the peer's uid, and the monitor has found it */
+	bool			 changed;	/* PAM or we have changed this process for one user */
 };
 
 /* Judges a login. The reason is a word for the log. A mechanism that is not switched on is a bug() of the gate's. */
 struct pamauth_verdict	admission_judge(struct admission *, const struct msg_login *);
 
-/* Is this outcome a wrong guess, to be counted and slowed down? */
-bool	admission_is_guess(enum msg_outcome);
+/*
+ * Is this outcome of the last admission_judge to be counted and slowed down?
+ * So is all that PAM was given a password for and did not say yes to, whatever
+ * it said: where one of several modules is down, the others were asked.
+ */
+bool	admission_is_guess(const struct admission *, enum msg_outcome);
+
+/* Is it by a password that this mechanism logs in? bug() if there is no such mechanism. */
+bool	admission_is_password(uint32_t mechanism);
 
 /* The mechanism's name for the log; bug() if there is none such. */
 const char	*admission_mechanism(uint32_t mechanism);

@@ -18,6 +18,12 @@
 #include <errno.h>
 #include <time.h>
 
+bool
+delay_fits(const struct monitor_start *start, int64_t began, unsigned attempt)
+{
+	return began + (int64_t)start->opts->failure_delay_ms * attempt < start->deadline;
+}
+
 unsigned
 delay_count(const struct board_seat *seat, const struct msg_login *login, unsigned attempts, int64_t began)
 {

@@ -3,11 +3,20 @@
 
 /* What a failed login costs the client: time. */
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "board.h"
 #include "monitor/monitor.h"
 #include "msg.h"
+
+/*
+ * Does the delay of this attempt, counted from 1, end before the deadline if
+ * it begins now (clock_ms())? A login whose delay would be cut off by the
+ * deadline tells by the time of its answer how long PAM took, and so whether
+ * there is such a user: it must not be asked at all.
+ */
+bool	delay_fits(const struct monitor_start *, int64_t began, unsigned attempt);
 
 /*
  * Notes that a login has failed which began then (clock_ms), and returns how

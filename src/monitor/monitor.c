@@ -18,6 +18,7 @@
 #include "clock.h"
 #include "log.h"
 #include "monitor/admission.h"
+#include "monitor/client.h"
 #include "monitor/delay.h"
 #include "monitor/interrupt.h"
 #include "monitor/keeper.h"
@@ -50,6 +51,9 @@ struct monitor {
 	struct sign_keys		 keys;
 	struct admission		 admission;
 	uint32_t			 mechanism;		/* of the login that was accepted */
+	bool				 last;			/* no further attempt will be heard */
+	struct msg_login		 refused;		/* the password login before, if it was refused */
+	struct client			 client;
 	struct msg			 request, reply;
 };
 
@@ -81,6 +85,59 @@ judge(struct monitor *m, const struct msg_login *login)
 	return verdict;
 }
 
+/*
+ * A client with one wrong password tries it by each mechanism that it knows.
+ * The same password again is not asked of PAM, which would count it again and
+ * might lock the account; it counts and waits here.
+ */
+static bool
+is_repeated(const struct monitor *m, const struct msg_login *login)
+{
+	const struct msg_login *before = &m->refused;
+
+	return before->authcid[0] != '\0' && admission_is_password(login->mechanism) &&
+	    strcmp(login->authcid, before->authcid) == 0 && strcmp(login->authzid, before->authzid) == 0 &&
+	    strcmp(login->secret, before->secret) == 0;
+}
+
+static void
+remember_refused(struct monitor *m, const struct msg_login *login, enum msg_outcome outcome)
+{
+	explicit_bzero(&m->refused, sizeof(m->refused));
+	if (outcome == OUTCOME_AUTHENTICATIONFAILED && admission_is_password(login->mechanism))
+		m->refused = *login;
+}
+
+/* Decides whether PAM is asked at all, and asks. */
+static struct pamauth_verdict
+decide(struct monitor *m, const struct msg_login *login, int64_t began)
+{
+	struct pamauth_verdict verdict = { OUTCOME_AUTHENTICATIONFAILED, "repeated", true };
+
+	m->admission.pam.judged = m->admission.pam.authenticated = false;
+	if (!delay_fits(m->start, began, m->attempts + 1)) {
+		m->last = true;
+		return (struct pamauth_verdict){ .outcome = OUTCOME_UNAVAILABLE, .reason = "deadline" };
+	}
+	if (is_repeated(m, login))
+		return verdict;
+	verdict = judge(m, login);
+	remember_refused(m, login, verdict.outcome);
+	m->last |= verdict.outcome != OUTCOME_OK && m->admission.changed;
+	return verdict;
+}
+
+/* What modules say on a failure may tell whether there is such a user: it is for those who know the password. */
+static const char *
+text_for_client(const struct monitor *m, const struct pamauth_verdict *verdict)
+{
+	const struct pamauth *p = &m->admission.pam;
+
+	if (verdict->repeated)
+		return "";
+	return p->authenticated || m->start->opts->pam_text == PAM_TEXT_ALWAYS ? p->text : "";
+}
+
 static void
 answer_login(struct monitor *m)
 {
@@ -88,25 +145,28 @@ answer_login(struct monitor *m)
 	struct msg_login_answer *answer = &m->reply.u.login_answer;
 	int64_t began = clock_ms();
 	struct pamauth_verdict verdict;
-	unsigned failures = 0;
+	bool guess;
 
 	interrupt_late_login(login, m->attempts + m->uncounted + 1);
-	verdict = judge(m, login);
-	m->attempts += admission_is_guess(verdict.outcome);
-	m->uncounted += !admission_is_guess(verdict.outcome);
+	verdict = decide(m, login, began);
+	guess = admission_is_guess(&m->admission, verdict.outcome);
+	m->attempts += guess;
+	m->uncounted += !guess;
 	report_login(login, &verdict, verdict.outcome == OUTCOME_OK ? m->admission.account.name : login->authcid,
 	    m->attempts + m->uncounted);
-	if (admission_is_guess(verdict.outcome))
-		failures = delay_count(m->start->seat, login, m->attempts, began);
-	explicit_bzero(login->secret, sizeof(login->secret));
-	if (admission_is_guess(verdict.outcome))
+	if (guess) {
+		unsigned failures = delay_count(m->start->seat, login, m->attempts, began);
+
+		explicit_bzero(login->secret, sizeof(login->secret));
 		delay_failure(m->start, began, failures);
+	}
+	explicit_bzero(login->secret, sizeof(login->secret));
 	interrupt_late_end();
 
 	m->reply.type = MSG_LOGIN_ANSWER;
 	answer->outcome = verdict.outcome;
-	answer->last = m->attempts >= m->start->opts->max_attempts || m->uncounted >= UNCOUNTED_MAX;
-	snprintf(answer->text, sizeof(answer->text), "%s", m->admission.pam.text);
+	answer->last = m->last || m->attempts >= m->start->opts->max_attempts || m->uncounted >= UNCOUNTED_MAX;
+	snprintf(answer->text, sizeof(answer->text), "%s", text_for_client(m, &verdict));
 	if (verdict.outcome == OUTCOME_OK) {
 		m->mechanism = login->mechanism;
 		m->phase = ACCEPTED;
@@ -149,12 +209,20 @@ forget_keys(struct monitor *m)
 
 /* Handing off. */
 
-/* Puts others in the place of the client's descriptors: the mailbox program's end of the relay's stream, or a superserver's. */
+/* PAM has done its part: descriptors 0 and 1 are what the mailbox program will have. */
 static void
-use(int in, int out)
+show_client(struct monitor *m, enum msg_how how)
 {
-	if (dup2(in, STDIN_FILENO) == -1 || dup2(out, STDOUT_FILENO) == -1)
-		die("dup2");
+	const struct peer *p = m->start->peer;
+
+	if (how == HOW_RELAY)
+		client_replace(&m->client, m->start->mailbox_fd, m->start->mailbox_fd);
+	else if (how == HOW_TUNNEL)
+		client_replace(&m->client, p->tunnel.read, p->tunnel.write);
+	else
+		client_show(&m->client);
+	if (m->start->gate != 0)
+		close(m->start->mailbox_fd);
 }
 
 /* Nothing more is said to the gate; and if it relays, the client's end shall come when the mailbox program closes its stream. */
@@ -164,7 +232,6 @@ close_pair(const struct monitor *m)
 	if (m->start->gate == 0)
 		return;
 	close(m->start->gate_fd);
-	close(m->start->mailbox_fd);
 }
 
 /* Keepers, where there is something to do behind the mailbox program, outermost first; what goes on is their child. */
@@ -175,8 +242,10 @@ leave_keepers(struct monitor *m, const char *tag, enum msg_how how)
 	bool ok = true;
 
 	if (o->pam_session == PAM_SESSION_WAIT)
-		ok = pamkeeper_stay(&m->admission.pam, &m->admission.account, o->timeout_ms);
+		ok = pamkeeper_stay(&m->admission.pam, &m->admission.account, (const int[]){ m->client.in, m->client.out,
+		    m->start->gate != 0 ? m->start->mailbox_fd : -1 }, o->timeout_ms);
 	pamauth_leave(&m->admission.pam);
+	show_client(m, how);
 	if (ok && how == HOW_KTLS)
 		ok = keeper_stay(&m->admission.account);
 	if (ok)
@@ -199,6 +268,7 @@ hand_over(struct monitor *m, const char *tag, const struct msg_tls *tls, enum ms
 		.pam = pamauth_environment(&m->admission.pam),
 	};
 
+	explicit_bzero(&m->refused, sizeof(m->refused));
 	interrupt_end();
 	board_detach(m->start->seat);
 	forget_keys(m);
@@ -245,12 +315,8 @@ answer_launch(struct monitor *m)
 		bug("gate sent no tag");
 	check_how(launch, m->start->peer, m->start->opts->ktls);
 	report_handoff(m->start->opts, &m->admission.account, how, (enum msg_why)launch->why);
-	if (how == HOW_RELAY)
-		use(m->start->mailbox_fd, m->start->mailbox_fd);
-	else
+	if (how != HOW_RELAY)
 		interrupt_wait_for_gate();
-	if (how == HOW_TUNNEL)
-		use(m->start->peer->tunnel.read, m->start->peer->tunnel.write);
 	if (how == HOW_EXEC)
 		describe_superserver(m->start->peer, &tls);
 	hand_over(m, launch->tag, &tls, how);
@@ -334,6 +400,7 @@ begin(struct monitor *m, const struct monitor_start *start)
 	m->admission.peer = start->peer;
 	m->admission.seat = start->seat;
 	interrupt_begin(start->deadline);
+	client_hide(&m->client);
 }
 
 void
@@ -364,6 +431,7 @@ refuse_preauth(struct monitor *m, enum msg_outcome outcome)
 
 	report_end(&end);
 	reply_line(&r, "*", "BYE", words->code, words->text);
+	show_client(m, HOW_EXEC);
 	launch_say(&r, false);
 	leave(m, 0);
 }
@@ -401,6 +469,7 @@ monitor_preauth(const struct monitor_start *start)
 		return;
 	}
 	begin(&m, start);
+	m.admission.by_peer = true;
 	interrupt_late_login(&login, 1);
 	verdict = judge(&m, &login);
 	report_login(&login, &verdict, login.authcid, 1);

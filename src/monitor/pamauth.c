@@ -56,25 +56,13 @@ static const struct code {
 #undef CODE
 };
 
-/*
- * What the listener has started, and its children inherit: a handle for the
- * first attempt at a service, and an anchor that nobody uses. As long as there
- * is one handle its modules stay loaded, so an attempt that ends its own need
- * not unload them, and the next does not load them again.
- */
-static struct ready {
-	const char	*service;
-	pam_handle_t	*handle;	/* NULL: it could not be started, or has been taken */
-	pam_handle_t	*anchor;
-} ready[2];
-
 static struct pamauth_verdict
 verdict_of(int code, bool afterwards)
 {
 	/* SECURITY: a code that nobody knows is no success. */
 	if (code < 0 || (size_t)code >= sizeof(codes) / sizeof(codes[0]) || codes[code].name == NULL)
-		return (struct pamauth_verdict){ OUTCOME_UNAVAILABLE, "unknown-pam-code" };
-	return (struct pamauth_verdict){ afterwards ? codes[code].afterwards : codes[code].authenticating, codes[code].name };
+		return (struct pamauth_verdict){ .outcome = OUTCOME_UNAVAILABLE, .reason = "unknown-pam-code" };
+	return (struct pamauth_verdict){ .outcome = afterwards ? codes[code].afterwards : codes[code].authenticating, .reason = codes[code].name };
 }
 
 static void
@@ -192,76 +180,14 @@ service_exists(const struct options *o, const char *service)
 }
 
 static int
-open_service(pam_handle_t **handle, const struct options *o, const char *service, const char *user, const struct pam_conv *conv)
-{
-	if (o->pam_confdir != NULL)
-		return pam_start_confdir(service, user, conv, o->pam_confdir, handle);
-	return pam_start(service, user, conv, handle);
-}
-
-static void
-close_service(pam_handle_t *handle)
-{
-	if (handle != NULL)
-		pam_end(handle, PAM_SUCCESS);
-}
-
-/* Without its file a service is "other", but not for us: nothing is started that an attempt would not. */
-static void
-make_ready(struct ready *r, const struct options *o, const char *service)
-{
-	static const struct pam_conv nobody = { converse, NULL };
-	const struct ready old = *r;
-
-	*r = (struct ready){ .service = service };
-	if (service_exists(o, service) && open_service(&r->anchor, o, service, NULL, &nobody) == PAM_SUCCESS)
-		open_service(&r->handle, o, service, NULL, &nobody);
-	/* Not before, or modules that both have would be loaded again. */
-	close_service(old.handle);
-	close_service(old.anchor);
-}
-
-void
-pamauth_prepare(const struct options *o)
-{
-	if (ondemand_pam() != NULL)
-		return;
-	make_ready(&ready[0], o, o->pam_service);
-	if (o->oauth_service != NULL)
-		make_ready(&ready[1], o, o->oauth_service);
-}
-
-/* Whoever takes it has it alone: this process was forked for one connection. NULL if there is none, or no more. */
-static pam_handle_t *
-take_ready(const char *service)
-{
-	pam_handle_t *handle;
-	size_t i;
-
-	for (i = 0; i < sizeof(ready) / sizeof(ready[0]); i++)
-		if (ready[i].handle != NULL && strcmp(ready[i].service, service) == 0) {
-			handle = ready[i].handle;
-			ready[i].handle = NULL;
-			return handle;
-		}
-	return NULL;
-}
-
-/* What PAM is told when it is started, or was started for whoever comes (pam_set_item(3)): it is the same to it. */
-static int
 begin(struct pamauth *p, const struct options *o, const char *service)
 {
 	const char *user = p->user[0] != '\0' ? p->user : NULL;
 	const struct pam_conv conv = { converse, p };
-	int code;
 
-	p->handle = take_ready(service);
-	if (p->handle == NULL)
-		return open_service(&p->handle, o, service, user, &conv);
-	code = pam_set_item(p->handle, PAM_CONV, &conv);
-	if (code == PAM_SUCCESS && user != NULL)
-		code = pam_set_item(p->handle, PAM_USER, user);
-	return code;
+	if (o->pam_confdir != NULL)
+		return pam_start_confdir(service, user, &conv, o->pam_confdir, &p->handle);
+	return pam_start(service, user, &conv, &p->handle);
 }
 
 static int
@@ -297,14 +223,16 @@ pamauth_check(struct pamauth *p, const struct options *o, const struct peer *pee
 	*p = (struct pamauth){ .secret = secret };
 	snprintf(p->user, sizeof(p->user), "%s", user);
 	if (ondemand_pam() != NULL)
-		return (struct pamauth_verdict){ OUTCOME_UNAVAILABLE, "no-libpam" };
+		return (struct pamauth_verdict){ .outcome = OUTCOME_UNAVAILABLE, .reason = "no-libpam" };
 	if (!service_exists(o, service))
-		return (struct pamauth_verdict){ OUTCOME_UNAVAILABLE, "no-pam-service" };
+		return (struct pamauth_verdict){ .outcome = OUTCOME_UNAVAILABLE, .reason = "no-pam-service" };
 	code = start(p, o, peer, service);
-	if (code == PAM_SUCCESS && secret != NULL)
+	p->judged = code == PAM_SUCCESS && secret != NULL;
+	if (p->judged)
 		code = pam_authenticate(p->handle, PAM_DISALLOW_NULL_AUTHTOK);
 	/* A module that failed because it could not ask twice has refused the login, whatever it returned. */
 	p->secret = NULL;
+	p->authenticated = code == PAM_SUCCESS;
 	if (code == PAM_SUCCESS) {
 		afterwards = true;
 		code = pam_acct_mgmt(p->handle, PAM_DISALLOW_NULL_AUTHTOK);
@@ -312,7 +240,7 @@ pamauth_check(struct pamauth *p, const struct options *o, const struct peer *pee
 	if (code != PAM_SUCCESS)
 		finish(p, code);
 	if (code != PAM_SUCCESS && p->second_prompt)
-		return (struct pamauth_verdict){ OUTCOME_UNAVAILABLE, "second-prompt" };
+		return (struct pamauth_verdict){ .outcome = OUTCOME_UNAVAILABLE, .reason = "second-prompt" };
 	return verdict_of(code, afterwards);
 }
 

@@ -21,6 +21,8 @@ struct pamauth {
 	char		 user[MSG_NAME_MAX];	/* the answer to a prompt with echo */
 	const char	*secret;		/* the answer to the first one without, while an attempt lasts */
 	bool		 answered;		/* the secret has been given */
+	bool		 judged;		/* pam_authenticate was asked about a secret */
+	bool		 authenticated;		/* and has said yes, or none was needed */
 	bool		 second_prompt;		/* a module wanted one more */
 	bool		 credentials;		/* pam_setcred has established them */
 	bool		 session;		/* pam_open_session has succeeded */
@@ -31,14 +33,8 @@ struct pamauth {
 struct pamauth_verdict {
 	enum msg_outcome	 outcome;
 	const char		*reason;
+	bool			 repeated;	/* PAM was not asked: the attempt before was the same */
 };
-
-/*
- * For the listener: starts PAM for the services that logins will need, anew
- * if it has done so before. In a child the first attempt at each finds it
- * started; where that has failed, the attempt tries it again by itself.
- */
-void	pamauth_prepare(const struct options *);
 
 /*
  * Asks a PAM service whether this is the user's secret (pam_authenticate(3))

@@ -9,7 +9,6 @@
 #include "monitor/pamkeeper.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <malloc.h>
 #include <signal.h>
 #include <stddef.h>
@@ -42,13 +41,13 @@ on_signal(int sig)
 
 /* The client must see its end when the mailbox program closes it, not when we are done. */
 static void
-let_go_of_client(void)
+close_client(const int client[PAMKEEPER_FDS])
 {
-	int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	size_t i;
 
-	if (fd == -1 || dup2(fd, STDIN_FILENO) == -1 || dup2(fd, STDOUT_FILENO) == -1)
-		die("/dev/null");
-	close(fd);
+	for (i = 0; i < PAMKEEPER_FDS; i++)
+		if (client[i] != -1)
+			close(client[i]);
 }
 
 /* Whom should they end? We are about to. Caught, since the programs that modules start would inherit it if they were ignored. */
@@ -83,7 +82,7 @@ close_session(struct pamauth *p, const struct account *a, unsigned most_ms)
 }
 
 bool
-pamkeeper_stay(struct pamauth *p, const struct account *a, unsigned most_ms)
+pamkeeper_stay(struct pamauth *p, const struct account *a, const int client[PAMKEEPER_FDS], unsigned most_ms)
 {
 	pid_t pid = keeper_fork();
 	int why = errno;
@@ -91,7 +90,7 @@ pamkeeper_stay(struct pamauth *p, const struct account *a, unsigned most_ms)
 	if (pid == 0)
 		return true;
 	if (pid > 0) {
-		let_go_of_client();
+		close_client(client);
 		malloc_trim(0);
 		verdict = keeper_wait(pid);
 		hear_no_signals();

@@ -21,6 +21,8 @@ login_line(struct log_line *l, const struct msg_login *login, const struct pamau
 	if (!ok) {
 		log_field(l, "attempt", "%u", attempt);
 		log_field(l, "reason", "%s", verdict->reason);
+		if (verdict->repeated)
+			log_field(l, "repeated", "yes");
 	}
 	log_quoted(l, "user", user, strlen(user));
 }
@@ -83,7 +85,7 @@ why_name(enum msg_why why)
 void
 report_login_late(struct log_line *l, const struct msg_login *login, unsigned attempt)
 {
-	const struct pamauth_verdict verdict = { OUTCOME_UNAVAILABLE, "deadline" };
+	const struct pamauth_verdict verdict = { .outcome = OUTCOME_UNAVAILABLE, .reason = "deadline" };
 
 	login_line(l, login, &verdict, login->authcid, attempt);
 }
@@ -160,6 +162,8 @@ reason_name(enum msg_reason reason)
 		return "shutdown";
 	case REASON_MONITOR_SLOW:
 		return "deadline";
+	case REASON_UNAVAILABLE:
+		return "unavailable";
 	}
 	bug("unknown reason %d", (int)reason);
 }

@@ -10,7 +10,7 @@ COUNTS = r"waiting=\d+ sessions=\d+"
 
 FORMS = {
     "auth-ok": rf"{WHERE} {TLS} mech=\S+ user={QUOTED}",
-    "auth-fail": rf"{WHERE} {TLS} code=[A-Z]+ mech=\S+ attempt=\d+ reason=\S+ user={QUOTED}",
+    "auth-fail": rf"{WHERE} {TLS} code=[A-Z]+ mech=\S+ attempt=\d+ reason=\S+(?: repeated=yes)? user={QUOTED}",
     "handoff": rf"{WHERE} {TLS} user={QUOTED} uid=\d+ gid=\d+ how=(?:exec|relay|ktls|tunnel) style=(?:tag|greeting)(?: why=[a-z-]+)? program={QUOTED}",
     "session-fail": rf"{WHERE} {TLS} reason=\S+ user={QUOTED}",
     "tls-fail": rf"{WHERE}(?: {TLS})? reason={QUOTED}",

@@ -197,15 +197,28 @@ def client_goes(stage):
         assert imap.status() in (0, 75)
 
 
-@case("a failure delay that is longer")
-def failure_delay(stage):
-    """The deadline cuts the wait after a wrong password short."""
-    with Clock(), stage.start("--timeout", "1", "--failure-delay", "20") as imap:
-        imap.greeting()
-        imap.send("a LOGIN joe mumble\r\n")
-        lines = imap.lines_to_end()
-        assert not any(line.startswith(b"a OK") for line in lines)
-        assert imap.status() in (0, 75)
+@pytest.mark.parametrize("password", ("sesame", "mumble"))
+def test_attempt_whose_delay_does_not_fit_is_not_judged(stage, password):
+    """Threat T33: cut off by the deadline, the time of the answer would say how long PAM took, and so whether there is such a user."""
+    record = stage.file("reports")
+    with stage.ready("--timeout", "2", "--failure-delay", "1", pam=f"name=joe password=sesame record={record}") as imap:
+        time.sleep(1.2)
+        assert imap.command(f"a LOGIN joe {password}")[1].startswith(b"a NO [UNAVAILABLE] ")
+        imap.expect("* BYE ...")
+        imap.expect_end()
+        assert imap.logged("auth-fail")["reason"] == "deadline"
+    assert not record.exists(), "PAM was asked"
+
+
+def test_attempts_behind_the_deadline_are_not_judged(stage):
+    """Several that are sent at once are answered no sooner than one after the other, and not beyond it."""
+    record = stage.file("reports")
+    with stage.ready("--timeout", "2", "--failure-delay", "0.5", "--max-attempts", "100",
+                     pam=f"name=joe password=sesame record={record}") as imap:
+        imap.send("".join(f"a{i} LOGIN joe mumble{i}\r\n" for i in range(20)))
+        imap.lines_to_end()
+        imap.status()
+    assert 1 <= record.read_text().count("auth ") <= 3
 
 
 @case("a client that never reads", "unix")

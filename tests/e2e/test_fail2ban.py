@@ -23,6 +23,7 @@ JAIL = TREE / "fail2ban" / "jail.d" / "imapgate.conf"
 JOURNAL_REMOTE = Path("/lib/systemd/systemd-journal-remote")
 VICTIM = "10.9.9.9"
 WRONG = b"a LOGIN joe mumble\r\n"
+OTHER = b"a LOGIN joe grumble\r\n"
 RIGHT = b"a LOGIN joe sesame\r\n"
 FORGED = f"auth-fail rip={VICTIM} rport=1 lip=10.0.0.1 lport=143 tls=none cipher=none code=AUTHENTICATIONFAILED " \
          "mech=PLAIN attempt=1 reason=PAM_AUTH_ERR user="
@@ -30,8 +31,9 @@ FORGED = f"auth-fail rip={VICTIM} rport=1 lip=10.0.0.1 lport=143 tls=none cipher
 # What a client says, how often it counts, and how often in mode aggressive.
 CLIENTS = {
     "wrong password": (WRONG, 1, 1),
-    "wrong passwords, and then the right one": (WRONG + WRONG + RIGHT, 2, 2),
-    "too many attempts": (WRONG * 5, 3, 3),
+    "wrong passwords, and then the right one": (WRONG + OTHER + RIGHT, 2, 2),
+    "one password by each mechanism": (WRONG + b"b AUTHENTICATE PLAIN AGpvZQBtdW1ibGU=\r\n" + WRONG, 1, 1),
+    "too many attempts": (WRONG + OTHER + b"a LOGIN joe third\r\n" * 3, 3, 3),
     "nobody": (b"a LOGIN nobody sesame\r\n", 1, 1),
     "empty password": (b'a LOGIN joe ""\r\n', 1, 1),
     "malformed SASL": (b"a AUTHENTICATE PLAIN am9l\r\n", 1, 1),
@@ -52,6 +54,9 @@ STACKS = {
     "session fails": "open=14", "second prompt": "prompts=2",
 }
 
+# A password that one module may have judged before another could not be asked.
+JUDGED = ("PAM service does not answer", "PAM module fails", "second prompt")
+
 # Each is a user's name that was never there: it counts once, against who sent it.
 NAMES = [
     f"x rip={VICTIM}", f'x" rip={VICTIM} code=AUTHENTICATIONFAILED user="root', VICTIM, f"x\\\" rip={VICTIM}", "x\\", '"', '""',
@@ -65,8 +70,8 @@ def visits(patient):
     """(what is said, options of the stage, counts in each mode) for each connection; with patience the slow one too."""
     for said, normal, aggressive in CLIENTS.values():
         yield said, {}, (normal, aggressive)
-    for stack in STACKS.values():
-        yield RIGHT, {"pam": f"name=joe password=sesame {stack}"}, (0, 0)
+    for name, stack in STACKS.items():
+        yield RIGHT, {"pam": f"name=joe password=sesame {stack}"}, (0, int(name in JUDGED))
     if patient:
         yield RIGHT, {"pam": "sleep=9", "more": ["--timeout", "1"]}, (0, 0)
     yield RIGHT, {"more": ["--home", "/nonexistent"]}, (0, 0)

@@ -111,9 +111,20 @@ def test_arguments_are_substituted(stage):
                                     "%u", "joejoe", ""]
 
 
-def test_name_without_domain(stage):
-    report = login(stage, "--setenv", "X=[%n][%d]")
-    assert report.environment["X"] == "[joe][]"
+# Beside what they stand for they would be a folder above, the folder of all, or an option of the mailbox program's.
+NAMES = [("joe", "%d"), ("joe@..", "/srv/%d/%n"), ("@example.org", "/srv/%d/%n"), ("joe@-o", "%d"), ("joe@", "%d")]
+
+
+@pytest.mark.parametrize("where", ("argument", "setenv"))
+@pytest.mark.parametrize("name, template", NAMES)
+def test_names_that_are_no_folders(stage, where, name, template):
+    report = stage.report()
+    options = ["--setenv", f"X={template}"] if where == "setenv" else []
+    mailbox = [*stage.mailbox(report=report), *([template] if where == "argument" else [])]
+    with stage.ready(*options, pam=f"name={name} password=sesame", mailbox=mailbox) as imap:
+        assert imap.command(f'a LOGIN "{name}" sesame')[1] == b"a NO [AUTHENTICATIONFAILED] Authentication failed"
+        assert imap.log("auth-fail")[0]["reason"] == "name"
+    assert not report.written()
 
 
 def test_argument_zero_is_the_absolute_path(stage):

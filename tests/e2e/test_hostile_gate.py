@@ -108,3 +108,19 @@ def test_gate_does_not_outlive_its_monitor(run):
     session, _ = run("nonsense")
     session.status()
     session.expect_end(3)
+
+
+MECHANISMS = ("mechanism-zero", "mechanism-unknown", "mechanism-external", "mechanism-preauth", "mechanism-token")
+# What each of them is switched on by; --preauth peer is no such thing for any of them.
+OPTIONS = {
+    "none": [], "peer": ["--preauth", "peer"], "cleartext": ["--allow-cleartext", "all"], "kernel": ["--ktls", "off"],
+    "wait": ["--pam-session", "wait"], "texts": ["--pam-text", "always"],
+}
+
+
+@pytest.mark.parametrize("options", OPTIONS)
+@pytest.mark.parametrize("name", MECHANISMS)
+def test_no_mechanism_is_switched_on_by_another_option(run, name, options):
+    session, report = run(name, *OPTIONS[options], pam="permit")
+    assert session.status() == 70, session.log_text()
+    assert "]: auth-ok " not in session.log_text() and not report.written()

@@ -239,7 +239,18 @@ def test_many_texts(stage):
 
 
 def test_error_text_of_a_refusal(stage):
+    """Whether an account is locked is not told to those who only guess."""
     untagged, line, _ = attempt(stage, "[error=The account is locked.] auth=6")
+    assert line == FAILED and untagged == []
+
+
+def test_error_text_where_the_password_was_right(stage):
+    untagged, line, _ = attempt(stage, "name=joe password=sesame [account-say=It is closed.] account=13")
+    assert line.startswith(b"a NO [CONTACTADMIN] ") and untagged == [b"* NO [ALERT] It is closed."]
+
+
+def test_error_text_of_a_refusal_if_wanted(stage):
+    untagged, line, _ = attempt(stage, "[error=The account is locked.] auth=6", "--pam-text", "always")
     assert line == FAILED
     assert untagged in ([b"* NO [ALERT] The account is locked."], [b"* OK [ALERT] The account is locked."])
 
@@ -347,9 +358,20 @@ def test_failures_take_their_time(stage):
 
 
 @pytest.mark.timed
-def test_what_is_unavailable_does_not_wait(stage):
-    with stage.ready("--failure-delay", "2", pam="auth=9") as imap:
+def test_account_that_is_unavailable_does_not_wait(stage):
+    with stage.ready("--failure-delay", "2", pam="account=9") as imap:
         assert seconds(imap, "a LOGIN joe sesame") < 1
+
+
+@pytest.mark.parametrize("pam", ("auth=9", "auth=4"))
+def test_password_that_was_judged_waits_and_counts(stage, pam):
+    """A guess is not free because a second module is down: the first one has judged it."""
+    with stage.ready("--failure-delay", "1", "--max-attempts", "2", pam=pam) as imap:
+        assert seconds(imap, "a LOGIN joe mumble") > 0.9
+        imap.send("b LOGIN joe mumble2\r\n")
+        assert imap.line().startswith(b"b NO [UNAVAILABLE] ")
+        imap.expect("* BYE ...")
+        imap.expect_end()
 
 
 @pytest.mark.timed

@@ -49,8 +49,8 @@ def test_T44_code(stage, phase, name):
         untagged, line = imap.command("a LOGIN joe sesame")
         assert line.startswith(f"a NO [{expected}] ".encode())
         assert untagged == []
-        # Only a guess is one that --max-attempts counts.
-        if expected in GUESSES:
+        # A password that PAM did not say yes to counts, whatever it said; and behind what was done for one user there is no other.
+        if phase != "account" or expected in GUESSES:
             imap.expect("* BYE ...")
             imap.expect_end()
         else:
@@ -77,7 +77,7 @@ def test_T44_codes_that_there_are_not(stage, phase, code):
     report = stage.report()
     with stage.ready(pam=f"{phase}={code}", mailbox=stage.mailbox(report=report)) as imap:
         assert imap.command("a LOGIN joe sesame")[1].startswith(b"a NO [")
-        assert [event.name for event in imap.log()] == ["auth-fail"]
+        assert [event.name for event in imap.log()][0] == "auth-fail"
     assert not report.written()
 
 
@@ -97,7 +97,7 @@ def test_logins_that_are_no_guesses_have_an_end_too(stage, name):
             assert imap.command(f"a{attempt} LOGIN joe sesame")[1].startswith(f"a{attempt} NO [".encode())
         imap.expect("* BYE ...")
         imap.expect_end()
-        assert imap.logged_end()["reason"] == "too-many-attempts"
+        assert imap.logged_end()["reason"] == "unavailable"
 
 
 # --- RC10: what modules say
@@ -141,7 +141,7 @@ def test_RC10_text_never_in_the_clear(stage, on, phase):
 def test_RC10_text_of_a_refusal(stage, phase, code, answer):
     """RC2, RC11: a line of its own, because a line has one code."""
     say = "account-say" if phase == "account" else "error"
-    with stage.ready(on="tls", pam=f"{phase}={code} [{say}=Your account is locked.]") as imap:
+    with stage.ready("--pam-text", "always", on="tls", pam=f"{phase}={code} [{say}=Your account is locked.]") as imap:
         untagged, line = imap.command("a LOGIN joe sesame")
         assert untagged == [b"* NO [ALERT] Your account is locked."]
         assert line.startswith(b"a NO [" + answer + b"] ")
@@ -157,7 +157,7 @@ def test_RC10_texts_of_several_modules(stage):
 def test_RC10_texts_do_not_stay(stage):
     """What was said of one attempt is not said again of the next."""
     stack = "auth optional pam_echo.so Attempt.\n" + stage.testcode("name=joe password=sesame")
-    with stage.ready(on="tls", pam=stack) as imap:
+    with stage.ready("--pam-text", "always", on="tls", pam=stack) as imap:
         assert imap.command("a LOGIN joe mumble")[0] == [b"* NO [ALERT] Attempt."]
         assert imap.command('b LOGIN joe ""')[0] == []
         assert imap.command("c LOGIN joe sesame")[0] == [b"* OK [ALERT] Attempt."]

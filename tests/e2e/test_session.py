@@ -371,7 +371,8 @@ def test_keeper_has_nothing_of_the_connection(root_stage, on):
         pid = kept.imap.process.pid
         assert kept.program in children_of(pid)
         descriptors = {int(fd): file_of(pid, fd) for fd in os.listdir(f"/proc/{pid}/fd")}
-        assert descriptors == {0: "/dev/null", 1: "/dev/null", 2: str(kept.imap.log_path)}
+        log = str(kept.imap.log_path)
+        assert descriptors == {0: "/dev/null", 1: "/dev/null", 2: log, 3: log}
         status = status_of(pid)
         assert status["Name"] == "imapgate-keeper" and status["Uid"].split() == ["0"] * 4
         assert os.readlink(f"/proc/{pid}/cwd") == "/"

@@ -13,6 +13,7 @@
  *   become=NAME account-become=NAME    rewrites PAM_USER
  *   env=NAME=VALUE              pam_putenv in auth, repeatable
  *   record=FILE                 appends a line for every call
+ *   run=PROGRAM                 runs it at each call, with the descriptors that it finds and the phase as its argument
  */
 
 #include <errno.h>
@@ -20,6 +21,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -79,6 +81,21 @@ item(pam_handle_t *pamh, int which)
 	if (pam_get_item(pamh, which, &value) != PAM_SUCCESS || value == NULL)
 		return "-";
 	return value;
+}
+
+/* As pam_script(8) does, which redirects nothing. */
+static void
+run(struct arguments a, const char *phase)
+{
+	const char *program = argument(a, "run");
+	pid_t pid = program != NULL ? fork() : -1;
+
+	if (pid == 0) {
+		execl(program, program, phase, (char *)NULL);
+		_exit(127);
+	}
+	if (pid > 0)
+		waitpid(pid, NULL, 0);
 }
 
 /* One line for each call: what a module is told by the application. */
@@ -172,6 +189,7 @@ pam_sm_authenticate(pam_handle_t *pamh, int flags, int argc, const char **argv)
 	nap(a, "sleep");
 	code = converse(pamh, a, &secret);
 	record(pamh, a, "auth", flags, secret);
+	run(a, "auth");
 	if (code == PAM_SUCCESS)
 		code = check(a, user, secret);
 	free(secret);
@@ -191,6 +209,7 @@ pam_sm_setcred(pam_handle_t *pamh, int flags, int argc, const char **argv)
 	struct arguments a = { argc, argv };
 
 	record(pamh, a, "cred", flags, NULL);
+	run(a, "cred");
 	return number(a, "cred", PAM_SUCCESS);
 }
 
@@ -200,6 +219,7 @@ pam_sm_acct_mgmt(pam_handle_t *pamh, int flags, int argc, const char **argv)
 	struct arguments a = { argc, argv };
 
 	record(pamh, a, "account", flags, NULL);
+	run(a, "account");
 	nap(a, "account-sleep");
 	if (argument(a, "account-say") != NULL)
 		pam_info(pamh, "%s", argument(a, "account-say"));
@@ -214,6 +234,7 @@ pam_sm_open_session(pam_handle_t *pamh, int flags, int argc, const char **argv)
 	struct arguments a = { argc, argv };
 
 	record(pamh, a, "open", flags, NULL);
+	run(a, "open");
 	nap(a, "open-sleep");
 	return number(a, "open", PAM_SUCCESS);
 }
@@ -224,6 +245,7 @@ pam_sm_close_session(pam_handle_t *pamh, int flags, int argc, const char **argv)
 	struct arguments a = { argc, argv };
 
 	record(pamh, a, "close", flags, NULL);
+	run(a, "close");
 	nap(a, "close-sleep");
 	return number(a, "close", PAM_SUCCESS);
 }

@@ -78,7 +78,7 @@ every_option_may_stand_there(void **state)
 	PARSE("cert = /c.pem\nkey = /k.pem\ntls-on-connect = yes\ntls = MinProtocol=TLSv1.3\nktls = off\n"
 	    "client-ca = /ca.pem\nclient-crl = /crl.pem\ncert-user = upn\nallow-cleartext = loopback\npreauth = cert\n"
 	    "max-attempts = 5\nfailure-delay = 0.5\ntimeout = 120\ncapability = LITERAL- XLIST\nstrict = yes\n"
-	    "pam-service = mail\noauth-service = tokens\npam-confdir = /etc/x\npam-session = none\nmin-uid = 500\n"
+	    "pam-service = mail\noauth-service = tokens\npam-confdir = /etc/x\npam-session = none\npam-text = always\nmin-uid = 500\n"
 	    "run-as = vmail\nhome = /var/mail/%d/%n\nhandoff = greeting\ncapability-after = IMAP4rev1 IDLE\n"
 	    "setenv = MAIL=maildir:%h/Maildir\ngate-user = gate\ngate-root = /var/empty\nlog = stderr\n"
 	    "proxy = 192.0.2.10\nmax-connections = 11\nmax-connections-per-address = 12\nmax-sessions = 13\n"

@@ -1,0 +1,43 @@
+/*
+ * The client's descriptors, see client.h. Run by the monitor.
+ */
+
+#include "monitor/client.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "log.h"
+
+/* Above all that a program is used to find open. */
+#define HIGH	10
+
+void
+client_hide(struct client *c)
+{
+	int nowhere = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	c->in = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, HIGH);
+	c->out = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, HIGH);
+	if (nowhere == -1 || c->in == -1 || c->out == -1)
+		die("descriptors of the client");
+	if (dup2(nowhere, STDIN_FILENO) == -1 || dup2(nowhere, STDOUT_FILENO) == -1)
+		die("dup2");
+	close(nowhere);
+}
+
+void
+client_replace(struct client *c, int in, int out)
+{
+	if (dup2(in, STDIN_FILENO) == -1 || dup2(out, STDOUT_FILENO) == -1)
+		die("dup2");
+	close(c->in);
+	close(c->out);
+	c->in = c->out = -1;
+}
+
+void
+client_show(struct client *c)
+{
+	client_replace(c, c->in, c->out);
+}
