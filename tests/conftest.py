@@ -25,10 +25,18 @@ collect_ignore = ["e2e/test_package.py", "e2e/test_readme.py", "e2e/test_ondeman
 
 PR_SET_CHILD_SUBREAPER = 36
 
-# What has to be so however the connection was accepted. With IMAPGATE_TEST_MODE=listener these run, and no others; transcripts
-# once, as how their octets are divided up is nothing to the listener.
-LISTENED = ("transcripts", "capability", "deadline", "external", "handoff", "hygiene", "identity", "limits", "log", "oauth", "pam",
-            "pam_codes", "pipelining", "preauth", "relay", "same_answer", "sandbox", "start", "tls")
+# Run a second time with IMAPGATE_TEST_MODE=listener, and no others: what a listener does in another way than a superserver's child.
+LISTENED = (
+    "transcripts",      # accepting a connection, and the context of TLS: once each
+    "start",            # options, and the status with which it ends
+    "deadline",         # counted from accept(2); SIGTERM and the place that is held
+    "limits",           # attempts, delays, and failures that an address shares
+    "handoff", "relay", # parents, signals, and descriptors that go on to the mailbox program
+    "identity", "hygiene", "sandbox",   # two processes more to inherit from
+    "tls", "external",  # the key holder signs, and the authorities were read before the fork
+    "preauth",          # the socket's name decides, and accept(2) tells the peer
+    "log",              # the lines that the listener adds to what a connection says
+)
 
 
 def pytest_configure(config):
