@@ -80,7 +80,7 @@ static void
 try_launch(void *arg, int fd)
 {
 	const struct question *q = arg;
-	const char *wrong = launch_try(q->opts, q->account);
+	const char *wrong = launch_join_groups(q->account) ? launch_try(q->opts, q->account) : "groups";
 
 	if (wrong != NULL)
 		dprintf(fd, "%s", wrong);
@@ -165,6 +165,9 @@ explain_refusal(const char *user, const char *refusal)
 		finding(FINDING_ERROR, user, "there is no such account (getent passwd); --run-as is for those that only PAM knows");
 	else if (strcmp(refusal, "home") == 0)
 		finding(FINDING_ERROR, user, "--home can't be made of this name");
+	else if (strcmp(refusal, "name") == 0)
+		finding(FINDING_ERROR, user, "--home, --setenv or an argument has %%n, %%d or %%u, and that part of this name is empty, or begins "
+		    "with \".\" or \"-\": refused like a wrong password");
 	else if (geteuid() == 0)
 		finding(FINDING_ERROR, user, "its uid is 0 or below --min-uid: refused like a wrong password");
 	else

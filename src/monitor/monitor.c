@@ -24,6 +24,7 @@
 #include "monitor/keeper.h"
 #include "monitor/keyholder.h"
 #include "monitor/pamkeeper.h"
+#include "monitor/refused.h"
 #include "monitor/report.h"
 #include "monitor/sign.h"
 #include "msg.h"
@@ -52,7 +53,7 @@ struct monitor {
 	struct admission		 admission;
 	uint32_t			 mechanism;		/* of the login that was accepted */
 	bool				 last;			/* no further attempt will be heard */
-	struct msg_login		 refused;		/* the password login before, if it was refused */
+	struct refused			 refused;
 	struct client			 client;
 	struct msg			 request, reply;
 };
@@ -85,29 +86,6 @@ judge(struct monitor *m, const struct msg_login *login)
 	return verdict;
 }
 
-/*
- * A client with one wrong password tries it by each mechanism that it knows.
- * The same password again is not asked of PAM, which would count it again and
- * might lock the account; it counts and waits here.
- */
-static bool
-is_repeated(const struct monitor *m, const struct msg_login *login)
-{
-	const struct msg_login *before = &m->refused;
-
-	return before->authcid[0] != '\0' && admission_is_password(login->mechanism) &&
-	    strcmp(login->authcid, before->authcid) == 0 && strcmp(login->authzid, before->authzid) == 0 &&
-	    strcmp(login->secret, before->secret) == 0;
-}
-
-static void
-remember_refused(struct monitor *m, const struct msg_login *login, enum msg_outcome outcome)
-{
-	explicit_bzero(&m->refused, sizeof(m->refused));
-	if (outcome == OUTCOME_AUTHENTICATIONFAILED && admission_is_password(login->mechanism))
-		m->refused = *login;
-}
-
 /* Decides whether PAM is asked at all, and asks. */
 static struct pamauth_verdict
 decide(struct monitor *m, const struct msg_login *login, int64_t began)
@@ -119,10 +97,10 @@ decide(struct monitor *m, const struct msg_login *login, int64_t began)
 		m->last = true;
 		return (struct pamauth_verdict){ .outcome = OUTCOME_UNAVAILABLE, .reason = "deadline" };
 	}
-	if (is_repeated(m, login))
+	if (refused_is_same(&m->refused, login))
 		return verdict;
 	verdict = judge(m, login);
-	remember_refused(m, login, verdict.outcome);
+	refused_remember(&m->refused, login, verdict.outcome);
 	m->last |= verdict.outcome != OUTCOME_OK && m->admission.changed;
 	return verdict;
 }
@@ -179,22 +157,44 @@ answer_login(struct monitor *m)
 static void
 answer_key(struct monitor *m)
 {
-	m->reply.type = MSG_KEY_ANSWER;
-	if (m->start->keyholder != -1)
-		m->reply.u.key_answer.held = keyholder_has(m->start->keyholder, m->request.u.key.index, m->request.u.key.key_digest);
+	const struct monitor_start *start = m->start;
+	const struct msg_key *q = &m->request.u.key;
+	char text[MSG_REASON_MAX];
+	const char *reason;
+
+	if (q->index >= start->opts->certs)
+		bug("gate asks for a key that does not exist");
+	if (start->keyholder != -1)
+		reason = keyholder_has(start->keyholder, q->index, q->key_digest, text) ? NULL : text;
 	else
-		m->reply.u.key_answer.held = sign_holds(&m->keys, m->request.u.key.index, m->request.u.key.key_digest);
+		reason = sign_holds(&m->keys, q->index, q->key_digest);
+	if (reason != NULL)
+		sign_report_key(start->opts, q->index, reason);
+	msg_begin(&m->reply, MSG_KEY_ANSWER);
+	m->reply.u.key_answer.held = reason == NULL;
 	send_reply(m);
 }
 
+/* SECURITY: a gate that wants anything else signed has been taken over, and is not served any longer. */
 static void
 answer_sign(struct monitor *m)
 {
+	const struct msg_sign *q = &m->request.u.sign;
+	struct msg_sign_answer *a = &m->reply.u.sign_answer;
+	const char *refused;
+
 	m->reply.type = MSG_SIGN_ANSWER;
-	if (m->start->keyholder != -1)
-		keyholder_sign(m->start->keyholder, &m->request.u.sign, &m->reply.u.sign_answer);
-	else
-		sign_answer(&m->keys, &m->request.u.sign, &m->reply.u.sign_answer);
+	if (m->start->keyholder != -1) {
+		keyholder_sign(m->start->keyholder, q, a);
+		refused = a->reason[0] != '\0' ? a->reason : NULL;
+	} else
+		refused = sign_answer(&m->keys, q, a);
+	if (refused != NULL) {
+		sign_report_refusal(q, refused);
+		bug("gate wanted signed what is not TLS");
+	}
+	if (a->len == 0)
+		sign_report_key(m->start->opts, q->index, "there is no signature by it");
 	send_reply(m);
 }
 
@@ -268,7 +268,7 @@ hand_over(struct monitor *m, const char *tag, const struct msg_tls *tls, enum ms
 		.pam = pamauth_environment(&m->admission.pam),
 	};
 
-	explicit_bzero(&m->refused, sizeof(m->refused));
+	refused_forget(&m->refused);
 	interrupt_end();
 	board_detach(m->start->seat);
 	forget_keys(m);
@@ -324,6 +324,19 @@ answer_launch(struct monitor *m)
 
 /* The gate's lines. */
 
+/*
+ * Counts the line of an end. Where nothing was asked, it costs a client
+ * nothing, so such lines are joined. A gate that was taken over and says so of
+ * itself can hide no more than that it has ended: logins have lines of ours.
+ */
+static unsigned
+count_end(const struct monitor *m, const struct msg_log *log)
+{
+	if (log->commands > 0 || m->attempts + m->uncounted > 0 || log->reason == REASON_SHUTDOWN)
+		return 1;
+	return board_count_line(m->start->seat, BOARD_LINE_END, m->start->peer->address);
+}
+
 static void
 answer_log(struct monitor *m)
 {
@@ -335,10 +348,10 @@ answer_log(struct monitor *m)
 		interrupt_late_end();
 		return;
 	case EVENT_TLS_FAIL:
-		report_tls_failure(log->text);
+		report_tls_failure(log->text, board_count_line(m->start->seat, BOARD_LINE_TLS_FAIL, m->start->peer->address));
 		return;
 	case EVENT_END:
-		report_end(log);
+		report_end(log, count_end(m, log));
 		/* Until the client has read its last words the gate stays, for a time that the timer bounds. */
 		interrupt_wait_for_gate();
 		leave(m, 0);
@@ -429,7 +442,7 @@ refuse_preauth(struct monitor *m, enum msg_outcome outcome)
 	const struct msg_log end = { .event = EVENT_END, .reason = REASON_PREAUTH };
 	struct reply r = { .len = 0 };
 
-	report_end(&end);
+	report_end(&end, 1);
 	reply_line(&r, "*", "BYE", words->code, words->text);
 	show_client(m, HOW_EXEC);
 	launch_say(&r, false);

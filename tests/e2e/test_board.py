@@ -1,7 +1,7 @@
 """A listener's limits, and what its connections know of each other's failures.
 
-The tests come from addresses of the loopback network; that these are
-unlimited by default is switched off by saying who is (--unlimited).
+The tests come from addresses of the loopback network; that these have a share
+of all is switched off by saying who is unlimited (--unlimited).
 """
 
 import os
@@ -88,7 +88,7 @@ def test_connections_in_all(stage):
         close(imaps)
 
 
-def test_loopback_is_unlimited(stage):
+def test_loopback_may_have_more(stage):
     """A webmail has its users behind one address."""
     with Listener(stage, "--max-connections-per-address", "1", "--max-sessions-per-address", "1", "--allow-cleartext", "loopback",
                   sockets=[listening.tcp(), listening.tcp("::1", socket.AF_INET6), listening.path(stage)]) as server:
@@ -98,19 +98,51 @@ def test_loopback_is_unlimited(stage):
         close(imaps)
 
 
-@pytest.mark.parametrize("limit", ("--max-sessions", "--max-sessions-per-address"))
+def test_loopback_may_not_have_all(stage):
+    """Each program of this host's users is there too, and by a Unix-domain socket."""
+    with Listener(stage, "--max-connections", "4", sockets=[listening.tcp(), listening.path(stage)]) as server:
+        imaps = [server.connect(number) for number in (0, 1, 1)]
+        assert is_refused(server, "127.0.0.7")
+        last = server.connect(1, greeting=False)
+        last.expect(BYE)
+        event = server.logged("refused")
+        assert event["limit"] == "max-connections-per-address" and event["rip"] == "127.0.0.7"
+        close([*imaps, last])
+
+
+def test_sessions_of_one_user(root_stage):
+    """Wherever the user comes from; others are still let in, and so is this one when a session has ended."""
+    def login(imap, name):
+        account = root_stage.users[name]
+        return imap.command(f'a LOGIN {account.name} "{account.password}"')[1]
+
+    with Listener(root_stage, "--allow-cleartext", "loopback", "--max-sessions-per-user", "2", pam="unix") as server:
+        imaps = [connect(server, address) for address in (HERE, THERE, "127.0.0.1", HERE, "127.0.0.1")]
+        for imap in imaps[:2]:
+            assert login(imap, "imapgt1").startswith(b"a OK")
+        assert login(imaps[2], "imapgt1").startswith(b"a NO [LIMIT] ")
+        assert server.logged("auth-fail")["reason"] == "max-sessions-per-user"
+        assert login(imaps[3], "imapgt2").startswith(b"a OK")
+        close(imaps[:1])
+        server.manager.wait_for("^STATUS=1 connections before login, 2 sessions")
+        assert login(imaps[4], "imapgt1").startswith(b"a OK")
+        close(imaps[1:])
+
+
+@pytest.mark.parametrize("limit", ("--max-sessions", "--max-sessions-per-address", "--max-sessions-per-user"))
 def test_sessions(stage, limit):
-    """A right password, and no room: this client is told, may stay, and can log in when another has gone."""
+    """A right password, and no room: this client is told, and can come again when another has gone."""
     with Listener(stage, *NOBODY, limit, "1") as server:
-        first, second = connect(server), connect(server)
+        first, second, third = connect(server), connect(server), connect(server)
         first.login()
         assert second.command("a LOGIN joe sesame")[1].startswith(b"a NO [LIMIT] ")
+        second.expect("* BYE Please try again later")
         event = server.logged("auth-fail")
         assert event["reason"] == limit.removeprefix("--")
-        close([first])
+        close([first, second])
         server.manager.wait_for("^STATUS=1 connections before login, 0 sessions")
-        second.login()
-        close([second])
+        third.login()
+        close([third])
 
 
 def test_tls_is_closed_without_a_word(stage):
@@ -253,6 +285,36 @@ def test_clients_of_a_proxy_are_counted_one_by_one(stage):
         event = server.logged("end")
         assert event["rip"] == "192.0.2.7" and event["reason"] == "max-connections-per-address"
         close([*imaps, third])
+
+
+# --- lines that cost a client nothing
+
+SOME = 10
+
+
+def test_ends_without_a_command_are_joined(stage):
+    """The first of a network are logged, and all of those that have asked for something, or tried to log in."""
+    with Listener(stage, *NOBODY, "--max-connections-per-address", "1000") as server:
+        for _ in range(4 * SOME):
+            connect(server).wire.close()
+        server.manager.wait_for(f"^STATUS=0 connections before login, 0 sessions logged in; since the start {4 * SOME} connections")
+        assert len(server.log("end")) == SOME
+        with connect(server) as imap:
+            imap.command("a NOOP")
+        server.logged("end", SOME + 1)
+        with connect(server, THERE):
+            pass
+        assert server.logged("end", SOME + 2)["rip"] == THERE
+
+
+def test_handshakes_that_fail_are_joined(stage):
+    with Listener(stage, *NOBODY, "--max-connections-per-address", "1000", *stage.certificate().options, names=["imaps"]) as server:
+        for _ in range(2 * SOME):
+            with Client(server) as imap:
+                imap.send("a LOGIN joe sesame\r\n")
+                imap.rest()
+        server.manager.wait_for(f"^STATUS=0 connections before login, 0 sessions logged in; since the start {2 * SOME} connections")
+        assert len(server.log("tls-fail")) == len(server.log("end")) == SOME
 
 
 # --- who has it

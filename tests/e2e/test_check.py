@@ -419,10 +419,12 @@ def test_proxies(host):
 
 
 def test_limits(host):
-    checked = host.run("--max-connections", "10", "--max-sessions", "20", "--max-sessions-per-address", "20")
+    checked = host.run("--max-connections", "10", "--max-sessions", "20", "--max-sessions-per-address", "20",
+                       "--max-sessions-per-user", "20")
     checked.says("warning", "--max-connections", "10 is less than --max-connections-per-address")
     assert checked.status == 1 and "--max-sessions" not in checked.text
     host.run("--max-sessions", "20").says("warning", "--max-sessions", "20 is less than --max-sessions-per-address")
+    host.run("--max-sessions", "20").says("warning", "--max-sessions", "20 is less than --max-sessions-per-user")
 
 
 # --- the mailbox program
@@ -496,14 +498,15 @@ def test_user(host):
     """What --check shows is what a login gives."""
     account = host.stage.users["imapgt1"]
     report = host.stage.report()
-    command = host.stage.mailbox(report=report) + ["%u", "%n at %d", "100%%"]
+    command = host.stage.mailbox(report=report) + ["%u", "%n and more", "100%%"]
+    host.run("--user", "imapgt1", base=real(host), mailbox=[*command, "%d"]).says("error", "imapgt1", "that part of this name is empty")
     checked = host.run("--user", "imapgt1", base=real(host, "--setenv", "MAIL=%h/Maildir"), mailbox=command)
     assert checked.status == 0, checked.text
     checked.says("ok", "imapgt1", f"uid {account.uid}, gid {account.gid}, groups")
     assert "(imapgtg)" in checked.text
     checked.says("ok", "PAM", "may be used (pam_acct_mgmt, asked without a password)")
     checked.says("ok", "home", f"{account.home}, and shell /bin/sh")
-    checked.says("ok", "runs", f'{command[0]} {report.path} tag echo imapgt1 "imapgt1 at " 100%')
+    checked.says("ok", "runs", f'{command[0]} {report.path} tag echo imapgt1 "imapgt1 and more" 100%')
     shown = dict(line.strip().split("=", 1) for line in checked.text.splitlines() if line.startswith("         "))
     with host.stage.ready("--setenv", "MAIL=%h/Maildir", on="starttls", pam="unix", mailbox=command) as imap:
         imap.login(account.name, account.password)

@@ -1,0 +1,27 @@
+#ifndef IMAPGATE_MONITOR_REFUSED_H
+#define IMAPGATE_MONITOR_REFUSED_H
+
+/*
+ * The password that was refused last on this connection. A client with one
+ * wrong password tries it by each mechanism that it knows; PAM would count
+ * each time, and might lock the account. All zeros: there is none.
+ */
+
+#include <stdbool.h>
+
+#include "msg.h"
+
+struct refused {
+	struct msg_login	login;
+};
+
+/* Is it the same user and password once more? */
+bool	refused_is_same(const struct refused *, const struct msg_login *);
+
+/* Remembers a password that was refused as wrong; any other outcome makes the one before forgotten. */
+void	refused_remember(struct refused *, const struct msg_login *, enum msg_outcome);
+
+/* Wipes it. */
+void	refused_forget(struct refused *);
+
+#endif
