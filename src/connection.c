@@ -260,14 +260,44 @@ count_as(const struct board_seat *seat, const struct options *o, const struct pe
 	_exit(0);
 }
 
-static void
-meet(struct peer *peer, const struct options *o, const struct board_seat *seat, int64_t deadline)
+/* The client has reset the connection, and the kernel has forgotten it. */
+static void __attribute__((noreturn))
+end_unknown(void)
 {
+	struct log_line line;
+
+	log_begin(&line, LOG_INFO, "end");
+	log_field(&line, "reason", "disconnected");
+	log_write(&line);
+	_exit(0);
+}
+
+/* A superserver that waits, LISTEN_PID of another process, a terminal. */
+static void
+require_connection(void)
+{
+	static const char text[] = "standard input is not a connection";
+
+	if (peer_is_connection(STDIN_FILENO))
+		return;
+	if (isatty(STDERR_FILENO))
+		fprintf(stderr, "imapgate: %s\n", text);
+	log_die_status = EX_CONFIG;
+	errno = 0;
+	die("%s", text);
+}
+
+static void
+meet(struct peer *peer, const struct options *o, const struct board_seat *seat, const struct sockaddr_storage *from, int64_t deadline)
+{
+	bool known = peer_look(peer, STDIN_FILENO, from);
+
 	if (!o->tls_on_connect)
 		log_last_word = say_bye;
-	peer_look(peer, STDIN_FILENO);
 	connection_clear_environment();
 	describe_peer(peer);
+	if (!known)
+		end_unknown();
 	if (!proxied_is_listed(o, peer))
 		return;
 	proxied_read(peer, deadline);
@@ -283,17 +313,18 @@ connection_run(const struct options *o)
 	static struct board_seat nobody;
 	int64_t deadline = clock_ms() + o->timeout_ms;
 
-	meet(&peer, o, &nobody, deadline);
+	require_connection();
+	meet(&peer, o, &nobody, NULL, deadline);
 	connection_prepare(&setup, o, NULL);
 	serve(&setup, o, &peer, &nobody, deadline);
 }
 
 void
-connection_serve(const struct connection_setup *setup, const struct options *o, struct board_seat *seat)
+connection_serve(const struct connection_setup *setup, const struct options *o, struct board_seat *seat, const struct sockaddr_storage *from)
 {
 	static struct peer peer;
 	int64_t deadline = clock_ms() + o->timeout_ms;
 
-	meet(&peer, o, seat, deadline);
+	meet(&peer, o, seat, from, deadline);
 	serve(setup, o, &peer, seat, deadline);
 }

@@ -1,6 +1,8 @@
 #ifndef IMAPGATE_CONNECTION_H
 #define IMAPGATE_CONNECTION_H
 
+#include <sys/socket.h>
+
 #include "board.h"
 #include "gate/sandbox.h"
 #include "gate/tls.h"
@@ -29,8 +31,13 @@ void	connection_prepare(struct connection_setup *, const struct options *, const
  */
 void	connection_run(const struct options *) __attribute__((noreturn));
 
-/* The same in a child of the listener: what can be prepared was prepared there. Seat is this process's on its board. */
-void	connection_serve(const struct connection_setup *, const struct options *, struct board_seat *) __attribute__((noreturn));
+/*
+ * The same in a child of the listener: what can be prepared was prepared
+ * there. Takes this process's seat on its board, and the address that
+ * accept(2) has returned.
+ */
+void	connection_serve(const struct connection_setup *, const struct options *, struct board_seat *, const struct sockaddr_storage *from)
+	    __attribute__((noreturn));
 
 /* Leaves only a PATH: for what a superserver's environment had to say is read before. */
 void	connection_clear_environment(void);

@@ -140,7 +140,7 @@ rest(struct listener *l, const char *what)
 
 /* The new process. SIGTERM stays blocked until the monitor can obey it without breaking off. */
 static void __attribute__((noreturn))
-become_connection(const struct listener *l, bool imaps, int fd, struct board_seat *seat)
+become_connection(const struct listener *l, bool imaps, int fd, const struct sockaddr_storage *from, struct board_seat *seat)
 {
 	sigset_t mask;
 	size_t i;
@@ -154,16 +154,16 @@ become_connection(const struct listener *l, bool imaps, int fd, struct board_sea
 	sigemptyset(&mask);
 	sigaddset(&mask, SIGTERM);
 	sigprocmask(SIG_SETMASK, &mask, NULL);
-	connection_serve(&l->setup, l->opts[imaps], seat);
+	connection_serve(&l->setup, l->opts[imaps], seat, from);
 }
 
 static void
-start_child(struct listener *l, bool imaps, int fd, struct board_seat *seat)
+start_child(struct listener *l, bool imaps, int fd, const struct sockaddr_storage *from, struct board_seat *seat)
 {
 	pid_t pid = fork();
 
 	if (pid == 0)
-		become_connection(l, imaps, fd, seat);
+		become_connection(l, imaps, fd, from, seat);
 	if (pid > 0)
 		board_enter(seat, pid);
 	else {
@@ -220,9 +220,9 @@ accept_one(struct listener *l, const struct activation_socket *s)
 	network = network_of(o, (struct sockaddr *)&from);
 	limit = board_admit(l->board, o, network, &seat);
 	if (limit == BOARD_UNLIMITED)
-		start_child(l, s->imaps, fd, &seat);
+		start_child(l, s->imaps, fd, &from, &seat);
 	else
-		refusal(fd, o->tls_on_connect, limit, network);
+		refusal(fd, o->tls_on_connect, limit, network, &from);
 }
 
 /* Stopping. */

@@ -5,6 +5,7 @@
 
 #include "peer.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
@@ -12,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 union address {
@@ -64,33 +66,60 @@ credentials(struct peer *p, int fd)
 		p->uid = ucred.uid;
 }
 
-static void
-from_socket(struct peer *p, int fd)
+/*
+ * SECURITY: an address of our own end must never stand for the client's, which
+ * is gone when a connection was reset: it may be one of --proxy or --unlimited.
+ */
+static bool
+get_remote(int fd, const struct sockaddr_storage *accepted, union address *remote)
 {
-	union address remote, local;
-	socklen_t len = sizeof(remote);
+	socklen_t len = sizeof(*remote);
 
-	if (getpeername(fd, &remote.sa, &len) == -1) {
-		/* The client has gone already; what it was is still known from our end. */
-		len = sizeof(remote);
-		if (getsockname(fd, &remote.sa, &len) == -1)
-			return;
+	memset(remote, 0, sizeof(*remote));
+	if (accepted == NULL)
+		return getpeername(fd, &remote->sa, &len) == 0;
+	remote->storage = *accepted;
+	return true;
+}
+
+static bool
+is_ip(const union address *a)
+{
+	return a->sa.sa_family == AF_INET || a->sa.sa_family == AF_INET6;
+}
+
+static void
+get_local(struct peer *p, int fd)
+{
+	union address local;
+	socklen_t len = sizeof(local);
+
+	if (getsockname(fd, &local.sa, &len) == -1 || !is_ip(&local))
+		return;
+	unmap(&local);
+	show(&local, p->local_ip, p->local_port);
+}
+
+static bool
+from_socket(struct peer *p, int fd, const struct sockaddr_storage *accepted)
+{
+	union address remote;
+
+	get_local(p, fd);
+	if (!get_remote(fd, accepted, &remote)) {
+		strcpy(p->ip, "unknown");
+		return false;
 	}
 	if (remote.sa.sa_family == AF_UNIX)
 		credentials(p, fd);
-	if (remote.sa.sa_family != AF_INET && remote.sa.sa_family != AF_INET6)
-		return;
+	if (!is_ip(&remote))
+		return true;
 	p->kind = PEER_TCP;
 	p->socket = true;
 	unmap(&remote);
 	keep(p, &remote);
 	show(&remote, p->ip, p->port);
-
-	len = sizeof(local);
-	if (getsockname(fd, &local.sa, &len) == 0) {
-		unmap(&local);
-		show(&local, p->local_ip, p->local_port);
-	}
+	return true;
 }
 
 /* Reads a numeric address from the environment; anything else counts as absent. The client's is kept. */
@@ -169,25 +198,66 @@ look_for_tunnel(struct peer_tunnel *t)
 		t->control = 0;
 }
 
+/* Reads an option of a socket's whose value is an int; -1 on error. */
+static int
+get_option(int fd, int name)
+{
+	int value;
+	socklen_t len = sizeof(value);
+
+	return getsockopt(fd, SOL_SOCKET, name, &value, &len) == 0 ? value : -1;
+}
+
 bool
 peer_is_socket(int fd)
 {
-	int type;
-	socklen_t len = sizeof(type);
-
-	return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0;
+	return get_option(fd, SO_TYPE) != -1;
 }
 
-void
-peer_look(struct peer *p, int fd)
+static bool
+is_pipe(int fd)
 {
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && S_ISFIFO(st.st_mode);
+}
+
+/* A connection that was reset has lost its peer, but keeps the port that one which never was connected does not have. */
+static bool
+has_port(int fd)
+{
+	union address local;
+	socklen_t len = sizeof(local);
+
+	if (getsockname(fd, &local.sa, &len) == -1 || !is_ip(&local))
+		return false;
+	return (local.sa.sa_family == AF_INET ? local.sin.sin_port : local.sin6.sin6_port) != 0;
+}
+
+bool
+peer_is_connection(int fd)
+{
+	union address remote;
+
+	if (!peer_is_socket(fd))
+		return is_pipe(fd);
+	if (get_option(fd, SO_TYPE) != SOCK_STREAM || get_option(fd, SO_ACCEPTCONN) != 0)
+		return false;
+	return get_remote(fd, NULL, &remote) || (errno == ENOTCONN && has_port(fd));
+}
+
+bool
+peer_look(struct peer *p, int fd, const struct sockaddr_storage *accepted)
+{
+	bool known = true;
+
 	memset(p, 0, sizeof(*p));
 	strcpy(p->ip, "local");
 	strcpy(p->local_ip, "local");
 	strcpy(p->port, "0");
 	strcpy(p->local_port, "0");
 	if (peer_is_socket(fd))
-		from_socket(p, fd);
+		known = from_socket(p, fd, accepted);
 	else
 		from_environment(p);
 	/* A user's own pipe, as from "ssh host imapgate ...": whoever is at its other end is this user already. */
@@ -196,4 +266,5 @@ peer_look(struct peer *p, int fd)
 		p->uid = geteuid();
 	}
 	look_for_tunnel(&p->tunnel);
+	return known;
 }

@@ -10,6 +10,7 @@
 
 #include <arpa/inet.h>
 #include <stdbool.h>
+#include <sys/socket.h>
 #include <sys/types.h>
 
 #include "proto/network.h"
@@ -46,8 +47,17 @@ struct peer {
 	struct peer_tunnel tunnel;
 };
 
-/* Fills peer for a connection: a socket, or a pipe of descriptors 0 and 1, for which the environment must not be cleared yet. */
-void	peer_look(struct peer *, int fd);
+/*
+ * Fills peer for a connection: a socket, or a pipe of descriptors 0 and 1, for
+ * which the environment must not be cleared yet. Takes the address that
+ * accept(2) has returned, NULL: getpeername(2) is asked. Returns false if the
+ * client has reset the connection, so that its address can't be known any
+ * more (ip is "unknown" then).
+ */
+bool	peer_look(struct peer *, int fd, const struct sockaddr_storage *accepted);
+
+/* Tests whether the descriptor is a pipe or a connected stream socket. One that its client has reset was connected. */
+bool	peer_is_connection(int fd);
 
 /* Is this descriptor a socket of any kind? Else it is read and written as a pipe. */
 bool	peer_is_socket(int fd);

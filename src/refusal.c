@@ -43,12 +43,12 @@ find(uint64_t network)
 }
 
 static void
-report(int fd, enum board_limit limit, unsigned times)
+report(int fd, const struct sockaddr_storage *from, enum board_limit limit, unsigned times)
 {
 	struct log_line line;
 	struct peer peer;
 
-	peer_look(&peer, fd);
+	peer_look(&peer, fd, from);
 	log_begin(&line, LOG_NOTICE, "refused");
 	log_field(&line, "rip", "%s", peer.ip);
 	log_field(&line, "rport", "%s", peer.port);
@@ -69,7 +69,7 @@ refusal_say(int fd, bool tls)
 }
 
 void
-refusal(int fd, bool tls, enum board_limit limit, uint64_t network)
+refusal(int fd, bool tls, enum board_limit limit, uint64_t network, const struct sockaddr_storage *from)
 {
 	/* Where the limit is everybody's, it does not matter who comes. */
 	struct record *r = find(limit == BOARD_MAX_CONNECTIONS ? 0 : network);
@@ -77,7 +77,7 @@ refusal(int fd, bool tls, enum board_limit limit, uint64_t network)
 
 	r->times++;
 	if (r->logged_at == 0 || now - r->logged_at >= QUIET_MS) {
-		report(fd, limit, r->times);
+		report(fd, from, limit, r->times);
 		r->logged_at = now;
 		r->times = 0;
 	}

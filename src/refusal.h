@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/socket.h>
 
 #include "board.h"
 
@@ -12,10 +13,10 @@
 void	refusal_say(int fd, bool tls);
 
 /*
- * The same for a connection that was just accepted and is closed. A network
+ * The same for a connection that was just accepted, from this address, and is closed. A network
  * whose clients are refused again and again gets one line a minute, which
  * says how many it stands for.
  */
-void	refusal(int fd, bool tls, enum board_limit, uint64_t network);
+void	refusal(int fd, bool tls, enum board_limit, uint64_t network, const struct sockaddr_storage *from);
 
 #endif

@@ -684,7 +684,7 @@ main(int argc, char *argv[])
 	options_parse(&opts, argc - 1, argv + 1);
 	log_open(opts.log);
 	launch_inherit(&inherited, NULL);
-	peer_look(&peer, STDIN_FILENO);
+	peer_look(&peer, STDIN_FILENO, NULL);
 	describe(&peer);
 	if (msg_pair(pair) == -1)
 		die("socketpair");

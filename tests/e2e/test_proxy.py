@@ -197,11 +197,12 @@ def test_cut_anywhere(stage, said):
 
 
 def test_gone_again(stage):
-    """A look at the port, as load balancers do it, is no error."""
+    """A look at the port, as load balancers do it, is no error. Without a listener it may not be known any more that it was one."""
     with stage.start(*LISTED, on="tcp") as imap:
         imap.wire.reset()
         assert imap.status() == 0
-        assert imap.log("end")[0]["reason"] == "proxy-closed"
+        end = imap.log("end")[0]
+        assert (end["rip"], end["reason"]) in (("127.0.0.1", "proxy-closed"), ("unknown", "disconnected"))
 
 
 @pytest.mark.parametrize("said", (b"", V1[:-1], V2[:-1]), ids=("nothing", "v1", "v2"))
