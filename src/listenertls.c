@@ -16,6 +16,7 @@
 
 #include "log.h"
 #include "monitor/keyholder.h"
+#include "monitor/sign.h"
 #include "msg.h"
 #include "stamp.h"
 
@@ -34,7 +35,12 @@ static int service = -1;
 static bool
 has_key(uint32_t index, const uint8_t key_digest[MSG_DIGEST])
 {
-	return keyholder_has(service, index, key_digest);
+	char reason[MSG_REASON_MAX];
+
+	if (keyholder_has(service, index, key_digest, reason))
+		return true;
+	sign_report_key(opts, index, reason);
+	return false;
 }
 
 static size_t

@@ -36,6 +36,8 @@ static const struct text_field {
 } texts[][5] = {
 	[MSG_LOGIN] = { TEXT(login.authcid), TEXT(login.authzid), TEXT(login.secret) },
 	[MSG_LOGIN_ANSWER] = { TEXT(login_answer.text) },
+	[MSG_KEY_ANSWER] = { TEXT(key_answer.reason) },
+	[MSG_SIGN_ANSWER] = { TEXT(sign_answer.reason) },
 	[MSG_LAUNCH] = { TEXT(launch.tag), TEXT(launch.tls.protocol), TEXT(launch.tls.cipher), TEXT(launch.tls.sni) },
 	[MSG_LOG] = { TEXT(log.text), TEXT(log.tls.protocol), TEXT(log.tls.cipher), TEXT(log.tls.sni) },
 };

@@ -25,6 +25,8 @@
 #define MSG_DIGEST	32
 /* What PAM wants the user to read, as much as fits two lines of an alert box. */
 #define MSG_TEXT_MAX	512
+/* Words of ours about a private key, see sign.h. */
+#define MSG_REASON_MAX	256
 
 /* Questions are even, their answers odd; 0 is nothing. */
 enum msg_type {
@@ -80,6 +82,7 @@ struct msg_key {
 
 struct msg_key_answer {
 	uint32_t	held;			/* not 0: yes, and it fits */
+	char		reason[MSG_REASON_MAX];	/* why not, from a key holder; empty to the gate */
 };
 
 struct msg_sign {
@@ -90,7 +93,8 @@ struct msg_sign {
 };
 
 struct msg_sign_answer {
-	uint32_t	len;			/* 0: refused */
+	uint32_t	len;			/* 0: there is no signature */
+	char		reason[MSG_REASON_MAX];	/* why it was refused, from a key holder; empty to the gate */
 	uint8_t		signature[MSG_SIGNATURE_MAX];
 };
 

@@ -14,17 +14,31 @@
 #include "log.h"
 #include "monitor/sign.h"
 
+/* Passes on why not: the asker logs it, since it alone knows for which client. */
+static void
+set_reason(char reason[MSG_REASON_MAX], const char *text)
+{
+	if (text == NULL)
+		text = "";
+	msg_text(reason, MSG_REASON_MAX, text, strnlen(text, MSG_REASON_MAX - 1));
+}
+
 static void
 answer(struct sign_keys *keys, const struct msg *question, struct msg *reply)
 {
+	const char *reason;
+
 	switch (question->type) {
 	case MSG_KEY:
 		reply->type = MSG_KEY_ANSWER;
-		reply->u.key_answer.held = sign_holds(keys, question->u.key.index, question->u.key.key_digest);
+		reason = sign_holds(keys, question->u.key.index, question->u.key.key_digest);
+		reply->u.key_answer.held = reason == NULL;
+		set_reason(reply->u.key_answer.reason, reason);
 		return;
 	case MSG_SIGN:
 		reply->type = MSG_SIGN_ANSWER;
-		sign_answer(keys, &question->u.sign, &reply->u.sign_answer);
+		reason = sign_answer(keys, &question->u.sign, &reply->u.sign_answer);
+		set_reason(reply->u.sign_answer.reason, reason);
 		return;
 	}
 	bug("the key holder is asked for %u", question->type);
@@ -49,14 +63,18 @@ keyholder_run(const struct options *o, int service)
 }
 
 bool
-keyholder_has(int service, uint32_t index, const uint8_t key_digest[MSG_DIGEST])
+keyholder_has(int service, uint32_t index, const uint8_t key_digest[MSG_DIGEST], char reason[MSG_REASON_MAX])
 {
 	struct msg m;
 
 	msg_begin(&m, MSG_KEY);
 	m.u.key.index = index;
 	memcpy(m.u.key.key_digest, key_digest, MSG_DIGEST);
-	return msg_call(service, &m) == 1 && m.type == MSG_KEY_ANSWER && m.u.key_answer.held != 0;
+	set_reason(reason, "the key holder has ended");
+	if (msg_call(service, &m) != 1 || m.type != MSG_KEY_ANSWER)
+		return false;
+	memcpy(reason, m.u.key_answer.reason, MSG_REASON_MAX);
+	return m.u.key_answer.held != 0;
 }
 
 void

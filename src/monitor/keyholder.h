@@ -21,10 +21,14 @@
 /* The key holder itself: answers questions on this socket until nobody is left who could ask. */
 void	keyholder_run(const struct options *, int service) __attribute__((noreturn));
 
-/* Has it the private key number index, and is this its public half? */
-bool	keyholder_has(int service, uint32_t index, const uint8_t key_digest[MSG_DIGEST]);
+/* Tests whether it has the private key number index, and this is its public half. Else fills the reason: the caller logs it. */
+bool	keyholder_has(int service, uint32_t index, const uint8_t key_digest[MSG_DIGEST], char reason[MSG_REASON_MAX]);
 
-/* Has this signed. The answer's len is 0 if it was refused, or if the key holder is gone. */
+/*
+ * Has this signed. The answer's len is 0 if there is no signature. The answer
+ * has a reason if it was refused, and none if the key holder could not make
+ * it or has ended.
+ */
 void	keyholder_sign(int service, const struct msg_sign *, struct msg_sign_answer *);
 
 #endif

@@ -179,22 +179,44 @@ answer_login(struct monitor *m)
 static void
 answer_key(struct monitor *m)
 {
-	m->reply.type = MSG_KEY_ANSWER;
-	if (m->start->keyholder != -1)
-		m->reply.u.key_answer.held = keyholder_has(m->start->keyholder, m->request.u.key.index, m->request.u.key.key_digest);
+	const struct monitor_start *start = m->start;
+	const struct msg_key *q = &m->request.u.key;
+	char text[MSG_REASON_MAX];
+	const char *reason;
+
+	if (q->index >= start->opts->certs)
+		bug("gate asks for a key that does not exist");
+	if (start->keyholder != -1)
+		reason = keyholder_has(start->keyholder, q->index, q->key_digest, text) ? NULL : text;
 	else
-		m->reply.u.key_answer.held = sign_holds(&m->keys, m->request.u.key.index, m->request.u.key.key_digest);
+		reason = sign_holds(&m->keys, q->index, q->key_digest);
+	if (reason != NULL)
+		sign_report_key(start->opts, q->index, reason);
+	msg_begin(&m->reply, MSG_KEY_ANSWER);
+	m->reply.u.key_answer.held = reason == NULL;
 	send_reply(m);
 }
 
+/* SECURITY: a gate that wants anything else signed has been taken over, and is not served any longer. */
 static void
 answer_sign(struct monitor *m)
 {
+	const struct msg_sign *q = &m->request.u.sign;
+	struct msg_sign_answer *a = &m->reply.u.sign_answer;
+	const char *refused;
+
 	m->reply.type = MSG_SIGN_ANSWER;
-	if (m->start->keyholder != -1)
-		keyholder_sign(m->start->keyholder, &m->request.u.sign, &m->reply.u.sign_answer);
-	else
-		sign_answer(&m->keys, &m->request.u.sign, &m->reply.u.sign_answer);
+	if (m->start->keyholder != -1) {
+		keyholder_sign(m->start->keyholder, q, a);
+		refused = a->reason[0] != '\0' ? a->reason : NULL;
+	} else
+		refused = sign_answer(&m->keys, q, a);
+	if (refused != NULL) {
+		sign_report_refusal(q, refused);
+		bug("gate wanted signed what is not TLS");
+	}
+	if (a->len == 0)
+		sign_report_key(m->start->opts, q->index, "there is no signature by it");
 	send_reply(m);
 }
 

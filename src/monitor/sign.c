@@ -272,25 +272,26 @@ sign_objection(struct sign_keys *keys, uint32_t index, const uint8_t key_digest[
 	return reason;
 }
 
-bool
+const char *
 sign_holds(struct sign_keys *keys, uint32_t index, const uint8_t key_digest[MSG_DIGEST])
 {
-	const char *path, *reason;
+	const char *reason;
 	struct stat st;
 	bool loaded;
 
-	if (index >= keys->opts->certs) {
-		log_file(LOG_ERR, "key-fail", "", "the gate asked for a key that does not exist");
-		return false;
-	}
-	path = keys->opts->key[index];
+	if (index >= keys->opts->certs)
+		return "there is no such key";
 	loaded = keys->key[index] != NULL;
 	reason = sign_objection(keys, index, key_digest);
-	if (!loaded && keys->key[index] != NULL && stat(path, &st) == 0 && (st.st_mode & S_IROTH) != 0)
-		log_file(LOG_WARNING, "key-exposed", path, "everybody on this machine can read it");
-	if (reason != NULL)
-		log_file(LOG_ERR, "key-fail", path, reason);
-	return reason == NULL;
+	if (!loaded && keys->key[index] != NULL && stat(keys->opts->key[index], &st) == 0 && (st.st_mode & S_IROTH) != 0)
+		log_file(LOG_WARNING, "key-exposed", keys->opts->key[index], "everybody on this machine can read it");
+	return reason;
+}
+
+void
+sign_report_key(const struct options *o, uint32_t index, const char *reason)
+{
+	log_file(LOG_ERR, "key-fail", index < o->certs ? o->key[index] : "", reason);
 }
 
 /* --- what may be signed */
@@ -407,17 +408,21 @@ make_signature(EVP_PKEY *key, const struct msg_sign *q, struct msg_sign_answer *
 	return ok;
 }
 
-void
+const char *
 sign_answer(struct sign_keys *keys, const struct msg_sign *q, struct msg_sign_answer *a)
 {
 	const char *reason = objection(keys, q);
-	struct log_line line;
 
 	memset(a, 0, sizeof(*a));
-	if (reason == NULL && make_signature(keys->key[q->index], q, a))
-		return;
-	if (reason == NULL)
-		reason = "OpenSSL could not do it";
+	if (reason == NULL && !make_signature(keys->key[q->index], q, a))
+		memset(a, 0, sizeof(*a));
+	return reason;
+}
+
+void
+sign_report_refusal(const struct msg_sign *q, const char *reason)
+{
+	struct log_line line;
 
 	log_begin(&line, LOG_ERR, "sign-refused");
 	log_field(&line, "index", "%u", q->index);

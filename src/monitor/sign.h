@@ -29,17 +29,24 @@ struct sign_keys {
  */
 const char	*sign_objection(struct sign_keys *, uint32_t index, const uint8_t key_digest[MSG_DIGEST]);
 
-/* The same for the gate: true if there is no objection, else it is logged, as is a key that everybody can read. */
-bool	sign_holds(struct sign_keys *, uint32_t index, const uint8_t key_digest[MSG_DIGEST]);
+/* The same. Logs a key that everybody can read when it is loaded. An index that does not exist is an objection too. */
+const char	*sign_holds(struct sign_keys *, uint32_t index, const uint8_t key_digest[MSG_DIGEST]);
+
+/* Logs that the private key number index can't be used: key-fail. */
+void	sign_report_key(const struct options *, uint32_t index, const char *reason);
 
 /*
  * Signs what a TLS server signs and nothing else: for TLS 1.3 the
  * CertificateVerify content (RFC 8446, 4.4.3), for TLS 1.2 the client's and
  * server's random and ECDHE parameters of a named curve (RFC 8422, 5.4).
- * Answers with the signature's length, 0 if it was refused; a refusal is
- * logged, since an honest gate never causes one.
+ * Answers with the signature's length, 0 if there is none. Returns why it was
+ * refused, which an honest gate never causes; NULL if it was not, even if
+ * OpenSSL could not make it.
  */
-void	sign_answer(struct sign_keys *, const struct msg_sign *, struct msg_sign_answer *);
+const char	*sign_answer(struct sign_keys *, const struct msg_sign *, struct msg_sign_answer *);
+
+/* Logs a refusal: sign-refused. */
+void	sign_report_refusal(const struct msg_sign *, const char *reason);
 
 /* Frees and wipes all keys: they must be gone before this process is anybody else's. */
 void	sign_forget(struct sign_keys *);

@@ -24,6 +24,7 @@
 
 #include "clock.h"
 #include "log.h"
+#include "monitor/keyholder.h"
 #include "monitor/launch.h"
 #include "monitor/monitor.h"
 #include "msg.h"
@@ -442,7 +443,7 @@ sign_twice(void)
 	pause();
 }
 
-/* A signature that is no TLS handshake's must not be made; asking once more is the end. */
+/* A signature that is no TLS handshake's must not be made, and there is no answer. */
 static void
 sign_anything(void)
 {
@@ -451,10 +452,8 @@ sign_anything(void)
 	show_certificate();
 	memset(m.u.sign.tbs, 'x', sizeof(m.u.sign.tbs));
 	msg_send(monitor, &m);
-	if (answer().u.sign_answer.len != 0)
-		raise(SIGABRT);
-	msg_send(monitor, &m);
-	pause();
+	answer();
+	raise(SIGABRT);
 }
 
 static void
@@ -465,10 +464,8 @@ sign_too_much(void)
 	show_certificate();
 	m.u.sign.len = 0x7fffffff;
 	msg_send(monitor, &m);
-	if (answer().u.sign_answer.len != 0)
-		raise(SIGABRT);
-	msg_send(monitor, &m);
-	pause();
+	answer();
+	raise(SIGABRT);
 }
 
 static void
@@ -477,19 +474,27 @@ sign_with_no_key(void)
 	struct msg m = signature(0xffffffff);
 
 	msg_send(monitor, &m);
-	if (answer().u.sign_answer.len != 0)
-		raise(SIGABRT);
-	msg_send(monitor, &m);
-	pause();
+	answer();
+	raise(SIGABRT);
 }
 
 static void
 ask_for_keys(void)
 {
-	for (uint32_t i = 0;; i++) {
-		struct msg m = { .type = MSG_KEY };
+	struct msg m = { .type = MSG_KEY };
 
-		m.u.key.index = i;
+	m.u.key.index = (uint32_t)opts.certs;
+	msg_send(monitor, &m);
+	answer();
+	raise(SIGABRT);
+}
+
+static void
+ask_for_a_key_for_ever(void)
+{
+	struct msg m = { .type = MSG_KEY };
+
+	for (;;) {
 		msg_send(monitor, &m);
 		if (answer().u.key_answer.held != 0)
 			raise(SIGABRT);
@@ -631,6 +636,7 @@ static const struct hostility {
 	{ "sign-too-much", sign_too_much },
 	{ "sign-with-no-key", sign_with_no_key },
 	{ "ask-for-keys", ask_for_keys },
+	{ "ask-for-a-key-for-ever", ask_for_a_key_for_ever },
 	{ "no-tag", no_tag },
 	{ "tag-with-space", tag_with_space },
 	{ "tag-with-line-end", tag_with_line_end },
@@ -663,6 +669,27 @@ find(const char *name)
 	errx(64, "what is \"%s\"?", name);
 }
 
+/* As under a listener: the keys are another process's, which ends with this one. */
+static int
+start_keyholder(void)
+{
+	int pair[2];
+
+	if (getenv("HOSTILE_KEYHOLDER") == NULL)
+		return -1;
+	if (msg_pair(pair) == -1)
+		die("socketpair");
+	switch (fork()) {
+	case -1:
+		err(71, "fork");
+	case 0:
+		close(pair[0]);
+		keyholder_run(&opts, pair[1]);
+	}
+	close(pair[1]);
+	return pair[0];
+}
+
 int
 main(int argc, char *argv[])
 {
@@ -672,6 +699,7 @@ main(int argc, char *argv[])
 	const struct hostility *hostility;
 	int pair[2], stream[2];
 	pid_t gate;
+	int keyholder;
 
 	if (argc == 2 && strcmp(argv[1], "--list") == 0) {
 		for (size_t i = 0; i < CASES; i++)
@@ -684,6 +712,7 @@ main(int argc, char *argv[])
 	options_parse(&opts, argc - 1, argv + 1);
 	log_open(opts.log);
 	launch_inherit(&inherited, NULL);
+	keyholder = start_keyholder();
 	peer_look(&peer, STDIN_FILENO, NULL);
 	describe(&peer);
 	if (msg_pair(pair) == -1)
@@ -700,7 +729,7 @@ main(int argc, char *argv[])
 		_exit(0);
 	}
 	close(pair[1]);
-	monitor_run(&(struct monitor_start){ .opts = &opts, .peer = &peer, .inherited = &inherited, .gate = gate, .keyholder = -1,
+	monitor_run(&(struct monitor_start){ .opts = &opts, .peer = &peer, .inherited = &inherited, .gate = gate, .keyholder = keyholder,
 	    .gate_fd = pair[0], .mailbox_fd = stream[0],
 	    .deadline = clock_ms() + opts.timeout_ms, .seat = &seat });
 }

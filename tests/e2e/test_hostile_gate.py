@@ -14,7 +14,7 @@ BUGS = """nonsense one-octet type-only one-octet-short one-octet-long oversize t
     an-answer name-without-end secret-without-end tag-without-end cipher-without-end text-without-end with-descriptor
     launch-before-login launch-after-failure launch-with-login-unanswered launch-in-no-tunnel login-after-login
     sign-after-login login-once-too-often mechanism-zero mechanism-unknown mechanism-external mechanism-preauth mechanism-token
-    sign-twice sign-anything sign-too-much sign-with-no-key ask-for-keys no-tag tag-with-space tag-with-line-end
+    sign-twice sign-anything sign-too-much sign-with-no-key ask-for-keys ask-for-a-key-for-ever no-tag tag-with-space tag-with-line-end
     log-without-end log-unknown-event log-unknown-reason log-forged-cipher""".split()
 OTHERS = ["honest", "silent", "gone", "killed", "empty", "log-bug-of-mine"]
 
@@ -64,6 +64,21 @@ def test_monitor_ends(run, name):
     assert "rip=192.0.2.1" not in text
     assert "was refused" not in text and "was not let in" not in text, text
     assert not report.written() and session.buffer == b""
+
+
+@pytest.mark.parametrize("keyholder", (False, True), ids=("alone", "key holder"))
+@pytest.mark.parametrize("name, event", [
+    ("sign-anything", "sign-refused"), ("sign-too-much", "sign-refused"), ("sign-with-no-key", "sign-refused"),
+    ("ask-for-keys", None), ("ask-for-a-key-for-ever", "key-fail"),
+])
+def test_what_it_asks_of_a_key_has_the_clients_address(run, monkeypatch, name, event, keyholder):
+    """The administrator must learn by whom the gate was taken over; it has no second try."""
+    if keyholder:
+        monkeypatch.setenv("HOSTILE_KEYHOLDER", "yes")
+    session, _ = run(name)
+    assert session.status() == 70, session.log_text()
+    assert {line.name for line in session.log()} == {event, "bug"} - {None}
+    assert all("rip" in line for line in session.log())
 
 
 @pytest.mark.parametrize("listed", ("joe", "jane"))

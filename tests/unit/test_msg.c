@@ -34,6 +34,7 @@ static const struct text {
 	size_t		offset, size;
 } texts[] = {
 	TEXT(MSG_LOGIN, login.authcid), TEXT(MSG_LOGIN, login.authzid), TEXT(MSG_LOGIN, login.secret), TEXT(MSG_LOGIN_ANSWER, login_answer.text),
+	TEXT(MSG_KEY_ANSWER, key_answer.reason), TEXT(MSG_SIGN_ANSWER, sign_answer.reason),
 	TEXT(MSG_LAUNCH, launch.tag), TEXT(MSG_LAUNCH, launch.tls.protocol), TEXT(MSG_LAUNCH, launch.tls.cipher), TEXT(MSG_LAUNCH, launch.tls.sni),
 	TEXT(MSG_LOG, log.text), TEXT(MSG_LOG, log.tls.protocol), TEXT(MSG_LOG, log.tls.cipher), TEXT(MSG_LOG, log.tls.sni),
 };

@@ -27,7 +27,7 @@ static bool signs;
 static bool
 has_key(uint32_t index, const uint8_t key_digest[MSG_DIGEST])
 {
-	return sign_holds(&keys, index, key_digest);
+	return sign_holds(&keys, index, key_digest) == NULL;
 }
 
 static size_t
