@@ -21,7 +21,9 @@
 #include "openssl.h"
 
 /* Counts up with each change of what is shared, for the next version that takes it over. */
-#define LAYOUT	3
+#define LAYOUT	4
+
+#define KEY	32
 
 enum state {
 	FREE,
@@ -32,6 +34,7 @@ enum state {
 
 struct board_slot {
 	_Atomic uint64_t	network;
+	_Atomic uint64_t	user;		/* of a session: a number for its account */
 	_Atomic uint32_t	state;		/* enum state */
 	_Atomic int32_t		pid;		/* 0 until the child is born */
 };
@@ -43,6 +46,7 @@ struct shared {
 	struct board_slot	slots[BOARD_SLOTS];
 	struct failures		failures;
 	_Atomic unsigned	dropped;	/* lines of the log */
+	unsigned char		user_key[KEY];	/* makes accounts into numbers; sessions outlive a listener that executes itself anew */
 };
 
 /*
@@ -57,7 +61,7 @@ struct shared {
 struct board {
 	struct shared	*shared;
 	int		 fd;
-	unsigned char	 key[32];
+	unsigned char	 key[KEY];
 };
 
 static const char *const limit_names[] = {
@@ -66,6 +70,7 @@ static const char *const limit_names[] = {
 	[BOARD_MAX_CONNECTIONS_PER_ADDRESS] = "max-connections-per-address",
 	[BOARD_MAX_SESSIONS] = "max-sessions",
 	[BOARD_MAX_SESSIONS_PER_ADDRESS] = "max-sessions-per-address",
+	[BOARD_MAX_SESSIONS_PER_USER] = "max-sessions-per-user",
 	[BOARD_SHUTDOWN] = "shutdown",
 };
 
@@ -86,6 +91,8 @@ board_network(const struct options *o, const uint8_t address[NETWORK_ADDRESS])
 	if (memcmp(address, none, sizeof(none)) == 0 || network_any(o->unlimited, o->unlimiteds, address) ||
 	    network_any(o->proxy, o->proxies, address))
 		return 0;
+	if (o->unlimiteds == 0 && network_is_loopback(address))
+		return BOARD_LOCAL;
 	/* IPv4 has the last half, 0000:ffff and the address: no IPv6 network begins so (RFC 4291, 2.4). */
 	half = network_is_ipv4(address) ? address + 8 : address;
 	for (i = 0; i < 8; i++)
@@ -103,6 +110,13 @@ map_shared(int fd)
 	return at == MAP_FAILED ? NULL : at;
 }
 
+static void
+make_key(unsigned char key[KEY])
+{
+	if (getrandom(key, KEY, 0) != KEY)
+		die("getrandom");
+}
+
 /* Its size is sealed: nobody can make it shorter and so kill those who read it. */
 static void
 make_shared(struct board *b)
@@ -115,6 +129,7 @@ make_shared(struct board *b)
 	if (b->shared == NULL)
 		die("board");
 	b->shared->layout = LAYOUT;
+	make_key(b->shared->user_key);
 }
 
 static bool
@@ -145,8 +160,7 @@ board_open(int fd)
 	/* Kept off the disk as far as this system lets us. */
 	mlock(b, sizeof(*b));
 	madvise(b, sizeof(*b), MADV_DONTDUMP);
-	if (getrandom(b->key, sizeof(b->key), 0) != (ssize_t)sizeof(b->key))
-		die("getrandom");
+	make_key(b->key);
 	if (fd == -1 || !take_over(b, fd)) {
 		if (fd != -1)
 			close(fd);
@@ -162,13 +176,14 @@ board_fd(const struct board *b)
 	return b->fd;
 }
 
-/* How many there are now, in all and of one network. */
+/* How many there are now, in all, of one network and of one user. */
 struct tally {
-	unsigned	connections, sessions, own_connections, own_sessions;
+	unsigned	connections, sessions, own_connections, own_sessions, user_sessions;
 };
 
+/* User 0 is nobody. */
 static struct tally
-tally(const struct shared *s, uint64_t network)
+tally(const struct shared *s, uint64_t network, uint64_t user)
 {
 	const struct board_slot *slot, *end = s->slots + s->used;
 	struct tally t = { 0 };
@@ -183,6 +198,7 @@ tally(const struct shared *s, uint64_t network)
 		if (state == LOGGED_IN) {
 			t.sessions++;
 			t.own_sessions += own;
+			t.user_sessions += slot->user == user;
 		} else {
 			t.connections++;
 			t.own_connections += own;
@@ -209,19 +225,27 @@ refused(struct shared *s, enum board_limit limit)
 	return limit;
 }
 
+/* The limit per address for a network, where this many may come in all. */
+static unsigned
+limit_of(uint64_t network, unsigned per_address, unsigned all)
+{
+	return network == BOARD_LOCAL ? all - all / 4 : per_address;
+}
+
 enum board_limit
 board_admit(struct board *b, const struct options *o, uint64_t network, struct board_seat *seat)
 {
 	struct shared *s = b->shared;
-	struct tally t = tally(s, network);
+	struct tally t = tally(s, network, 0);
 	struct board_slot *slot = find_free(s);
 
 	if (t.connections >= o->max_connections || slot == NULL)
 		return refused(s, BOARD_MAX_CONNECTIONS);
-	if (network != 0 && t.own_connections >= o->max_connections_per_address)
+	if (network != 0 && t.own_connections >= limit_of(network, o->max_connections_per_address, o->max_connections))
 		return refused(s, BOARD_MAX_CONNECTIONS_PER_ADDRESS);
 	slot->pid = 0;
 	slot->network = network;
+	slot->user = 0;
 	slot->state = CONNECTED;
 	if (slot >= s->slots + s->used)
 		s->used = (size_t)(slot - s->slots) + 1;
@@ -286,7 +310,7 @@ struct board_counts
 board_count(const struct board *b)
 {
 	const struct shared *s = b->shared;
-	struct tally t = tally(s, 0);
+	struct tally t = tally(s, 0, 0);
 
 	return (struct board_counts){ t.connections, t.sessions, s->accepted, s->logins, s->failed, s->refusals };
 }
@@ -328,14 +352,15 @@ board_move(const struct board_seat *seat, const struct options *o, uint64_t netw
 	if (seat->board == NULL)
 		return BOARD_UNLIMITED;
 	seat->slot->network = network;
-	if (network != 0 && tally(seat->board->shared, network).own_connections > o->max_connections_per_address)
+	if (network != 0 && tally(seat->board->shared, network, 0).own_connections >
+	    limit_of(network, o->max_connections_per_address, o->max_connections))
 		return refused(seat->board->shared, BOARD_MAX_CONNECTIONS_PER_ADDRESS);
 	return BOARD_UNLIMITED;
 }
 
 /* A number for a user, or for a user with a password; equal numbers are equal words, as far as anybody will ever see. */
 static uint64_t
-digest(const struct board *b, const char *user, const char *secret)
+digest(const unsigned char key[KEY], const char *user, const char *secret)
 {
 	char text[MSG_NAME_MAX + MSG_SECRET_MAX];
 	size_t users = strnlen(user, MSG_NAME_MAX - 1), secrets = strnlen(secret, MSG_SECRET_MAX - 1);
@@ -346,34 +371,49 @@ digest(const struct board *b, const char *user, const char *secret)
 	memcpy(text, user, users);
 	text[users] = '\0';
 	memcpy(text + users + 1, secret, secrets);
-	if (HMAC(EVP_sha256(), b->key, sizeof(b->key), (unsigned char *)text, users + 1 + secrets, mac, NULL) == NULL)
+	if (HMAC(EVP_sha256(), key, KEY, (unsigned char *)text, users + 1 + secrets, mac, NULL) == NULL)
 		die("HMAC");
 	explicit_bzero(text, sizeof(text));
 	memcpy(&number, mac, sizeof(number));
 	return number;
 }
 
+/* The limit that a new session, which is counted already, is one too many for. */
+static enum board_limit
+session_limit(const struct shared *s, const struct options *o, const struct board_slot *slot)
+{
+	struct tally t = tally(s, slot->network, slot->user);
+
+	if (t.sessions > o->max_sessions)
+		return BOARD_MAX_SESSIONS;
+	if (slot->network != 0 && t.own_sessions > limit_of(slot->network, o->max_sessions_per_address, o->max_sessions))
+		return BOARD_MAX_SESSIONS_PER_ADDRESS;
+	return t.user_sessions > o->max_sessions_per_user ? BOARD_MAX_SESSIONS_PER_USER : BOARD_UNLIMITED;
+}
+
 enum board_limit
-board_log_in(const struct board_seat *seat, const struct options *o, const char *user)
+board_log_in(const struct board_seat *seat, const struct options *o, const char *user, const char *account)
 {
 	struct board_slot *slot = seat->slot;
+	enum board_limit limit;
 	struct shared *s;
-	struct tally t;
 
 	if (seat->board == NULL)
 		return BOARD_UNLIMITED;
 	s = seat->board->shared;
 	if (failures_any(&s->failures, slot->network))
-		failures_forgive(&s->failures, slot->network, digest(seat->board, user, ""));
+		failures_forgive(&s->failures, slot->network, digest(seat->board->key, user, ""));
+	/* 0 is for those who are nobody yet. */
+	slot->user = digest(s->user_key, account, "") | 1;
 	if (!change(slot, CONNECTED, LOGGED_IN))
 		return BOARD_SHUTDOWN;
-	t = tally(s, slot->network);
-	if (t.sessions <= o->max_sessions && (slot->network == 0 || t.own_sessions <= o->max_sessions_per_address)) {
+	limit = session_limit(s, o, slot);
+	if (limit == BOARD_UNLIMITED) {
 		s->logins++;
 		return BOARD_UNLIMITED;
 	}
 	slot->state = CONNECTED;
-	return refused(s, t.sessions > o->max_sessions ? BOARD_MAX_SESSIONS : BOARD_MAX_SESSIONS_PER_ADDRESS);
+	return refused(s, limit);
 }
 
 unsigned
@@ -384,8 +424,8 @@ board_failed(const struct board_seat *seat, const char *user, const char *secret
 	if (seat->board == NULL)
 		return 0;
 	seat->board->shared->failed++;
-	if (seat->slot->network == 0)
+	if (seat->slot->network == 0 || seat->slot->network == BOARD_LOCAL)
 		return 0;
-	failure = (struct failure){ seat->slot->network, digest(seat->board, user, ""), digest(seat->board, user, secret) };
+	failure = (struct failure){ seat->slot->network, digest(seat->board->key, user, ""), digest(seat->board->key, user, secret) };
 	return failures_note(&seat->board->shared->failures, &failure, now);
 }

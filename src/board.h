@@ -44,6 +44,7 @@ enum board_limit {
 	BOARD_MAX_CONNECTIONS_PER_ADDRESS,
 	BOARD_MAX_SESSIONS,
 	BOARD_MAX_SESSIONS_PER_ADDRESS,
+	BOARD_MAX_SESSIONS_PER_USER,
 	BOARD_SHUTDOWN,
 };
 
@@ -57,6 +58,14 @@ struct board_counts {
 	unsigned long	refusals;	/* connections and logins that a limit was against */
 };
 
+/*
+ * The network of clients on this host: by a Unix-domain socket, or from a
+ * loopback address. A webmail's users are behind it, so its limits are three
+ * quarters of all connections and sessions, and its failures are not
+ * remembered. No address that is routed has this number (RFC 4291, 2.4).
+ */
+#define BOARD_LOCAL	UINT64_C(2)
+
 /* A word for the log: the option's name. */
 const char	*board_limit_name(enum board_limit);
 
@@ -64,7 +73,8 @@ const char	*board_limit_name(enum board_limit);
  * Whom a client is counted as: its IPv4 address, or the first 64 bits of its
  * IPv6 address, since one customer has all the rest (RFC 6177). 0 is for
  * those whom no limit per address is for (--unlimited, --proxy), and who have
- * none: an address of zeros.
+ * none: an address of zeros. Without --unlimited all loopback addresses are
+ * BOARD_LOCAL.
  */
 uint64_t	board_network(const struct options *, const uint8_t address[NETWORK_ADDRESS]);
 
@@ -113,12 +123,12 @@ void	board_detach(struct board_seat *);
 enum board_limit	board_move(const struct board_seat *, const struct options *, uint64_t network);
 
 /*
- * A login has succeeded. It is a session from here on unless a limit is
- * against it, this user's failures from here are forgiven, and SIGTERM will
- * not come from the listener any more; if it has come already, the answer is
- * BOARD_SHUTDOWN.
+ * A login has succeeded, by the name that the client gave, of this account.
+ * It is a session from here on unless a limit is against it, this user's
+ * failures from here are forgiven, and SIGTERM will not come from the listener
+ * any more; if it has come already, the answer is BOARD_SHUTDOWN.
  */
-enum board_limit	board_log_in(const struct board_seat *, const struct options *, const char *user);
+enum board_limit	board_log_in(const struct board_seat *, const struct options *, const char *user, const char *account);
 
 /*
  * A login has failed, at a time of clock_ms(). Returns how many different

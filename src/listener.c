@@ -185,7 +185,7 @@ network_of(const struct options *o, const struct sockaddr *sa)
 	else if (sa->sa_family == AF_INET6)
 		memcpy(address, &((const struct sockaddr_in6 *)sa)->sin6_addr, sizeof(address));
 	else
-		return 0;
+		return o->proxy_unix ? 0 : BOARD_LOCAL;
 	return board_network(o, address);
 }
 

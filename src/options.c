@@ -97,7 +97,8 @@ static const struct row {
 	{ LISTENER, "max-connections-per-address", setting_limit, AT(max_connections_per_address), ONCE, NULL, "N", "of them from one address (20)" },
 	{ LISTENER, "max-sessions",		setting_limit, AT(max_sessions), ONCE, NULL, "N", "clients that are (10000)" },
 	{ LISTENER, "max-sessions-per-address", setting_limit, AT(max_sessions_per_address), ONCE, NULL, "N", "of them from one address (1000)" },
-	{ LISTENER, "unlimited",		setting_unlimited, 0, REPEATABLE, NULL, "NETWORK", "whose addresses may have more (loopback)" },
+	{ LISTENER, "max-sessions-per-user", setting_limit, AT(max_sessions_per_user), ONCE, NULL, "N", "of them of one user (100)" },
+	{ LISTENER, "unlimited",		setting_unlimited, 0, REPEATABLE, NULL, "NETWORK", "whose addresses may have more (nobody)" },
 	{ HOST,	"gate-user",		setting_text, AT(gate_user), ONCE, NULL, "NAME", "who talks to the network (_imapgate)" },
 	{ HOST,	"gate-root",		setting_text, AT(gate_root), ONCE, NULL, "DIR", "its empty root (/run/imapgate)" },
 	{ HOST,	"log",			setting_word, AT(log), ONCE, log_words, NULL, "where lines go (auto)" },
@@ -281,10 +282,6 @@ complete(struct options *o)
 		setting_usage("--probe needs --user when root asks");
 	if (o->program[0] == NULL)
 		setting_usage("no PROGRAM");
-	if (o->unlimiteds == 0) {
-		network_parse(&o->unlimited[o->unlimiteds++], "127.0.0.0/8");
-		network_parse(&o->unlimited[o->unlimiteds++], "::1");
-	}
 }
 
 void
@@ -300,6 +297,7 @@ options_parse(struct options *o, int argc, char *argv[])
 		.max_connections_per_address = 20,
 		.max_sessions = 10000,
 		.max_sessions_per_address = 1000,
+		.max_sessions_per_user = 100,
 		.gate_user = "_imapgate",
 		.gate_root = "/run/imapgate",
 		.min_uid = 1000,

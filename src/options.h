@@ -92,11 +92,12 @@ struct options {
 	unsigned	 max_attempts;
 	unsigned	 timeout_ms;
 	unsigned	 failure_delay_ms;
-	unsigned	 max_connections;	/* not logged in; these four are for a listener */
+	unsigned	 max_connections;	/* not logged in; these five are for a listener */
 	unsigned	 max_connections_per_address;
 	unsigned	 max_sessions;		/* logged in */
 	unsigned	 max_sessions_per_address;
-	struct network	 unlimited[OPTIONS_UNLIMITED]; /* whose addresses are not limited one by one */
+	unsigned	 max_sessions_per_user;
+	struct network	 unlimited[OPTIONS_UNLIMITED]; /* whose addresses are not limited one by one; none: loopback has a share */
 	size_t		 unlimiteds;
 	const char	*gate_user;
 	const char	*gate_root;

@@ -119,6 +119,9 @@ check_limits(const struct options *o)
 	if (o->max_sessions_per_address > o->max_sessions)
 		finding(FINDING_WARNING, "--max-sessions", "%u is less than --max-sessions-per-address: one client could use up all",
 		    o->max_sessions);
+	if (o->max_sessions_per_user > o->max_sessions)
+		finding(FINDING_WARNING, "--max-sessions", "%u is less than --max-sessions-per-user: one user could use up all",
+		    o->max_sessions);
 }
 
 int

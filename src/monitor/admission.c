@@ -172,7 +172,7 @@ admit(struct admission *a, const struct msg_login *login, enum proof proof)
 	if (wrong != NULL)
 		return refuse(OUTCOME_UNAVAILABLE, wrong);
 	/* Last of all, since from here on it is a session for all who count them. */
-	limit = board_log_in(a->seat, a->opts, login->authcid);
+	limit = board_log_in(a->seat, a->opts, login->authcid, a->account.name);
 	if (limit == BOARD_UNLIMITED)
 		return verdict;
 	return refuse(limit == BOARD_SHUTDOWN ? OUTCOME_UNAVAILABLE : OUTCOME_LIMIT, board_limit_name(limit));

@@ -1,7 +1,7 @@
 """A listener's limits, and what its connections know of each other's failures.
 
-The tests come from addresses of the loopback network; that these are
-unlimited by default is switched off by saying who is (--unlimited).
+The tests come from addresses of the loopback network; that these have a share
+of all is switched off by saying who is unlimited (--unlimited).
 """
 
 import os
@@ -88,7 +88,7 @@ def test_connections_in_all(stage):
         close(imaps)
 
 
-def test_loopback_is_unlimited(stage):
+def test_loopback_may_have_more(stage):
     """A webmail has its users behind one address."""
     with Listener(stage, "--max-connections-per-address", "1", "--max-sessions-per-address", "1", "--allow-cleartext", "loopback",
                   sockets=[listening.tcp(), listening.tcp("::1", socket.AF_INET6), listening.path(stage)]) as server:
@@ -98,7 +98,38 @@ def test_loopback_is_unlimited(stage):
         close(imaps)
 
 
-@pytest.mark.parametrize("limit", ("--max-sessions", "--max-sessions-per-address"))
+def test_loopback_may_not_have_all(stage):
+    """Each program of this host's users is there too, and by a Unix-domain socket."""
+    with Listener(stage, "--max-connections", "4", sockets=[listening.tcp(), listening.path(stage)]) as server:
+        imaps = [server.connect(number) for number in (0, 1, 1)]
+        assert is_refused(server, "127.0.0.7")
+        last = server.connect(1, greeting=False)
+        last.expect(BYE)
+        event = server.logged("refused")
+        assert event["limit"] == "max-connections-per-address" and event["rip"] == "127.0.0.7"
+        close([*imaps, last])
+
+
+def test_sessions_of_one_user(root_stage):
+    """Wherever the user comes from; others are still let in, and so is this one when a session has ended."""
+    def login(imap, name):
+        account = root_stage.users[name]
+        return imap.command(f'a LOGIN {account.name} "{account.password}"')[1]
+
+    with Listener(root_stage, "--allow-cleartext", "loopback", "--max-sessions-per-user", "2", pam="unix") as server:
+        imaps = [connect(server, address) for address in (HERE, THERE, "127.0.0.1", HERE)]
+        for imap in imaps[:2]:
+            assert login(imap, "imapgt1").startswith(b"a OK")
+        assert login(imaps[2], "imapgt1").startswith(b"a NO [LIMIT] ")
+        assert server.logged("auth-fail")["reason"] == "max-sessions-per-user"
+        assert login(imaps[3], "imapgt2").startswith(b"a OK")
+        close(imaps[:1])
+        server.manager.wait_for("^STATUS=1 connections before login, 2 sessions")
+        assert login(imaps[2], "imapgt1").startswith(b"a OK")
+        close(imaps[1:])
+
+
+@pytest.mark.parametrize("limit", ("--max-sessions", "--max-sessions-per-address", "--max-sessions-per-user"))
 def test_sessions(stage, limit):
     """A right password, and no room: this client is told, may stay, and can log in when another has gone."""
     with Listener(stage, *NOBODY, limit, "1") as server:

@@ -419,10 +419,12 @@ def test_proxies(host):
 
 
 def test_limits(host):
-    checked = host.run("--max-connections", "10", "--max-sessions", "20", "--max-sessions-per-address", "20")
+    checked = host.run("--max-connections", "10", "--max-sessions", "20", "--max-sessions-per-address", "20",
+                       "--max-sessions-per-user", "20")
     checked.says("warning", "--max-connections", "10 is less than --max-connections-per-address")
     assert checked.status == 1 and "--max-sessions" not in checked.text
     host.run("--max-sessions", "20").says("warning", "--max-sessions", "20 is less than --max-sessions-per-address")
+    host.run("--max-sessions", "20").says("warning", "--max-sessions", "20 is less than --max-sessions-per-user")
 
 
 # --- the mailbox program

@@ -18,11 +18,11 @@
 #include "board.h"
 #include "failures.h"
 
-#define NOW	INT64_C(1000000)
-
 /* Two clients' networks. */
 #define HERE	UINT64_C(0xffff01020304)
 #define THERE	UINT64_C(0x20010db800000001)
+
+#define NOW	INT64_C(1000000)
 
 static struct board *b;
 static struct options o;
@@ -37,6 +37,7 @@ make_board(void **state)
 		.max_connections_per_address = 3,
 		.max_sessions = 4,
 		.max_sessions_per_address = 2,
+		.max_sessions_per_user = 100,
 	};
 	return 0;
 }
@@ -142,7 +143,55 @@ who_is_unlimited_is_nobody_in_particular(void **state)
 	assert_int_not_equal(network_of("::1"), 0);
 }
 
+static void
+without_a_list_this_host_is_one_network(void **state)
+{
+	(void)state;
+	o.unlimiteds = 0;
+	assert_int_equal(network_of("127.0.0.1"), BOARD_LOCAL);
+	assert_int_equal(network_of("127.255.0.3"), BOARD_LOCAL);
+	assert_int_equal(network_of("::1"), BOARD_LOCAL);
+	assert_int_not_equal(network_of("128.0.0.1"), BOARD_LOCAL);
+	assert_int_equal(network_of("::"), 0);
+}
+
 /* --- limits */
+
+static void
+this_host_leaves_room_for_others(void **state)
+{
+	struct board_seat seats[4], other;
+	size_t i;
+
+	(void)state;
+	o.max_sessions_per_address = 1;
+	for (i = 0; i < 4; i++)
+		seats[i] = sit_down(BOARD_LOCAL);
+	assert_refused(BOARD_LOCAL, BOARD_MAX_CONNECTIONS_PER_ADDRESS);
+	other = sit_down(HERE);
+	for (i = 0; i < 3; i++)
+		assert_int_equal(board_log_in(&seats[i], &o, "joe", "joe"), BOARD_UNLIMITED);
+	assert_int_equal(board_log_in(&seats[3], &o, "joe", "joe"), BOARD_MAX_SESSIONS_PER_ADDRESS);
+	assert_int_equal(board_failed(&seats[3], "joe", "old", NOW), 0);
+	assert_int_equal(board_log_in(&other, &o, "joe", "joe"), BOARD_UNLIMITED);
+}
+
+/* The account's name counts, not the one that it was asked for by; and so it does with a new listener in the old one's place. */
+static void
+sessions_of_one_user_are_limited(void **state)
+{
+	struct board_seat seats[4] = { sit_down(HERE), sit_down(THERE), sit_down(0), sit_down(0) };
+
+	(void)state;
+	o.max_sessions_per_user = 2;
+	assert_int_equal(board_log_in(&seats[0], &o, "joe", "joe"), BOARD_UNLIMITED);
+	assert_int_equal(board_log_in(&seats[1], &o, "JOE", "joe"), BOARD_UNLIMITED);
+	assert_int_equal(board_log_in(&seats[2], &o, "joe", "joe"), BOARD_MAX_SESSIONS_PER_USER);
+	b = board_open(dup(board_fd(b)));
+	seats[2].board = seats[3].board = b;
+	assert_int_equal(board_log_in(&seats[3], &o, "joe", "joe"), BOARD_MAX_SESSIONS_PER_USER);
+	assert_int_equal(board_log_in(&seats[3], &o, "joe", "ann"), BOARD_UNLIMITED);
+}
 
 static void
 connections_of_one_address_are_limited(void **state)
@@ -181,8 +230,8 @@ those_without_address_are_limited_together_only(void **state)
 	for (i = 0; i < 5; i++)
 		seats[i] = sit_down(0);
 	for (i = 0; i < 4; i++)
-		assert_int_equal(board_log_in(&seats[i], &o, "joe"), BOARD_UNLIMITED);
-	assert_int_equal(board_log_in(&seats[4], &o, "joe"), BOARD_MAX_SESSIONS);
+		assert_int_equal(board_log_in(&seats[i], &o, "joe", "joe"), BOARD_UNLIMITED);
+	assert_int_equal(board_log_in(&seats[4], &o, "joe", "joe"), BOARD_MAX_SESSIONS);
 }
 
 static void
@@ -194,7 +243,7 @@ who_logs_in_is_no_connection_any_more(void **state)
 	sit_down(HERE);
 	sit_down(HERE);
 	assert_refused(HERE, BOARD_MAX_CONNECTIONS_PER_ADDRESS);
-	assert_int_equal(board_log_in(&seat, &o, "joe"), BOARD_UNLIMITED);
+	assert_int_equal(board_log_in(&seat, &o, "joe", "joe"), BOARD_UNLIMITED);
 	assert_counts(2, 1);
 	sit_down(HERE);
 }
@@ -206,14 +255,14 @@ sessions_are_limited(void **state)
 	struct board_seat there[2] = { sit_down(THERE), sit_down(THERE) }, other;
 
 	(void)state;
-	assert_int_equal(board_log_in(&here[0], &o, "joe"), BOARD_UNLIMITED);
-	assert_int_equal(board_log_in(&here[1], &o, "ann"), BOARD_UNLIMITED);
-	assert_int_equal(board_log_in(&here[2], &o, "joe"), BOARD_MAX_SESSIONS_PER_ADDRESS);
+	assert_int_equal(board_log_in(&here[0], &o, "joe", "joe"), BOARD_UNLIMITED);
+	assert_int_equal(board_log_in(&here[1], &o, "ann", "ann"), BOARD_UNLIMITED);
+	assert_int_equal(board_log_in(&here[2], &o, "joe", "joe"), BOARD_MAX_SESSIONS_PER_ADDRESS);
 	assert_counts(3, 2);
-	assert_int_equal(board_log_in(&there[0], &o, "joe"), BOARD_UNLIMITED);
-	assert_int_equal(board_log_in(&there[1], &o, "joe"), BOARD_UNLIMITED);
+	assert_int_equal(board_log_in(&there[0], &o, "joe", "joe"), BOARD_UNLIMITED);
+	assert_int_equal(board_log_in(&there[1], &o, "joe", "joe"), BOARD_UNLIMITED);
 	other = sit_down(HERE + 1);
-	assert_int_equal(board_log_in(&other, &o, "joe"), BOARD_MAX_SESSIONS);
+	assert_int_equal(board_log_in(&other, &o, "joe", "joe"), BOARD_MAX_SESSIONS);
 	assert_counts(2, 4);
 	assert_int_equal(board_count(b).logins, 4);
 	assert_int_equal(board_count(b).refusals, 2);
@@ -255,7 +304,7 @@ ends_make_room(void **state)
 	enter(HERE, 101);
 	enter(HERE, 102);
 	seat = enter(HERE, 103);
-	assert_int_equal(board_log_in(&seat, &o, "joe"), BOARD_UNLIMITED);
+	assert_int_equal(board_log_in(&seat, &o, "joe", "joe"), BOARD_UNLIMITED);
 	board_leave(b, 102);
 	assert_counts(1, 1);
 	board_leave(b, 103);
@@ -335,7 +384,7 @@ monitors_write_and_the_listener_reads(void **state)
 
 	(void)state;
 	if (pid == 0)
-		_exit(board_log_in(&seat, &o, "joe") == BOARD_UNLIMITED ? 0 : 1);
+		_exit(board_log_in(&seat, &o, "joe", "joe") == BOARD_UNLIMITED ? 0 : 1);
 	board_enter(&seat, pid);
 	assert_int_equal(wait_for(pid), 0);
 	assert_counts(0, 1);
@@ -357,7 +406,7 @@ sessions_are_never_too_many(void **state)
 		seat = sit_down(HERE);
 		pids[i] = fork();
 		if (pids[i] == 0) {
-			while (board_log_in(&seat, &o, "joe") != BOARD_UNLIMITED)
+			while (board_log_in(&seat, &o, "joe", "joe") != BOARD_UNLIMITED)
 				if (board_count(b).sessions == 2)
 					_exit(1);
 			_exit(0);
@@ -387,9 +436,9 @@ those_not_logged_in_are_sent_away(void **state)
 		}
 		board_enter(&seats[i], pids[i]);
 	}
-	assert_int_equal(board_log_in(&seats[1], &o, "joe"), BOARD_UNLIMITED);
+	assert_int_equal(board_log_in(&seats[1], &o, "joe", "joe"), BOARD_UNLIMITED);
 	board_dismiss(b);
-	assert_int_equal(board_log_in(&seats[0], &o, "joe"), BOARD_SHUTDOWN);
+	assert_int_equal(board_log_in(&seats[0], &o, "joe", "joe"), BOARD_SHUTDOWN);
 	assert_counts(1, 1);
 	assert_int_equal(wait_for(pids[0]), 128 + SIGTERM);
 	assert_int_equal(waitpid(pids[1], NULL, WNOHANG), 0);
@@ -418,7 +467,7 @@ board_is_taken_over(void **state)
 	(void)state;
 	assert_int_equal(fcntl(board_fd(b), F_GETFD), FD_CLOEXEC);
 	enter(HERE, 102);
-	assert_int_equal(board_log_in(&seat, &o, "joe"), BOARD_UNLIMITED);
+	assert_int_equal(board_log_in(&seat, &o, "joe", "joe"), BOARD_UNLIMITED);
 	b = board_open(fd);
 	assert_int_equal(board_fd(b), fd);
 	assert_int_equal(fcntl(fd, F_GETFD), FD_CLOEXEC);
@@ -476,7 +525,7 @@ success_forgives(void **state)
 	board_failed(&seat, "joe", "a", NOW);
 	board_failed(&seat, "joe", "b", NOW);
 	board_failed(&seat, "ann", "c", NOW);
-	assert_int_equal(board_log_in(&seat, &o, "joe"), BOARD_UNLIMITED);
+	assert_int_equal(board_log_in(&seat, &o, "joe", "joe"), BOARD_UNLIMITED);
 	assert_int_equal(board_failed(&other, "ann", "c", NOW), 1);
 	assert_int_equal(board_failed(&other, "joe", "a", NOW), 2);
 }
@@ -518,7 +567,7 @@ without_a_listener_nothing_is_counted(void **state)
 	board_hide(&seat);
 	board_detach(&seat);
 	assert_int_equal(board_move(&seat, &o, HERE), BOARD_UNLIMITED);
-	assert_int_equal(board_log_in(&seat, &o, "joe"), BOARD_UNLIMITED);
+	assert_int_equal(board_log_in(&seat, &o, "joe", "joe"), BOARD_UNLIMITED);
 	assert_int_equal(board_failed(&seat, "joe", "x", NOW), 0);
 }
 
@@ -560,7 +609,7 @@ gate_has_neither_board_nor_key(void **state)
 		assert_int_not_equal(child.status, 0);
 	}
 	/* The monitor itself has it still. */
-	assert_int_equal(board_log_in(&seat, &o, "joe"), BOARD_UNLIMITED);
+	assert_int_equal(board_log_in(&seat, &o, "joe", "joe"), BOARD_UNLIMITED);
 	assert_int_equal(board_fd(b), -1);
 }
 
@@ -572,6 +621,9 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(addresses_are_counted_as_networks),
 		cmocka_unit_test(who_is_unlimited_is_nobody_in_particular),
+		cmocka_unit_test(without_a_list_this_host_is_one_network),
+		WITH_BOARD(this_host_leaves_room_for_others),
+		WITH_BOARD(sessions_of_one_user_are_limited),
 		WITH_BOARD(connections_of_one_address_are_limited),
 		WITH_BOARD(connections_are_limited),
 		WITH_BOARD(those_without_address_are_limited_together_only),

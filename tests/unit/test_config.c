@@ -82,7 +82,7 @@ every_option_may_stand_there(void **state)
 	    "run-as = vmail\nhome = /var/mail/%d/%n\nhandoff = greeting\ncapability-after = IMAP4rev1 IDLE\n"
 	    "setenv = MAIL=maildir:%h/Maildir\ngate-user = gate\ngate-root = /var/empty\nlog = stderr\n"
 	    "proxy = 192.0.2.10\nmax-connections = 11\nmax-connections-per-address = 12\nmax-sessions = 13\n"
-	    "max-sessions-per-address = 14\nunlimited = 192.0.2.0/24\n", NULL);
+	    "max-sessions-per-address = 14\nmax-sessions-per-user = 15\nunlimited = 192.0.2.0/24\n", NULL);
 	assert_string_equal(o->config, path);
 	assert_int_equal(o->certs, 1);
 	assert_string_equal(o->cert[0], "/c.pem");
@@ -119,6 +119,7 @@ every_option_may_stand_there(void **state)
 	assert_int_equal(o->max_connections_per_address, 12);
 	assert_int_equal(o->max_sessions, 13);
 	assert_int_equal(o->max_sessions_per_address, 14);
+	assert_int_equal(o->max_sessions_per_user, 15);
 	assert_int_equal(o->unlimiteds, 1);
 	assert_string_equal(o->program[0], "prog");
 }

@@ -78,9 +78,8 @@ defaults_are_those_of_the_manual(void **state)
 	assert_int_equal(o->max_connections_per_address, 20);
 	assert_int_equal(o->max_sessions, 10000);
 	assert_int_equal(o->max_sessions_per_address, 1000);
-	assert_int_equal(o->unlimiteds, 2);
-	assert_int_equal(o->unlimited[0].bits, 96 + 8);
-	assert_int_equal(o->unlimited[1].bits, 128);
+	assert_int_equal(o->max_sessions_per_user, 100);
+	assert_int_equal(o->unlimiteds, 0);
 	assert_string_equal(o->gate_user, "_imapgate");
 	assert_string_equal(o->gate_root, "/run/imapgate");
 	assert_int_equal(o->min_uid, 1000);
@@ -196,11 +195,13 @@ words_of_options_that_choose(void **state)
 	PARSE("--allow-cleartext=all", "--log=journal", "p");
 	assert_int_equal(options.allow_cleartext, CLEARTEXT_ALL);
 	assert_int_equal(options.log, LOG_TO_JOURNAL);
-	PARSE("--max-connections=1", "--max-connections-per-address", "2", "--max-sessions", "30000", "--max-sessions-per-address=4", "p");
+	PARSE("--max-connections=1", "--max-connections-per-address", "2", "--max-sessions", "30000", "--max-sessions-per-address=4",
+	    "--max-sessions-per-user=5", "p");
 	assert_int_equal(options.max_connections, 1);
 	assert_int_equal(options.max_connections_per_address, 2);
 	assert_int_equal(options.max_sessions, OPTIONS_LIMIT_MAX);
 	assert_int_equal(options.max_sessions_per_address, 4);
+	assert_int_equal(options.max_sessions_per_user, 5);
 	PARSE("--unlimited", "192.0.2.0/24", "p");
 	assert_int_equal(options.unlimiteds, 1);
 	assert_int_equal(options.unlimited[0].bits, 96 + 24);
@@ -475,7 +476,7 @@ static void
 option_at_the_end_wants_its_value(void **state)
 {
 	static const char *const bad[] = { "--cert", "--key", "--tls", "--allow-cleartext", "--max-attempts",
-		"--max-connections", "--max-connections-per-address", "--max-sessions", "--max-sessions-per-address", "--unlimited",
+		"--max-connections", "--max-connections-per-address", "--max-sessions", "--max-sessions-per-address", "--max-sessions-per-user", "--unlimited",
 		"--timeout", "--failure-delay", "--gate-user", "--gate-root", "--min-uid", "--handoff", "--capability",
 		"--capability-after", "--setenv", "--pam-service", "--pam-confdir", "--pam-session", "--run-as",
 		"--client-ca", "--client-crl", "--cert-user", "--preauth", "--oauth-service", "--home", "--log", "--ktls", "--config" };
@@ -516,7 +517,7 @@ help_tells_of_every_option(void **state)
 		"--handoff", "--capability", "--capability-after", "--setenv", "--pam-service", "--pam-confdir",
 		"--pam-session", "--run-as", "--home", "--log", "--strict", "--proxy", "--help", "--version", "--client-ca",
 		"--client-crl", "--cert-user", "--preauth", "--oauth-service", "--max-connections",
-		"--max-connections-per-address", "--max-sessions", "--max-sessions-per-address", "--unlimited", "--ktls",
+		"--max-connections-per-address", "--max-sessions", "--max-sessions-per-address", "--max-sessions-per-user", "--unlimited", "--ktls",
 		"--config" };
 	struct line l = line_of((const char *const[]){ "--help", NULL });
 	char *line;
