@@ -15,15 +15,20 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "failures.h"
 #include "log.h"
 #include "msg.h"
 #include "openssl.h"
+#include "repeats.h"
 
 /* Counts up with each change of what is shared, for the next version that takes it over. */
 #define LAYOUT	4
 
 #define KEY	32
+
+/* Lines of one kind from one network in a minute; fail2ban wants some. */
+#define LINES	10
 
 enum state {
 	FREE,
@@ -46,6 +51,7 @@ struct shared {
 	struct board_slot	slots[BOARD_SLOTS];
 	struct failures		failures;
 	_Atomic unsigned	dropped;	/* lines of the log */
+	struct repeats		lines[BOARD_LINES];
 	unsigned char		user_key[KEY];	/* makes accounts into numbers; sessions outlive a listener that executes itself anew */
 };
 
@@ -80,24 +86,30 @@ board_limit_name(enum board_limit limit)
 	return limit_names[limit];
 }
 
+static uint64_t
+number_of(const uint8_t address[NETWORK_ADDRESS])
+{
+	/* IPv4 has the last half, 0000:ffff and the address: no IPv6 network begins so (RFC 4291, 2.4). */
+	const uint8_t *half = network_is_ipv4(address) ? address + 8 : address;
+	uint64_t network = 0;
+	size_t i;
+
+	for (i = 0; i < 8; i++)
+		network = network << 8 | half[i];
+	return network != 0 ? network : 1;
+}
+
 uint64_t
 board_network(const struct options *o, const uint8_t address[NETWORK_ADDRESS])
 {
 	static const uint8_t none[NETWORK_ADDRESS];
-	const uint8_t *half;
-	uint64_t network = 0;
-	size_t i;
 
 	if (memcmp(address, none, sizeof(none)) == 0 || network_any(o->unlimited, o->unlimiteds, address) ||
 	    network_any(o->proxy, o->proxies, address))
 		return 0;
 	if (o->unlimiteds == 0 && network_is_loopback(address))
 		return BOARD_LOCAL;
-	/* IPv4 has the last half, 0000:ffff and the address: no IPv6 network begins so (RFC 4291, 2.4). */
-	half = network_is_ipv4(address) ? address + 8 : address;
-	for (i = 0; i < 8; i++)
-		network = network << 8 | half[i];
-	return network != 0 ? network : 1;
+	return number_of(address);
 }
 
 /* The listener's side. */
@@ -428,4 +440,12 @@ board_failed(const struct board_seat *seat, const char *user, const char *secret
 		return 0;
 	failure = (struct failure){ seat->slot->network, digest(seat->board->key, user, ""), digest(seat->board->key, user, secret) };
 	return failures_note(&seat->board->shared->failures, &failure, now);
+}
+
+unsigned
+board_count_line(const struct board_seat *seat, enum board_line line, const uint8_t address[NETWORK_ADDRESS])
+{
+	if (seat->board == NULL)
+		return 1;
+	return repeats_count(&seat->board->shared->lines[line], number_of(address), LINES, clock_ms());
 }

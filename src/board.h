@@ -130,6 +130,20 @@ enum board_limit	board_move(const struct board_seat *, const struct options *, u
  */
 enum board_limit	board_log_in(const struct board_seat *, const struct options *, const char *user, const char *account);
 
+/* Lines that are counted together. */
+enum board_line {
+	BOARD_LINE_END,		/* of a connection without a command */
+	BOARD_LINE_TLS_FAIL,
+};
+#define BOARD_LINES	2
+
+/*
+ * Counts a line that a client causes without a login. Returns for how many it
+ * stands, itself included; 0: it must not be written (repeats.h). Without a
+ * board it is always 1.
+ */
+unsigned	board_count_line(const struct board_seat *, enum board_line, const uint8_t address[NETWORK_ADDRESS]);
+
 /*
  * A login has failed, at a time of clock_ms(). Returns how many different
  * failures of this address are remembered, see failures.h; 0 if none are for

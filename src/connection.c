@@ -184,7 +184,7 @@ complain(const char *file, const char *wrong)
 	char text[sizeof(((struct msg_log *)NULL)->text)];
 
 	snprintf(text, sizeof(text), "%s: %s", file, wrong);
-	report_tls_failure(text);
+	report_tls_failure(text, 1);
 }
 
 /* Without a listener: made once for both processes. Private keys are read after the fork, by the monitor. */
@@ -250,12 +250,17 @@ count_as(const struct board_seat *seat, const struct options *o, const struct pe
 {
 	enum board_limit limit = board_move(seat, o, board_network(o, peer->address));
 	struct log_line line;
+	unsigned times;
 
 	if (limit == BOARD_UNLIMITED)
 		return;
+	times = board_count_line(seat, BOARD_LINE_END, peer->address);
 	log_begin(&line, LOG_NOTICE, "end");
 	log_field(&line, "reason", "%s", board_limit_name(limit));
-	log_write(&line);
+	if (times > 1)
+		log_field(&line, "times", "%u", times);
+	if (times > 0)
+		log_write(&line);
 	refusal_say(STDOUT_FILENO, o->tls_on_connect);
 	_exit(0);
 }

@@ -346,6 +346,19 @@ answer_launch(struct monitor *m)
 
 /* The gate's lines. */
 
+/*
+ * Counts the line of an end. Where nothing was asked, it costs a client
+ * nothing, so such lines are joined. A gate that was taken over and says so of
+ * itself can hide no more than that it has ended: logins have lines of ours.
+ */
+static unsigned
+count_end(const struct monitor *m, const struct msg_log *log)
+{
+	if (log->commands > 0 || m->attempts + m->uncounted > 0 || log->reason == REASON_SHUTDOWN)
+		return 1;
+	return board_count_line(m->start->seat, BOARD_LINE_END, m->start->peer->address);
+}
+
 static void
 answer_log(struct monitor *m)
 {
@@ -357,10 +370,10 @@ answer_log(struct monitor *m)
 		interrupt_late_end();
 		return;
 	case EVENT_TLS_FAIL:
-		report_tls_failure(log->text);
+		report_tls_failure(log->text, board_count_line(m->start->seat, BOARD_LINE_TLS_FAIL, m->start->peer->address));
 		return;
 	case EVENT_END:
-		report_end(log);
+		report_end(log, count_end(m, log));
 		/* Until the client has read its last words the gate stays, for a time that the timer bounds. */
 		interrupt_wait_for_gate();
 		leave(m, 0);
@@ -451,7 +464,7 @@ refuse_preauth(struct monitor *m, enum msg_outcome outcome)
 	const struct msg_log end = { .event = EVENT_END, .reason = REASON_PREAUTH };
 	struct reply r = { .len = 0 };
 
-	report_end(&end);
+	report_end(&end, 1);
 	reply_line(&r, "*", "BYE", words->code, words->text);
 	show_client(m, HOW_EXEC);
 	launch_say(&r, false);

@@ -115,14 +115,24 @@ report_session_failure(struct log_line *l, const struct account *a, const char *
 	log_quoted(l, "user", a->name, strlen(a->name));
 }
 
+/* Writes a line that stands for so many of its kind. */
+static void
+write_times(struct log_line *l, unsigned times)
+{
+	if (times > 1)
+		log_field(l, "times", "%u", times);
+	if (times > 0)
+		log_write(l);
+}
+
 void
-report_tls_failure(const char *text)
+report_tls_failure(const char *text, unsigned times)
 {
 	struct log_line l;
 
 	log_begin(&l, LOG_NOTICE, "tls-fail");
 	log_text(&l, "reason", text);
-	log_write(&l);
+	write_times(&l, times);
 }
 
 void
@@ -169,7 +179,7 @@ reason_name(enum msg_reason reason)
 }
 
 void
-report_end(const struct msg_log *log)
+report_end(const struct msg_log *log, unsigned times)
 {
 	struct log_line l;
 
@@ -179,7 +189,7 @@ report_end(const struct msg_log *log)
 		log_field(&l, "why", "%s", why_name((enum msg_why)log->why));
 	log_field(&l, "commands", "%u", log->commands);
 	log_field(&l, "bad", "%u", log->bad);
-	log_write(&l);
+	write_times(&l, times);
 }
 
 void

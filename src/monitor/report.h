@@ -17,11 +17,11 @@ void	report_handoff(const struct options *, const struct account *, enum msg_how
 /* session-fail, to be written later: a PAM session that could not be closed, and in a word why. */
 void	report_session_failure(struct log_line *, const struct account *, const char *reason);
 
-/* tls-fail: text is OpenSSL's, or the gate's. */
-void	report_tls_failure(const char *text);
+/* tls-fail: text is OpenSSL's, or the gate's. Takes for how many such lines this one stands (board_count_line); 0: it is not written. */
+void	report_tls_failure(const char *text, unsigned times);
 
-/* end, as the gate tells it; bug() if it gives no known reason. */
-void	report_end(const struct msg_log *);
+/* end, as the gate tells it; bug() if it gives no known reason. Takes times as above. */
+void	report_end(const struct msg_log *, unsigned times);
 
 /* end of a gate that told nothing: with this exit status. */
 void	report_gate_died(int status);

@@ -286,6 +286,36 @@ def test_clients_of_a_proxy_are_counted_one_by_one(stage):
         close([*imaps, third])
 
 
+# --- lines that cost a client nothing
+
+SOME = 10
+
+
+def test_ends_without_a_command_are_joined(stage):
+    """The first of a network are logged, and all of those that have asked for something, or tried to log in."""
+    with Listener(stage, *NOBODY, "--max-connections-per-address", "1000") as server:
+        for _ in range(4 * SOME):
+            connect(server).wire.close()
+        server.manager.wait_for(f"^STATUS=0 connections before login, 0 sessions logged in; since the start {4 * SOME} connections")
+        assert len(server.log("end")) == SOME
+        with connect(server) as imap:
+            imap.command("a NOOP")
+        server.logged("end", SOME + 1)
+        with connect(server, THERE):
+            pass
+        assert server.logged("end", SOME + 2)["rip"] == THERE
+
+
+def test_handshakes_that_fail_are_joined(stage):
+    with Listener(stage, *NOBODY, "--max-connections-per-address", "1000", *stage.certificate().options, names=["imaps"]) as server:
+        for _ in range(2 * SOME):
+            with Client(server) as imap:
+                imap.send("a LOGIN joe sesame\r\n")
+                imap.rest()
+        server.manager.wait_for(f"^STATUS=0 connections before login, 0 sessions logged in; since the start {2 * SOME} connections")
+        assert len(server.log("tls-fail")) == len(server.log("end")) == SOME
+
+
 # --- who has it
 
 def has_board(pid):
