@@ -123,25 +123,29 @@ def test_sessions_of_one_user(root_stage):
         assert login(imaps[2], "imapgt1").startswith(b"a NO [LIMIT] ")
         assert server.logged("auth-fail")["reason"] == "max-sessions-per-user"
         assert login(imaps[3], "imapgt2").startswith(b"a OK")
+        imaps[2].rest()
         close(imaps[:1])
-        server.manager.wait_for("^STATUS=1 connections before login, 2 sessions")
-        assert login(imaps[2], "imapgt1").startswith(b"a OK")
+        server.manager.wait_for("^STATUS=0 connections before login, 2 sessions")
+        imaps.append(connect(server))
+        assert login(imaps[-1], "imapgt1").startswith(b"a OK")
         close(imaps[1:])
 
 
 @pytest.mark.parametrize("limit", ("--max-sessions", "--max-sessions-per-address", "--max-sessions-per-user"))
 def test_sessions(stage, limit):
-    """A right password, and no room: this client is told, may stay, and can log in when another has gone."""
+    """A right password, and no room: this client is told, and can come again when another has gone."""
     with Listener(stage, *NOBODY, limit, "1") as server:
         first, second = connect(server), connect(server)
         first.login()
         assert second.command("a LOGIN joe sesame")[1].startswith(b"a NO [LIMIT] ")
         event = server.logged("auth-fail")
         assert event["reason"] == limit.removeprefix("--")
-        close([first])
-        server.manager.wait_for("^STATUS=1 connections before login, 0 sessions")
-        second.login()
-        close([second])
+        second.rest()
+        close([first, second])
+        server.manager.wait_for("^STATUS=0 connections before login, 0 sessions")
+        third = connect(server)
+        third.login()
+        close([third])
 
 
 def test_tls_is_closed_without_a_word(stage):
