@@ -19,6 +19,7 @@
 #include "check/finding.h"
 #include "gate/clientcert.h"
 #include "gate/tls.h"
+#include "gate/tlssettings.h"
 #include "monitor/sign.h"
 #include "openssl.h"
 #include "publickey.h"

@@ -30,7 +30,8 @@ clientcert_require(SSL_CTX *ctx, const struct options *o)
 	if (o->client_crl != NULL) {
 		if (X509_STORE_load_file(store, o->client_crl) != 1)
 			return "--client-crl can't be read";
-		X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK);
+		/* Also of the authorities between: who has stolen the key of a revoked one could be anybody. */
+		X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL);
 	}
 	/* A certificate is optional; one that does not verify ends the handshake. The purpose is set by OpenSSL: sslclient. */
 	SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);

@@ -20,22 +20,13 @@
 #include "gate/ask.h"
 #include "gate/clientcert.h"
 #include "gate/remotekey.h"
+#include "gate/tlssettings.h"
 #include "log.h"
 #include "openssl.h"
 #include "publickey.h"
 
 /* A chain of a dozen certificates. */
 #define PEM_MAX		(64 * 1024)
-
-/*
- * RFC 9325: TLS 1.2 with forward secrecy and AEAD only (4.2.1), and TLS 1.3.
- * AES128-GCM with ECDHE and RSA is the one that RFC 9051, 11.1 requires.
- */
-static const char *const defaults[][2] = {
-	{ "MinProtocol", "TLSv1.2" },
-	{ "CipherString", "ECDHE+AESGCM:ECDHE+CHACHA20:!aNULL" },
-	{ "Groups", "X25519:P-256:P-384:P-521" },
-};
 
 /* A full handshake over a BIO pair takes three rounds; a HelloRetryRequest adds one. */
 #define HANDSHAKE_STEPS	10
@@ -78,41 +69,6 @@ choose_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_len, const u
 		return SSL_TLSEXT_ERR_ALERT_FATAL;
 	*out = selected;
 	return SSL_TLSEXT_ERR_OK;
-}
-
-/* SECURITY: what is in the context is in the gate. Certificates and keys come by --cert and --key, of which it gets the public part. */
-static bool
-brings_key(const char *name)
-{
-	return strcasecmp(name, "PrivateKey") == 0 || strcasecmp(name, "Certificate") == 0;
-}
-
-const char *
-tls_settings(SSL_CTX *ctx, const struct options *o)
-{
-	SSL_CONF_CTX *conf = SSL_CONF_CTX_new();
-	static char wrong[128];
-	bool applied;
-	size_t i;
-
-	if (conf == NULL)
-		return "out of memory";
-	SSL_CONF_CTX_set_flags(conf, SSL_CONF_FLAG_FILE | SSL_CONF_FLAG_SERVER | SSL_CONF_FLAG_CERTIFICATE | SSL_CONF_FLAG_SHOW_ERRORS);
-	SSL_CONF_CTX_set_ssl_ctx(conf, ctx);
-	applied = true;
-	for (i = 0; i < sizeof(defaults) / sizeof(defaults[0]) && applied; i++)
-		applied = SSL_CONF_cmd(conf, defaults[i][0], defaults[i][1]) == 2;
-	for (i = 0; i < o->tlss && applied; i++) {
-		const char *equals = strchr(o->tls[i], '=');
-		char name[64];
-
-		snprintf(name, sizeof(name), "%.*s", (int)(equals - o->tls[i]), o->tls[i]);
-		applied = !brings_key(name) && SSL_CONF_cmd(conf, name, equals + 1) == 2;
-		snprintf(wrong, sizeof(wrong), "--tls %s can't be used", o->tls[i]);
-	}
-	applied = applied && SSL_CONF_CTX_finish(conf) == 1;
-	SSL_CONF_CTX_free(conf);
-	return applied ? NULL : wrong;
 }
 
 static void

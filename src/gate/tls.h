@@ -61,9 +61,6 @@ void	tls_load(struct tls *, const struct options *, const struct tls_maker *);
  */
 const char	*tls_prepare(struct tls *);
 
-/* Applies our defaults, then the settings of --tls, to a context. Returns NULL, or says which of them can't be used. */
-const char	*tls_settings(SSL_CTX *, const struct options *);
-
 /*
  * Handshakes in memory with a client that verifies nothing. It proves that
  * the settings, a certificate and its key work together, and makes OpenSSL

@@ -157,19 +157,16 @@ answer_login(struct monitor *m)
 static void
 answer_key(struct monitor *m)
 {
-	const struct monitor_start *start = m->start;
 	const struct msg_key *q = &m->request.u.key;
 	char text[MSG_REASON_MAX];
 	const char *reason;
 
-	if (q->index >= start->opts->certs)
+	if (q->index >= m->start->opts->certs)
 		bug("gate asks for a key that does not exist");
-	if (start->keyholder != -1)
-		reason = keyholder_has(start->keyholder, q->index, q->key_digest, text) ? NULL : text;
-	else
-		reason = sign_holds(&m->keys, q->index, q->key_digest);
+	reason = m->start->keyholder == -1 ? sign_holds(&m->keys, q->index, q->key_digest) :
+	    keyholder_has(m->start->keyholder, q->index, q->key_digest, text) ? NULL : text;
 	if (reason != NULL)
-		sign_report_key(start->opts, q->index, reason);
+		sign_report_key(m->start->opts, q->index, reason);
 	msg_begin(&m->reply, MSG_KEY_ANSWER);
 	m->reply.u.key_answer.held = reason == NULL;
 	send_reply(m);
@@ -181,15 +178,14 @@ answer_sign(struct monitor *m)
 {
 	const struct msg_sign *q = &m->request.u.sign;
 	struct msg_sign_answer *a = &m->reply.u.sign_answer;
-	const char *refused;
+	const char *refused = a->reason;
 
 	m->reply.type = MSG_SIGN_ANSWER;
-	if (m->start->keyholder != -1) {
+	if (m->start->keyholder != -1)
 		keyholder_sign(m->start->keyholder, q, a);
-		refused = a->reason[0] != '\0' ? a->reason : NULL;
-	} else
+	else
 		refused = sign_answer(&m->keys, q, a);
-	if (refused != NULL) {
+	if (refused != NULL && refused[0] != '\0') {
 		sign_report_refusal(q, refused);
 		bug("gate wanted signed what is not TLS");
 	}
@@ -324,19 +320,6 @@ answer_launch(struct monitor *m)
 
 /* The gate's lines. */
 
-/*
- * Counts the line of an end. Where nothing was asked, it costs a client
- * nothing, so such lines are joined. A gate that was taken over and says so of
- * itself can hide no more than that it has ended: logins have lines of ours.
- */
-static unsigned
-count_end(const struct monitor *m, const struct msg_log *log)
-{
-	if (log->commands > 0 || m->attempts + m->uncounted > 0 || log->reason == REASON_SHUTDOWN)
-		return 1;
-	return board_count_line(m->start->seat, BOARD_LINE_END, m->start->peer->address);
-}
-
 static void
 answer_log(struct monitor *m)
 {
@@ -351,7 +334,7 @@ answer_log(struct monitor *m)
 		report_tls_failure(log->text, board_count_line(m->start->seat, BOARD_LINE_TLS_FAIL, m->start->peer->address));
 		return;
 	case EVENT_END:
-		report_end(log, count_end(m, log));
+		report_end(log, report_count_end(log, m->start->seat, m->start->peer, m->attempts + m->uncounted));
 		/* Until the client has read its last words the gate stays, for a time that the timer bounds. */
 		interrupt_wait_for_gate();
 		leave(m, 0);

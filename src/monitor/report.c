@@ -192,6 +192,15 @@ report_end(const struct msg_log *log, unsigned times)
 	write_times(&l, times);
 }
 
+/* SECURITY: a gate that was taken over and says so of itself hides no more than that it has ended: logins have lines of ours. */
+unsigned
+report_count_end(const struct msg_log *log, const struct board_seat *seat, const struct peer *peer, unsigned attempts)
+{
+	if (log->commands > 0 || attempts > 0 || log->reason == REASON_SHUTDOWN)
+		return 1;
+	return board_count_line(seat, BOARD_LINE_END, peer->address);
+}
+
 void
 report_gate_died(int status)
 {

@@ -23,6 +23,9 @@ void	report_tls_failure(const char *text, unsigned times);
 /* end, as the gate tells it; bug() if it gives no known reason. Takes times as above. */
 void	report_end(const struct msg_log *, unsigned times);
 
+/* Returns times for the end of a connection with so many attempts: ends are joined where nothing was asked. */
+unsigned	report_count_end(const struct msg_log *, const struct board_seat *, const struct peer *, unsigned attempts);
+
 /* end of a gate that told nothing: with this exit status. */
 void	report_gate_died(int status);
 

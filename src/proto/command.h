@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 /* All lines and literals of one command; RFC 2683, 3.2.1.5 wants 8000 octets of line, an OAuth token of 8 KiB needs 11000. */
-#define COMMAND_TEXT_MAX	16384
+#define COMMAND_TEXT_MAX	65536
 /* The longest literal. Nothing before the login needs more, and it is what LITERAL- allows (RFC 7888, 5). */
 #define COMMAND_LITERAL_MAX	4096
 #define COMMAND_TAG_MAX		128

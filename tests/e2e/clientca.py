@@ -149,6 +149,12 @@ class Authority:
         data = self._certificate(subject, self.client_key, extensions, days, **own)
         return ClientCertificate(self._write(data), self.client_key.path, self.serial)
 
+    def authorize(self, other):
+        """Makes the other an authority below this one: its certificate, which its clients have to show with theirs."""
+        data = self._certificate(other.name, other.key, [extension(BASIC_CONSTRAINTS, der(SEQUENCE, b"\x01\x01\xff"), critical=True)],
+                                 (-1, 1))
+        return ClientCertificate(self._write(data), None, self.serial)
+
     def revocations(self, *certificates, days=(-1, 1)):
         """A CRL that names these certificates."""
         self.serial += 1

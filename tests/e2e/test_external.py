@@ -259,6 +259,23 @@ def test_T8_who_is_not_on_the_list_is_let_in(stage):
     assert external(stage, ca.certificate(email("joe")), "--client-crl", crl)[1] == b"a OK recorder"
 
 
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("revoked", (True, False))
+def test_T8_intermediate_authority_that_is_revoked(stage, version, revoked):
+    """The key of a revoked authority may be in anybody's hands, so its clients are nobody; each authority has a list of its own."""
+    root, below = authority(stage), authority(stage, "Authority Below")
+    middle = root.authorize(below)
+    certificate = below.certificate(email("joe"))
+    with open(certificate.file, "a") as chain:
+        chain.write(middle.file.read_text())
+    lists = stage.file("scratch")
+    lists.write_text(root.revocations(*([middle] if revoked else [])).read_text() + below.revocations().read_text())
+    if revoked:
+        refused(stage, certificate, "--client-crl", lists, version=version)
+    else:
+        assert external(stage, certificate, "--client-crl", lists)[1] == b"a OK recorder"
+
+
 def test_T8_certificate_without_usage(stage):
     """RFC 5280, 4.2.1.12: without the extension any purpose is meant."""
     assert external(stage, authority(stage).certificate(email("joe"), usage=None))[1] == b"a OK recorder"

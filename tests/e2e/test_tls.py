@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from listening import Listener
 from processes import gate_of
 from wire import TlsWire
 
@@ -470,3 +471,58 @@ def test_state_before_tls_is_forgotten(stage):
         imap.login(tag="after")
     assert report.environment["IMAPLOGINTAG"] == "after"
     assert "injected" not in str(report.environment)
+
+
+# --- --tls: each setting is obeyed or refused
+
+REFUSED = """PrivateKey=x Certificate=x ChainCAFile=x ChainCAPath=x VerifyCAFile=x VerifyCAPath=x VerifyCAStore=x RequestCAFile=x
+    ClientCAFile=x VerifyMode=Require VerifyMode=Peer DHParameters=x ECDHParameters=P-256 ServerInfoFile=x Options=KTLS Options=Compression
+    Options=SessionTicket,Compression Options=UnsafeLegacyRenegotiation Groups=brainpoolP256r1:P-256 Curves=secp256k1 Groups=P-256:sect571r1
+    MinProtocol=TLSv1 MinProtocol=TLSv1.1 MinProtocol=None CipherString=DHE+AESGCM:ECDHE+AESGCM CipherString=AES128-SHA CipherString=ALL:aNULL
+    CipherString=ALL Nonsense=x Groups=nonsense MaxProtocol=nonsense""".split()
+OBEYED = ("MinProtocol=TLSv1.3", "MaxProtocol=TLSv1.2", "CipherString=ECDHE+AESGCM", "Ciphersuites=TLS_AES_128_GCM_SHA256", "Groups=P-256:X25519",
+          "Curves=P-384:P-256", "Options=SessionTicket", "Options=-SessionTicket", "NumTickets=1", "RecordPadding=512",
+          "SignatureAlgorithms=ECDSA+SHA256", "Options=PrioritizeChaCha,ServerPreference")
+
+
+def check(stage, *options):
+    command = [stage.program, "--check", *stage.options(), *map(str, stage.certificate().options), *options, "--", *stage.mailbox()]
+    return subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL).stdout
+
+
+@pytest.mark.parametrize("setting", REFUSED)
+def test_setting_that_can_not_work_is_refused(stage, setting):
+    """By --check and at the start, with the reason."""
+    said = check(stage, "--tls", setting)
+    assert f"--tls {setting} can't be used: " in said, said
+    with stage.start("--tls", setting, on="tls", handshake=False) as imap:
+        imap.rest()
+        assert imap.status() == 78
+        assert "can't be used: " in imap.log("error")[0]["text"]
+
+
+@pytest.mark.parametrize("setting", ("Options=SessionTicket", "NumTickets=2"))
+def test_no_tickets_with_client_certificates(stage, setting):
+    """A resumed session would not be looked up in the list of revoked certificates."""
+    assert f"--tls {setting} can't be used: " in check(stage, "--tls", setting, "--client-ca", stage.certificate().file)
+
+
+@pytest.mark.parametrize("setting", OBEYED)
+def test_setting_is_obeyed(stage, setting):
+    assert "can't be used" not in check(stage, "--tls", setting)
+    context = stage.certificate().context()
+    with stage.ready("--tls", setting, on="tls", context=context) as imap:
+        imap.login()
+
+
+def openssl_version():
+    return tuple(map(int, re.search(r"OpenSSL (\d+)\.(\d+)", subprocess.run(["openssl", "version"], capture_output=True, text=True).stdout).groups()))
+
+
+def test_post_quantum_key_exchange_is_preferred(stage):
+    """Where both sides have it: OpenSSL from 3.5 on. Before that it must not be in the way."""
+    wanted = b"X25519MLKEM768" if openssl_version() >= (3, 5) else b"X25519"
+    with Listener(stage, *stage.certificate().options, names=["imaps"]) as listener:
+        port = listener.sockets[0].getsockname()[1]
+        done = subprocess.run(["openssl", "s_client", "-connect", f"127.0.0.1:{port}"], input=b"a LOGOUT\r\n", capture_output=True, timeout=20)
+    assert wanted in done.stdout, done.stdout

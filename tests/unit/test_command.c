@@ -372,6 +372,9 @@ LIT7_overlong_line_invites_no_literal(void **state)
 	too_long_until(line_of(COMMAND_TEXT_MAX + 100, "a X ", "{5000}\r\n"), COMMAND_TOO_LONG);
 }
 
+/* So many of the longest literals, with what announces them, are more than one command may have. */
+#define LITERALS_FULL	(COMMAND_TEXT_MAX / COMMAND_LITERAL_MAX)
+
 /* As many literals of 4096 octets as begin before the limit: "a X" and four of them are over it. */
 static size_t
 full_literals(char *to, size_t n)
@@ -393,15 +396,15 @@ X6_literals_count_and_are_left_behind(void **state)
 	size_t n, len;
 
 	(void)state;
-	for (n = 1; n <= 20; n++) {
+	for (n = 1; n <= 2 * LITERALS_FULL; n++) {
 		len = full_literals(big, n);
 		memcpy(big + len, "\r\n", 2);
-		too_long_until((struct bytes){ big, len + 2 }, n < 4 ? COMMAND_READY : COMMAND_TOO_LONG);
+		too_long_until((struct bytes){ big, len + 2 }, n < LITERALS_FULL ? COMMAND_READY : COMMAND_TOO_LONG);
 	}
 }
 
 /*
- * Three literals, then one whose last octets look like the beginning of an
+ * As many literals as fit, then one whose last octets look like the beginning of an
  * announcement, ending where the text is full or nearly so. What the next
  * line says must be read from that line alone (RFC 7888, 3).
  */
@@ -418,7 +421,7 @@ LIT4_literal_is_no_part_of_the_line_behind_it_where_the_text_is_full(void **stat
 	for (n = 3900; n <= 4096; n++) {
 		for (i = 0; i < sizeof(tails) / sizeof(tails[0]); i++) {
 			for (j = 0; j < sizeof(lines) / sizeof(lines[0]); j++) {
-				len = full_literals(big, 3);
+				len = full_literals(big, LITERALS_FULL - 1);
 				at = big + len + sprintf(big + len, " {%zu+}\r\n", n);
 				memset(at, 'x', n);
 				memcpy(at + n - strlen(tails[i]), tails[i], strlen(tails[i]));

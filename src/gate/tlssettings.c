@@ -1,0 +1,195 @@
+/*
+ * The settings of TLS, see tlssettings.h. Used where a context is made, before
+ * there is a client, and by --check.
+ */
+
+#include "gate/tlssettings.h"
+
+#include <openssl/err.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+/*
+ * RFC 9325: TLS 1.2 with forward secrecy and AEAD only (4.2.1), and TLS 1.3.
+ * AES128-GCM with ECDHE and RSA is the one that RFC 9051, 11.1 requires.
+ */
+static const char *const defaults[][2] = {
+	{ "MinProtocol", "TLSv1.2" },
+	{ "CipherString", "ECDHE+AESGCM:ECDHE+CHACHA20:!aNULL" },
+};
+
+/* Key exchange, preferred first. X25519MLKEM768 keeps what was recorded today from a quantum computer of later. */
+#define POST_QUANTUM	"X25519MLKEM768"
+#define GROUPS		"X25519:P-256:P-384:P-521"
+
+/*
+ * Names of SSL_CONF_cmd(3) that are refused, and why: another option has the
+ * say, or the setting could not work here. All others are OpenSSL's to judge.
+ */
+static const struct refused_setting {
+	const char	*name;
+	const char	*value;		/* a word of the value, NULL: whatever it is */
+	bool		 with_client_ca;	/* refused only then */
+	const char	*reason;
+} refused_settings[] = {
+	/* SECURITY: what is in the context is in the gate, which must not have a key. */
+	{ "PrivateKey",		NULL,	false,	"keys are given by --key" },
+	{ "Certificate",	NULL,	false,	"certificates are given by --cert" },
+	{ "ChainCAFile",	NULL,	false,	"the chain belongs into the file of --cert" },
+	{ "ChainCAPath",	NULL,	false,	"the chain belongs into the file of --cert" },
+	{ "VerifyCAFile",	NULL,	false,	"authorities of clients are given by --client-ca" },
+	{ "VerifyCAPath",	NULL,	false,	"authorities of clients are given by --client-ca" },
+	{ "VerifyCAStore",	NULL,	false,	"authorities of clients are given by --client-ca" },
+	{ "ChainCAStore",	NULL,	false,	"the chain belongs into the file of --cert" },
+	{ "RequestCAFile",	NULL,	false,	"authorities of clients are given by --client-ca" },
+	{ "RequestCAPath",	NULL,	false,	"authorities of clients are given by --client-ca" },
+	{ "RequestCAStore",	NULL,	false,	"authorities of clients are given by --client-ca" },
+	{ "ClientCAFile",	NULL,	false,	"authorities of clients are given by --client-ca" },
+	{ "ClientCAPath",	NULL,	false,	"authorities of clients are given by --client-ca" },
+	{ "ClientCAStore",	NULL,	false,	"authorities of clients are given by --client-ca" },
+	{ "VerifyMode",		NULL,	false,	"a client's certificate is optional, see --client-ca" },
+	{ "DHParameters",	NULL,	false,	"key exchange is by elliptic curves only" },
+	{ "ECDHParameters",	NULL,	false,	"say Groups" },
+	{ "ServerInfoFile",	NULL,	false,	"it would be read in the sandbox" },
+	{ "Options",		"KTLS",	false,	"say --ktls" },
+	{ "Options",		"Compression", false, "compression tells lengths of secrets (CRIME)" },
+	{ "Options",		"UnsafeLegacyRenegotiation", false, "there is no renegotiation" },
+	{ "Options",		"SessionTicket", true,	"a resumed session would not be checked against --client-crl" },
+	{ "NumTickets",		NULL,	true,	"a resumed session would not be checked against --client-crl" },
+};
+
+/* Is this word in a list of words, switched on (SSL_CONF_cmd(3): "-Word" is off)? */
+static bool
+has_option(const char *list, const char *word)
+{
+	size_t len = strlen(word);
+
+	for (; *list != '\0'; list += strcspn(list, ","), list += *list == ',') {
+		list += strspn(list, " +");
+		if (strncasecmp(list, word, len) == 0 && strchr(", ", list[len]) != NULL)
+			return true;
+	}
+	return false;
+}
+
+static const char *
+refused_reason(const struct options *o, const char *name, const char *value)
+{
+	const struct refused_setting *r;
+
+	for (r = refused_settings; r < refused_settings + sizeof(refused_settings) / sizeof(refused_settings[0]); r++)
+		if (strcasecmp(name, r->name) == 0 && (r->value == NULL || has_option(value, r->value)) &&
+		    (!r->with_client_ca || o->client_ca != NULL))
+			return r->reason;
+	return NULL;
+}
+
+/*
+ * The signer knows the curves of TLS 1.2 that clients use; for any other it
+ * would take the gate for one that was taken over.
+ */
+static const char *
+unknown_group(const char *list)
+{
+	static const char *const known[] = { "X25519", "X448", "P-256", "P-384", "P-521", "secp256r1", "secp384r1", "secp521r1", "prime256v1",
+		"ffdhe2048", "ffdhe3072", "ffdhe4096", "ffdhe6144", "ffdhe8192", "X25519MLKEM768", "SecP256r1MLKEM768", "SecP384r1MLKEM1024",
+		"MLKEM512", "MLKEM768", "MLKEM1024", "brainpoolP256r1tls13", "brainpoolP384r1tls13", "brainpoolP512r1tls13" };
+	static char unknown[64];
+	size_t i, len;
+
+	for (; *list != '\0'; list += len, list += strspn(list, ":/ ")) {
+		list += strspn(list, "?*-");
+		len = strcspn(list, ":/ ");
+		for (i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+			if (strlen(known[i]) == len && strncasecmp(known[i], list, len) == 0)
+				break;
+		if (i < sizeof(known) / sizeof(known[0]))
+			continue;
+		snprintf(unknown, sizeof(unknown), "there can be no signature for the group %.*s", (int)(len < 20 ? len : 20), list);
+		return unknown;
+	}
+	return NULL;
+}
+
+/* What the signer could not sign for, whatever setting has brought it: versions before TLS 1.2, key exchange by RSA or DHE. */
+static const char *
+context_error(SSL_CTX *ctx)
+{
+	const STACK_OF(SSL_CIPHER) *ciphers = SSL_CTX_get_ciphers(ctx);
+	static char error[128];
+	int i, kx;
+
+	if (SSL_CTX_get_min_proto_version(ctx) < TLS1_2_VERSION)
+		return "TLS before 1.2 is not possible";
+	for (i = 0; i < sk_SSL_CIPHER_num(ciphers); i++) {
+		const SSL_CIPHER *c = sk_SSL_CIPHER_value(ciphers, i);
+
+		kx = SSL_CIPHER_get_kx_nid(c);
+		if (kx == NID_kx_any || (kx == NID_kx_ecdhe && SSL_CIPHER_get_auth_nid(c) != NID_auth_null))
+			continue;
+		snprintf(error, sizeof(error), "there can be no signature for the cipher %s", SSL_CIPHER_get_name(c));
+		return error;
+	}
+	return NULL;
+}
+
+static bool
+is_groups(const char *name)
+{
+	return strcasecmp(name, "Groups") == 0 || strcasecmp(name, "Curves") == 0;
+}
+
+/* Applies one setting of the administrator's. Returns NULL, or why it can't be used. */
+static const char *
+apply_setting(SSL_CONF_CTX *conf, SSL_CTX *ctx, const struct options *o, const char *setting)
+{
+	const char *value = strchr(setting, '=') + 1, *reason;
+	char name[64];
+
+	snprintf(name, sizeof(name), "%.*s", (int)(value - 1 - setting), setting);
+	reason = refused_reason(o, name, value);
+	if (reason == NULL && is_groups(name))
+		reason = unknown_group(value);
+	if (reason == NULL && SSL_CONF_cmd(conf, name, value) != 2)
+		return "OpenSSL does not take it";
+	return reason != NULL ? reason : context_error(ctx);
+}
+
+/* Ours are in the order of preference. The first one needs OpenSSL 3.5; before it SSL_CONF_cmd(3) refuses the list. */
+static void
+apply_defaults(SSL_CONF_CTX *conf, SSL_CTX *ctx)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(defaults) / sizeof(defaults[0]); i++)
+		SSL_CONF_cmd(conf, defaults[i][0], defaults[i][1]);
+	if (SSL_CTX_set1_groups_list(ctx, POST_QUANTUM ":" GROUPS) != 1)
+		SSL_CTX_set1_groups_list(ctx, GROUPS);
+	ERR_clear_error();
+}
+
+const char *
+tls_settings(SSL_CTX *ctx, const struct options *o)
+{
+	SSL_CONF_CTX *conf = SSL_CONF_CTX_new();
+	static char wrong[512];
+	const char *reason = NULL;
+	size_t i;
+
+	if (conf == NULL)
+		return "out of memory";
+	SSL_CONF_CTX_set_flags(conf, SSL_CONF_FLAG_FILE | SSL_CONF_FLAG_SERVER | SSL_CONF_FLAG_CERTIFICATE | SSL_CONF_FLAG_SHOW_ERRORS);
+	SSL_CONF_CTX_set_ssl_ctx(conf, ctx);
+	apply_defaults(conf, ctx);
+	for (i = 0; i < o->tlss && reason == NULL; i++) {
+		reason = apply_setting(conf, ctx, o, o->tls[i]);
+		if (reason != NULL)
+			snprintf(wrong, sizeof(wrong), "--tls %s can't be used: %s", o->tls[i], reason);
+	}
+	if (reason == NULL && SSL_CONF_CTX_finish(conf) != 1)
+		snprintf(wrong, sizeof(wrong), "%s", reason = "--tls can't be used");
+	SSL_CONF_CTX_free(conf);
+	return reason == NULL ? NULL : wrong;
+}
