@@ -91,7 +91,7 @@ FUZZNAMES :=	$(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 REPLAYS :=	$(FUZZNAMES:%=$(BUILD)/tests/replay_%)
 FUZZERS :=	$(FUZZNAMES:%=$(BUILD)/fuzz/fuzz_%)
 
-.PHONY: all tests check check-vm check-bare check-valgrind demo install uninstall deb bench lint format fuzz clean help
+.PHONY: all tests check check-faults check-vm check-bare check-valgrind demo install uninstall deb bench lint format fuzz clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -164,11 +164,17 @@ $(PAMMODULES): $(BUILD)/tests/%.so: tests/pam/%.c
 	@echo '  $@'
 	$(Q)$(CC) -std=gnu17 $(WARN) -O2 -g -D_GNU_SOURCE -fPIC -shared -o $@ $< -lpam
 
+# Preloaded into the program, which may have a sanitizer or none.
+$(BUILD)/tests/inject.so: tests/faults/inject.c
+	@mkdir -p $(@D)
+	@echo '  $@'
+	$(Q)$(CC) -std=gnu17 $(WARN) -O2 -g -D_GNU_SOURCE -fPIC -shared -o $@ $<
+
 $(BUILD)/demo-mailbox: tests/demo/demo-mailbox.c $(BUILD)/flags
 	@echo '  $@'
 	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $<
 
-tests: $(BUILD)/imapgate $(BUILD)/demo-mailbox $(UNITS) $(HELPERS) $(PAMMODULES) $(REPLAYS)
+tests: $(BUILD)/imapgate $(BUILD)/demo-mailbox $(UNITS) $(HELPERS) $(PAMMODULES) $(REPLAYS) $(BUILD)/tests/inject.so
 
 check: tests ## all tests; T=starttls runs those whose names match, SAN=1 under the sanitizers
 	@IMAPGATE_BUILD='$(abspath $(BUILD))' PYTEST='$(PYTEST)' tests/check '$(T)'
@@ -179,6 +185,9 @@ $(BUILD)/vm-mailbox: tests/vm/mailbox.c $(BUILD)/flags
 
 check-vm: $(BUILD)/imapgate $(BUILD)/vm-mailbox $(BUILD)/tests/test_kerneltls ## kernel TLS, in a virtual machine; T=keeper narrows down, VM_KERNEL=linux-image-amd64 is another kernel
 	@IMAPGATE_BUILD='$(abspath $(BUILD))' tests/vm/check $(T)
+
+check-faults: tests ## let each system call of each process fail, one at a time; takes long (T="superserver-tls" is one connection)
+	@IMAPGATE_BUILD='$(abspath $(BUILD))' tests/faults/sweep.py $(T)
 
 check-bare: ## the README's commands, all of them, in a Debian that debootstrap makes; takes some ten minutes
 	@PYTEST='$(PYTEST)' tests/boot/bare

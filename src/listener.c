@@ -335,8 +335,12 @@ obey_signal(struct listener *l)
 {
 	struct signalfd_siginfo info;
 
-	if (read(l->signals, &info, sizeof(info)) != sizeof(info))
+	if (read(l->signals, &info, sizeof(info)) != sizeof(info)) {
+		/* Else poll(2) would say for ever that there is a signal. */
+		if (errno != EAGAIN && errno != EINTR)
+			die("signalfd");
 		return;
+	}
 	if (info.ssi_signo == SIGCHLD)
 		reap(l);
 	else if (info.ssi_signo == SIGHUP)

@@ -328,7 +328,8 @@ write_stderr(struct msghdr *msg)
 
 	if (sendmsg(pfd.fd, msg, MSG_NOSIGNAL | MSG_DONTWAIT) != -1)
 		return true;
-	if (errno != ENOTSOCK || poll(&pfd, 1, 0) != 1)
+	/* poll(2) itself may fail: the write says then whether there is room, where the open file is ours and does not block. */
+	if (errno != ENOTSOCK || poll(&pfd, 1, 0) == 0)
 		return false;
 	return writev(pfd.fd, msg->msg_iov, (int)msg->msg_iovlen) != -1;
 }

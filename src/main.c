@@ -25,8 +25,13 @@
 static void
 fill_descriptors(void)
 {
-	int fd;
+	int fd = STDIN_FILENO;
 
+	/* Where none is closed nothing is opened, and nothing can fail before there is a log. */
+	while (fd <= STDERR_FILENO && fcntl(fd, F_GETFD) != -1)
+		fd++;
+	if (fd > STDERR_FILENO)
+		return;
 	do
 		fd = open("/dev/null", O_RDWR);
 	while (fd >= 0 && fd <= STDERR_FILENO);
