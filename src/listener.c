@@ -441,10 +441,9 @@ prepare_sockets(struct listener *l)
 }
 
 /*
- * Loads what each login would load for itself: libraries, and that by which
- * the C library finds users and groups (nsswitch.conf(5)). PAM is not started:
- * its files are read at each attempt, and what is in them, such as a module's
- * password for a database, must not be where gates are forked from.
+ * Loads what each login needs: libraries, and that by which the C library finds
+ * users (nsswitch.conf(5)). PAM is not started: its files are read at each attempt,
+ * and a module's password for a database must not be where gates are forked from.
  */
 static void
 load_libraries(const struct listener *l)

@@ -71,6 +71,8 @@ explain_launch(const struct question *q, const char *wrong)
 		finding(FINDING_ERROR, "mailbox program", "%s can't be executed by uid %u", q->opts->program[0], (unsigned)q->account->uid);
 	else if (strcmp(wrong, "arguments") == 0)
 		finding(FINDING_ERROR, "arguments", "they can't be made of this user: an unknown \"%%\", or too long");
+	else if (strcmp(wrong, "environment") == 0)
+		finding(FINDING_ERROR, "environment", "it can't be made: an unknown \"%%\" in --setenv, or too long");
 	else
 		finding(FINDING_ERROR, "launch", "it would fail: %s", wrong);
 }
@@ -80,6 +82,7 @@ static void
 try_launch(void *arg, int fd)
 {
 	const struct question *q = arg;
+	/* SECURITY: root's groups would open what the user's do not. */
 	const char *wrong = launch_join_groups(q->account) ? launch_try(q->opts, q->account) : "groups";
 
 	if (wrong != NULL)

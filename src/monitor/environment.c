@@ -48,6 +48,18 @@ may_pam_set(const char *name, size_t len)
 	return true;
 }
 
+/* The place of a variable, or e->n if there is none of this name. */
+static size_t
+find(const struct environment *e, const char *name, size_t len)
+{
+	size_t i;
+
+	for (i = 0; i < e->n; i++)
+		if (strncmp(e->vars[i], name, len) == 0 && e->vars[i][len] == '=')
+			break;
+	return i;
+}
+
 /* Adds NAME=value, or puts it in the place of an earlier one. False if there is no room. */
 static bool
 set(struct environment *e, const char *name, size_t name_len, const char *value)
@@ -59,9 +71,7 @@ set(struct environment *e, const char *name, size_t name_len, const char *value)
 		return true;
 	if (size > sizeof(e->store) - e->used)
 		return false;
-	for (i = 0; i < e->n; i++)
-		if (strncmp(e->vars[i], name, name_len) == 0 && e->vars[i][name_len] == '=')
-			break;
+	i = find(e, name, name_len);
 	if (i == ENVIRONMENT_VARIABLES)
 		return false;
 	memcpy(at, name, name_len);
@@ -134,16 +144,22 @@ add_tls(struct environment *e, const struct msg_tls *tls)
 	    (tls->sni[0] == '\0' || add(e, "SSL_TLS_SNI_SERVER_NAME", tls->sni));
 }
 
-static bool
+/* Behind all others, so that nothing else lacks room. A name that --setenv has used is the administrator's. */
+static void
 add_pam(struct environment *e, char **vars)
 {
+	size_t own = e->n;
+
 	for (; vars != NULL && *vars != NULL; vars++) {
 		size_t len = strcspn(*vars, "=");
 
-		if ((*vars)[len] == '=' && may_pam_set(*vars, len) && !set(e, *vars, len, *vars + len + 1))
-			return false;
+		if ((*vars)[len] != '=' || !may_pam_set(*vars, len) || find(e, *vars, len) < own)
+			continue;
+		if (set(e, *vars, len, *vars + len + 1))
+			continue;
+		if (e->dropped++ == 0)
+			snprintf(e->first_dropped, sizeof(e->first_dropped), "%.*s", (int)len, *vars);
 	}
-	return true;
 }
 
 static bool
@@ -165,8 +181,10 @@ add_options(struct environment *e, const struct environment_facts *f)
 bool
 environment_build(struct environment *e, const struct environment_facts *f)
 {
-	e->n = e->used = 0;
+	e->n = e->used = e->dropped = 0;
 	e->vars[0] = NULL;
-	return add_account(e, f->account) && add_login(e, f) && add_peer(e, f->peer) && add_tls(e, f->tls) && add_pam(e, f->pam) &&
-	    add_options(e, f);
+	if (!add_account(e, f->account) || !add_login(e, f) || !add_peer(e, f->peer) || !add_tls(e, f->tls) || !add_options(e, f))
+		return false;
+	add_pam(e, f->pam);
+	return true;
 }

@@ -15,6 +15,8 @@ struct environment {
 	char	*vars[ENVIRONMENT_VARIABLES + 1];	/* for execve(2); NULL at the end */
 	size_t	 n;
 	size_t	 used;
+	size_t	 dropped;			/* variables of PAM that there was no room for */
+	char	 first_dropped[64];		/* the name of the first one, cut */
 	char	 store[ENVIRONMENT_SIZE];
 };
 
@@ -31,8 +33,9 @@ struct environment_facts {
 
 /*
  * Fills the environment. PAM's variables may not change how programs are
- * loaded, nor may they or --setenv replace who the user is. False if it does
- * not fit or a --setenv has an unknown "%".
+ * loaded, nor may they or --setenv replace who the user is. PAM's come last,
+ * and those that do not fit are left out and counted. False if the others do
+ * not fit, or if a --setenv has an unknown "%".
  */
 bool	environment_build(struct environment *, const struct environment_facts *);
 

@@ -30,6 +30,9 @@
 /* launch_join_groups() has succeeded in this process. */
 static bool groups_joined;
 
+/* The client has read "TAG OK ", so it can't be told anything else. */
+static bool announced;
+
 struct arguments {
 	char	*argv[ARGUMENTS_MAX + 1];
 	char	 store[ARGUMENTS_SIZE];
@@ -105,6 +108,29 @@ launch_join_groups(const struct account *a)
 	return groups_joined;
 }
 
+/* SECURITY: the client hears OK before the environment is made, so it is made once with the longest that it may hold. */
+static bool
+environment_fits(const struct options *o, const struct account *a)
+{
+	static struct environment env;
+	struct peer peer;
+	struct msg_tls tls;
+	char tag[MSG_TAG_MAX];
+
+	memset(&peer, 0, sizeof(peer));
+	memset(peer.ip, 'x', sizeof(peer.ip) - 1);
+	memset(peer.port, 'x', sizeof(peer.port) - 1);
+	memset(peer.local_ip, 'x', sizeof(peer.local_ip) - 1);
+	memset(peer.local_port, 'x', sizeof(peer.local_port) - 1);
+	memset(&tls, 0, sizeof(tls));
+	memset(tls.protocol, 'x', sizeof(tls.protocol) - 1);
+	memset(tls.cipher, 'x', sizeof(tls.cipher) - 1);
+	memset(tls.sni, 'x', sizeof(tls.sni) - 1);
+	memset(tag, 'x', sizeof(tag) - 1);
+	tag[sizeof(tag) - 1] = '\0';
+	return environment_build(&env, &(struct environment_facts){ o, &peer, a, &tls, tag, "AUTHENTICATE", NULL });
+}
+
 const char *
 launch_try(const struct options *o, const struct account *a)
 {
@@ -114,6 +140,8 @@ launch_try(const struct options *o, const struct account *a)
 
 	if (!expand_arguments(&args, o, a))
 		return "arguments";
+	if (!environment_fits(o, a))
+		return "environment";
 	if (!launch_find(o, path))
 		return "program";
 	if (privileged && seteuid(a->uid) == -1)
@@ -185,6 +213,7 @@ announce(const struct options *o, const char *tag)
 	}
 	if (o->handoff == HANDOFF_GREETING)
 		reply_prefix(&r, tag);
+	announced = o->handoff == HANDOFF_GREETING;
 	return launch_say(&r, true);
 }
 
@@ -199,17 +228,30 @@ log_failure(const char *path, int error)
 	log_write(&l);
 }
 
+static void
+log_dropped(const struct environment *e)
+{
+	struct log_line l;
+
+	if (e->dropped == 0)
+		return;
+	log_begin(&l, LOG_WARNING, "environment-full");
+	log_field(&l, "variables", "%zu", e->dropped);
+	log_text(&l, "first", e->first_dropped);
+	log_write(&l);
+}
+
 /*
  * The program could not be started after all. Behind "TAG OK " there is
  * nothing true left to say: the line stays unfinished, which no client takes
  * for a login.
  */
 void
-launch_apologize(const struct options *o, const char *tag)
+launch_apologize(const char *tag)
 {
 	struct reply r = { .len = 0 };
 
-	if (o->handoff == HANDOFF_GREETING && tag[0] != '\0')
+	if (announced)
 		return;
 	if (tag[0] != '\0')
 		reply_line(&r, tag, "NO", "UNAVAILABLE", "Your mailbox can't be opened at the moment");
@@ -228,9 +270,10 @@ launch_exec(const struct options *o, const struct account *a, const struct envir
 
 	if (err_fd == -1 || !launch_find(o, path) || !expand_arguments(&args, o, a) || !environment_build(&env, facts)) {
 		log_failure(o->program[0], E2BIG);
-		launch_apologize(o, facts->tag);
+		launch_apologize(facts->tag);
 		return;
 	}
+	log_dropped(&env);
 	args.argv[0] = path;
 	launch_become(a);
 	if (chdir(a->home) == -1)
@@ -248,5 +291,5 @@ launch_exec(const struct options *o, const struct account *a, const struct envir
 	execve(path, args.argv, env.vars);
 	failed = errno;
 	log_failure(path, failed);
-	launch_apologize(o, facts->tag);
+	launch_apologize(facts->tag);
 }

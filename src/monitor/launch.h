@@ -35,15 +35,16 @@ bool	launch_join_groups(const struct account *);
 /*
  * Tries as the user what starting the program needs. PAM's session must be
  * open, since modules make or mount homes. Returns NULL, or in a word what
- * will fail: "home", "program", "arguments". Stays root.
+ * will fail: "home", "program", "arguments", "environment".
+ * Stays root.
  */
 const char	*launch_try(const struct options *, const struct account *);
 
 /* The user's ids for good. The groups are set already, and PAM may have added some. Dies at the first step that fails. */
 void	launch_become(const struct account *);
 
-/* Tells the client that its mailbox can't be opened, as far as the handoff's style leaves something to say. */
-void	launch_apologize(const struct options *, const char *tag);
+/* Tells the client that its mailbox can't be opened, unless the start of its OK is out already. */
+void	launch_apologize(const char *tag);
 
 /*
  * Writes to the client on descriptor 1, for ten seconds at the most; false

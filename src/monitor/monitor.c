@@ -246,7 +246,7 @@ leave_keepers(struct monitor *m, const char *tag, enum msg_how how)
 		ok = keeper_stay(&m->admission.account);
 	if (ok)
 		return;
-	launch_apologize(o, tag);
+	launch_apologize(tag);
 	die("fork");
 }
 
