@@ -451,7 +451,6 @@ load_libraries(const struct listener *l)
 	gid_t none[1];
 	int n = 1;
 
-	/* The board wants it too. */
 	openssl_begin();
 	ondemand_pam();
 	getgrouplist(l->opts[0]->gate_user, l->setup.sandbox.gid, none, &n);
