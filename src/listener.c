@@ -27,6 +27,7 @@
 #include <unistd.h>
 
 #include "board.h"
+#include "childexit.h"
 #include "clock.h"
 #include "connection.h"
 #include "listenertls.h"
@@ -294,23 +295,6 @@ end_reload(struct listener *l, int status)
 
 /* The loop. */
 
-/* A superserver would know how each connection's process has ended; here it is in the log, unless it was as it should be. */
-static void
-report_exit(pid_t pid, int status)
-{
-	struct log_line line;
-
-	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
-		return;
-	log_begin(&line, LOG_NOTICE, "exit");
-	log_field(&line, "pid", "%d", (int)pid);
-	if (WIFEXITED(status))
-		log_field(&line, "status", "%d", WEXITSTATUS(status));
-	else
-		log_field(&line, "signal", "%d", WTERMSIG(status));
-	log_write(&line);
-}
-
 static void
 reap(struct listener *l)
 {
@@ -323,7 +307,7 @@ reap(struct listener *l)
 			continue;
 		}
 		board_leave(l->board, pid);
-		report_exit(pid, status);
+		childexit_report(pid, status);
 		if (!l->stopping)
 			listenertls_ended(&l->setup, pid);
 	}

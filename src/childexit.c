@@ -1,0 +1,25 @@
+/*
+ * The ends of the listener's children, see childexit.h.
+ */
+
+#include "childexit.h"
+
+#include <sys/wait.h>
+
+#include "log.h"
+
+void
+childexit_report(pid_t pid, int status)
+{
+	struct log_line line;
+
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+		return;
+	log_begin(&line, LOG_NOTICE, "exit");
+	log_field(&line, "pid", "%d", (int)pid);
+	if (WIFEXITED(status))
+		log_field(&line, "status", "%d", WEXITSTATUS(status));
+	else
+		log_field(&line, "signal", "%d", WTERMSIG(status));
+	log_write(&line);
+}
