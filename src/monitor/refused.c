@@ -4,26 +4,49 @@
 
 #include "monitor/refused.h"
 
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
 #include <string.h>
+#include <sys/random.h>
 
 #include "monitor/admission.h"
+#include "ondemand.h"
+#include "openssl.h"
+
+static bool
+digest_of(const struct refused *r, const struct msg_login *login, uint8_t digest[32])
+{
+	struct {
+		char	authcid[MSG_NAME_MAX], authzid[MSG_NAME_MAX], secret[MSG_SECRET_MAX];
+	} text = { 0 };
+	bool done;
+
+	/* With NULs to the ends, so that no two logins are the same text. */
+	strncpy(text.authcid, login->authcid, sizeof(text.authcid) - 1);
+	strncpy(text.authzid, login->authzid, sizeof(text.authzid) - 1);
+	strncpy(text.secret, login->secret, sizeof(text.secret) - 1);
+	done = HMAC(EVP_sha256(), r->key, sizeof(r->key), (const unsigned char *)&text, sizeof(text), digest, NULL) != NULL;
+	explicit_bzero(&text, sizeof(text));
+	return done;
+}
 
 bool
 refused_is_same(const struct refused *r, const struct msg_login *login)
 {
-	const struct msg_login *before = &r->login;
+	uint8_t digest[sizeof(r->digest)];
 
-	return before->authcid[0] != '\0' && admission_is_password(login->mechanism) &&
-	    strcmp(login->authcid, before->authcid) == 0 && strcmp(login->authzid, before->authzid) == 0 &&
-	    strcmp(login->secret, before->secret) == 0;
+	return r->known && admission_is_password(login->mechanism) && digest_of(r, login, digest) &&
+	    memcmp(digest, r->digest, sizeof(digest)) == 0;
 }
 
 void
 refused_remember(struct refused *r, const struct msg_login *login, enum msg_outcome outcome)
 {
 	refused_forget(r);
-	if (outcome == OUTCOME_AUTHENTICATIONFAILED && admission_is_password(login->mechanism))
-		r->login = *login;
+	if (outcome != OUTCOME_AUTHENTICATIONFAILED || !admission_is_password(login->mechanism) || ondemand_openssl() != NULL)
+		return;
+	openssl_begin();
+	r->known = getrandom(r->key, sizeof(r->key), 0) == (ssize_t)sizeof(r->key) && digest_of(r, login, r->digest);
 }
 
 void

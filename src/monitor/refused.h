@@ -8,17 +8,23 @@
  */
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "msg.h"
 
+/* A digest with a random key: a mistyped password is nearly the right one, and must not stay in memory. */
 struct refused {
-	struct msg_login	login;
+	bool	known;
+	uint8_t	key[32], digest[32];
 };
 
-/* Is it the same user and password once more? */
+/* Is it the same user and password once more? False if nothing is remembered. */
 bool	refused_is_same(const struct refused *, const struct msg_login *);
 
-/* Remembers a password that was refused as wrong; any other outcome makes the one before forgotten. */
+/*
+ * Remembers a password that was refused as wrong; any other outcome makes the
+ * one before forgotten. Loads OpenSSL; where that fails nothing is remembered.
+ */
 void	refused_remember(struct refused *, const struct msg_login *, enum msg_outcome);
 
 /* Wipes it. */

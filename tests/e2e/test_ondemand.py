@@ -38,11 +38,14 @@ def test_greeting_needs_neither(unlinked_stage):
 
 
 def test_password_needs_pam_and_no_openssl(unlinked_stage):
-    """Nor does the encoding of AUTHENTICATE; and it is the monitor alone that has PAM."""
+    """Nor does the encoding of AUTHENTICATE; and it is the monitor alone that has PAM. A wrong one is remembered by its digest."""
+    with unlinked_stage.ready(on="unix", pam="name=joe password=sesame account=9") as imap:
+        assert imap.command("a AUTHENTICATE PLAIN AGpvZQBzZXNhbWU=")[1].startswith(b"a NO [UNAVAILABLE]")
+        assert {"libssl", "libcrypto"}.isdisjoint(both(imap))
     with unlinked_stage.ready(on="unix") as imap:
         _, answer = imap.command("a AUTHENTICATE PLAIN AGpvZQBtdW1ibGU=")
         assert answer.startswith(b"a NO [AUTHENTICATIONFAILED]")
-        assert {"libssl", "libcrypto"}.isdisjoint(both(imap))
+        assert {"libssl", "libcrypto"}.isdisjoint(loaded(gate_of(imap.process.pid)))
         assert "libpam" in loaded(imap.process.pid) and "libpam" not in loaded(gate_of(imap.process.pid))
         imap.login()
 

@@ -490,6 +490,7 @@ def check(stage, *options):
     return subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL).stdout
 
 
+@pytest.mark.superserver("a listener does not start")
 @pytest.mark.parametrize("setting", REFUSED)
 def test_setting_that_can_not_work_is_refused(stage, setting):
     """By --check and at the start, with the reason."""
