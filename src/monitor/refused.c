@@ -22,9 +22,9 @@ digest_of(const struct refused *r, const struct msg_login *login, uint8_t digest
 	bool done;
 
 	/* With NULs to the ends, so that no two logins are the same text. */
-	strncpy(text.authcid, login->authcid, sizeof(text.authcid) - 1);
-	strncpy(text.authzid, login->authzid, sizeof(text.authzid) - 1);
-	strncpy(text.secret, login->secret, sizeof(text.secret) - 1);
+	memccpy(text.authcid, login->authcid, 0, sizeof(text.authcid));
+	memccpy(text.authzid, login->authzid, 0, sizeof(text.authzid));
+	memccpy(text.secret, login->secret, 0, sizeof(text.secret));
 	done = HMAC(EVP_sha256(), r->key, sizeof(r->key), (const unsigned char *)&text, sizeof(text), digest, NULL) != NULL;
 	explicit_bzero(&text, sizeof(text));
 	return done;
