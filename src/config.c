@@ -39,6 +39,15 @@ goes_on(char *text, size_t *len)
 	return true;
 }
 
+/* SECURITY: values may be secrets of the mailbox program's, and a gate is forked from here later. */
+static void
+free_wiped(char *text, size_t size)
+{
+	if (text != NULL)
+		explicit_bzero(text, size);
+	free(text);
+}
+
 char *
 config_line(FILE *file, unsigned *line)
 {
@@ -50,15 +59,17 @@ config_line(FILE *file, unsigned *line)
 	while (more && (n = getline(&part, &size, file)) > 0) {
 		part_len = (size_t)n;
 		more = goes_on(part, &part_len);
-		longer = realloc(whole, len + part_len + 1);
+		longer = malloc(len + part_len + 1);
 		if (longer == NULL)
 			die("%zu octets", len + part_len);
+		memcpy(longer, whole != NULL ? whole : "", len);
+		free_wiped(whole, len);
 		whole = longer;
 		memcpy(whole + len, part, part_len + 1);
 		len += part_len;
 		++*line;
 	}
-	free(part);
+	free_wiped(part, size);
 	return whole;
 }
 
@@ -71,6 +82,13 @@ name_of(const char *text)
 	if (len == 0 || text[len + strspn(text + len, BLANKS)] != '=')
 		return NULL;
 	return strndup(text, len);
+}
+
+/* BIO_printf(3) would leave it on the stack. */
+static bool
+put_setting(BIO *bio, const char *text)
+{
+	return BIO_puts(bio, "value ") > 0 && BIO_puts(bio, text) > 0 && BIO_puts(bio, "\n") > 0;
 }
 
 /*
@@ -93,7 +111,7 @@ value_of(const char *text)
 	openssl_begin();
 	conf = NCONF_new(NULL);
 	bio = BIO_new(BIO_s_mem());
-	if (conf != NULL && bio != NULL && BIO_printf(bio, "value %s\n", strchr(text, '=')) > 0 && NCONF_load_bio(conf, bio, &line) == 1)
+	if (conf != NULL && bio != NULL && put_setting(bio, strchr(text, '=')) && NCONF_load_bio(conf, bio, &line) == 1)
 		value = NCONF_get_string(conf, NULL, "value");
 	if (value != NULL)
 		value = strdup(value);
@@ -145,15 +163,17 @@ int
 config_read(const char *path, config_take *take, void *arg, struct config_error *error)
 {
 	FILE *file = fopen(path, "re");
+	static char buffer[BUFSIZ];
 	unsigned line = 0, first = 1;
 	bool good = true;
 	char *text;
 
 	if (file != NULL) {
+		setvbuf(file, buffer, _IOFBF, sizeof(buffer));
 		errno = 0;
 		for (; good && (text = config_line(file, &line)) != NULL; first = line + 1) {
 			good = take_line(text, first, take, arg, error);
-			free(text);
+			free_wiped(text, strlen(text));
 		}
 	}
 	if (file == NULL || ferror(file)) {
@@ -163,5 +183,6 @@ config_read(const char *path, config_take *take, void *arg, struct config_error 
 	}
 	if (file != NULL)
 		fclose(file);
+	explicit_bzero(buffer, sizeof(buffer));
 	return good ? 0 : error->line == 0 ? EX_NOINPUT : EX_CONFIG;
 }

@@ -90,15 +90,21 @@ find_gate_user(const struct options *o, struct sandbox *sandbox)
 	sandbox->gid = pw->pw_gid;
 }
 
-/* What every login on this machine needs: better said now than after somebody's password. */
+/*
+ * Looks at what every login on this machine needs: better said now than after
+ * somebody's password. Under a superserver a client that begins with TLS can
+ * be told of a missing program only behind the handshake: the gate does it.
+ */
 static void
-check_settings(const struct options *o, struct sandbox *sandbox)
+check_settings(const struct options *o, struct connection_setup *setup, bool listening)
 {
+	struct sandbox *sandbox = &setup->sandbox;
 	char path[PATH_MAX];
 
 	log_die_status = EX_CONFIG;
 	errno = 0;
-	if (!launch_find(o, path))
+	setup->no_program = !launch_find(o, path);
+	if (setup->no_program && (listening || !o->tls_on_connect || o->certs == 0))
 		die("%s: no such program", o->program[0]);
 	find_gate_user(o, sandbox);
 	if (o->run_as != NULL && find_user("--run-as", o->run_as)->pw_uid < o->min_uid)
@@ -215,7 +221,8 @@ serve(const struct connection_setup *setup, const struct options *o, const struc
 		.deadline = deadline,
 		.seat = seat,
 	};
-	struct session_start session = { .opts = o, .peer = peer, .tls = setup->tls, .sandbox = setup->sandbox, .deadline = deadline };
+	struct session_start session = { .opts = o, .peer = peer, .tls = setup->tls, .sandbox = setup->sandbox, .deadline = deadline,
+	    .no_program = setup->no_program };
 	int on = 1;
 
 	/*
@@ -241,7 +248,7 @@ connection_prepare(struct connection_setup *setup, const struct options *o, cons
 	setup->tls = NULL;
 	setup->keyholder = -1;
 	launch_inherit(&setup->inherited, blocked);
-	check_settings(o, &setup->sandbox);
+	check_settings(o, setup, blocked != NULL);
 }
 
 /* Behind a proxy it is only now known whose connection this is. The listener has counted it as the proxy's, which is unlimited. */

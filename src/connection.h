@@ -15,6 +15,7 @@ struct connection_setup {
 	struct tls		*tls;		/* ready for use; NULL: each gate makes its own when it is needed */
 	int			 keyholder;	/* who is asked for the private keys; -1: each monitor reads them when they are needed */
 	struct launch_inherited	 inherited;
+	bool			 no_program;	/* the mailbox program is missing; only where the gate is to say so */
 };
 
 /*

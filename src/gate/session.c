@@ -392,6 +392,28 @@ start_on_connect(struct session *s)
 	start_tls(s);
 }
 
+static void __attribute__((noreturn))
+refuse_without_program(struct session *s)
+{
+	static const char bye[] = "* BYE [UNAVAILABLE] Server error; please try again later\r\n";
+
+	conn_write(&s->conn, bye, sizeof(bye) - 1);
+	conn_end(&s->conn);
+	log_die_status = EX_CONFIG;
+	errno = 0;
+	die("%s: no such program", s->opts->program[0]);
+}
+
+/* SECURITY: values of --setenv are for the mailbox program; they may come from a file that only root can read. */
+static void
+wipe_options(const struct options *o)
+{
+	size_t i;
+
+	for (i = 0; i < o->setenvs; i++)
+		explicit_bzero(o->setenv[i], strlen(o->setenv[i]));
+}
+
 static void
 take_descriptors(struct session *s, const struct session_start *start)
 {
@@ -422,10 +444,13 @@ session_run(const struct session_start *start)
 	ask_init(SANDBOX_MONITOR, start->deadline);
 	sandbox_close_others();
 	bounds_start(start->deadline);
+	wipe_options(start->opts);
 	sandbox_enter(&start->sandbox);
 	s.command.strict = start->opts->strict;
 	if (start->opts->tls_on_connect)
 		start_on_connect(&s);
+	if (start->no_program)
+		refuse_without_program(&s);
 	if (start->opts->preauth == PREAUTH_CERT && s.identity[0] != '\0' && login_preauth(&s) == NEXT_HANDOFF)
 		hand_off(&s);
 	greet(&s);

@@ -266,3 +266,13 @@ def test_home_is_somebody_elses(root_stage):
     with root_stage.ready("--home", folder, mailbox=root_stage.mailbox(report=report)) as imap:
         assert imap.command("a LOGIN joe sesame")[1].startswith(b"a NO [")
     assert not report.written()
+
+
+@pytest.mark.superserver("a listener does not start")
+def test_missing_program_behind_tls(stage):
+    """On port 993 the client can read nothing before the handshake: so there is one, and an answer."""
+    with stage.start(on="tls", mailbox=["/nonexistent/imap"]) as imap:
+        imap.expect("* BYE [UNAVAILABLE] ...")
+        assert imap.rest() == b"" and imap.wire.ended_cleanly
+        assert imap.status() == 78
+        assert imap.log("error")[0]["text"].startswith('"/nonexistent/imap: no such program')
