@@ -1,23 +1,30 @@
 /*
- * The service manager, see activation.h. Run by main and by the listener, and
+ * Sockets from the service manager or on standard input, see activation.h. Run by main and by the listener, and
  * never after a fork: its variables are this process's alone.
  */
 
 #include "activation.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "log.h"
 #include "systemd.h"
 
 #define PORT_IMAPS	993
+
+/* Linux's device number of /dev/null (null(4)). */
+#define NULL_MAJOR	1
+#define NULL_MINOR	3
 
 static bool
 ends_in(const char *name, const char *end)
@@ -62,6 +69,107 @@ take_connection(void)
 	close(SYSTEMD_FIRST);
 }
 
+/* Standard input as inetd's "wait" has it: a stream socket on which accept(2) will do. */
+static bool
+is_listening(int fd)
+{
+	int accepts = 0, type = 0;
+	socklen_t len = sizeof(accepts), type_len = sizeof(type);
+
+	return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &accepts, &len) == 0 && accepts != 0 &&
+	    getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &type_len) == 0 && type == SOCK_STREAM;
+}
+
+static bool
+are_same(int one, int other)
+{
+	struct stat a, b;
+
+	return fstat(one, &a) == 0 && fstat(other, &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+}
+
+static bool
+is_null(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && S_ISCHR(st.st_mode) && st.st_rdev == makedev(NULL_MAJOR, NULL_MINOR);
+}
+
+/*
+ * inetd makes all three the socket. Standard error then leads nowhere since main() saw that; the next image has to see the
+ * same, or it would tell its faults to nobody.
+ */
+static int
+count_standard(void)
+{
+	if (!are_same(STDIN_FILENO, STDOUT_FILENO))
+		return 1;
+	return is_null(STDERR_FILENO) ? 3 : 2;
+}
+
+static void
+fill_standard(int n)
+{
+	int fd, null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	if (null == -1)
+		die("/dev/null");
+	for (fd = 0; fd < n; fd++)
+		if (dup2(null, fd) == -1)
+			die("dup2");
+	close(null);
+}
+
+static size_t
+take_standard_input(struct activation_socket *s)
+{
+	if (!is_listening(STDIN_FILENO))
+		return 0;
+	s->standard = count_standard();
+	s->imaps = is_imaps(STDIN_FILENO, "");
+	s->fd = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+	if (s->fd == -1)
+		die("dup");
+	fill_standard(s->standard);
+	return 1;
+}
+
+/* systemd's StandardInput=socket: the socket is descriptor 3 as well, and closing that must end it. */
+static void
+drop_standard_input(void)
+{
+	if (is_listening(STDIN_FILENO))
+		fill_standard(are_same(STDIN_FILENO, STDOUT_FILENO) ? 2 : 1);
+}
+
+void
+activation_pass(const struct activation_socket *list, size_t n)
+{
+	size_t i;
+	int fd;
+
+	for (i = 0; i < n; i++) {
+		if (list[i].standard == 0 && fcntl(list[i].fd, F_SETFD, 0) == -1)
+			die("FD_CLOEXEC");
+		for (fd = 0; fd < list[i].standard; fd++)
+			if (dup2(list[i].fd, fd) == -1)
+				die("dup2");
+	}
+}
+
+void
+activation_keep(const struct activation_socket *list, size_t n)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		if (fcntl(list[i].fd, F_SETFD, FD_CLOEXEC) == -1)
+			die("FD_CLOEXEC");
+		fill_standard(list[i].standard);
+	}
+}
+
 size_t
 activation_take(struct activation_socket list[ACTIVATION_MAX])
 {
@@ -69,7 +177,7 @@ activation_take(struct activation_socket list[ACTIVATION_MAX])
 	int i, n = systemd_listen_fds(&names), listening = 0;
 
 	if (n == 0)
-		return 0;
+		return take_standard_input(&list[0]);
 	errno = 0;
 	if (n > ACTIVATION_MAX)
 		die("%d sockets passed; no more than %d are expected", n, ACTIVATION_MAX);
@@ -77,12 +185,14 @@ activation_take(struct activation_socket list[ACTIVATION_MAX])
 		int fd = SYSTEMD_FIRST + i;
 
 		listening += systemd_is_listening(fd);
-		list[i] = (struct activation_socket){ fd, is_imaps(fd, names[i]) };
+		list[i] = (struct activation_socket){ .fd = fd, .imaps = is_imaps(fd, names[i]) };
 		free(names[i]);
 	}
 	free(names);
-	if (listening == n)
+	if (listening == n) {
+		drop_standard_input();
 		return (size_t)n;
+	}
 	if (n > 1)
 		die("%d sockets passed; listening ones (Accept=no) or one connection (Accept=yes) are expected", n);
 	take_connection();

@@ -3,8 +3,9 @@
 
 /*
  * A service manager's side of things: the sockets that it passes
- * (sd_listen_fds(3)), and what it is told of us (sd_notify(3)). Where there
- * is none, nothing is passed and nobody is told.
+ * (sd_listen_fds(3)), and what it is told of us (sd_notify(3)). Without one
+ * nothing is told; the one socket may then be standard input, as from inetd's
+ * "wait" and s6-tcpserver-socketbinder.
  */
 
 #include <stdbool.h>
@@ -18,14 +19,26 @@
 struct activation_socket {
 	int	fd;
 	bool	imaps;		/* its name, or its port, says that TLS begins with the connection */
+	int	standard;	/* how many of the descriptors 0 to 2 it was found on; 0: the service manager passed it */
 };
 
 /*
- * Finds the listening sockets that were passed, and makes them close-on-exec.
- * Returns how many: 0 if there are none, which is no error. One connection
- * is taken as descriptors 0 and 1 instead. Dies at anything else.
+ * Finds the listening sockets that were passed, or the one that is descriptor
+ * 0, and makes them close-on-exec. Returns how many: 0 if there are none, which
+ * is no error. One connection is taken as descriptors 0 and 1 instead. Dies at
+ * anything else. Descriptors 0 to 2 lead nowhere afterwards where they were a
+ * listening socket: only the list keeps it open.
  */
 size_t	activation_take(struct activation_socket list[ACTIVATION_MAX]);
+
+/*
+ * Puts the sockets where activation_take() found them, for the program that
+ * this process executes to find them again. Dies if that can't be done.
+ */
+void	activation_pass(const struct activation_socket *, size_t n);
+
+/* Undoes activation_pass(), where execve(2) has failed. */
+void	activation_keep(const struct activation_socket *, size_t n);
 
 /*
  * Accepts a connection, close-on-exec, and says from where. Returns -1 with

@@ -473,7 +473,7 @@ listener_run(const struct options *opts, const struct activation_socket *sockets
 	l.opts[true] = &on_connect;
 	l.sockets = sockets;
 	l.n = n;
-	reload_begin(argv, n);
+	reload_begin(argv, sockets, n);
 	prepare(&l);
 	l.watchdog_ms = activation_watchdog();
 	l.watchdog_at = l.watchdog_ms > 0 ? clock_ms() + l.watchdog_ms : 0;

@@ -1,6 +1,6 @@
 /*
  * What was asked for, and descriptors in order: then one connection is
- * served, or all that come to the sockets that were passed. Run as whoever started us, mostly root.
+ * served, or all that come to the listening sockets that were passed. Run as whoever started us, mostly root.
  */
 
 #include <fcntl.h>

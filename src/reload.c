@@ -15,7 +15,6 @@
 #include <unistd.h>
 
 #include "log.h"
-#include "systemd.h"
 
 #define VARIABLE	"IMAPGATE_LISTENER"
 #define TRIAL		"trial"
@@ -24,14 +23,16 @@
 #define TRIAL_S		30
 
 static char **arguments;
-static int sockets;		/* how many were passed to us, from SYSTEMD_FIRST on */
+static const struct activation_socket *sockets;
+static size_t passed;		/* how many sockets there are */
 static const char *left;	/* by the image before this one: TRIAL, the number of the board's descriptor, or NULL */
 
 void
-reload_begin(char *argv[], size_t passed)
+reload_begin(char *argv[], const struct activation_socket *list, size_t n)
 {
 	arguments = argv;
-	sockets = (int)passed;
+	sockets = list;
+	passed = n;
 	left = getenv(VARIABLE);
 }
 
@@ -60,15 +61,6 @@ keep_on_exec(int fd, bool keep)
 }
 
 static void
-keep_sockets(bool keep)
-{
-	int i;
-
-	for (i = 0; i < sockets; i++)
-		keep_on_exec(SYSTEMD_FIRST + i, keep);
-}
-
-static void
 set_number(const char *name, int n)
 {
 	char text[16];
@@ -93,9 +85,10 @@ reload_try(void)
 	if (pid != 0)
 		return pid;
 	alarm(TRIAL_S);
-	keep_sockets(true);
+	activation_pass(sockets, passed);
 	/* sd_listen_fds(3) wants to see who is meant; what is tried out has nothing to say to the service manager. */
-	set_number("LISTEN_PID", (int)getpid());
+	if (sockets[0].standard == 0)
+		set_number("LISTEN_PID", (int)getpid());
 	if (unsetenv("NOTIFY_SOCKET") == -1 || setenv(VARIABLE, TRIAL, 1) == -1)
 		die("environment");
 	execute();
@@ -106,9 +99,9 @@ void
 reload_exec(int board_fd)
 {
 	set_number(VARIABLE, board_fd);
-	keep_sockets(true);
+	activation_pass(sockets, passed);
 	keep_on_exec(board_fd, true);
 	execute();
-	keep_sockets(false);
+	activation_keep(sockets, passed);
 	keep_on_exec(board_fd, false);
 }

@@ -11,8 +11,10 @@
 #include <stddef.h>
 #include <sys/types.h>
 
+#include "activation.h"
+
 /* Reads what the image before this one has left in the environment, and remembers how to go on to the next. */
-void	reload_begin(char *argv[], size_t sockets);
+void	reload_begin(char *argv[], const struct activation_socket *, size_t sockets);
 
 /* Is this a trial? It shall exit with 0 where all would be ready. */
 bool	reload_is_trial(void);
