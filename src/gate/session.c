@@ -306,16 +306,14 @@ choose_how(struct session *s)
 	dialogue_finish(s, REASON_NO_KTLS, "BYE [UNAVAILABLE] Please try again later");
 }
 
-/* The answer to a login whose mailbox program ends without a word: the client's command is open still (RFC 9051, 7.1.5). */
+/* The answer to a login whose mailbox program ends without a word. */
 static const char *
 apology_for(const struct session *s)
 {
 	static struct reply r;
 
 	r.len = 0;
-	if (s->tag[0] != '\0')
-		reply_line(&r, s->tag, "NO", "UNAVAILABLE", "Your mailbox can't be opened at the moment");
-	reply_data(&r, "BYE [UNAVAILABLE] Please try again later");
+	reply_no_mailbox(&r, s->tag);
 	r.text[r.len] = '\0';
 	return r.text;
 }

@@ -14,11 +14,14 @@
 #include <fcntl.h>
 #include <link.h>
 #include <linux/sockios.h>
+#include <linux/tcp.h>
 #include <linux/tls.h>
 #include <malloc.h>
+#include <netinet/in.h>
 #include <openssl/crypto.h>
 #include <poll.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -217,9 +220,32 @@ linger(void)
 			return;
 }
 
-bool
-keeper_stay(const struct account *a)
+/*
+ * How many octets were written to the connection since it was opened, of TLS's
+ * own too: those that the client has and those on their way (tcp(7), SIOCOUTQ).
+ * 0 if that can't be known.
+ */
+static uint64_t
+octets_written(void)
 {
+	struct tcp_info info = { 0 };
+	socklen_t len = sizeof(info);
+	int before = 0, after = -1;
+
+	/* What is acknowledged in between would count neither here nor there. */
+	for (int i = 0; i < 10 && before != after; i++) {
+		len = sizeof(info);
+		if (ioctl(STDIN_FILENO, SIOCOUTQ, &before) == -1 || getsockopt(STDIN_FILENO, IPPROTO_TCP, TCP_INFO, &info, &len) == -1 ||
+		    ioctl(STDIN_FILENO, SIOCOUTQ, &after) == -1 || len < offsetof(struct tcp_info, tcpi_bytes_received))
+			return 0;
+	}
+	return before == after ? info.tcpi_bytes_acked + (uint64_t)after : 0;
+}
+
+bool
+keeper_stay(const struct account *a, const struct reply *apology)
+{
+	uint64_t written = octets_written();
 	pid_t pid = keeper_fork();
 
 	if (pid <= 0)
@@ -227,6 +253,8 @@ keeper_stay(const struct account *a)
 	let_go(a);
 	verdict = keeper_wait(pid);
 	start_deadline();
+	if (written != 0 && octets_written() == written)
+		(void)!send(STDIN_FILENO, apology->text, apology->len, MSG_NOSIGNAL);
 	say_close_notify();
 	linger();
 	_exit(verdict);

@@ -13,6 +13,7 @@
 #include <sys/types.h>
 
 #include "monitor/account.h"
+#include "proto/reply.h"
 
 /* What every keeper hears of, itself and from others: the child's end, and what is for the child. */
 void	keeper_signals(sigset_t *);
@@ -34,8 +35,9 @@ int	keeper_wait(pid_t);
  * program; false if there is no child. The parent never returns: with the
  * user's ids it keeps nothing but the client's socket, passes signals on,
  * waits, ends the connection and exits with the child's status, or 128 and
- * the number of the signal that killed it. Secrets must be gone before.
+ * the number of the signal that killed it. For a mailbox program that ends
+ * without one octet it sends the apology. Secrets must be gone before.
  */
-bool	keeper_stay(const struct account *);
+bool	keeper_stay(const struct account *, const struct reply *apology);
 
 #endif

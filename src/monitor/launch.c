@@ -253,9 +253,7 @@ launch_apologize(const char *tag)
 
 	if (announced)
 		return;
-	if (tag[0] != '\0')
-		reply_line(&r, tag, "NO", "UNAVAILABLE", "Your mailbox can't be opened at the moment");
-	reply_data(&r, "BYE Please try again later");
+	reply_no_mailbox(&r, tag);
 	launch_say(&r, false);
 }
 

@@ -73,6 +73,14 @@ reply_data(struct reply *r, const char *data)
 }
 
 void
+reply_no_mailbox(struct reply *r, const char *tag)
+{
+	if (tag[0] != '\0')
+		reply_line(r, tag, "NO", "UNAVAILABLE", "Your mailbox can't be opened at the moment");
+	reply_data(r, "BYE [UNAVAILABLE] Please try again later");
+}
+
+void
 reply_continue(struct reply *r, const char *text)
 {
 	add_line(r, (const char *const[]){ "+ ", text }, 2);

@@ -35,6 +35,12 @@ void	reply_line(struct reply *, const char *tag, const char *status, const char 
 /* Adds "* CAPABILITY LIST" or "* ID LIST": an untagged line with data. */
 void	reply_data(struct reply *, const char *data);
 
+/*
+ * Adds what a client is told whose mailbox program can't be had: the answer to
+ * its login, unless tag is empty, and BYE (RFC 9051, 7.1.5).
+ */
+void	reply_no_mailbox(struct reply *, const char *tag);
+
 /* Adds "+ TEXT", which invites a literal (RFC 9051, 7.6). */
 void	reply_continue(struct reply *, const char *text);
 

@@ -2,7 +2,7 @@
 
 import time
 
-from cases import TLS12, TLS13, case, expect, logged_in
+from cases import TLS12, TLS13, case, expect, greeted, logged_in
 from client import Rare
 
 
@@ -69,3 +69,14 @@ def a_key_update_is_eio(at_once, stage):
 
 case(a_key_update_is_eio, True)
 case(a_key_update_is_eio, False)
+
+
+def a_program_without_a_word_is_spoken_for(version, stage):
+    client, session = greeted(stage, version=version, program=["/bin/false"])
+    expect(client.login().startswith(b"a1 NO [UNAVAILABLE] "), True, "the answer to the login")
+    expect(client.line().startswith(b"* BYE [UNAVAILABLE] "), True, "the end")
+    expect(session.wait(), 1, "status")
+
+
+for _version in (TLS12, TLS13):
+    case(a_program_without_a_word_is_spoken_for, _version)
