@@ -3,6 +3,7 @@
 Each is a marker, and each search has a positive control: a process that must have it, has it.
 """
 
+import base64
 import subprocess
 import time
 
@@ -96,3 +97,23 @@ def test_hash_of_the_user(root_stage, on):
         imap.hand_over()
         for child in children_of(imap.process.pid):
             assert not has(child, shadow)
+
+
+@pytest.mark.parametrize("command", ("LOGIN", "PLAIN"))
+@pytest.mark.parametrize("on", ("unix", "tls", "starttls"))
+def test_password_of_the_attempt_before(root_stage, command, on):
+    """Neither gate nor monitor keeps it. The control is the monitor whose PAM is still asked."""
+    password = b"Zebra-password-1123"
+    pam = root_stage.testcode("name=joe password=sesame sleep=2")
+    with root_stage.ready("--allow-cleartext", "all", on=on, pam=pam) as imap:
+        monitor, gate = imap.process.pid, gate_of(imap.process.pid)
+        if command == "LOGIN":
+            forms = [password]
+            imap.send(b"a LOGIN joe " + password + b"\r\n")
+        else:
+            forms = [password, base64.b64encode(b"\0joe\0" + password)]
+            imap.send(b"a AUTHENTICATE PLAIN " + forms[1] + b"\r\n")
+        wait_until_has(monitor, password)
+        imap.expect("a NO [AUTHENTICATIONFAILED] ...")
+        found = [(name, form) for name, pid in (("gate", gate), ("monitor", monitor)) for form in forms if has(pid, form)]
+        assert not found
