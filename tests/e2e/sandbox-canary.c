@@ -52,6 +52,15 @@ talk(void)
 	return write(STDOUT_FILENO, "x", 1) == 1 && read(STDIN_FILENO, &byte, 1) == 1 && malloc(1 << 20) != NULL ? FINE : FAILED;
 }
 
+/* The C library's send(3) and recv(3), which are not the same system call on every machine. Standard input is a socket. */
+static int
+send_and_receive(void)
+{
+	char byte;
+
+	return send(STDIN_FILENO, "x", 1, MSG_NOSIGNAL) == 1 && recv(STDIN_FILENO, &byte, 1, 0) == 1 ? FINE : FAILED;
+}
+
 /* Where the kernel has no vDSO, to ask for the time is a system call like others. */
 static int
 tell_time(void)
@@ -257,6 +266,7 @@ static const struct deed {
 	int		(*act)(void);
 } deeds[] = {
 	{ "talk", talk },
+	{ "send-and-receive", send_and_receive },
 	{ "tell-time", tell_time },
 	{ "open-file", open_file },
 	{ "open-root", open_root },

@@ -3,6 +3,7 @@
 import os
 import pwd
 import signal
+import socket
 import subprocess
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from stage import BUILD
 
 FAILED, FINE = 11, 12
 
-ALLOWED = ["talk", "tell-time"]
+ALLOWED = ["talk", "send-and-receive", "tell-time"]
 DEEDS = """open-file open-root create-file look-at-file make-directory internet-socket unix-socket accept execute fork
     clone-thread kill-parent signal-self trace-parent read-parent become-root change-root new-namespace
     executable-memory make-memory-executable memory-file copy-descriptor raise-limit dump load-bpf io-ring x32-call
@@ -45,8 +46,11 @@ def try_it(stage, canary, deed, as_root):
         if stage.as_root:
             account = stage.users["imapgt1"]
             process = {"user": account.uid, "group": account.gid, "extra_groups": []}
-    return subprocess.run([canary, deed, *who, str(stage.folder / "gate")], input=b"x", capture_output=True, timeout=20,
-                          cwd="/", **process).returncode
+    ours, its = socket.socketpair()
+    with ours, its:
+        ours.send(b"x")
+        return subprocess.run([canary, deed, *who, str(stage.folder / "gate")], stdin=its, capture_output=True, timeout=20,
+                              cwd="/", **process).returncode
 
 
 def impossible(canary, deed):
