@@ -54,6 +54,7 @@ struct probe {
 	char			 words[512];	/* the end of what it wrote on standard error */
 	char			 list[2048];	/* what it can do, "" until it was heard */
 	bool			 announced;	/* it said so by itself, behind the login */
+	bool			 answered;	/* a list came, be it an empty one */
 };
 
 /* --- the program */
@@ -207,11 +208,17 @@ begins(const char *line, const char *with)
 static bool
 take_list(struct probe *p, const char *line)
 {
-	const char *start = strcasestr(line, "[CAPABILITY "), *words;
+	const char *start = strcasestr(line, "[CAPABILITY"), *words;
 
-	if (start == NULL && !begins(line, "* CAPABILITY "))
+	if (start == NULL && begins(line, "* CAPABILITY"))
+		start = line + 1;
+	if (start == NULL)
 		return false;
-	words = strchr(start != NULL ? start : line + 2, ' ') + 1;
+	words = start + strlen("[CAPABILITY");
+	if (*words != '\0' && strchr(" \r]", *words) == NULL)
+		return false;
+	words += strspn(words, " \r");
+	p->answered = true;
 	snprintf(p->list, sizeof(p->list), "%.*s", (int)strcspn(words, "]"), words);
 	return true;
 }
@@ -227,7 +234,7 @@ first_words(struct probe *p)
 
 	for (i = 0; i < LINES_MAX && next_line(p, line, sizeof(line), deadline); i++) {
 		if (take_list(p, line))
-			p->announced = true;
+			p->announced = p->list[0] != '\0';
 		if (begins(line, TAG " OK"))
 			return STYLE_TAG;
 		if (begins(line, "* PREAUTH"))
@@ -366,7 +373,9 @@ print_options(const struct probe *p, enum style style)
 {
 	puts(style == STYLE_TAG ? "--handoff tag" : "--handoff greeting");
 	if (p->list[0] == '\0') {
-		finding(FINDING_WARNING, p->opts->program[0], "it does not say what it can do");
+		finding(FINDING_WARNING, p->opts->program[0], "%s; set --capability-after, and the program's own list "
+		    "(Dovecot 2.4: -o \"imap_capability=IMAP4rev1 ...\")",
+		    p->answered ? "its list of capabilities is empty" : "it does not say what it can do");
 		return;
 	}
 	/* A greeting becomes the text of the tagged OK, where no client looks for a list. */

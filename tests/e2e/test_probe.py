@@ -114,6 +114,20 @@ def test_capability_line_before_the_tag(probe):
 
 # --- programs that are none
 
+@pytest.mark.parametrize("untagged", ["* CAPABILITY", "* CAPABILITY "])
+@pytest.mark.parametrize("code", ["[CAPABILITY ]", "[CAPABILITY]"])
+def test_empty_capability_list(root_stage, untagged, code):
+    """Dovecot 2.4's own answer with -O. It is no list, and the warning names the options that give one."""
+    said = f'printf "probe1 OK {code} Logged in\\r\\n"; read x; printf "{untagged}\\r\\nprobe2 OK\\r\\n"; read x; '
+    said += 'printf "probe4 OK\\r\\n"'
+    done = subprocess.run([root_stage.program, "--probe", "--user", "imapgt1", "--", "/bin/sh", "-c", said],
+                          capture_output=True, text=True, timeout=60, cwd="/", stdin=subprocess.DEVNULL)
+    assert done.returncode == 1, (done.stdout, done.stderr)
+    assert "its list of capabilities is empty" in done.stdout
+    assert "--capability-after" in done.stdout and "imap_capability=" in done.stdout
+    assert not any(line.startswith("--capability") for line in done.stdout.splitlines()), done.stdout
+
+
 def test_program_that_dies(probe):
     said = probe("/bin/sh", "-c", "echo one >&2; echo 'two: \x1b[1m no mail' >&2; exit 7", status=2)
     assert "it said nothing; it ended with status 7" in said
