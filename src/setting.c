@@ -89,12 +89,16 @@ number(const struct setting *s, unsigned long min, unsigned long max)
 static unsigned
 word(const struct setting *s, const char *const words[])
 {
+	char list[96] = "";
+	size_t len = 0;
 	unsigned i;
 
 	for (i = 0; words[i] != NULL; i++)
 		if (strcmp(words[i], s->value) == 0)
 			return i;
-	setting_refuse(s, "unknown word");
+	for (i = 0; words[i] != NULL && len < sizeof(list); i++)
+		len += (size_t)snprintf(list + len, sizeof(list) - len, "%s%s", i == 0 ? "" : ", ", words[i]);
+	setting_refuse(s, "unknown word; known are %s", list);
 }
 
 static void *

@@ -20,14 +20,14 @@ print_clean(const char *text)
 void
 finding(enum finding_kind kind, const char *subject, const char *fmt, ...)
 {
-	static const char *const names[] = { "ok", "warning", "error" };
+	static const char *const names[] = { "note", "ok", "warning", "error" };
 	char text[1024], line[1280];
 	va_list ap;
 
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	snprintf(line, sizeof(line), "%-8s %s: %s", names[kind], subject, text);
+	snprintf(line, sizeof(line), "%-8s %s: %s", names[kind - FINDING_NOTE], subject, text);
 	print_clean(line);
 	if (kind > worst)
 		worst = kind;

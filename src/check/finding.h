@@ -4,6 +4,7 @@
 /* What --check has found: one line each on standard output, and how bad the worst of them is. */
 
 enum finding_kind {
+	FINDING_NOTE = -1,	/* worth knowing; the exit status stays as it is */
 	FINDING_OK,
 	FINDING_WARNING,	/* logins may fail, or are not as safe as they could be */
 	FINDING_ERROR,		/* logins will fail */

@@ -154,7 +154,7 @@ check_ktls(const struct options *o)
 	if (o->ktls == KTLS_REQUIRE)
 		finding(FINDING_ERROR, "kernel TLS", "%s: %s; every login over TLS will be refused", what, strerror(errno));
 	else
-		finding(FINDING_WARNING, "kernel TLS", "%s: %s; sessions are relayed. Name tls in /etc/modules-load.d, or say --ktls off", what,
+		finding(FINDING_NOTE, "kernel TLS", "%s: %s; sessions are relayed. Name tls in /etc/modules-load.d, or say --ktls off", what,
 		    strerror(errno));
 }
 

@@ -34,7 +34,7 @@ become_somebody(const struct trial *t)
 	if (geteuid() != 0)
 		return true;
 	if (t->opts->run_as != NULL)
-		return account_find(&a, t->opts, "somebody") == NULL && initgroups(a.owner, a.gid) == 0 && setresgid(a.gid, a.gid, a.gid) == 0 &&
+		return account_find(&a, t->opts, "somebody@example.org") == NULL && initgroups(a.owner, a.gid) == 0 && setresgid(a.gid, a.gid, a.gid) == 0 &&
 		    setresuid(a.uid, a.uid, a.uid) == 0;
 	return setgroups(0, NULL) == 0 && setresgid(gid, gid, gid) == 0 && setresuid(uid, uid, uid) == 0;
 }

@@ -51,6 +51,8 @@ read_file(const char *path)
 	}
 	if (fd != -1)
 		close(fd);
+	/* SECURITY: a private key may stand in the same file. */
+	explicit_bzero(buffer, sizeof(buffer));
 	if (n == 0)
 		return bio;
 	BIO_free(bio);
@@ -155,9 +157,14 @@ static void
 load_identity(struct tls *t, uint32_t i)
 {
 	struct tls_identity *id = &t->identity[t->identities];
-	BIO *pem = access(t->opts->key[i], R_OK) == 0 ? read_file(t->opts->cert[i]) : NULL;
 	const char *wrong;
+	BIO *pem;
 
+	if (access(t->opts->key[i], R_OK) == -1) {
+		t->maker->complain(t->opts->key[i], strerror(errno));
+		return;
+	}
+	pem = read_file(t->opts->cert[i]);
 	if (pem == NULL) {
 		t->maker->complain(t->opts->cert[i], strerror(errno));
 		return;

@@ -12,7 +12,7 @@ import pytest
 import clientca
 from processes import need_mounts
 
-LINE = re.compile(r"^(ok      |warning |error   ) ([^:]+|/[^:]+:\d+): (.+)$|^         (\w+=.*)$")
+LINE = re.compile(r"^(ok      |note    |warning |error   ) ([^:]+|/[^:]+:\d+): (.+)$|^         (\w+=.*)$")
 
 
 class Check:
@@ -26,7 +26,7 @@ class Check:
             assert found, line
             if found[1]:
                 self.said.append((found[1].strip(), found[2], found[3]))
-        worst = max((("ok", "warning", "error").index(kind) for kind, _, _ in self.said), default=0)
+        worst = max(({"note": 0, "ok": 0, "warning": 1, "error": 2}[kind] for kind, _, _ in self.said), default=0)
         assert self.status == worst, self.text
 
     def says(self, kind, about, what=""):
@@ -134,6 +134,9 @@ def test_certificate_at_the_wrong_time(host, days, kind, what):
     checked = host.run(base=host.options(certificate))
     checked.says(kind, str(certificate.file), what)
     assert checked.status == {"warning": 1, "error": 2}[kind]
+    checked.says("ok", str(certificate.file), "a handshake with it gives")
+    assert "will be refused" not in checked.text
+    assert ("mail.example.org, until" in checked.text) == ("expired" not in what)
 
 
 def test_certificate_that_lives_long_enough(host):
@@ -154,7 +157,7 @@ def test_name_that_would_move_the_terminal(host):
 def test_certificate_that_nobody_knows(host):
     certificate = host.stage.certificate("ecdsa")
     checked = host.run(base=host.options(certificate))
-    checked.says("warning", str(certificate.file), "self-signed certificate; each client has to be told")
+    checked.says("note", str(certificate.file), "self-signed certificate; each client has to be told")
 
 
 def test_certificate_for_clients(host):
@@ -367,7 +370,7 @@ def test_without_seccomp(host):
     Check(done).says("error", "sandbox", "gate: seccomp: Invalid argument; a kernel with seccomp filters is needed")
 
 
-@pytest.mark.parametrize("word, kind, status", [("auto", "warning", 1), ("require", "error", 2)])
+@pytest.mark.parametrize("word, kind, status", [("auto", "note", 0), ("require", "error", 2)])
 def test_kernel_tls_that_is_not_there(host, word, kind, status):
     """In a network of its own that is down there is no loopback connection to try it on."""
     checked = host.run("--ktls", word, namespaces=("-m", "-n"))
@@ -466,6 +469,11 @@ def test_templates(host):
     checked.says("error", "--setenv", 'TOKEN: unknown "%"')
     assert "s3cret" not in checked.text
     host.run("--home", "/var/mail/%").says("error", "--home", '/var/mail/%: unknown "%"')
+
+
+def test_run_as_with_a_domain_in_home(host):
+    checked = host.run("--run-as", "imapgt2", "--home", "/srv/mail/%d/%n")
+    checked.says("ok", "mailbox program", "/bin/cat can be executed by imapgt2")
 
 
 # --- without root

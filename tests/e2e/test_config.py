@@ -93,3 +93,8 @@ def test_under_inetd_a_typo_is_in_the_log(root_stage, written):
     status, client, syslog = done.stdout.split(" ", 2)
     assert (status, client) == ("78", "b''")
     assert ".conf:1: max-atempts = 5: unknown option" in syslog and "error text=" in syslog
+
+
+def test_an_unknown_word_names_those_that_are_known(stage):
+    done = run(stage, "--handoff", "both", "--", "/bin/true")
+    assert done.returncode == 64 and "unknown word; known are " in done.stderr

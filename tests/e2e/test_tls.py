@@ -527,3 +527,10 @@ def test_post_quantum_key_exchange_is_preferred(stage):
         port = listener.sockets[0].getsockname()[1]
         done = subprocess.run(["openssl", "s_client", "-connect", f"127.0.0.1:{port}"], input=b"a LOGOUT\r\n", capture_output=True, timeout=20)
     assert wanted in done.stdout, done.stdout
+
+
+def test_key_that_is_missing_is_named(stage):
+    missing = stage.file("scratch", ".key")
+    with stage.ready("--cert", str(stage.certificate("ecdsa").file), "--key", str(missing)) as imap:
+        imap.send("a STARTTLS\r\n")
+        assert imap.logged("tls-fail")["reason"].strip('"') == f"{missing}: No such file or directory"

@@ -270,7 +270,7 @@ file_line_and_option_are_named(void **state)
 		{ "# x\n\n  timeout = soon\n", ":3: timeout = soon: ", "number from 1 to 86400" },
 		{ "setenv = A=\\\n1\\\n2\ntimeout = 0\n", ":4: timeout = 0: ", "number" },
 		{ "\n\nsetenv = \\\n\\\nA\n", ":3: setenv = A: ", "NAME=VALUE" },
-		{ "handoff = both\n", ":1: handoff = both: ", "unknown word" },
+		{ "handoff = both\n", ":1: handoff = both: ", "unknown word; known are " },
 		{ "strict = 1\n", ":1: strict = 1: ", "unknown word" },
 		{ "strict =\n", ":1: strict = : ", "unknown word" },
 		{ "timeout = 5\nlog = auto\ntimeout = 6\n", ":3: timeout = 6: ", "in line 1 already" },
