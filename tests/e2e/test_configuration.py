@@ -199,7 +199,8 @@ def test_one_usable_certificate_is_enough_for_implicit_tls(stage, broken, fault,
     with stage.ready(*broken[fault], on="tls", certificate="rsa") as imap:
         imap.login()
         told = [(line.name, line["reason"].strip(chr(34))) for line in imap.log("tls-fail") + imap.log("key-fail")]
-        expected = [(event, reason if event == "key-fail" else f"{broken[fault][1]}: {reason}") for event, reason in events]
+        file = broken[fault][3 if fault == "missing key" else 1]
+        expected = [(event, reason if event == "key-fail" else f"{file}: {reason}") for event, reason in events]
         assert sorted(told) == sorted(expected), imap.log_text()
 
 
