@@ -264,7 +264,7 @@ is_over(const struct relay *r)
 	return !r->client_lost || r->up_done;
 }
 
-/* SIGTERM: the client's part is over. What the mailbox program says at its end is still passed on, for a time. */
+/* SIGTERM ends the client's part. The mailbox program's last words are still passed on, for a time. */
 static void
 stop(struct relay *r)
 {

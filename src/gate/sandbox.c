@@ -25,7 +25,7 @@
 #include "descriptors.h"
 #include "log.h"
 
-/* What a dialogue and a handshake may allocate beside what is there already: ten times what they do. */
+/* Memory for a dialogue and a handshake beside what is mapped already: ten times what they take. */
 #define DATA_MAX	(32UL * 1024 * 1024)
 
 static void

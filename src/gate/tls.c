@@ -350,8 +350,8 @@ shake_hands(SSL *client, SSL *server)
 	return through == 2;
 }
 
-static bool
-connect_in_memory(SSL *client, SSL *server)
+bool
+tls_connect_in_memory(SSL *client, SSL *server)
 {
 	BIO *near = NULL, *far = NULL;
 	int i, done = 0;
@@ -372,7 +372,7 @@ tls_self_test(const struct tls *t)
 {
 	SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
 	SSL *client = ctx != NULL ? SSL_new(ctx) : NULL, *server = SSL_new(t->ctx);
-	bool works = connect_in_memory(client, server);
+	bool works = tls_connect_in_memory(client, server);
 
 	SSL_free(client);
 	SSL_free(server);

@@ -62,6 +62,12 @@ void	tls_load(struct tls *, const struct options *, const struct tls_maker *);
 const char	*tls_prepare(struct tls *);
 
 /*
+ * Connects the two over a pair of memory BIOs and handshakes. Returns false if
+ * one of them is NULL or the handshake fails; OpenSSL's error queue then says why.
+ */
+bool	tls_connect_in_memory(SSL *client, SSL *server);
+
+/*
  * Handshakes in memory with a client that verifies nothing. It proves that
  * the settings, a certificate and its key work together, and makes OpenSSL
  * set up once, before a fork, what each handshake needs. Returns true if the

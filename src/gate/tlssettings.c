@@ -113,7 +113,7 @@ unknown_group(const char *list)
 	return NULL;
 }
 
-/* What the signer could not sign for, whatever setting has brought it: versions before TLS 1.2, key exchange by RSA or DHE. */
+/* Finds versions and ciphers for which there can be no signature: TLS before 1.2, key exchange by RSA or DHE. */
 static const char *
 context_error(SSL_CTX *ctx)
 {

@@ -161,7 +161,7 @@ admit(struct admission *a, const struct msg_login *login, enum proof proof)
 		return refuse(OUTCOME_AUTHENTICATIONFAILED, wrong != NULL ? wrong : "uid");
 	if (a->account.home[0] == '\0')
 		return refuse(OUTCOME_UNAVAILABLE, "home");
-	/* What is done to this process from here on, limits and niceness too, is done for this user. */
+	/* From here on this process is changed for one user: groups, and limits or niceness by PAM. */
 	a->changed = true;
 	if (!launch_join_groups(&a->account))
 		return refuse(OUTCOME_UNAVAILABLE, "groups");

@@ -232,7 +232,7 @@ octets_written(void)
 	socklen_t len = sizeof(info);
 	int before = 0, after = -1;
 
-	/* What is acknowledged in between would count neither here nor there. */
+	/* An octet that is acknowledged between the two calls would be counted by neither. */
 	for (int i = 0; i < 10 && before != after; i++) {
 		len = sizeof(info);
 		if (ioctl(STDIN_FILENO, SIOCOUTQ, &before) == -1 || getsockopt(STDIN_FILENO, IPPROTO_TCP, TCP_INFO, &info, &len) == -1 ||

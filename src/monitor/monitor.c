@@ -105,7 +105,7 @@ decide(struct monitor *m, const struct msg_login *login, int64_t began)
 	return verdict;
 }
 
-/* What modules say on a failure may tell whether there is such a user: it is for those who know the password. */
+/* Gives the modules' text to clients that know the password: on a failure it may tell whether there is such a user. */
 static const char *
 text_for_client(const struct monitor *m, const struct pamauth_verdict *verdict)
 {

@@ -96,7 +96,7 @@ class Run:
     """One dialogue with a fault, or with none."""
 
     def __init__(self, stage, library, kind, case=None):
-        self.stage, self.library, self.kind, self.case = stage, library, kind, case
+        self.stage, self.injector, self.kind, self.case = stage, library, kind, case
         self.way, self.on = kind.split("-")
         self.found = []
         self.said = []
@@ -126,7 +126,7 @@ class Run:
 
     def _start(self):
         stages.LISTENER = self.way == "listener"
-        environment = {**os.environ, "LD_PRELOAD": self.library, "IMAPGATE_FAULTS": str(self.table.path)}
+        environment = {**os.environ, "LD_PRELOAD": self.injector, "IMAPGATE_FAULTS": str(self.table.path)}
         options = ["--timeout", str(TIMEOUT), "--allow-cleartext", "all"]
         if self.on == "tcp":
             options += self.stage.certificate().options
