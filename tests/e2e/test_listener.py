@@ -296,6 +296,15 @@ def test_no_usable_certificate_is_no_start(stage, renewable):
     assert "TLS is not possible" in server.log_text()
 
 
+def test_key_that_is_missing_is_named(stage, renewable):
+    files, options = renewable
+    files[1].unlink()
+    server = Listener(stage, *options, wait=False)
+    assert server.end() == 78
+    line = server.logged("certificate-fail")
+    assert (line["file"].strip('"'), line["reason"].strip('"')) == (str(files[1]), "No such file or directory")
+
+
 def test_imaps_without_a_certificate_is_no_start(stage):
     server = Listener(stage, names=["imaps"], wait=False)
     assert server.end() == 78

@@ -529,6 +529,7 @@ def test_post_quantum_key_exchange_is_preferred(stage):
     assert wanted in done.stdout, done.stdout
 
 
+@pytest.mark.superserver("a listener does not start")
 def test_key_that_is_missing_is_named(stage):
     missing = stage.file("scratch", ".key")
     with stage.ready("--cert", str(stage.certificate("ecdsa").file), "--key", str(missing)) as imap:
