@@ -111,8 +111,8 @@ ONDEMAND_openssl =	ssl crypto
 ONDEMAND_pam =		pam
 $(BUILD)/ondemand-%.h: $(OBJS)
 	$(Q)nm -u $(OBJS) | awk 'NF == 2 { print $$2 }' | sort -u > $@.needed
-	$(Q)for library in $(filter $(ONDEMAND_$*),$(ONDEMAND)); do nm -D --defined-only "$$($(CC) -print-file-name=lib$$library.so)" || exit 1; done | \
-	    awk 'NF == 3 { sub(/@.*/, "", $$3); print $$3 }' | sort -u | comm -12 - $@.needed | sed 's/.*/STUB(&)/' > $@
+	$(Q)for library in $(filter $(ONDEMAND_$*),$(ONDEMAND)); do nm -D --defined-only "$$($(CC) -print-file-name=lib$$library.so)" || exit 1; done > $@.defined
+	$(Q)awk 'NF == 3 { sub(/@.*/, "", $$3); print $$3 }' $@.defined | sort -u | comm -12 - $@.needed | sed 's/.*/STUB(&)/' > $@
 
 $(BUILD)/ondemand-stubs.o: src/ondemand-stubs.S $(BUILD)/ondemand-openssl.h $(BUILD)/ondemand-pam.h
 	@echo '  $@'
