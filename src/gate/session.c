@@ -390,12 +390,15 @@ start_on_connect(struct session *s)
 	start_tls(s);
 }
 
+/* With TLS from the first byte on the client can be told of a missing mailbox program behind the handshake only. */
 static void __attribute__((noreturn))
 refuse_without_program(struct session *s)
 {
 	static const char bye[] = "* BYE [UNAVAILABLE] Server error; please try again later\r\n";
+	char error[128];
 
-	conn_write(&s->conn, bye, sizeof(bye) - 1);
+	if (tls_prepare(s->tls) == NULL && tls_accept(s->tls, &s->conn, error, sizeof(error)) == CONN_OK)
+		conn_write(&s->conn, bye, sizeof(bye) - 1);
 	conn_end(&s->conn);
 	log_die_status = EX_CONFIG;
 	errno = 0;
@@ -445,10 +448,10 @@ session_run(const struct session_start *start)
 	wipe_options(start->opts);
 	sandbox_enter(&start->sandbox);
 	s.command.strict = start->opts->strict;
-	if (start->opts->tls_on_connect)
-		start_on_connect(&s);
 	if (start->no_program)
 		refuse_without_program(&s);
+	if (start->opts->tls_on_connect)
+		start_on_connect(&s);
 	if (start->opts->preauth == PREAUTH_CERT && s.identity[0] != '\0' && login_preauth(&s) == NEXT_HANDOFF)
 		hand_off(&s);
 	greet(&s);

@@ -43,7 +43,8 @@ void
 refused_remember(struct refused *r, const struct msg_login *login, enum msg_outcome outcome)
 {
 	refused_forget(r);
-	if (outcome != OUTCOME_AUTHENTICATIONFAILED || !admission_is_password(login->mechanism) || ondemand_openssl() != NULL)
+	if (outcome != OUTCOME_AUTHENTICATIONFAILED || login->authcid[0] == '\0' || login->secret[0] == '\0' ||
+	    !admission_is_password(login->mechanism) || ondemand_openssl() != NULL)
 		return;
 	openssl_begin();
 	r->known = getrandom(r->key, sizeof(r->key), 0) == (ssize_t)sizeof(r->key) && digest_of(r, login, r->digest);
