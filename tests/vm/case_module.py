@@ -30,7 +30,7 @@ def no_module_is_the_relay(stage):
     before = read(MODPROBE)
     Path(MODPROBE).write_text("/nonexistent")
     try:
-        asked_and_told(stage, "warning", "no module")
+        asked_and_told(stage, "note", "no module")
         client, session = greeted(stage)
         client.login(b"POUR 70000\r\n", b"EXIT 3\r\n")
         expect(session.how(), "relay no-module", "handoff")
