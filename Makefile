@@ -5,6 +5,7 @@
 
 PREFIX ?=	/usr/local
 SBINDIR ?=	$(PREFIX)/sbin
+LIBEXECDIR ?=	$(PREFIX)/libexec
 MANDIR ?=	$(PREFIX)/share/man
 UNITDIR ?=	$(PREFIX)/lib/systemd/system
 SYSUSERSDIR ?=	$(PREFIX)/lib/sysusers.d
@@ -91,7 +92,7 @@ FUZZNAMES :=	$(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 REPLAYS :=	$(FUZZNAMES:%=$(BUILD)/tests/replay_%)
 FUZZERS :=	$(FUZZNAMES:%=$(BUILD)/fuzz/fuzz_%)
 
-.PHONY: all tests check check-faults check-vm check-bare check-valgrind demo install uninstall deb bench lint format fuzz clean help
+.PHONY: all tests check check-faults check-vm check-bare check-suite check-valgrind demo install uninstall deb bench lint format fuzz clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -189,14 +190,17 @@ check-vm: $(BUILD)/imapgate $(BUILD)/vm-mailbox $(BUILD)/tests/test_kerneltls ##
 check-faults: tests ## let each system call of each process fail, one at a time; takes long (T="superserver-tls" is one connection)
 	@IMAPGATE_BUILD='$(abspath $(BUILD))' tests/faults/sweep.py $(T)
 
-check-bare: ## the README's commands, all of them, in a Debian that debootstrap makes; takes some ten minutes
-	@PYTEST='$(PYTEST)' tests/boot/bare
+check-bare: ## the README's commands, all of them, in a Debian that debootstrap makes (SUITE=trixie); takes some ten minutes
+	@PYTEST='$(PYTEST)' SUITE='$(SUITE)' tests/boot/bare
+
+check-suite: ## all tests in a Debian that debootstrap makes, SUITE=trixie; T= narrows down
+	@SUITE='$(SUITE)' tests/boot/suite '$(T)'
 
 check-valgrind: ## one login over TLS under valgrind, in a build without the seccomp filter
 	@$(MAKE) --no-print-directory SECCOMP=0 SAN=0 BUILD=build/valgrind tests
 	@IMAPGATE_BUILD='$(abspath build/valgrind)' tests/valgrind
 
-demo: $(BUILD)/imapgate $(BUILD)/demo-mailbox ## try it on loopback, without root; MAILBOX="/usr/lib/dovecot/imap ..." chains that
+demo: $(BUILD)/imapgate $(BUILD)/demo-mailbox ## try it on loopback, without root; MAILBOX="$$PWD/src/imapgate-dovecot" chains that
 	@IMAPGATE_BUILD='$(abspath $(BUILD))' MAILBOX='$(MAILBOX)' tests/demo/demo
 
 # What is paid for each login must be small and known: static programs, but for the clients.
@@ -246,7 +250,7 @@ lint: $(OBJS) ## prove the boundary from the objects, check headers, shape and m
 	@CC='$(CC)' tests/lint/boundary '$(BUILD)'
 	@CC='$(CC)' CFLAGS='-std=gnu17 $(WARN) -D_GNU_SOURCE -Isrc $(PKG_CFLAGS)' tests/lint/headers $(HEADERS)
 	@tests/lint/shape $(SRCS) $(HEADERS)
-	@! mandoc -T lint src/imapgate.8 2>/dev/null | grep -v 'referenced manual not found' && echo 'lint: the manual is clean'
+	@! mandoc -T lint src/imapgate.8 src/imapgate-dovecot.8 2>/dev/null | grep -v 'referenced manual not found' && echo 'lint: the manuals are clean'
 
 format: ## put the spacing of functions right (clang-format)
 	tests/lint/format $(SRCS) $(wildcard tests/*/*.c)
@@ -256,14 +260,17 @@ format: ## put the spacing of functions right (clang-format)
 UNITFILES :=	$(wildcard systemd/*.socket systemd/*.service)
 
 install: $(BUILD)/imapgate ## to PREFIX=/usr/local, under DESTDIR; UNITDIR, PAMDIR ... can be set
-	install -d '$(DESTDIR)$(SBINDIR)' '$(DESTDIR)$(MANDIR)/man8' '$(DESTDIR)$(UNITDIR)' \
+	install -d '$(DESTDIR)$(SBINDIR)' '$(DESTDIR)$(LIBEXECDIR)' '$(DESTDIR)$(MANDIR)/man8' '$(DESTDIR)$(UNITDIR)' \
 	    '$(DESTDIR)$(SYSUSERSDIR)' '$(DESTDIR)$(TMPFILESDIR)' '$(DESTDIR)$(MODULESDIR)' '$(DESTDIR)$(PAMDIR)' \
 	    '$(DESTDIR)$(FAIL2BANDIR)/filter.d'
 	install -m 0755 $(BUILD)/imapgate '$(DESTDIR)$(SBINDIR)/imapgate'
+	install -m 0755 src/imapgate-dovecot '$(DESTDIR)$(LIBEXECDIR)/imapgate-dovecot'
 	install -m 0644 src/imapgate.8 '$(DESTDIR)$(MANDIR)/man8/imapgate.8'
+	sed 's,/usr/local/libexec,$(LIBEXECDIR),' src/imapgate-dovecot.8 > '$(DESTDIR)$(MANDIR)/man8/imapgate-dovecot.8'
+	chmod 0644 '$(DESTDIR)$(MANDIR)/man8/imapgate-dovecot.8'
 	install -m 0644 $(filter %.socket,$(UNITFILES)) '$(DESTDIR)$(UNITDIR)'
 	for unit in $(notdir $(filter %.service,$(UNITFILES))); do \
-		sed 's,/usr/local/sbin,$(SBINDIR),' systemd/$$unit systemd/hardening > '$(DESTDIR)$(UNITDIR)'/$$unit && \
+		sed 's,/usr/local/sbin,$(SBINDIR),; s,/usr/local/libexec,$(LIBEXECDIR),' systemd/$$unit systemd/hardening > '$(DESTDIR)$(UNITDIR)'/$$unit && \
 		chmod 0644 '$(DESTDIR)$(UNITDIR)'/$$unit || exit 1; \
 	done
 	install -m 0644 systemd/sysusers.conf '$(DESTDIR)$(SYSUSERSDIR)/imapgate.conf'
@@ -278,7 +285,7 @@ install: $(BUILD)/imapgate ## to PREFIX=/usr/local, under DESTDIR; UNITDIR, PAMD
 	fi
 
 uninstall: ## remove what install put there; a PAM file that was changed stays
-	rm -f '$(DESTDIR)$(SBINDIR)/imapgate' '$(DESTDIR)$(MANDIR)/man8/imapgate.8'
+	rm -f '$(DESTDIR)$(SBINDIR)/imapgate' '$(DESTDIR)$(LIBEXECDIR)/imapgate-dovecot' '$(DESTDIR)$(MANDIR)/man8/imapgate.8' '$(DESTDIR)$(MANDIR)/man8/imapgate-dovecot.8'
 	rm -f $(UNITFILES:systemd/%='$(DESTDIR)$(UNITDIR)/%')
 	rm -f '$(DESTDIR)$(SYSUSERSDIR)/imapgate.conf' '$(DESTDIR)$(TMPFILESDIR)/imapgate.conf' '$(DESTDIR)$(MODULESDIR)/imapgate.conf'
 	rm -f '$(DESTDIR)$(FAIL2BANDIR)/filter.d/imapgate.conf'

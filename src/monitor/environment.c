@@ -108,7 +108,7 @@ add_account(struct environment *e, const struct account *a)
 	    add_number(e, "UID", a->uid) && add_number(e, "GID", a->gid);
 }
 
-/* What Courier, Binc and Dovecot 2.3 read. Dovecot wipes its environment but for what DOVECOT_PRESERVE_ENVS names. */
+/* What Courier, Binc and Dovecot read. Dovecot wipes its environment but for what DOVECOT_PRESERVE_ENVS names, 2.4.1 USER and HOME too. */
 static bool
 add_login(struct environment *e, const struct environment_facts *f)
 {
@@ -119,7 +119,7 @@ add_login(struct environment *e, const struct environment_facts *f)
 	if (f->tag[0] != '\0' && !(add(e, "IMAPLOGINTAG", f->tag) && add(e, "BINCIMAP_LOGIN", login)))
 		return false;
 	return add(e, "AUTHENTICATED", f->account->name) && add(e, "PROTOCOL", "IMAP") && add(e, "OPTIONS", "") &&
-	    add(e, "BINCIMAP_USERID", f->account->name) && add(e, "DOVECOT_PRESERVE_ENVS", "IMAPLOGINTAG IP LOCAL_IP");
+	    add(e, "BINCIMAP_USERID", f->account->name) && add(e, "DOVECOT_PRESERVE_ENVS", "USER HOME IMAPLOGINTAG IP LOCAL_IP");
 }
 
 /* UCSPI, systemd and Dovecot have a name each for the same address. Courier can't do without one, so a local client has one too. */

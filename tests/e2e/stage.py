@@ -5,6 +5,7 @@ mailbox users and the mailbox programs have to reach what is in it; the tree
 that the tests are started from need not be readable for them.
 """
 
+import functools
 import hashlib
 import itertools
 import os
@@ -15,6 +16,8 @@ import subprocess
 import tempfile
 import threading
 from pathlib import Path
+
+import pytest
 
 from accounts import Accounts
 from certificates import Certificate
@@ -73,6 +76,13 @@ class Stage:
         shutil.copyfile(path, target)
         target.chmod(0o755)
         return str(target)
+
+    @functools.cached_property
+    def dovecot(self):
+        """The mailbox program of the README and the units: Dovecot of whichever version, by our script."""
+        if not Path("/usr/lib/dovecot/imap").exists():
+            pytest.skip("no Dovecot: install dovecot-imapd")
+        return self._copy(TREE / "src" / "imapgate-dovecot")
 
     def _host(self):
         """As whom joe's mailbox program runs: joe has no account of his own."""

@@ -1,36 +1,27 @@
 """Real clients before imapgate, real mailbox programs behind it, real users and passwords."""
 
 import subprocess
-from pathlib import Path
 
 import pytest
 
 from clients import CLEARTEXT, CLIENTS, STARTTLS, TLS, Errand, missing
 from superserver import Plain
 
-DOVECOT = "/usr/lib/dovecot/imap"
-MAILDIR = "mail_location=maildir:~/Maildir"
 COURIER_CAPABILITY = "IMAP4rev1 UIDPLUS CHILDREN NAMESPACE THREAD=ORDEREDSUBJECT SORT QUOTA"
 
 
-def dovecot(*options):
-    if not Path(DOVECOT).exists():
-        pytest.skip("no Dovecot: install dovecot-imapd")
-    return [DOVECOT, *options, "-o", MAILDIR]
-
-
-def behind(name, request):
+def behind(name, request, stage):
     """imapgate's options and the program, by the name of the combination."""
     if name == "dovecot":
-        return [], dovecot("-O")
+        return [], [stage.dovecot]
     if name == "dovecot-configured":
-        return [], dovecot()
+        return [], [stage.dovecot, "-c", "/etc/dovecot/dovecot.conf"]
     if name == "dovecot-greeting":
-        # Dovecot 2.4 knows no tag; 2.3 behaves like it when it is not told.
-        return ["--handoff", "greeting"], ["/usr/bin/env", "-u", "IMAPLOGINTAG", *dovecot("-O")]
+        # From 2.4.2 on Dovecot knows no tag; the others behave like it when they are not told.
+        return ["--handoff", "greeting"], ["/usr/bin/env", "-u", "IMAPLOGINTAG", stage.dovecot]
     if name == "dovecot-greeting-capability":
         return ["--handoff", "greeting", "--capability-after", "IMAP4rev1 NAMESPACE UIDPLUS"], \
-            ["/usr/bin/env", "-u", "IMAPLOGINTAG", *dovecot("-O")]
+            ["/usr/bin/env", "-u", "IMAPLOGINTAG", stage.dovecot]
     program = [request.getfixturevalue("courier"), "Maildir"]
     options = ["--setenv", f"IMAP_CAPABILITY={COURIER_CAPABILITY}", "--setenv", "IMAP_KEYWORDS=1"]
     if name == "courier-capability":
@@ -46,7 +37,7 @@ COURIERS = ("courier", "courier-capability")
 def go(root_stage, request, client, mailbox, security, user="imapgt1"):
     if missing(client):
         pytest.skip(f"no {missing(client)} on this machine")
-    options, program = behind(mailbox, request)
+    options, program = behind(mailbox, request, root_stage)
     account, certificate = root_stage.users[user], root_stage.certificate("rsa")
     command = [root_stage.program, *root_stage.options("unix"), *certificate.options, *options]
     if security == TLS:

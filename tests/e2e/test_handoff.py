@@ -46,7 +46,7 @@ def test_environment_says_who(stage, on):
     assert environment["PROTOCOL"] == "IMAP" and environment["OPTIONS"] == ""
     assert environment["SHELL"].startswith("/")
     assert all(part.startswith("/") for part in environment["PATH"].split(":"))
-    assert environment["DOVECOT_PRESERVE_ENVS"] == "IMAPLOGINTAG IP LOCAL_IP"
+    assert environment["DOVECOT_PRESERVE_ENVS"] == "USER HOME IMAPLOGINTAG IP LOCAL_IP"
 
 
 def test_environment_says_authenticate(stage):

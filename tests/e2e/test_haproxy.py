@@ -12,7 +12,7 @@ import loglines
 import readme
 import superserver
 from clients import STARTTLS, TLS, Errand, curl, imaplib_login
-from test_superservers import DOVECOT, converse
+from test_superservers import converse
 from wire import PATIENCE, SocketWire
 
 VERSIONS = ("send-proxy", "send-proxy-v2", "send-proxy-v2 proxy-v2-options crc32c,authority,unique-id")
@@ -24,8 +24,8 @@ def gate(root_stage):
     if not shutil.which("haproxy"):
         pytest.skip("no haproxy on this machine")
 
-    def serving(*options, mailbox=DOVECOT):
-        command = [root_stage.program, *root_stage.options("unix"), "--proxy", "127.0.0.0/8", *options, "--", *mailbox]
+    def serving(*options, mailbox=None):
+        command = [root_stage.program, *root_stage.options("unix"), "--proxy", "127.0.0.0/8", *options, "--", *(mailbox or [root_stage.dovecot])]
         return superserver.Plain(root_stage, command)
 
     return serving
@@ -148,7 +148,7 @@ def test_proxy_that_sends_no_header(root_stage, gate):
 
 def test_server_that_expects_no_header(root_stage, gate):
     """The other way round the clients are told at once."""
-    command = [root_stage.program, *root_stage.options("unix"), "--", *DOVECOT]
+    command = [root_stage.program, *root_stage.options("unix"), "--", root_stage.dovecot]
     with superserver.Plain(root_stage, command) as server, \
             behind(root_stage, server.port, "send-proxy") as proxy:
         wire, _ = from_here(proxy.port)

@@ -14,7 +14,9 @@ UNITS = ("imapgate.socket", "imapgates.socket", "imapgate.service", "imapgate-in
 # Below PREFIX, with their modes.
 FILES = {
     "sbin/imapgate": 0o755,
+    "libexec/imapgate-dovecot": 0o755,
     "share/man/man8/imapgate.8": 0o644,
+    "share/man/man8/imapgate-dovecot.8": 0o644,
     "lib/sysusers.d/imapgate.conf": 0o644,
     "lib/tmpfiles.d/imapgate.conf": 0o644,
     "lib/modules-load.d/imapgate.conf": 0o644,
@@ -76,11 +78,11 @@ def test_default_is_usr_local(target):
 
 
 def test_every_folder_can_be_set(target):
-    folders = dict(SBINDIR="/a/sbin", MANDIR="/a/man", UNITDIR="/a/units", SYSUSERSDIR="/a/users", TMPFILESDIR="/a/tmpfiles",
+    folders = dict(SBINDIR="/a/sbin", LIBEXECDIR="/a/libexec", MANDIR="/a/man", UNITDIR="/a/units", SYSUSERSDIR="/a/users", TMPFILESDIR="/a/tmpfiles",
                    MODULESDIR="/a/modules", PAMDIR="/a/pam", FAIL2BANDIR="/a/fail2ban")
     target.make("install", **folders)
     assert target.files().keys() == {
-        "a/sbin/imapgate", "a/man/man8/imapgate.8", "a/users/imapgate.conf", "a/tmpfiles/imapgate.conf", "a/modules/imapgate.conf",
+        "a/sbin/imapgate", "a/libexec/imapgate-dovecot", "a/man/man8/imapgate.8", "a/man/man8/imapgate-dovecot.8", "a/users/imapgate.conf", "a/tmpfiles/imapgate.conf", "a/modules/imapgate.conf",
         "a/pam/imapgate", "a/fail2ban/filter.d/imapgate.conf",
         *(f"a/units/{unit}" for unit in UNITS)}
     target.make("uninstall", **folders)

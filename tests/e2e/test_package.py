@@ -2,6 +2,7 @@
 
 import ssl
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -9,8 +10,10 @@ from machine import Imap, Machine
 from stage import TREE
 
 NAME, PASSWORD = "mailuser", "Malachit 5 mailuser"
+# debhelper puts them there since Debian 13.
+UNITS = "/usr/lib/systemd/system" if "usr/lib/systemd" in Path("/usr/bin/dh_installsystemd").read_text() else "/lib/systemd/system"
 SOCKETS = ("imapgate.socket", "imapgates.socket")
-MAILBOX = "/usr/lib/dovecot/imap -O -o mail_location=maildir:~/Maildir"
+MAILBOX = "/usr/libexec/imapgate-dovecot"
 
 
 @pytest.fixture(scope="module")
@@ -34,10 +37,10 @@ def contents(package):
 def test_contents(package):
     files = contents(package)
     assert {path for path in files if not path.endswith("/") and "/doc/" not in path} == {
-        "/etc/pam.d/imapgate", "/etc/fail2ban/filter.d/imapgate.conf", "/usr/sbin/imapgate", "/usr/share/man/man8/imapgate.8.gz",
+        "/etc/pam.d/imapgate", "/etc/fail2ban/filter.d/imapgate.conf", "/usr/sbin/imapgate", "/usr/libexec/imapgate-dovecot", "/usr/share/man/man8/imapgate.8.gz", "/usr/share/man/man8/imapgate-dovecot.8.gz",
         "/usr/lib/sysusers.d/imapgate.conf", "/usr/lib/tmpfiles.d/imapgate.conf",
-        "/usr/lib/modules-load.d/imapgate.conf", "/lib/systemd/system/imapgate.service",
-        *(f"/lib/systemd/system/{name}{kind}" for name in ("imapgate", "imapgates")
+        "/usr/lib/modules-load.d/imapgate.conf", f"{UNITS}/imapgate.service",
+        *(f"{UNITS}/{name}{kind}" for name in ("imapgate", "imapgates")
           for kind in (".socket", "-inetd.socket", "-inetd@.service"))}
     assert {owner for _, owner in files.values()} == {"root/root"}
     assert files["/usr/sbin/imapgate"][0] == "-rwxr-xr-x"

@@ -21,7 +21,6 @@ from listening import Listener, tcp
 from session import Session
 from wire import SocketWire
 
-DOVECOT = "/usr/lib/dovecot/imap"
 ORDINARY = "* OK [CAPABILITY IMAP4rev1 ...] imapgate ready"
 
 CONNECT = """
@@ -462,7 +461,7 @@ def needs(*programs):
 def tunnel(stage, log):
     """The command line that a user puts into his client's configuration."""
     gate = [stage.program, "--preauth", "peer", "--log", "stderr", "--pam-confdir", stage.pam("permit"), "--",
-            DOVECOT, "-O", "-o", "mail_location=maildir:~/Maildir"]
+            stage.dovecot]
     return f"{shlex.join(gate)} 2>>{log}"
 
 
@@ -473,11 +472,10 @@ def users_log(stage, account):
     return log
 
 
-@needs(DOVECOT)
 @pytest.mark.parametrize("on", ("path", "pipe"))
 def test_dovecot(root_stage, on):
     account = root_stage.users["imapgt2"]
-    mailbox = [DOVECOT, "-O", "-o", "mail_location=maildir:~/Maildir"]
+    mailbox = [root_stage.dovecot]
     if on == "path":
         imap = by_path(root_stage, who=as_user(account), mailbox=mailbox)
     else:
@@ -490,7 +488,7 @@ def test_dovecot(root_stage, on):
         assert imap.command("b LOGOUT")[1].startswith(b"b OK ")
 
 
-@needs(DOVECOT, "mbsync")
+@needs("mbsync")
 def test_mbsync_tunnel(root_stage):
     account = root_stage.users["imapgt1"]
     log, folder = users_log(root_stage, account), root_stage.file("scratch")
@@ -507,7 +505,7 @@ def test_mbsync_tunnel(root_stage):
     assert "mech=PREAUTH" in log.read_text()
 
 
-@needs(DOVECOT, "mutt")
+@needs("mutt")
 def test_mutt_tunnel(root_stage):
     """mutt wants a terminal, and gets one; it pipes the first message into a file and leaves."""
     account = root_stage.users["imapgt2"]

@@ -10,8 +10,6 @@ import pytest
 from processes import ours
 from stage import BUILD
 
-DOVECOT = ["/usr/lib/dovecot/imap", "-O", "-o", "mail_location=maildir:~/Maildir"]
-
 
 @pytest.fixture
 def probe(root_stage):
@@ -34,14 +32,14 @@ def words(options):
 
 # --- real ones
 
-def test_dovecot(probe):
+def test_dovecot(root_stage, probe):
     """It answers with the tag and says what it can do."""
-    assert probe(*DOVECOT) == {"--handoff": "tag"}
+    assert probe(root_stage.dovecot) == {"--handoff": "tag"}
 
 
-def test_dovecot_as_for_ssh(probe):
+def test_dovecot_as_for_ssh(root_stage, probe):
     """Without a tag in its environment it greets with PREAUTH, as 2.4 always does."""
-    found = probe("/usr/bin/env", "-u", "IMAPLOGINTAG", *DOVECOT)
+    found = probe("/usr/bin/env", "-u", "IMAPLOGINTAG", root_stage.dovecot)
     assert set(found) == {"--handoff", "--capability-after"} and found["--handoff"] == "greeting"
     assert {"IMAP4rev1", "LITERAL+", "IDLE", "UIDPLUS"} <= words(found)
 
@@ -73,7 +71,7 @@ def test_recorder(root_stage, probe, style, handoff):
 
 def test_options_that_probe_prints_make_a_login(root_stage, probe):
     """The way round: with them a client that never asks knows what the program can do."""
-    program = ["/usr/bin/env", "-u", "IMAPLOGINTAG", *DOVECOT]
+    program = ["/usr/bin/env", "-u", "IMAPLOGINTAG", root_stage.dovecot]
     options = [word for pair in probe(*program).items() for word in pair]
     account = root_stage.users["imapgt1"]
     with root_stage.ready(*options, on="starttls", pam="unix", mailbox=program) as imap:
@@ -186,7 +184,7 @@ def test_user_who_can_not_log_in(probe, user, what):
 
 def test_who_asks(root_stage):
     """Root has to say for whom; everybody else asks for himself."""
-    command = [root_stage.program, "--probe", "--", *DOVECOT]
+    command = [root_stage.program, "--probe", "--", root_stage.dovecot]
     done = subprocess.run(command, capture_output=True, text=True, timeout=20)
     assert done.returncode == 64 and "needs --user" in done.stderr
     account = root_stage.users["imapgt2"]

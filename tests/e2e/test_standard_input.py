@@ -17,7 +17,7 @@ from processes import children_of, connections_of, name_of
 from session import Session
 from stage import TREE
 from test_listener import close
-from test_superservers import converse, installed, places, reads_mail, where_there_is, xinetd  # noqa: F401 (a fixture)
+from test_superservers import PROGRAM, converse, installed, places, reads_mail, where_there_is, xinetd  # noqa: F401 (a fixture)
 from wire import PATIENCE, SocketWire
 
 CLEAR = ("--allow-cleartext", "loopback")
@@ -304,7 +304,7 @@ def test_recipe_path(root_stage, request, supervisor):
     program = request.getfixturevalue("runsv") if supervisor == "runsv" else shutil.which(supervisor)
     path = str(root_stage.file("scratch", ".sock"))
     folder = service(root_stage, readme.adapted(recipe(3, "#!/bin/sh"), {
-        "/usr/local/sbin/imapgate": installed(root_stage), "/run/imap.sock": path}))
+        "/usr/local/sbin/imapgate": installed(root_stage), PROGRAM: root_stage.dovecot, "/run/imap.sock": path}))
     with superserver.Foreign(root_stage, [program, str(folder)], path=path) as server:
         reads_by_path(root_stage, path)
         first = listener_of(server)

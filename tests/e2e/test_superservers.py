@@ -13,8 +13,6 @@ from record import Report
 from stage import TREE
 from wire import SocketWire
 
-DOVECOT = ["/usr/lib/dovecot/imap", "-O", "-o", "mail_location=maildir:~/Maildir"]
-
 SERVERS = {
     "systemd-inetd": ("systemd-socket-activate", lambda stage, command: superserver.socket_activate(stage, command, "--inetd")),
     "systemd-descriptor-3": ("systemd-socket-activate", superserver.socket_activate),
@@ -41,7 +39,7 @@ def serve(request, root_stage):
 @pytest.mark.parametrize("client", (imaplib_login, curl))
 def test_message_through_dovecot(root_stage, serve, client):
     account, certificate = root_stage.users["imapgt1"], root_stage.certificate("rsa")
-    with serve(*certificate.options, mailbox=DOVECOT) as server:
+    with serve(*certificate.options, mailbox=[root_stage.dovecot]) as server:
         errand = Errand(server.port, STARTTLS, account.name, account.password, certificate, root_stage.file("scratch"))
         assert "This is the text of message 2." in client(errand)
 
@@ -79,7 +77,7 @@ def test_nothing_but_imap_on_the_wire(root_stage, serve):
 
 def test_implicit_tls(root_stage, serve):
     account, certificate = root_stage.users["imapgt2"], root_stage.certificate("ecdsa")
-    with serve("--tls-on-connect", *certificate.options, mailbox=DOVECOT) as server:
+    with serve("--tls-on-connect", *certificate.options, mailbox=[root_stage.dovecot]) as server:
         errand = Errand(server.port, "tls", account.name, account.password, certificate, root_stage.file("scratch"))
         assert "This is the text of message 2." in imaplib_login(errand)
 
@@ -102,6 +100,7 @@ def test_unix_socket_by_systemd(root_stage, options):
 # --- the README's recipes
 
 CHAPTER = "With inetd, xinetd, tcpserver or s6"
+PROGRAM = "/usr/local/libexec/imapgate-dovecot"
 
 
 def recipe(number, first):
@@ -123,7 +122,7 @@ def installed(stage):
 def places(stage, **more):
     certificate = stage.certificate("rsa")
     return {"/usr/local/sbin/imapgate": installed(stage), "/etc/imapgate/cert.pem": certificate.file,
-            "/etc/imapgate/key.pem": certificate.key, **more}
+            "/etc/imapgate/key.pem": certificate.key, PROGRAM: stage.dovecot, **more}
 
 
 def shell(stage, command, port=None, path=None):
@@ -211,7 +210,7 @@ def test_recipe_s6_tcpserver(root_stage):
 def test_recipe_s6_ipcserver(root_stage):
     path, account = str(root_stage.file("scratch", ".sock")), root_stage.users["imapgt1"]
     text = readme.adapted(recipe(5, "s6-ipcserver"), {
-        "/usr/local/sbin/imapgate": installed(root_stage), "/run/imap.sock": path})
+        "/usr/local/sbin/imapgate": installed(root_stage), PROGRAM: root_stage.dovecot, "/run/imap.sock": path})
     with shell(root_stage, text, path=path):
         client = socket.socket(socket.AF_UNIX)
         client.connect(path)

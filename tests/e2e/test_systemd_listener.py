@@ -84,7 +84,7 @@ def test_reload_takes_a_renewed_certificate(machine, certificate, tmp_path):
 def test_restart_keeps_sessions_and_takes_options(machine, certificate):
     waiting, inside = Imap(machine, 143), [log_in(machine, certificate, port) for port in (143, 993)]
     pid = main_pid(machine)
-    with settings(machine, UNIT, command(machine, UNIT, "/usr/lib/dovecot/imap -O -o mail_location=maildir:~/Maildir",
+    with settings(machine, UNIT, command(machine, UNIT, "/usr/local/libexec/imapgate-dovecot",
                                          "--capability", "X-RESTARTED")):
         assert main_pid(machine) != pid
         with pytest.raises(imaplib.IMAP4.abort, match="shutting down"):
