@@ -14,11 +14,13 @@ from server import read
 def the_keeper_is_the_user_and_has_one_descriptor(stage):
     client, session = logged_in(stage)
     program = session.program_pid()
+    wait_for(lambda: os.listdir(f"/proc/{session.pid}/fd") == ["0"], what="one descriptor")
     keeper = read(f"/proc/{session.pid}/status")
+    expect(re.search(r"(?m)^Name:\t(.*)$", keeper).group(1), "imapgate-keeper", "its name")
+    expect(re.search(r"(?m)^Groups:\t(.*)$", keeper).group(1).strip(), "", "its groups")
     expect(re.search(r"(?m)^PPid:\t(\d+)", read(f"/proc/{program}/status")).group(1), str(session.pid), "the program's parent")
     expect(re.search(r"(?m)^Uid:\t(.*)$", keeper).group(1), "65534\t65534\t65534\t65534", "its uids")
     expect(re.search(r"(?m)^CapEff:\t(.*)$", keeper).group(1), "0" * 16, "its capabilities")
-    wait_for(lambda: os.listdir(f"/proc/{session.pid}/fd") == ["0"], what="one descriptor")
     expect(sorted(os.listdir(f"/proc/{program}/fd"))[:3], ["0", "1", "2"], "the program's descriptors")
     expect(os.readlink(f"/proc/{program}/fd/0"), os.readlink(f"/proc/{session.pid}/fd/0"), "whose socket it is")
     expect(int(re.search(r"(?m)^SigBlk:\t(.*)$", read(f"/proc/{program}/status")).group(1), 16), 0, "the program's signal mask")
@@ -95,6 +97,7 @@ def a_pam_session_is_closed_behind_the_farewell(stage):
     client, session = logged_in(stage, "--pam-session", "wait", "--pam-confdir", str(folder))
     program = session.program_pid()
     parent = int(re.search(r"(?m)^PPid:\t(\d+)", read(f"/proc/{program}/status")).group(1))
+    wait_for(lambda: os.listdir(f"/proc/{parent}/fd") == ["0"], what="one descriptor")
     uids = [re.search(r"(?m)^Uid:\t(\d+)", read(f"/proc/{pid}/status")).group(1) for pid in (session.pid, parent)]
     expect(uids, ["0", "65534"], "the keepers' uids")
     expect(re.search(r"(?m)^PPid:\t(\d+)", read(f"/proc/{parent}/status")).group(1), str(session.pid), "the TLS keeper's parent")
