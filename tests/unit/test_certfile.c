@@ -110,9 +110,9 @@ holds(const void *at, size_t len, const void *secret, size_t size)
 static void
 watched_free(void *at, const char *file, int line)
 {
-	size_t len = at != NULL ? malloc_usable_size(at) : 0;
+	size_t len = watching && at != NULL ? malloc_usable_size(at) : 0;
 
-	if (watching && (holds(at, len, secret_text, 32) || holds(at, len, secret_der, sizeof(secret_der))))
+	if (len > 0 && (holds(at, len, secret_text, 32) || holds(at, len, secret_der, sizeof(secret_der))))
 		found++;
 	wiped_free(at, file, line);
 }
