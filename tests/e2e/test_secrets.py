@@ -322,3 +322,19 @@ def test_key_of_an_authority_is_nobodys(root_stage, on):
             assert key_in(pid, authority) == set()
         imap.wire.close()
         listener.manager.wait_for("^STATUS=0 connections")
+
+
+# --- a keeper that somebody starts by hand
+
+@pytest.mark.parametrize("arguments", ([], ["1", "20000", "20000", "0"], ["1", "20000", "20000", "0", "a", "b"], ["0", "20000", "20000", "0", "a"],
+                                       ["-1", "20000", "20000", "0", "a"], ["1", "4294967296", "20000", "0", "a"],
+                                       ["1", "20000", "", "0", "a"], ["1", "20000", "20000", "0x", "a"], ["1", "2", "3", "4", "a" * 2000]))
+def test_keeper_by_hand(stage, arguments):
+    done = subprocess.run(["imapgate-keeper", *arguments], executable=stage.program, capture_output=True, stdin=subprocess.DEVNULL, timeout=20)
+    assert (done.returncode, done.stdout, done.stderr) == (64, b"", b"")
+
+
+def test_keeper_by_hand_is_never_root(root_stage):
+    done = subprocess.run(["imapgate-keeper", "1", "0", "0", "0", "a"], executable=root_stage.program, capture_output=True, text=True,
+                          stdin=subprocess.DEVNULL, timeout=20)
+    assert done.returncode == 70 and "root could be regained" in done.stderr

@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import time
+from pathlib import Path
 
 from cases import case, expect, greeted, logged_in, poured
 from client import wait_for
@@ -110,3 +111,23 @@ def a_pam_session_is_closed_behind_the_farewell(stage):
     (folder / "told").write_text("told\n")
     expect(session.wait(), 7, "status")
     expect(calls.read_text(), "open_session 0\nclose_session 0\n", "calls")
+
+
+@case
+def the_keeper_without_proc(stage):
+    """It can't be executed anew then: the session goes on, the log says so, and its user can't read its memory all the same."""
+    hidden = ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs nothing /proc && exec "$@"', "sh"]
+    Path("/proc/sys/fs/suid_dumpable").write_text("1")
+    try:
+        client, session = logged_in(stage, wrapper=hidden)
+        session.program_pid()
+        wait_for(lambda: os.listdir(f"/proc/{session.pid}/fd") == ["0"], what="one descriptor")
+        expect(os.stat(f"/proc/{session.pid}/mem").st_uid, 0, "whose its memory is")
+    finally:
+        Path("/proc/sys/fs/suid_dumpable").write_text("0")
+    expect(re.search(r"(?m)^Uid:\t(\d+)", read(f"/proc/{session.pid}/status")).group(1), "65534", "its uid")
+    expect(re.search(r' error .*program="imapgate-keeper" text="(.*)"', session.log()).group(1), "No such file or directory", "reason")
+    client.send(b"EXIT 7\r\n")
+    client.rest()
+    expect(client.ended, "close_notify", "end")
+    expect(session.wait(), 7, "status")
