@@ -1,10 +1,12 @@
 /*
  * What was asked for, and descriptors in order: then one connection is
- * served, or all that come to the listening sockets that were passed. Run as whoever started us, mostly root.
+ * served, or all that come to the listening sockets that were passed. Run as
+ * whoever started us, mostly root. A keeper begins here too (monitor/keeper.h).
  */
 
 #include <fcntl.h>
 #include <stdbool.h>
+#include <string.h>
 #include <sys/auxv.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -17,6 +19,7 @@
 #include "connection.h"
 #include "listener.h"
 #include "log.h"
+#include "monitor/keeper.h"
 #include "options.h"
 #include "setting.h"
 #include "systemd.h"
@@ -97,6 +100,8 @@ main(int argc, char *argv[])
 	/* CVE-2021-4034, and the day when somebody sets the setuid bit. */
 	if (argc < 1 || getauxval(AT_SECURE) != 0)
 		_exit(EX_USAGE);
+	if (strcmp(argv[0], KEEPER_NAME) == 0)
+		keeper_run(argv);
 	fill_descriptors();
 	inetd = stderr_is_client();
 	if (inetd) {

@@ -16,6 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "certfile.h"
 #include "check/finding.h"
 #include "gate/clientcert.h"
 #include "gate/tls.h"
@@ -72,10 +73,10 @@ check_time(const char *file, const char *which, const ASN1_TIME *from, const ASN
 /* --- one certificate and its chain */
 
 static STACK_OF(X509) *
-read_chain(const char *file)
+read_chain(const char *file, size_t max)
 {
 	STACK_OF(X509) *chain = sk_X509_new_null();
-	BIO *bio = BIO_new_file(file, "r");
+	BIO *bio = certfile_read(file, max);
 	X509 *cert;
 
 	if (bio == NULL)
@@ -263,7 +264,7 @@ static bool
 check_identity(struct sign_keys *keys, uint32_t index, SSL_CTX *ctx)
 {
 	const char *file = keys->opts->cert[index];
-	STACK_OF(X509) *chain = read_chain(file);
+	STACK_OF(X509) *chain = read_chain(file, CERTFILE_CHAIN_MAX);
 	char which[32] = "";
 	bool good = sk_X509_num(chain) > 0;
 	X509 *cert;
@@ -292,7 +293,7 @@ check_identity(struct sign_keys *keys, uint32_t index, SSL_CTX *ctx)
 static void
 check_authorities(const char *file)
 {
-	STACK_OF(X509) *chain = read_chain(file);
+	STACK_OF(X509) *chain = read_chain(file, CERTFILE_LIST_MAX);
 	char which[32];
 	int i;
 
@@ -311,7 +312,7 @@ check_authorities(const char *file)
 static void
 check_revocations(const char *file)
 {
-	BIO *bio = BIO_new_file(file, "r");
+	BIO *bio = certfile_read(file, CERTFILE_LIST_MAX);
 	X509_CRL *crl = bio != NULL ? PEM_read_bio_X509_CRL(bio, NULL, NULL, NULL) : NULL;
 	const ASN1_TIME *next;
 	char day[16];

@@ -51,6 +51,8 @@ try_path(void *arg, int fd)
 		dprintf(fd, "its user can't be tried: %s", strerror(errno));
 		return;
 	}
+	/* SECURITY: keys that were checked may be in this memory. */
+	launch_forbid_dumps();
 	for (;;) {
 		slash = strchrnul(slash + 1, '/');
 		snprintf(part, sizeof(part), "%.*s", (int)(slash - t->path), t->path);

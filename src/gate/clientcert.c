@@ -15,20 +15,60 @@
 #include <openssl/x509v3.h>
 #include <string.h>
 
+#include "certfile.h"
+
+/* Makes known to clients whose certificates are taken (RFC 8446, 4.2.4): each name once. False if there is no memory. */
+static bool
+add_name(STACK_OF(X509_NAME) *names, X509 *cert)
+{
+	X509_NAME *name = X509_get_subject_name(cert);
+	int i;
+
+	for (i = 0; i < sk_X509_NAME_num(names); i++)
+		if (X509_NAME_cmp(sk_X509_NAME_value(names, i), name) == 0)
+			return true;
+	name = X509_NAME_dup(name);
+	if (name != NULL && sk_X509_NAME_push(names, name) > 0)
+		return true;
+	X509_NAME_free(name);
+	return false;
+}
+
+/* Adds what is in a file to the store, and the names of its certificates to the list (NULL: to none). False if nothing is in it. */
+static bool
+load_file(X509_STORE *store, const char *path, STACK_OF(X509_NAME) *names)
+{
+	BIO *pem = certfile_read(path, CERTFILE_LIST_MAX);
+	STACK_OF(X509_INFO) *all = pem != NULL ? PEM_X509_INFO_read_bio(pem, NULL, NULL, NULL) : NULL;
+	bool ok = sk_X509_INFO_num(all) > 0;
+	int i;
+
+	for (i = 0; ok && i < sk_X509_INFO_num(all); i++) {
+		const X509_INFO *info = sk_X509_INFO_value(all, i);
+
+		ok = (info->x509 == NULL || X509_STORE_add_cert(store, info->x509) == 1) &&
+		    (info->crl == NULL || X509_STORE_add_crl(store, info->crl) == 1) &&
+		    (info->x509 == NULL || names == NULL || add_name(names, info->x509));
+	}
+	sk_X509_INFO_pop_free(all, X509_INFO_free);
+	BIO_free(pem);
+	return ok;
+}
+
 const char *
 clientcert_require(SSL_CTX *ctx, const struct options *o)
 {
 	X509_STORE *store = SSL_CTX_get_cert_store(ctx);
-	STACK_OF(X509_NAME) *names;
+	STACK_OF(X509_NAME) *names = sk_X509_NAME_new_null();
 
-	if (X509_STORE_load_file(store, o->client_ca) != 1)
-		return "--client-ca can't be read";
-	names = SSL_load_client_CA_file(o->client_ca);
-	if (names == NULL)
-		return "--client-ca holds no certificate";
+	/* The context frees the list. */
 	SSL_CTX_set_client_CA_list(ctx, names);
+	if (names == NULL || !load_file(store, o->client_ca, names))
+		return "--client-ca can't be read";
+	if (sk_X509_NAME_num(names) == 0)
+		return "--client-ca holds no certificate";
 	if (o->client_crl != NULL) {
-		if (X509_STORE_load_file(store, o->client_crl) != 1)
+		if (!load_file(store, o->client_crl, NULL))
 			return "--client-crl can't be read";
 		/* Also of the authorities between: who has stolen the key of a revoked one could be anybody. */
 		X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL);

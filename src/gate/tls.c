@@ -7,7 +7,6 @@
 #include "gate/tls.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
@@ -17,6 +16,7 @@
 #include <strings.h>
 #include <unistd.h>
 
+#include "certfile.h"
 #include "gate/ask.h"
 #include "gate/clientcert.h"
 #include "gate/remotekey.h"
@@ -25,39 +25,11 @@
 #include "openssl.h"
 #include "publickey.h"
 
-/* A chain of a dozen certificates. */
-#define PEM_MAX		(64 * 1024)
-
 /* A full handshake over a BIO pair takes three rounds; a HelloRetryRequest adds one. */
 #define HANDSHAKE_STEPS	10
 
 /* "imap" with its length before it (RFC 7301, 3.1; registered by IANA). */
 static const unsigned char alpn_imap[] = { 4, 'i', 'm', 'a', 'p' };
-
-static BIO *
-read_file(const char *path)
-{
-	char buffer[4096];
-	BIO *bio = BIO_new(BIO_s_mem());
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-	ssize_t n = -1;
-	size_t total = 0;
-
-	if (fd != -1 && bio != NULL) {
-		while ((n = read(fd, buffer, sizeof(buffer))) > 0 && (total += (size_t)n) <= PEM_MAX)
-			BIO_write(bio, buffer, (int)n);
-		if (n > 0)
-			errno = EFBIG;
-	}
-	if (fd != -1)
-		close(fd);
-	/* SECURITY: a private key may stand in the same file. */
-	explicit_bzero(buffer, sizeof(buffer));
-	if (n == 0)
-		return bio;
-	BIO_free(bio);
-	return NULL;
-}
 
 /* An offer without "imap" is for another protocol, perhaps by trickery (RFC 9325, 3.8; RFC 7301, 3.2). */
 static int
@@ -164,7 +136,7 @@ load_identity(struct tls *t, uint32_t i)
 		t->maker->complain(t->opts->key[i], strerror(errno));
 		return;
 	}
-	pem = read_file(t->opts->cert[i]);
+	pem = certfile_read(t->opts->cert[i], CERTFILE_CHAIN_MAX);
 	if (pem == NULL) {
 		t->maker->complain(t->opts->cert[i], strerror(errno));
 		return;

@@ -1,7 +1,7 @@
 /*
  * The keeper, see keeper.h. Begins as the monitor, as root, and is at once
- * the user's. It never reads from the client; the one thing that it ever
- * writes are the two octets of close_notify.
+ * the user's. It never reads from the client; all that it ever writes are the
+ * two octets of close_notify, and an apology where the program said nothing.
  *
  * It is the process that the superserver knows, so signals that end a service
  * come here. They are waited for like the child's end, one after the other;
@@ -12,20 +12,19 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <link.h>
+#include <inttypes.h>
+#include <limits.h>
 #include <linux/sockios.h>
 #include <linux/tcp.h>
 #include <linux/tls.h>
-#include <malloc.h>
 #include <netinet/in.h>
-#include <openssl/crypto.h>
 #include <poll.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -36,6 +35,8 @@
 #include "descriptors.h"
 #include "log.h"
 #include "monitor/launch.h"
+#include "msg.h"
+#include "proto/reply.h"
 
 /* TLS's record type for alerts, and the alert: warning, close_notify (RFC 5246, 7.2; RFC 8446, 6). */
 #define RECORD_ALERT	21
@@ -46,6 +47,18 @@ static const unsigned char close_notify[] = { 1, 0 };
 
 /* How long the client is given to close its side when it has everything. */
 #define LINGER_MS	2000
+
+/* What a keeper has to know of its session; beside the name these are its arguments, in this order. */
+struct session {
+	pid_t		 program;
+	struct account	 account;	/* uid and gid */
+	uint64_t	 written;	/* to the client, before the mailbox program; 0: not known */
+	const char	*tag;
+};
+#define ARGUMENTS	6
+
+/* Room for a number. */
+#define DIGITS		24
 
 /* What the mailbox program has left us to say; set before the handler can run. */
 static volatile sig_atomic_t verdict = EX_TEMPFAIL;
@@ -82,7 +95,7 @@ keeper_fork(void)
 	sigprocmask(SIG_BLOCK, &signals, NULL);
 	pid = fork();
 	if (pid > 0)
-		prctl(PR_SET_NAME, "imapgate-keeper");
+		prctl(PR_SET_NAME, KEEPER_NAME);
 	return pid;
 }
 
@@ -102,71 +115,17 @@ keeper_wait(pid_t pid)
 	}
 }
 
-/* What the monitor needed, and who waits does not: nearly all that a process of ours weighs is these libraries' tables. */
-static const char *const unneeded[] = { "libcrypto.so", "libssl.so", "libsystemd.so", "libgcrypt.so", "libpam.so" };
-
-static bool
-is_unneeded(const char *path)
-{
-	const char *slash = strrchr(path, '/'), *name = slash != NULL ? slash + 1 : path;
-	size_t i;
-
-	for (i = 0; i < sizeof(unneeded) / sizeof(unneeded[0]); i++)
-		if (strncmp(name, unneeded[i], strlen(unneeded[i])) == 0)
-			return true;
-	return false;
-}
-
-/* Called for each library (dl_iterate_phdr(3)). Its headers go with it, so it is measured first and then dropped as a whole. */
-static int
-drop_library(struct dl_phdr_info *info, size_t size, void *arg)
-{
-	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), start = UINTPTR_MAX, end = 0;
-	int i;
-
-	(void)size;
-	(void)arg;
-	if (!is_unneeded(info->dlpi_name))
-		return 0;
-	for (i = 0; i < info->dlpi_phnum; i++) {
-		const ElfW(Phdr) *p = &info->dlpi_phdr[i];
-		uintptr_t at = info->dlpi_addr + p->p_vaddr;
-
-		if (p->p_type != PT_LOAD)
-			continue;
-		start = at < start ? at : start;
-		end = at + p->p_memsz > end ? at + p->p_memsz : end;
-	}
-	start &= ~(page - 1);
-	end = (end + page - 1) & ~(page - 1);
-	if (start < end)
-		munmap((void *)start, end - start);
-	return 0;
-}
-
-/*
- * There is one keeper for each session, so it gives back what it can: what
- * the libraries hold, then they themselves. From here on only the C library
- * may be called, and only _exit(2) ends us, which asks nobody.
- */
-static void
-give_back(void)
-{
-	OPENSSL_cleanup();
-	malloc_trim(0);
-	dl_iterate_phdr(drop_library, NULL);
-}
-
 /* Keeps the client as descriptor 0, and no other: neither the log nor the user's home is held back by us. */
 static void
 let_go(const struct account *a)
 {
 	if (chdir("/") == -1)
 		die("/");
+	if (!launch_leave_groups())
+		die("setgroups");
 	launch_become(a);
 	if (!descriptors_close_from(STDIN_FILENO + 1))
 		die("closing descriptors");
-	give_back();
 }
 
 static void
@@ -242,20 +201,98 @@ octets_written(void)
 	return before == after ? info.tcpi_bytes_acked + (uint64_t)after : 0;
 }
 
-bool
-keeper_stay(const struct account *a, const struct reply *apology)
+static void __attribute__((noreturn))
+keep(const struct session *s)
 {
-	uint64_t written = octets_written();
-	pid_t pid = keeper_fork();
+	struct reply apology = { .len = 0 };
 
-	if (pid <= 0)
-		return pid == 0;
-	let_go(a);
-	verdict = keeper_wait(pid);
+	let_go(&s->account);
+	reply_no_mailbox(&apology, s->tag);
+	verdict = keeper_wait(s->program);
 	start_deadline();
-	if (written != 0 && octets_written() == written)
-		(void)!send(STDIN_FILENO, apology->text, apology->len, MSG_NOSIGNAL);
+	if (s->written != 0 && octets_written() == s->written)
+		(void)!send(STDIN_FILENO, apology.text, apology.len, MSG_NOSIGNAL);
 	say_close_notify();
 	linger();
 	_exit(verdict);
+}
+
+/*
+ * Executes this program anew, still as root: a user's limit of processes
+ * (execve(2), EAGAIN) and the file's mode are nothing to it. Returns if that
+ * can't be done.
+ *
+ * SECURITY: PAM and the C library leave in memory what they have read, other
+ * users' password hashes too, and the keeper will have its user's uid.
+ */
+static void
+execute_anew(const struct session *s)
+{
+	char name[] = KEEPER_NAME, program[DIGITS], uid[DIGITS], gid[DIGITS], written[DIGITS], tag[MSG_TAG_MAX];
+	char *argv[ARGUMENTS + 1] = { name, program, uid, gid, written, tag, NULL }, *environment[] = { NULL };
+
+	snprintf(program, sizeof(program), "%jd", (intmax_t)s->program);
+	snprintf(uid, sizeof(uid), "%ju", (uintmax_t)s->account.uid);
+	snprintf(gid, sizeof(gid), "%ju", (uintmax_t)s->account.gid);
+	snprintf(written, sizeof(written), "%" PRIu64, s->written);
+	snprintf(tag, sizeof(tag), "%s", s->tag);
+	if (descriptors_close_on_exec_from(STDERR_FILENO + 1))
+		execve("/proc/self/exe", argv, environment);
+}
+
+static void
+log_failure(int error)
+{
+	struct log_line l;
+
+	log_begin(&l, LOG_ERR, "error");
+	log_text(&l, "program", KEEPER_NAME);
+	log_text(&l, "text", strerror(error));
+	log_write(&l);
+}
+
+bool
+keeper_stay(const struct account *a, const char *tag)
+{
+	struct session s = { .account = *a, .written = octets_written(), .tag = tag };
+
+	s.program = keeper_fork();
+	if (s.program <= 0)
+		return s.program == 0;
+	execute_anew(&s);
+	/* Without /proc. The session goes on; what is in this memory no core and no ptrace(2) can reach. */
+	log_failure(errno);
+	keep(&s);
+}
+
+/* Takes a decimal number up to max; false if the argument is none. */
+static bool
+take_number(const char *text, uintmax_t max, uintmax_t *number)
+{
+	char *end;
+
+	errno = 0;
+	*number = strtoumax(text, &end, 10);
+	return text[0] >= '0' && text[0] <= '9' && *end == '\0' && errno == 0 && *number <= max;
+}
+
+void
+keeper_run(char *argv[])
+{
+	struct session s = { .tag = NULL };
+	uintmax_t program, uid, gid, written;
+	int argc = 0;
+
+	while (argv[argc] != NULL)
+		argc++;
+	if (argc != ARGUMENTS || !take_number(argv[1], INT_MAX, &program) || !take_number(argv[2], UINT32_MAX, &uid) ||
+	    !take_number(argv[3], UINT32_MAX, &gid) || !take_number(argv[4], UINT64_MAX, &written) || program == 0 || strlen(argv[5]) >= MSG_TAG_MAX)
+		_exit(EX_USAGE);
+	prctl(PR_SET_NAME, KEEPER_NAME);
+	s.program = (pid_t)program;
+	s.account.uid = (uid_t)uid;
+	s.account.gid = (gid_t)gid;
+	s.written = written;
+	s.tag = argv[5];
+	keep(&s);
 }

@@ -13,7 +13,6 @@
 #include <sys/types.h>
 
 #include "monitor/account.h"
-#include "proto/reply.h"
 
 /* What every keeper hears of, itself and from others: the child's end, and what is for the child. */
 void	keeper_signals(sigset_t *);
@@ -32,12 +31,23 @@ int	keeper_wait(pid_t);
 
 /*
  * Forks. Returns true in the child, which goes on to become the mailbox
- * program; false if there is no child. The parent never returns: with the
- * user's ids it keeps nothing but the client's socket, passes signals on,
- * waits, ends the connection and exits with the child's status, or 128 and
- * the number of the signal that killed it. For a mailbox program that ends
- * without one octet it sends the apology. Secrets must be gone before.
+ * program; false if there is no child. The parent never returns: it executes
+ * this program anew as KEEPER_NAME. For a mailbox program that ends without
+ * one octet the keeper tells the client that its mailbox can't be opened, by
+ * this tag ("" for PREAUTH). Secrets must be gone before.
  */
-bool	keeper_stay(const struct account *, const struct reply *apology);
+bool	keeper_stay(const struct account *, const char *tag);
+
+/* The name, argv[0], by which keeper_stay executes this program. */
+#define KEEPER_NAME	"imapgate-keeper"
+
+/*
+ * The keeper itself, with the arguments that keeper_stay gives. With the
+ * user's ids it keeps nothing but the client's socket, passes signals on,
+ * waits for the mailbox program, ends the connection and exits with the
+ * program's status, or 128 and the number of the signal that killed it.
+ * Exits with EX_USAGE if the arguments are others.
+ */
+void	keeper_run(char *argv[]) __attribute__((noreturn));
 
 #endif

@@ -108,6 +108,20 @@ launch_join_groups(const struct account *a)
 	return groups_joined;
 }
 
+bool
+launch_leave_groups(void)
+{
+	groups_joined = geteuid() != 0 || setgroups(0, NULL) == 0;
+	return groups_joined;
+}
+
+void
+launch_forbid_dumps(void)
+{
+	if (prctl(PR_SET_DUMPABLE, 0) == -1)
+		die("PR_SET_DUMPABLE");
+}
+
 /* SECURITY: the client hears OK before the environment is made, so it is made once with the longest that it may hold. */
 static bool
 environment_fits(const struct options *o, const struct account *a)
@@ -150,6 +164,7 @@ launch_try(const struct options *o, const struct account *a)
 	program = faccessat(AT_FDCWD, path, X_OK, AT_EACCESS) == 0;
 	if (privileged && seteuid(0) == -1)
 		die("seteuid");
+	launch_forbid_dumps();
 	if (chdir("/") == -1)
 		die("/");
 	return !home ? "home" : !program ? "program" : NULL;
@@ -169,9 +184,7 @@ launch_become(const struct account *a)
 		if (setresuid(0, 0, 0) == 0)
 			bug("root could be regained");
 	}
-	/* setresuid(2) makes the process dumpable again where fs.suid_dumpable says so, and there are secrets in it. */
-	if (prctl(PR_SET_DUMPABLE, 0) == -1)
-		die("PR_SET_DUMPABLE");
+	launch_forbid_dumps();
 	if (getuid() != a->uid || geteuid() != a->uid || a->uid == 0)
 		bug("not uid %u", (unsigned)a->uid);
 }

@@ -32,6 +32,16 @@ bool	launch_find(const struct options *, char path[PATH_MAX]);
 /* Sets the account's groups, which PAM modules may add to (pam_setcred(3)); nothing if we are not root. False if that can't be. */
 bool	launch_join_groups(const struct account *);
 
+/* Gives up all supplementary groups; nothing if we are not root. False if that can't be. For a process that opens no file as the user. */
+bool	launch_leave_groups(void);
+
+/*
+ * Forbids cores of this process, and ptrace(2) and /proc/PID/mem to others of
+ * its uid. Dies if that can't be done. To be called after each change of the
+ * effective uid, which undoes it where fs.suid_dumpable says so (proc(5)).
+ */
+void	launch_forbid_dumps(void);
+
 /*
  * Tries as the user what starting the program needs. PAM's session must be
  * open, since modules make or mount homes. Returns NULL, or in a word what
@@ -40,7 +50,11 @@ bool	launch_join_groups(const struct account *);
  */
 const char	*launch_try(const struct options *, const struct account *);
 
-/* The user's ids for good. The groups are set already, and PAM may have added some. Dies at the first step that fails. */
+/*
+ * Takes the account's uid and gid for good. The groups must be set already
+ * (launch_join_groups, to which PAM may have added some, or
+ * launch_leave_groups). Dies at the first step that fails.
+ */
 void	launch_become(const struct account *);
 
 /* Tells the client that its mailbox can't be opened, unless the start of its OK is out already. */

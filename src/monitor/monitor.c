@@ -235,7 +235,6 @@ static void
 leave_keepers(struct monitor *m, const char *tag, enum msg_how how)
 {
 	const struct options *o = m->start->opts;
-	struct reply apology = { .len = 0 };
 	bool ok = true;
 
 	if (o->pam_session == PAM_SESSION_WAIT)
@@ -243,9 +242,8 @@ leave_keepers(struct monitor *m, const char *tag, enum msg_how how)
 		    m->start->gate != 0 ? m->start->mailbox_fd : -1 }, o->timeout_ms);
 	pamauth_leave(&m->admission.pam);
 	show_client(m, how);
-	reply_no_mailbox(&apology, tag);
 	if (ok && how == HOW_KTLS)
-		ok = keeper_stay(&m->admission.account, &apology);
+		ok = keeper_stay(&m->admission.account, tag);
 	if (ok)
 		return;
 	launch_apologize(tag);

@@ -4,6 +4,10 @@
  * It can't give up what it has, as the keeper of a TLS session does: which
  * capabilities, system calls and libraries the modules want at the end is
  * theirs to know. pam_mount unmounts, pam_exec starts what it was told to.
+ *
+ * SECURITY: nor can it execute itself anew, since the modules' own data hang
+ * on PAM's handle. So password hashes that PAM has read may be in its memory;
+ * its user can't reach that, because it never has his uid, and never dumps.
  */
 
 #include "monitor/pamkeeper.h"
@@ -19,6 +23,7 @@
 #include "log.h"
 #include "monitor/deadline.h"
 #include "monitor/keeper.h"
+#include "monitor/launch.h"
 #include "monitor/report.h"
 
 /* For the case that the deadline finds a module hanging. */
@@ -90,6 +95,8 @@ pamkeeper_stay(struct pamauth *p, const struct account *a, const int client[PAMK
 	if (pid == 0)
 		return true;
 	if (pid > 0) {
+		/* A module may have changed the effective uid, and so undone it. */
+		launch_forbid_dumps();
 		close_client(client);
 		malloc_trim(0);
 		verdict = keeper_wait(pid);

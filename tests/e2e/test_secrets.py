@@ -4,13 +4,17 @@ Each is a marker, and each search has a positive control: a process that must ha
 """
 
 import base64
+import re
+import shutil
+import ssl
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 
 from listening import Listener
-from processes import children_of, gate_of, keyholder_of
+from processes import children_of, gate_of, keyholder_of, name_of, runs, status_of
 from test_tls import memory_of
 
 # An argument of a module, as a database's password, in a PAM file that only root can read; a value of --setenv in such a --config file.
@@ -117,3 +121,220 @@ def test_password_of_the_attempt_before(root_stage, command, on):
         imap.expect("a NO [AUTHENTICATIONFAILED] ...")
         found = [(name, form) for name, pid in (("gate", gate), ("monitor", monitor)) for form in forms if has(pid, form)]
         assert not found
+
+
+# --- hashes of users who stand beside the one that logs in
+
+# Before him and behind him in /etc/shadow, from which whole blocks come into memory.
+NEIGHBOURS = (b"$6$Zebra$before-4711", b"$6$Zebra$behind-0815")
+
+
+@pytest.fixture
+def neighbours(root_stage):
+    """The user, with neighbours for as long as the test runs."""
+    account, path = root_stage.users["imapgt1"], Path("/etc/shadow")
+    before, behind = (f"imapgtmark{number}:{word.decode()}:19000:0:99999:7:::\n" for number, word in enumerate(NEIGHBOURS))
+    write_shadow(path, re.sub(rf"(?m)^{account.name}:.*\n", lambda line: before + line[0] + behind, path.read_text()))
+    yield account
+    write_shadow(path, re.sub(r"(?m)^imapgtmark.*\n", "", path.read_text()))
+
+
+def write_shadow(path, text):
+    """As passwd(1) does it: nobody finds half a file, nor one that everybody can read."""
+    new = path.with_name("shadow.imapgate-tests")
+    shutil.copy2(path, new)
+    shutil.chown(new, path.owner(), path.group())
+    new.write_text(text)
+    new.rename(path)
+
+
+def has_neighbour(pid):
+    memory = memory_of(pid)
+    return any(word in memory for word in NEIGHBOURS)
+
+
+def all_below(pid):
+    """The process and its descendants."""
+    return [pid, *(process for child in children_of(pid) for process in all_below(child))]
+
+
+def is_roots(pid):
+    return set(status_of(pid)["Uid"].split()) == {"0"}
+
+
+UNIX = "auth required pam_unix.so\naccount required pam_unix.so\n"
+
+
+def test_neighbours_hash_is_found_where_it_is(root_stage, neighbours):
+    """The control: a monitor whose PAM is still asked when pam_unix has read. Its gate has none."""
+    pam = UNIX + f"account required {root_stage.module} account-sleep=3\nsession required pam_permit.so\n"
+    with root_stage.ready(on="unix", pam=pam) as imap:
+        imap.send(f'a LOGIN {neighbours.name} "{neighbours.password}"\r\n')
+        end = time.monotonic() + 10
+        while not has_neighbour(imap.process.pid):
+            assert time.monotonic() < end, "the control has no neighbour's hash"
+            time.sleep(0.05)
+        assert not has_neighbour(gate_of(imap.process.pid))
+        imap.expect("a OK ...")
+
+
+def look_at_session(first, gate, account):
+    """No process with another uid than root's has a hash, and what root's has its user can't read."""
+    with_hash = [pid for pid in all_below(first) if has_neighbour(pid)]
+    assert not runs(gate) or not has_neighbour(gate)
+    for pid in with_hash:
+        assert is_roots(pid) and name_of(pid) == "imapgate-keeper", (name_of(pid), status_of(pid)["Uid"])
+        tried = subprocess.run(["head", "-c", "1", f"/proc/{pid}/environ"], user=account.uid, group=account.gid, extra_groups=[],
+                               capture_output=True, text=True, timeout=20)
+        assert tried.returncode != 0 and "Permission denied" in tried.stderr
+    users = [pid for pid in all_below(first) if status_of(pid)["Uid"].split()[0] == str(account.uid)]
+    assert users, "there is no mailbox program"
+
+
+@pytest.mark.parametrize("session", ("none", "wait"))
+@pytest.mark.parametrize("on", ("unix", "tcp", "tls", "starttls"))
+def test_hash_of_a_neighbour(root_stage, neighbours, on, session):
+    """Behind a guess and a login: the gate, the relay, the mailbox program. Kernel TLS is vm/case_secrets.py's."""
+    options = ["--allow-cleartext", "all", "--pam-session", session]
+    with root_stage.ready(*options, on=on, pam=UNIX + "session required pam_unix.so\n", mailbox=root_stage.mailbox("tag", "echo")) as imap:
+        gate = gate_of(imap.process.pid)
+        imap.command(f'a LOGIN {neighbours.name} "mumble"')
+        assert not has_neighbour(gate)
+        imap.login(neighbours.name, neighbours.password)
+        imap.hand_over()
+        look_at_session(imap.process.pid, gate, neighbours)
+
+
+@pytest.mark.parametrize("session", ("none", "wait"))
+def test_hash_of_a_neighbour_under_a_listener(root_stage, neighbours, session):
+    """The listener and the key holder too, and the gate of the connection that comes next."""
+    certificate, account = root_stage.certificate(), neighbours
+    with Listener(root_stage, "--pam-session", session, *certificate.options, pam="unix", mailbox=root_stage.mailbox("tag", "echo")) as listener:
+        imap = listener.connect()
+        monitor, = listener.monitors()
+        gate = gate_of(monitor)
+        imap.starttls(certificate.context())
+        imap.command(f'a LOGIN {account.name} "mumble"')
+        assert not has_neighbour(gate)
+        imap.login(account.name, account.password)
+        imap.hand_over()
+        look_at_session(monitor, gate, account)
+        following = listener.connect()
+        other, = set(listener.monitors()) - {monitor}
+        for pid in (listener.pid, keyholder_of(listener.pid), other, gate_of(other)):
+            assert not has_neighbour(pid)
+        following.wire.close()
+        imap.wire.close()
+        listener.manager.wait_for("^STATUS=0 connections")
+
+
+# --- certificate and key in one file
+
+def key_in(pid, certificate):
+    """Which forms of the key are in the process's memory: lines of the file, what each decodes to, and its numbers."""
+    memory = memory_of(pid)
+    lines = [line for line in certificate.key.read_bytes().splitlines() if len(line) == 64]
+    # RSA's modulus is everybody's.
+    public = ssl.PEM_cert_to_DER_cert(certificate.file.read_text())
+    lines = [line for line in lines if base64.b64decode(line) not in public]
+    forms = {"text": lines, "DER": [base64.b64decode(line) for line in lines]}
+    forms |= {name: [number, number[::-1]] for name, number in certificate.private_numbers().items()}
+    return {form for form, needles in forms.items() if any(needle in memory for needle in needles)}
+
+
+HOLD = "import base64, sys, time; lines = open(sys.argv[1], 'rb').read().splitlines(); kept = [base64.b64decode(line) for line in lines[1:-1]]; " \
+    "print('kept', flush=True); time.sleep(60)"
+
+
+@pytest.mark.parametrize("kind", ("rsa", "ecdsa", "ed25519"))
+def test_text_and_DER_of_a_key_are_found_where_they_are(root_stage, kind):
+    """The control for these two: a program that reads the file and decodes it."""
+    certificate = root_stage.certificate(kind)
+    with subprocess.Popen(["python3", "-c", HOLD, certificate.key], stdout=subprocess.PIPE) as process:
+        try:
+            assert process.stdout.readline() == b"kept\n"
+            assert key_in(process.pid, certificate) >= {"text", "DER"}
+        finally:
+            process.kill()
+
+
+@pytest.fixture(params=("before", "behind"))
+def one_file(request, root_stage):
+    """Options with one file for both, where the key stands before or behind the certificate."""
+    certificate, path = root_stage.certificate(request.node.callspec.params["kind"]), root_stage.file("keys", ".pem")
+    parts = [certificate.key.read_bytes(), certificate.file.read_bytes()]
+    path.touch(mode=0o600)
+    path.write_bytes(b"".join(parts if request.param == "before" else parts[::-1]))
+    return certificate, ["--cert", path]
+
+
+@pytest.mark.parametrize("kind", ("rsa", "ecdsa", "ed25519"))
+def test_key_in_the_certificates_file_is_the_key_holders(root_stage, one_file, kind):
+    """Neither the listener nor a monitor or a gate has it. The control is the key holder."""
+    certificate, options = one_file
+    with Listener(root_stage, *options, mailbox=root_stage.mailbox("tag", "echo")) as listener:
+        imap = listener.connect()
+        monitor, = listener.monitors()
+        gate = gate_of(monitor)
+        imap.starttls(certificate.context())
+        assert key_in(listener.keyholder(), certificate), "the control has no key"
+        found = {name: key_in(pid, certificate) for name, pid in (("listener", listener.pid), ("monitor", monitor), ("gate", gate))}
+        assert found == {"listener": set(), "monitor": set(), "gate": set()}
+        imap.wire.close()
+        listener.manager.wait_for("^STATUS=0 connections")
+
+
+@pytest.mark.parametrize("kind", ("rsa", "ecdsa", "ed25519"))
+@pytest.mark.parametrize("on", ("tls", "starttls"))
+def test_key_in_the_certificates_file_is_the_monitors(root_stage, one_file, kind, on):
+    """Under a superserver: the control is the monitor, which signs."""
+    certificate, options = one_file
+    more = ["--tls-on-connect"] if on == "tls" else []
+    with root_stage.start(*options, *more, on="tcp", mailbox=root_stage.mailbox("tag", "echo")) as imap:
+        if on == "tls":
+            imap.handshake(certificate.context())
+        imap.greeting()
+        gate = gate_of(imap.process.pid)
+        if on == "starttls":
+            assert key_in(gate, certificate) == set(), "before the handshake"
+            imap.starttls(certificate.context())
+        assert key_in(imap.process.pid, certificate), "the control has no key"
+        assert key_in(gate, certificate) == set()
+        imap.login()
+        imap.hand_over()
+        for pid in all_below(imap.process.pid):
+            assert key_in(pid, certificate) == set()
+
+
+@pytest.mark.parametrize("on", ("superserver", "listener"))
+def test_key_of_an_authority_is_nobodys(root_stage, on):
+    """--client-ca may be the authority's whole file. The control is the program of test_text_and_DER_of_a_key_are_found_where_they_are."""
+    authority, certificate = root_stage.certificate("rsa", "authority"), root_stage.certificate()
+    options = ["--client-ca", authority.both, *certificate.options]
+    if on == "superserver":
+        with root_stage.ready(*options, on="tcp") as imap:
+            for pid in all_below(imap.process.pid):
+                assert key_in(pid, authority) == set()
+        return
+    with Listener(root_stage, *options, mailbox=root_stage.mailbox("tag", "echo")) as listener:
+        imap = listener.connect()
+        for pid in all_below(listener.pid):
+            assert key_in(pid, authority) == set()
+        imap.wire.close()
+        listener.manager.wait_for("^STATUS=0 connections")
+
+
+# --- a keeper that somebody starts by hand
+
+@pytest.mark.parametrize("arguments", ([], ["1", "20000", "20000", "0"], ["1", "20000", "20000", "0", "a", "b"], ["0", "20000", "20000", "0", "a"],
+                                       ["-1", "20000", "20000", "0", "a"], ["1", "4294967296", "20000", "0", "a"],
+                                       ["1", "20000", "", "0", "a"], ["1", "20000", "20000", "0x", "a"], ["1", "2", "3", "4", "a" * 2000]))
+def test_keeper_by_hand(stage, arguments):
+    done = subprocess.run(["imapgate-keeper", *arguments], executable=stage.program, capture_output=True, stdin=subprocess.DEVNULL, timeout=20)
+    assert (done.returncode, done.stdout, done.stderr) == (64, b"", b"")
+
+
+def test_keeper_by_hand_is_never_root(root_stage):
+    done = subprocess.run(["imapgate-keeper", "1", "0", "0", "0", "a"], executable=root_stage.program, capture_output=True, text=True,
+                          stdin=subprocess.DEVNULL, timeout=20)
+    assert done.returncode == 70 and "root could be regained" in done.stderr

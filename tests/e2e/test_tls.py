@@ -389,12 +389,12 @@ def test_close_notify(stage, version, how):
 # --- one signature, and no key in the gate
 
 def memory_of(pid):
-    """All of a process's memory that it may write."""
+    """All of a process's memory that it may read."""
     parts = []
     with open(f"/proc/{pid}/mem", "rb", 0) as memory:
         for line in Path(f"/proc/{pid}/maps").read_text().splitlines():
             start, end, flags = re.match(r"(\w+)-(\w+) (\S+)", line).groups()
-            if "w" not in flags or line.endswith(("[vvar]", "[vsyscall]")):
+            if "r" not in flags or line.endswith(("[vvar]", "[vvar_vclock]", "[vsyscall]")):
                 continue
             # A sanitizer's shadow is terabytes of address space, and bytes about bytes.
             if int(end, 16) - int(start, 16) > 1 << 30:

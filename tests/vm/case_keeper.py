@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import time
+from pathlib import Path
 
 from cases import case, expect, greeted, logged_in, poured
 from client import wait_for
@@ -14,11 +15,13 @@ from server import read
 def the_keeper_is_the_user_and_has_one_descriptor(stage):
     client, session = logged_in(stage)
     program = session.program_pid()
+    wait_for(lambda: os.listdir(f"/proc/{session.pid}/fd") == ["0"], what="one descriptor")
     keeper = read(f"/proc/{session.pid}/status")
+    expect(re.search(r"(?m)^Name:\t(.*)$", keeper).group(1), "imapgate-keeper", "its name")
+    expect(re.search(r"(?m)^Groups:\t(.*)$", keeper).group(1).strip(), "", "its groups")
     expect(re.search(r"(?m)^PPid:\t(\d+)", read(f"/proc/{program}/status")).group(1), str(session.pid), "the program's parent")
     expect(re.search(r"(?m)^Uid:\t(.*)$", keeper).group(1), "65534\t65534\t65534\t65534", "its uids")
     expect(re.search(r"(?m)^CapEff:\t(.*)$", keeper).group(1), "0" * 16, "its capabilities")
-    wait_for(lambda: os.listdir(f"/proc/{session.pid}/fd") == ["0"], what="one descriptor")
     expect(sorted(os.listdir(f"/proc/{program}/fd"))[:3], ["0", "1", "2"], "the program's descriptors")
     expect(os.readlink(f"/proc/{program}/fd/0"), os.readlink(f"/proc/{session.pid}/fd/0"), "whose socket it is")
     expect(int(re.search(r"(?m)^SigBlk:\t(.*)$", read(f"/proc/{program}/status")).group(1), 16), 0, "the program's signal mask")
@@ -95,6 +98,7 @@ def a_pam_session_is_closed_behind_the_farewell(stage):
     client, session = logged_in(stage, "--pam-session", "wait", "--pam-confdir", str(folder))
     program = session.program_pid()
     parent = int(re.search(r"(?m)^PPid:\t(\d+)", read(f"/proc/{program}/status")).group(1))
+    wait_for(lambda: os.listdir(f"/proc/{parent}/fd") == ["0"], what="one descriptor")
     uids = [re.search(r"(?m)^Uid:\t(\d+)", read(f"/proc/{pid}/status")).group(1) for pid in (session.pid, parent)]
     expect(uids, ["0", "65534"], "the keepers' uids")
     expect(re.search(r"(?m)^PPid:\t(\d+)", read(f"/proc/{parent}/status")).group(1), str(session.pid), "the TLS keeper's parent")
@@ -107,3 +111,23 @@ def a_pam_session_is_closed_behind_the_farewell(stage):
     (folder / "told").write_text("told\n")
     expect(session.wait(), 7, "status")
     expect(calls.read_text(), "open_session 0\nclose_session 0\n", "calls")
+
+
+@case
+def the_keeper_without_proc(stage):
+    """It can't be executed anew then: the session goes on, the log says so, and its user can't read its memory all the same."""
+    hidden = ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs nothing /proc && exec "$@"', "sh"]
+    Path("/proc/sys/fs/suid_dumpable").write_text("1")
+    try:
+        client, session = logged_in(stage, wrapper=hidden)
+        session.program_pid()
+        wait_for(lambda: os.listdir(f"/proc/{session.pid}/fd") == ["0"], what="one descriptor")
+        expect(os.stat(f"/proc/{session.pid}/mem").st_uid, 0, "whose its memory is")
+    finally:
+        Path("/proc/sys/fs/suid_dumpable").write_text("0")
+    expect(re.search(r"(?m)^Uid:\t(\d+)", read(f"/proc/{session.pid}/status")).group(1), "65534", "its uid")
+    expect(re.search(r' error .*program="imapgate-keeper" text="(.*)"', session.log()).group(1), "No such file or directory", "reason")
+    client.send(b"EXIT 7\r\n")
+    client.rest()
+    expect(client.ended, "close_notify", "end")
+    expect(session.wait(), 7, "status")

@@ -12,7 +12,7 @@ def memory_of(pid):
     with open(f"/proc/{pid}/maps") as maps, open(f"/proc/{pid}/mem", "rb") as memory:
         for line in maps:
             area, rights = line.split()[:2]
-            if not rights.startswith("rw") or "[v" in line:
+            if not rights.startswith("r") or "[v" in line:
                 continue
             start, end = (int(part, 16) for part in area.split("-"))
             memory.seek(start)
