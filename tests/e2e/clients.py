@@ -7,6 +7,7 @@ import select
 import shutil
 import socket
 import subprocess
+import termios
 import time
 from pathlib import Path
 
@@ -152,6 +153,8 @@ set wait_key=no pipe_decode=no quit=yes move=no confirmappend=no beep=no imap_ke
 push "<jump>2<enter><pipe-message>cat > {shown}<enter><exit>"
 """)
     terminal, child_side = pty.openpty()
+    # Since ncurses 6.5 no terminal is without a size.
+    termios.tcsetwinsize(child_side, (24, 80))
     environment = {"PATH": os.environ["PATH"], "HOME": str(errand.folder), "LC_ALL": "C", "TERM": "vt100"}
     process = subprocess.Popen(["mutt", "-n", "-F", settings, "-f", f"{scheme}://localhost:{errand.port}/INBOX"],
                                stdin=child_side, stdout=child_side, stderr=child_side, cwd=errand.folder, env=environment)

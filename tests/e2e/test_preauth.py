@@ -12,6 +12,7 @@ import signal
 import socket
 import subprocess
 import sys
+import termios
 import time
 
 import pytest
@@ -518,6 +519,7 @@ def test_mutt_tunnel(root_stage):
         f"push \"<pipe-message>cat >{folder}/message<enter><exit>\"\n")
     pid, terminal = pty.fork()
     if pid == 0:
+        termios.tcsetwinsize(0, (24, 80))
         os.setgroups([])
         os.setgid(account.gid)
         os.setuid(account.uid)
