@@ -189,7 +189,7 @@ complain(const char *file, const char *wrong)
 {
 	char text[sizeof(((struct msg_log *)NULL)->text)];
 
-	snprintf(text, sizeof(text), "%s: %s", file, wrong);
+	snprintf(text, sizeof(text), "%s%s%s", file != NULL ? file : "", file != NULL ? ": " : "", wrong);
 	report_tls_failure(text, 1);
 }
 
@@ -204,7 +204,7 @@ make_tls(const struct options *o)
 	tls_load(&tls, o, &maker);
 	/* With TLS from the first byte on the gate ends with this error, and says so. */
 	if (tls.wrong != NULL && tls.identities > 0 && !o->tls_on_connect)
-		complain(o->cert[0], tls.wrong);
+		complain(NULL, tls.wrong);
 	return &tls;
 }
 

@@ -13,23 +13,41 @@
 #include <openssl/pem.h>
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
+#include <stdio.h>
 #include <string.h>
 
+#include "pemfile.h"
+
+/* Says why a file can't be used, and which one. */
+static const char *
+explain(const char *option, enum pemfile_kind kind, const char *file, const char **wrong_file)
+{
+	static char words[512];
+	const char *reason = pemfile_explain_file(kind, file);
+
+	if (reason == NULL)
+		reason = ERR_reason_error_string(ERR_peek_error());
+	snprintf(words, sizeof(words), "%s %.300s can't be used: %s", option, file, reason != NULL ? reason : "nothing of that kind is in it");
+	*wrong_file = file;
+	return words;
+}
+
 const char *
-clientcert_require(SSL_CTX *ctx, const struct options *o)
+clientcert_require(SSL_CTX *ctx, const struct options *o, const char **wrong_file)
 {
 	X509_STORE *store = SSL_CTX_get_cert_store(ctx);
 	STACK_OF(X509_NAME) *names;
 
 	if (X509_STORE_load_file(store, o->client_ca) != 1)
-		return "--client-ca can't be read";
+		return explain("--client-ca", PEMFILE_CERTIFICATE, o->client_ca, wrong_file);
 	names = SSL_load_client_CA_file(o->client_ca);
 	if (names == NULL)
-		return "--client-ca holds no certificate";
+		return explain("--client-ca", PEMFILE_CERTIFICATE, o->client_ca, wrong_file);
 	SSL_CTX_set_client_CA_list(ctx, names);
 	if (o->client_crl != NULL) {
-		if (X509_STORE_load_file(store, o->client_crl) != 1)
-			return "--client-crl can't be read";
+		/* SECURITY: a certificate in that file is no authority, so X509_STORE_load_file(3), which takes all, will not do. */
+		if (X509_load_crl_file(X509_STORE_add_lookup(store, X509_LOOKUP_file()), o->client_crl, X509_FILETYPE_PEM) < 1)
+			return explain("--client-crl", PEMFILE_REVOCATIONS, o->client_crl, wrong_file);
 		/* Also of the authorities between: who has stolen the key of a revoked one could be anybody. */
 		X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL);
 	}

@@ -1,8 +1,15 @@
 """Settings that can't work: the start, --check and --probe say which one it is, and why, in words that can be acted upon."""
 
+import os
+import shutil
 import subprocess
+import time
 
 import pytest
+
+import clientca
+from listening import Listener
+from wire import PATIENCE
 
 
 def run(stage, *arguments):
@@ -61,3 +68,205 @@ def test_flag_with_a_value(stage, word):
 def test_option_whose_value_was_forgotten(stage, words, option):
     done = run(stage, *words)
     assert done.returncode == 64 and f"{option} wants a value, and --" in done.stderr
+
+
+# --- certificates and keys
+
+def make_certificate(folder, name, algorithm):
+    """A self-signed certificate and its key."""
+    file, key = folder / f"{name}.crt", folder / f"{name}.key"
+    subprocess.run(["openssl", "req", "-x509", "-nodes", "-days", "7", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost",
+                    "-newkey", *algorithm, "-keyout", key, "-out", file], check=True, capture_output=True, timeout=60)
+    return file, key
+
+
+class Wrong:
+    """Options that can't work, the file that is to blame, and the words for it; all files are made anew."""
+
+    def __init__(self, stage, fault):
+        self.folder = stage.file("scratch")
+        self.folder.mkdir()
+        self.good = stage.certificate("rsa")
+        made = getattr(self, fault.replace(" ", "_"))(stage.certificate("ecdsa"))
+        self.file, self.words, options = made
+        self.options = [str(word) for word in options]
+
+    def write(self, *texts):
+        file = self.folder / "written.pem"
+        file.write_text("".join(texts))
+        return file
+
+    def small_key(self, _):
+        file, key = make_certificate(self.folder, "small", ["rsa:1024"])
+        return file, "its key is too small for OpenSSL's security level 2; have it made anew", ["--cert", file, "--key", key]
+
+    def small_curve(self, _):
+        file, key = make_certificate(self.folder, "curve", ["ec", "-pkeyopt", "ec_paramgen_curve:prime192v1"])
+        return file, "its key is too small for OpenSSL's security level 2", ["--cert", file, "--key", key]
+
+    def small_key_in_the_chain(self, _):
+        file, _ = make_certificate(self.folder, "small", ["rsa:1024"])
+        file = self.write(self.good.file.read_text(), file.read_text())
+        return file, "a key in its chain is too small", ["--cert", file, "--key", self.good.key]
+
+    def directory(self, _):
+        return self.folder, "Is a directory", ["--cert", self.folder, "--key", self.good.key]
+
+    def directory_for_the_key(self, _):
+        return self.folder, "Is a directory", ["--cert", self.good.file, "--key", self.folder]
+
+    def missing_key(self, _):
+        return "/nonexistent/key", "No such file or directory", ["--cert", self.good.file, "--key", "/nonexistent/key"]
+
+    def joined_certificates(self, other):
+        file = self.write(self.good.file.read_text().rstrip(), other.file.read_text())
+        return file, 'a line end is missing before', ["--cert", file, "--key", self.good.key]
+
+    def joined_chain(self, other):
+        file = self.write(self.good.file.read_text(), other.file.read_text().rstrip(), self.good.file.read_text())
+        return file, 'a line end is missing before', ["--cert", file, "--key", self.good.key]
+
+    def swapped(self, _):
+        return self.good.key, "it holds a private key and no certificate", ["--cert", self.good.key, "--key", self.good.file]
+
+    def certificate_for_the_key(self, other):
+        return other.file, "it holds a certificate and no private key", ["--cert", self.good.file, "--key", other.file]
+
+    def no_key_at_all(self, _):
+        return self.good.file, "it holds a certificate and no private key", ["--cert", self.good.file]
+
+    def request(self, _):
+        file = self.folder / "request.pem"
+        subprocess.run(["openssl", "req", "-new", "-key", self.good.key, "-subj", "/CN=x", "-out", file], check=True, timeout=20)
+        return file, "it holds a request for a certificate", ["--cert", file, "--key", self.good.key]
+
+    def authorities_in_a_directory(self, _):
+        return self.folder, "Is a directory", [*self.good.options, "--client-ca", self.folder]
+
+    def joined_authorities(self, other):
+        file = self.write(self.good.file.read_text().rstrip(), other.file.read_text())
+        return file, 'a line end is missing before', [*self.good.options, "--client-ca", file]
+
+    def key_for_the_authorities(self, _):
+        return self.good.key, "it holds a private key and no certificate", [*self.good.options, "--client-ca", self.good.key]
+
+    def certificate_for_the_revocations(self, other):
+        return other.file, "it holds a certificate and no revocation list", [*self.good.options, "--client-ca", self.good.file, "--client-crl",
+                                                                             other.file]
+
+    def revocations_in_a_directory(self, _):
+        return self.folder, "Is a directory", [*self.good.options, "--client-ca", self.good.file, "--client-crl", self.folder]
+
+
+FAULTS = [name.replace("_", " ") for name, function in vars(Wrong).items() if callable(function) and name not in ("__init__", "write")]
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_certificate_in_check(stage, fault):
+    wrong = Wrong(stage, fault)
+    done = run(stage, "--check", *stage.options(), *wrong.options, "--", "/bin/true")
+    assert done.returncode == 2 and done.stderr == ""
+    errors = [line for line in done.stdout.splitlines() if line.startswith("error ")]
+    about = [line for line in errors if line.startswith(f"error    {wrong.file}: ") and wrong.words in line]
+    assert len(about) == 1, done.stdout
+    assert any("error    TLS: no certificate can be used" in line for line in errors), done.stdout
+    assert "a handshake with it gives" not in done.stdout
+
+
+def log_of_start(stage, options):
+    """What a connection has logged on which the client asks for TLS in vain."""
+    with stage.ready(*options, on="tcp") as imap:
+        assert imap.command("a STARTTLS")[1].startswith(b"a NO [UNAVAILABLE] ")
+    return [event.text for event in imap.log() if event.name in ("tls-fail", "key-fail")]
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_certificate_at_the_start(stage, fault):
+    """Without a listener the connection goes on in the clear, and its log says what is wrong with which file."""
+    wrong = Wrong(stage, fault)
+    lines = log_of_start(stage, wrong.options)
+    assert sum(str(wrong.file) in line and wrong.words in line for line in lines) == 1, lines
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_certificate_at_the_start_of_a_listener(stage, fault):
+    wrong = Wrong(stage, fault)
+    server = Listener(stage, *wrong.options, wait=False)
+    assert server.end() == 78
+    log = server.log_text()
+    assert any(str(wrong.file) in line and wrong.words in line for line in log.splitlines()), log
+
+
+def test_one_small_key_of_two(stage):
+    """The other certificate is used; the small one is named, though it is not the first."""
+    wrong, good = Wrong(stage, "small key"), stage.certificate("ecdsa")
+    with stage.ready(*good.options, *wrong.options, on="tcp") as imap:
+        imap.starttls(good.context())
+        imap.login()
+        (line,) = imap.log("tls-fail")
+        assert str(wrong.file) in line["reason"] and wrong.words in line["reason"]
+
+
+def test_small_key_that_the_settings_allow(stage):
+    """OpenSSL has the say, and the administrator the last word: a client that takes it gets it."""
+    wrong = Wrong(stage, "small key")
+    done = run(stage, "--check", *stage.options(), *wrong.options, "--tls", "CipherString=ECDHE+AESGCM:@SECLEVEL=0", "--", "/bin/true")
+    assert "a handshake with it" in done.stdout and "too small" not in done.stdout
+
+
+def test_revocations_add_no_authority(stage):
+    """A certificate beside the list is not trusted: only those of --client-ca are."""
+    authority, stranger = clientca.authority(stage), clientca.authority(stage, "Stranger")
+    both = stage.file("scratch", ".pem")
+    both.write_text(authority.revocations().read_text() + stranger.revocations().read_text() + stranger.file.read_text())
+    client = stranger.certificate(clientca.email("joe"))
+    options = [*stage.certificate("ecdsa").options, "--client-ca", authority.file, "--client-crl", both]
+    with stage.start(*options, "--tls-on-connect", on="tcp") as imap:
+        with pytest.raises(OSError):
+            imap.handshake(clientca.context(stage, client, version="TLSv1.2"))
+        imap.rest()
+
+
+# --- several certificates
+
+def complaints(server, count):
+    """The listener looks at its files when there is a client, once a second: connects until there are so many complaints."""
+    end = time.monotonic() + PATIENCE
+    while len(server.log("certificate-fail")) < count:
+        assert time.monotonic() < end, server.log_text()
+        server.connect(greeting=False).wire.close()
+        time.sleep(0.1)
+    return server.log("certificate-fail")
+
+
+def test_authorities_are_blamed_not_the_first_certificate(stage):
+    """The file of the fault is named when the files are read again, too."""
+    folder = stage.file("keys")
+    folder.mkdir()
+    files = {kind: (folder / f"{kind}.crt", folder / f"{kind}.key") for kind in ("ecdsa", "rsa")}
+    for kind, (file, key) in files.items():
+        shutil.copy(stage.certificate(kind).file, file)
+        shutil.copy(stage.certificate(kind).key, key)
+    authorities = folder / "authorities.pem"
+    shutil.copy(stage.certificate("ecdsa").file, authorities)
+    options = [word for file, key in files.values() for word in ("--cert", file, "--key", key)]
+    with Listener(stage, *options, "--client-ca", authorities) as server:
+        authorities.write_text("nothing")
+        os.utime(files["rsa"][0], (1, 1))
+        (line,) = complaints(server, 1)
+        assert line["file"] == f'"{authorities}"' and f"--client-ca {authorities} can't be used" in line["reason"]
+
+
+def test_no_certificate_of_several_can_be_used(stage):
+    """Each is named, the last line names none."""
+    one, two = Wrong(stage, "small key"), Wrong(stage, "swapped")
+    good = stage.certificate("ecdsa")
+    file, key = one.folder / "server.crt", one.folder / "server.key"
+    shutil.copy(good.file, file)
+    shutil.copy(good.key, key)
+    with Listener(stage, "--cert", file, "--key", key, *one.options) as server:
+        first = server.log("certificate-fail")
+        assert [line["file"] for line in first] == [f'"{one.file}"']
+        shutil.copy(two.file, file)
+        lines = complaints(server, 4)[1:]
+        assert [line.get("file") for line in lines] == [f'"{file}"', f'"{one.file}"', None], server.log_text()
