@@ -44,6 +44,8 @@ read_file(const char *path)
 	ssize_t n = -1;
 	size_t total = 0;
 
+	if (bio == NULL)
+		errno = ENOMEM;
 	if (fd != -1 && bio != NULL) {
 		while ((n = read(fd, buffer, sizeof(buffer))) > 0 && (total += (size_t)n) <= PEM_MAX)
 			BIO_write(bio, buffer, (int)n);

@@ -1,6 +1,7 @@
 """Settings that can't work: the start, --check and --probe say which one it is, and why, in words that can be acted upon."""
 
 import os
+import re
 import shutil
 import subprocess
 import time
@@ -12,8 +13,8 @@ from listening import Listener
 from wire import PATIENCE
 
 
-def run(stage, *arguments):
-    return subprocess.run([stage.program, *map(str, arguments)], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=20)
+def run(stage, *arguments, **process):
+    return subprocess.run([stage.program, *map(str, arguments)], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, **process)
 
 
 # --- the command line and the file
@@ -270,3 +271,138 @@ def test_no_certificate_of_several_can_be_used(stage):
         shutil.copy(two.file, file)
         lines = complaints(server, 4)[1:]
         assert [line.get("file") for line in lines] == [f'"{file}"', f'"{one.file}"', None], server.log_text()
+
+
+# --- PAM's files
+
+REST = "account required pam_permit.so\nsession required pam_permit.so\n"
+UNDERSTOOD = ("auth REQUIRED pam_permit.so\n", "auth [success=ok default=die] pam_permit.so\n", "auth Sufficient pam_permit.so\n",
+              "auth [ user_unknown = ignore  success = ok default=bad ] pam_permit.so\n", "auth substack {}/more\n", "AUTH include {}/more\n", "auth SUBSTACK {}/more\n", "auth Include {}/more\n",
+              "auth [success=1 default=ignore] pam_permit.so\nauth requisite pam_deny.so\nauth required pam_permit.so\n", "# it's\r\nauth required pam_permit.so\n",
+              "auth \\\n  required pam_permit.so\n", "auth optional pam_permit.so # all\r\n")
+NOT_UNDERSTOOD = ("auth requierd pam_permit.so\n", "auth require pam_permit.so\n", "auth [success=okay default=ignore] pam_permit.so\n",
+                  "auth [succes=ok default=bad] pam_permit.so\n", "auth [success=0 default=ignore] pam_permit.so\n",
+                  "auth [success default=ok] pam_permit.so\n", "auth [success=ok pam_permit.so\n", "auht required pam_permit.so\n",
+                  "auth required pam_permit.so\r\n", "auth required pam_testcode.so name=joe password=sesame\r\n",
+                  "auth requisite pam_permit.so\nauth required\r\n")
+
+
+@pytest.mark.parametrize("stack, understood", [(text, True) for text in UNDERSTOOD] + [(text, False) for text in NOT_UNDERSTOOD])
+def test_line_of_a_pam_service(stage, stack, understood):
+    """--check has PAM's own opinion: what it calls an error keeps joe out, all else lets him in."""
+    folder = stage.file("scratch")
+    folder.mkdir()
+    text = stack.replace("pam_testcode.so", stage.module).replace("{}", str(folder))
+    (folder / "imapgate").write_text(text + REST)
+    (folder / "more").write_text("auth required pam_permit.so\n")
+    # For a line that PAM passes over it takes this service.
+    (folder / "other").write_text("auth required pam_deny.so\naccount required pam_deny.so\nsession required pam_deny.so\n")
+    done = run(stage, "--check", *stage.options(), "--pam-confdir", folder, "--", "/bin/true")
+    errors = [line for line in done.stdout.splitlines() if line.startswith(f"error    {folder}/imapgate:")]
+    with stage.ready("--pam-confdir", folder, "--failure-delay", "0") as imap:
+        answer = imap.command("a LOGIN joe sesame")[1]
+    assert (answer.startswith(b"a OK"), errors == []) == (understood, understood), (answer, done.stdout)
+    assert understood or re.match(rf"error    {folder}/imapgate:[12]: ", errors[0])
+
+
+def test_file_that_is_included_by_its_name(stage):
+    """PAM may not look for it where the service is, and then nobody gets in."""
+    folder = stage.file("scratch")
+    folder.mkdir()
+    for line in ("auth include more-of-imapgate\n", "@include more-of-imapgate\n"):
+        (folder / "imapgate").write_text(line + REST)
+        (folder / "more-of-imapgate").write_text("auth required pam_permit.so\n")
+        done = run(stage, "--check", *stage.options(), "--pam-confdir", folder, "--", "/bin/true")
+        assert f"warning  {folder}/imapgate:1: PAM may look for more-of-imapgate in the system's directory" in done.stdout
+
+
+def test_line_ends_have_one_finding(stage):
+    """Of the file at fault, also if it is included more than once."""
+    folder = stage.file("scratch")
+    folder.mkdir()
+    (folder / "imapgate").write_text("auth include more\naccount include more\nsession include more\n")
+    (folder / "more").write_text("".join(f"{kind} required pam_permit.so\r\n" for kind in ("auth", "account", "session")))
+    done = run(stage, "--check", *stage.options(), "--pam-confdir", folder, "--", "/bin/true")
+    (line,) = [line for line in done.stdout.splitlines() if "CR LF" in line]
+    assert line.startswith(f"error    {folder}/more:1: ")
+
+
+def test_service_that_is_a_directory(stage):
+    folder = stage.file("scratch")
+    (folder / "imapgate").mkdir(parents=True)
+    done = run(stage, "--check", *stage.options(), "--pam-confdir", folder, "--", "/bin/true")
+    assert f"error    {folder}/imapgate: it is not a regular file" in done.stdout
+
+
+# --- homes
+
+@pytest.mark.parametrize("question", ["--check", "--probe"])
+@pytest.mark.parametrize("where", [["--setenv", "MAIL=maildir:{}/Maildir"], ["-o", "mail_location=maildir:{}/Maildir"], ["{}"]])
+def test_home_of_the_one_who_typed(root_stage, question, where):
+    """Root's, or that of the user who has become root: a shell has put it there for "~"."""
+    account = root_stage.users["imapgt2"]
+    for home, name in (("/root", "root"), (account.home, "imapgt2")):
+        words = [word.format(home) for word in where]
+        options, arguments = (words, []) if where[0] == "--setenv" else ([], words)
+        done = run(root_stage, question, *root_stage.options("permit", False), *options, "--user", "imapgt1", "--", "/bin/true", *arguments,
+                   env={**os.environ, "SUDO_USER": "imapgt2"})
+        (line,) = [line for line in done.stdout.splitlines() if f"the home of {name} is in it, for all users" in line]
+        assert line.startswith("warning  --setenv: MAIL: " if options else "warning  arguments: ")
+
+
+def test_homes_that_are_meant(root_stage):
+    account = root_stage.users["imapgt2"]
+    for text in ("/srv/root/x", "/rootless", f"{account.home}x", "~/Maildir", "%h/Maildir"):
+        done = run(root_stage, "--check", *root_stage.options("permit", False), "--", "/bin/true", text, env={**os.environ, "SUDO_USER": "imapgt2"})
+        assert "the home of" not in done.stdout, text
+    done = run(root_stage, "--check", *root_stage.options("permit", False), "--run-as", "imapgt2", "--home", f"{account.home}/%n", "--", "/bin/true",
+               env={**os.environ, "SUDO_USER": "imapgt2"})
+    assert "the home of" not in done.stdout
+
+
+def test_path_that_depends_on_the_directory(stage):
+    certificate = stage.certificate("ecdsa")
+    done = run(stage, "--check", *stage.options(), "--cert", certificate.file.name, "--key", certificate.key, "--", "/bin/true",
+               cwd=certificate.file.parent)
+    assert f"warning  --cert: {certificate.file.name} is looked for from the current directory" in done.stdout
+    assert "warning  --key" not in done.stdout
+
+
+# --- one cause, one line
+
+CAUSES = {
+    "no service": ["--pam-service", "none", "--oauth-service", "none", "--user", "imapgt1"],
+    "no program": ["--user", "imapgt1", "--", "/nonexistent/imap"],
+    "no program in the path": ["--user", "imapgt1", "--", "no-such-imap"],
+    "unknown percent in an argument": ["--user", "imapgt1", "--", "/bin/true", "%x"],
+    "unknown percent in setenv": ["--setenv", "A=%x", "--user", "imapgt1"],
+    "unknown percent in home": ["--run-as", "imapgt1", "--home", "/srv/%x", "--user", "joe"],
+    "no run-as": ["--run-as", "imapgt-nobody", "--user", "joe"],
+    "run-as that may not log in": ["--run-as", "imapgtsys", "--user", "joe"],
+    "run-as root": ["--run-as", "root", "--home", "/root", "--user", "joe"],
+    "no user": ["--user", "imapgt-nobody"],
+}
+
+
+@pytest.mark.parametrize("cause", CAUSES)
+def test_one_cause_is_one_error(root_stage, cause):
+    """What follows from it is not said again, and no error is called "Success"."""
+    words = CAUSES[cause] if "--" in CAUSES[cause] else [*CAUSES[cause], "--", "/bin/true"]
+    done = run(root_stage, "--check", *root_stage.options("permit", False), *words)
+    errors = [line for line in done.stdout.splitlines() if line.startswith("error ")]
+    assert len(errors) == 1 and "Success" not in done.stdout, done.stdout
+    assert done.returncode == 2
+
+
+@pytest.mark.parametrize("cause, words", [
+    ("no run-as", "--run-as: imapgt-nobody: there is no such account"),
+    ("run-as that may not log in", "--run-as: imapgtsys: its uid is 0 or below --min-uid"),
+    ("unknown percent in an argument", 'arguments: %x: unknown "%"'),
+    ("unknown percent in setenv", '--setenv: A: unknown "%"'),
+    ("no program in the path", "no-such-imap: "),
+])
+def test_probe_says_the_cause(root_stage, cause, words):
+    more = CAUSES[cause] if "--" in CAUSES[cause] else [*CAUSES[cause], "--", "/bin/true"]
+    done = run(root_stage, "--probe", *root_stage.options("permit", False), *more)
+    errors = [line for line in done.stdout.splitlines() if line.startswith("error ")]
+    assert len(errors) == 1 and words in errors[0] and "Success" not in done.stdout, done.stdout
