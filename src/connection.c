@@ -13,6 +13,7 @@
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -251,6 +252,17 @@ connection_prepare(struct connection_setup *setup, const struct options *o, cons
 	check_settings(o, setup, blocked != NULL);
 }
 
+void
+connection_warn_of_port(void)
+{
+	struct log_line line;
+
+	log_begin(&line, LOG_WARNING, "tls-missing");
+	log_text(&line, "text", "clients begin with TLS on port 993, which is served without; --tls-on-connect is missing, or the socket's name "
+	    "has to end in imaps");
+	log_write(&line);
+}
+
 /* Behind a proxy it is only now known whose connection this is. The listener has counted it as the proxy's, which is unlimited. */
 static void
 count_as(const struct board_seat *seat, const struct options *o, const struct peer *peer)
@@ -327,6 +339,8 @@ connection_run(const struct options *o)
 
 	require_connection();
 	meet(&peer, o, &nobody, NULL, deadline);
+	if (peer.kind == PEER_TCP && peer.socket && !o->tls_on_connect && peer.proxy[0] == '\0' && strcmp(peer.local_port, "993") == 0)
+		connection_warn_of_port();
 	connection_prepare(&setup, o, NULL);
 	serve(&setup, o, &peer, &nobody, deadline);
 }

@@ -3,12 +3,14 @@
 import os
 import re
 import shutil
+import socket
 import subprocess
 import time
 
 import pytest
 
 import clientca
+import loglines
 from listening import Listener
 from wire import PATIENCE
 
@@ -406,3 +408,50 @@ def test_probe_says_the_cause(root_stage, cause, words):
     done = run(root_stage, "--probe", *root_stage.options("permit", False), *more)
     errors = [line for line in done.stdout.splitlines() if line.startswith("error ")]
     assert len(errors) == 1 and words in errors[0] and "Success" not in done.stdout, done.stdout
+
+
+# --- port 993 in the clear
+
+@pytest.fixture
+def port_993():
+    """A listening socket on that port of loopback, at an address that no other test process uses."""
+    if os.getuid() != 0:
+        pytest.skip("needs root: the port is below 1024")
+    with socket.create_server((f"127.93.{os.getpid() >> 8 & 0xff}.{os.getpid() & 0xff}", 993)) as server:
+        yield server
+
+
+@pytest.mark.parametrize("options, warned", [
+    (["--allow-cleartext", "all"], True),
+    (["--tls-on-connect"], False),
+    (["--allow-cleartext", "all", "--proxy", "127.0.0.0/8"], False),
+])
+def test_port_993_of_a_superserver(root_stage, port_993, options, warned):
+    """Mail programs wait there for the server's hello, and the server for theirs."""
+    certificate = root_stage.certificate("ecdsa")
+    command = [root_stage.program, *root_stage.options(), *certificate.options, *options, "--", *root_stage.mailbox()]
+    log = root_stage.file("logs")
+    client = socket.create_connection(port_993.getsockname())
+    accepted, _ = port_993.accept()
+    with client, open(log, "ab") as written, accepted:
+        started = subprocess.Popen(command, stdin=accepted, stdout=accepted, stderr=written, cwd="/")
+        accepted.close()
+        if "--proxy" in options:
+            client.sendall(b"PROXY TCP4 192.0.2.1 192.0.2.2 1234 993\r\n")
+        if "--tls-on-connect" not in options:
+            client.sendall(b"a LOGOUT\r\n")
+        client.shutdown(socket.SHUT_WR)
+        assert started.wait(PATIENCE) == 0
+    found = [event for event in loglines.read(log.read_text()) if event.name == "tls-missing"]
+    assert len(found) == warned
+    assert not warned or "--tls-on-connect is missing" in found[0]["text"] and found[0]["lport"] == "993"
+
+
+@pytest.mark.parametrize("name, options, warned", [
+    ("imap", [], True), ("public-imap", [], True), ("imaps", [], False), ("", [], False), ("imap", ["--tls-on-connect"], False),
+    ("imap", ["--proxy", "127.0.0.0/8"], False),
+])
+def test_port_993_of_a_listener(root_stage, port_993, name, options, warned):
+    options = [*root_stage.certificate("ecdsa").options, *options]
+    with Listener(root_stage, *options, sockets=[port_993.dup()], names=[name]) as server:
+        assert len(server.log("tls-missing")) == warned
