@@ -141,7 +141,10 @@ only_file(const char *const files[])
 	return opts->certs == 1 ? files[0] : NULL;
 }
 
-/* Returns NULL, or what is wrong and with which file, NULL: with none, or several; then there is nothing left of it. */
+/*
+ * Returns NULL, or what is wrong; then there is nothing left of it. The file
+ * is the one at fault, NULL for none, or several.
+ */
 static const char *
 make(struct generation *g, const char **file)
 {

@@ -232,7 +232,7 @@ check_separate_value(const char *word, const char *next, const char *value)
 		setting_usage("%s wants a value, and %s is none", word, value);
 }
 
-/* A flag has no value; one behind it would silently be PROGRAM, and all options behind that its arguments. */
+/* A flag has no value; one behind it would silently be PROGRAM. */
 static void
 check_flag(const char *before, const char *word)
 {

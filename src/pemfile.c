@@ -22,7 +22,7 @@ contains(const char *text, size_t len, const char *word)
 	return memmem(text, len, word, strlen(word)) != NULL;
 }
 
-/* Is there a part that does not begin a line? OpenSSL passes over it, or takes the line before for a bad one. */
+/* Is there a part that does not begin a line? OpenSSL takes the line before for a bad one. */
 static bool
 has_joined_parts(const char *text, size_t len)
 {

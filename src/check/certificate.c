@@ -91,7 +91,7 @@ open_file(const char *file)
 	return bio;
 }
 
-/* Says what ended the reading of certificates, of which so many came. True if it was the file's end. */
+/* Says what ended the reading of so many certificates. True if it was the file's end. */
 static bool
 report_end(const char *file, int certificates)
 {
@@ -270,7 +270,10 @@ check_lone_key(struct sign_keys *keys, uint32_t index)
 
 /* --- TLS */
 
-/* The server's context with the gate's defaults and the settings. NULL after a finding, or with authorities_error set. */
+/*
+ * The server's context with the gate's defaults and the settings. NULL after a
+ * finding, or with authorities_error set.
+ */
 static SSL_CTX *
 make_context(const struct options *o, const char **authorities_error)
 {

@@ -7,7 +7,10 @@
  * assignment, and then all users would be given the mail of one.
  */
 
-/* Remembers root and the user who has become root by sudo(8) or doas(1). To be called before the environment is cleared. */
+/*
+ * Remembers root and the user who has become root by sudo(8) or doas(1). To be
+ * called before the environment is cleared.
+ */
 void	invoker_remember(void);
 
 /*

@@ -167,7 +167,10 @@ is_one_of(const char *const words[], const char *word, size_t len)
 	return false;
 }
 
-/* Takes "value=action" of a control in brackets; the action may be how many modules are to be passed over. Returns false if it is none. */
+/*
+ * Takes "value=action" of a control in brackets; the action may be how many
+ * modules are to be passed over. Returns false if it is none.
+ */
 static bool
 take_rule(const char **text)
 {
@@ -191,7 +194,7 @@ is_inclusion(const char *control)
 	return strcasecmp(control, "include") == 0 || strcasecmp(control, "substack") == 0;
 }
 
-/* Does PAM understand it? Otherwise it takes every return value for a failure, without a word to the client. */
+/* Does PAM understand it? Otherwise it takes every return value for a failure. */
 static bool
 is_control(const char *text)
 {

@@ -45,7 +45,7 @@ clientcert_require(SSL_CTX *ctx, const struct options *o, const char **wrong_fil
 		return explain("--client-ca", PEMFILE_CERTIFICATE, o->client_ca, wrong_file);
 	SSL_CTX_set_client_CA_list(ctx, names);
 	if (o->client_crl != NULL) {
-		/* SECURITY: a certificate in that file is no authority, so X509_STORE_load_file(3), which takes all, will not do. */
+		/* SECURITY: X509_STORE_load_file(3) would trust a certificate in that file too. */
 		if (X509_load_crl_file(X509_STORE_add_lookup(store, X509_LOOKUP_file()), o->client_crl, X509_FILETYPE_PEM) < 1)
 			return explain("--client-crl", PEMFILE_REVOCATIONS, o->client_crl, wrong_file);
 		/* Also of the authorities between: who has stolen the key of a revoked one could be anybody. */

@@ -323,7 +323,7 @@ give_up(struct tls *t, const char *wrong)
 
 static const char none_usable[] = "no certificate with its key can be used";
 
-/* The same where no certificate is left. Each had its complaint, but if there was only one, it is named again. */
+/* The same where no certificate is left. Each had its complaint; an only one is named again. */
 static void
 give_up_certificates(struct tls *t, const char *wrong)
 {
