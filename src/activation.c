@@ -186,6 +186,7 @@ activation_take(struct activation_socket list[ACTIVATION_MAX])
 
 		listening += systemd_is_listening(fd);
 		list[i] = (struct activation_socket){ .fd = fd, .imaps = is_imaps(fd, names[i]) };
+		list[i].clear_993 = !list[i].imaps && is_port_imaps(fd);
 		free(names[i]);
 	}
 	free(names);

@@ -19,6 +19,7 @@
 struct activation_socket {
 	int	fd;
 	bool	imaps;		/* its name, or its port, says that TLS begins with the connection */
+	bool	clear_993;	/* its port is that of TLS, and its name says that there is none */
 	int	standard;	/* how many of the descriptors 0 to 2 it was found on; 0: the service manager passed it */
 };
 

@@ -84,6 +84,26 @@ name_of(const char *text)
 	return strndup(text, len);
 }
 
+/*
+ * Is each quote in the value closed, as OpenSSL reads it: " or ' or `, in it a
+ * backslash before what shall be itself? It takes an open one without a word.
+ */
+static bool
+quotes_are_closed(const char *text)
+{
+	char quote = '\0';
+
+	for (; *text != '\0' && (quote != '\0' || *text != '#'); text++) {
+		if (*text == '\\' && text[1] != '\0')
+			text++;
+		else if (quote != '\0')
+			quote = *text == quote ? '\0' : quote;
+		else if (strchr("\"'`", *text) != NULL)
+			quote = *text;
+	}
+	return quote == '\0';
+}
+
 /* BIO_printf(3) would leave it on the stack. */
 static bool
 put_setting(BIO *bio, const char *text)
@@ -149,10 +169,11 @@ take_line(const char *text, unsigned line, config_take *take, void *arg, struct 
 		return false;
 	}
 	value = value_of(text);
-	if (value == NULL) {
-		snprintf(error->text, sizeof(error->text), "%.40s: %s", name, reason());
+	if (value == NULL || !quotes_are_closed(text)) {
+		snprintf(error->text, sizeof(error->text), "%.40s: %s", name, value != NULL ? "a quote is not closed" : reason());
 		ERR_clear_error();
 		free(name);
+		free(value);
 		return false;
 	}
 	take(arg, name, value, line);

@@ -13,6 +13,7 @@
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -189,7 +190,7 @@ complain(const char *file, const char *wrong)
 {
 	char text[sizeof(((struct msg_log *)NULL)->text)];
 
-	snprintf(text, sizeof(text), "%s: %s", file, wrong);
+	snprintf(text, sizeof(text), "%s%s%s", file != NULL ? file : "", file != NULL ? ": " : "", wrong);
 	report_tls_failure(text, 1);
 }
 
@@ -204,7 +205,7 @@ make_tls(const struct options *o)
 	tls_load(&tls, o, &maker);
 	/* With TLS from the first byte on the gate ends with this error, and says so. */
 	if (tls.wrong != NULL && tls.identities > 0 && !o->tls_on_connect)
-		complain(o->cert[0], tls.wrong);
+		complain(NULL, tls.wrong);
 	return &tls;
 }
 
@@ -249,6 +250,17 @@ connection_prepare(struct connection_setup *setup, const struct options *o, cons
 	setup->keyholder = -1;
 	launch_inherit(&setup->inherited, blocked);
 	check_settings(o, setup, blocked != NULL);
+}
+
+void
+connection_warn_of_port(void)
+{
+	struct log_line line;
+
+	log_begin(&line, LOG_WARNING, "tls-missing");
+	log_text(&line, "text", "clients begin with TLS on port 993, which is served without; --tls-on-connect is missing, or the socket's name "
+	    "has to end in imaps");
+	log_write(&line);
 }
 
 /* Behind a proxy it is only now known whose connection this is. The listener has counted it as the proxy's, which is unlimited. */
@@ -327,6 +339,8 @@ connection_run(const struct options *o)
 
 	require_connection();
 	meet(&peer, o, &nobody, NULL, deadline);
+	if (peer.kind == PEER_TCP && peer.socket && !o->tls_on_connect && peer.proxy[0] == '\0' && strcmp(peer.local_port, "993") == 0)
+		connection_warn_of_port();
 	connection_prepare(&setup, o, NULL);
 	serve(&setup, o, &peer, &nobody, deadline);
 }

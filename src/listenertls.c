@@ -66,7 +66,8 @@ complain(const char *file, const char *wrong)
 	struct log_line line;
 
 	log_begin(&line, LOG_ERR, "certificate-fail");
-	log_text(&line, "file", file);
+	if (file != NULL)
+		log_text(&line, "file", file);
 	log_text(&line, "reason", wrong);
 	log_write(&line);
 }
@@ -133,24 +134,40 @@ lacks_descriptors(void)
 	return false;
 }
 
-/* Returns NULL, or what is wrong; then there is nothing left of it. */
+/* Where there is one certificate only, what is wrong with TLS has to do with it. */
 static const char *
-make(struct generation *g)
+only_file(const char *const files[])
+{
+	return opts->certs == 1 ? files[0] : NULL;
+}
+
+/*
+ * Returns NULL, or what is wrong; then there is nothing left of it. The file
+ * is the one at fault, NULL for none, or several.
+ */
+static const char *
+make(struct generation *g, const char **file)
 {
 	const char *wrong = no_keyholder;
 
 	/* The files are read again when they have changed; what this process lacks may be there at any time. */
 	memset(g->stamps, 0, sizeof(g->stamps));
+	*file = only_file(opts->cert);
 	g->tls = calloc(1, sizeof(*g->tls));
 	if (start_keyholder(g) && g->tls != NULL) {
 		stamp_all(g->stamps);
 		service = g->service;
 		tls_load(g->tls, opts, &maker);
 		wrong = tls_prepare(g->tls);
-		if (wrong == NULL && !tls_self_test(g->tls))
+		*file = g->tls->wrong_file;
+		if (wrong == NULL && !tls_self_test(g->tls)) {
 			wrong = "a handshake with itself failed";
-		if (wrong != NULL && lacks_descriptors())
+			*file = opts->cert[g->tls->identity[0].index];
+		}
+		if (wrong != NULL && lacks_descriptors()) {
 			wrong = no_keyholder;
+			*file = only_file(opts->cert);
+		}
 		if (wrong == no_keyholder)
 			memset(g->stamps, 0, sizeof(g->stamps));
 	}
@@ -171,14 +188,14 @@ void
 listenertls_start(struct connection_setup *setup, const struct options *o, int first, int last)
 {
 	struct generation g;
-	const char *wrong;
+	const char *wrong, *file;
 
 	opts = o;
 	first_socket = first;
 	last_socket = last;
 	if (o->certs == 0)
 		return;
-	wrong = make(&g);
+	wrong = make(&g, &file);
 	errno = 0;
 	log_die_status = wrong == no_keyholder ? EX_TEMPFAIL : EX_CONFIG;
 	if (wrong != NULL)
@@ -192,10 +209,10 @@ renew(struct connection_setup *setup)
 {
 	struct generation g, old = now;
 	struct log_line line;
-	const char *wrong = make(&g);
+	const char *file, *wrong = make(&g, &file);
 
 	if (wrong != NULL) {
-		complain(opts->cert[0], wrong);
+		complain(file, wrong);
 		memcpy(now.stamps, g.stamps, sizeof(now.stamps));
 		return;
 	}
@@ -225,7 +242,7 @@ listenertls_ended(struct connection_setup *setup, pid_t pid)
 {
 	if (now.tls == NULL || pid != now.keyholder)
 		return false;
-	complain(opts->key[0], "the key holder has died");
+	complain(only_file(opts->key), "the key holder has died");
 	now.keyholder = 0;
 	renew(setup);
 	return true;

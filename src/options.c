@@ -80,7 +80,7 @@ static const struct row {
 	{ AUTH,	"max-attempts",		setting_count, AT(max_attempts), ONCE, NULL, "N", "failed logins until BYE (3)" },
 	{ AUTH,	"failure-delay",	setting_delay, AT(failure_delay_ms), ONCE, NULL, "SECONDS", "least time of the first failure (2)" },
 	{ AUTH,	"timeout",		setting_seconds, AT(timeout_ms), ONCE, NULL, "SECONDS", "from connecting to being in (60)" },
-	{ AUTH,	"capability",		setting_text, AT(capability), ONCE, NULL, "LIST", "advertised before the login (LITERAL+)" },
+	{ AUTH,	"capability",		setting_list, AT(capability), ONCE, NULL, "LIST", "advertised before the login (LITERAL+)" },
 	{ AUTH,	"strict",		setting_flag, AT(strict), ONCE, NULL, NULL, "refuse what is common, but not in the RFCs" },
 	{ PAM,	"pam-service",		setting_text, AT(pam_service), ONCE, NULL, "NAME", "who judges passwords (imapgate)" },
 	{ PAM,	"oauth-service",	setting_text, AT(oauth_service), ONCE, NULL, "NAME", "who judges OAuth tokens (nobody)" },
@@ -89,7 +89,7 @@ static const struct row {
 	{ PAM,	"pam-text",		setting_word, AT(pam_text), ONCE, pam_text_words, NULL, "who sees what modules say (authenticated)" },
 	{ USER,	"min-uid",		setting_uid, AT(min_uid), ONCE, NULL, "UID", "nobody below may log in (1000)" },
 	{ USER,	"run-as",		setting_text, AT(run_as), ONCE, NULL, "USER", "whose uid and groups all have" },
-	{ USER,	"home",			setting_text, AT(home), ONCE, NULL, "TEMPLATE", "and their home" },
+	{ USER,	"home",			setting_home, AT(home), ONCE, NULL, "TEMPLATE", "and their home" },
 	{ USER,	"handoff",		setting_word, AT(handoff), ONCE, handoff_words, NULL, "who writes the tagged OK (tag: PROGRAM)" },
 	{ USER,	"capability-after",	setting_text, AT(capability_after), ONCE, NULL, "LIST", "advertised after the login" },
 	{ USER,	"setenv",		setting_setenv, 0, REPEATABLE, NULL, "NAME=VALUE", "for PROGRAM's environment" },
@@ -224,11 +224,31 @@ is_whole(const char *word, const struct row *row)
 	return strncmp(word, "--", 2) == 0 && strncmp(word + 2, row->name, len) == 0 && (word[2 + len] == '\0' || word[2 + len] == '=');
 }
 
+/* getopt_long(3) takes any word for a value, also the next option, or the "--" before PROGRAM. */
+static void
+check_separate_value(const char *word, const char *next, const char *value)
+{
+	if (value != NULL && value == next && strncmp(value, "--", 2) == 0)
+		setting_usage("%s wants a value, and %s is none", word, value);
+}
+
+/* A flag has no value; one behind it would silently be PROGRAM. */
+static void
+check_flag(const char *before, const char *word)
+{
+	static const char *const values[] = { "yes", "no", "true", "false", "on", "off", "1", "0" };
+	size_t i;
+
+	for (i = 0; word != NULL && i < sizeof(values) / sizeof(values[0]); i++)
+		if (strcmp(word, values[i]) == 0)
+			setting_usage("%s takes no value: %s would be PROGRAM, which stands behind \"--\"", before, word);
+}
+
 static void
 read_command_line(struct parse *p, int argc, char *argv[])
 {
 	struct option longs[ROWS + 1] = { 0 };
-	const struct row *row;
+	const struct row *row = NULL;
 	int ch, index, at;
 	size_t i;
 
@@ -246,8 +266,12 @@ read_command_line(struct parse *p, int argc, char *argv[])
 			setting_usage("%s: unknown option", argv[at]);
 		p->commanded[index] = true;
 		row = &rows[index];
+		check_separate_value(argv[at], argv[at + 1], optarg);
 		row->form(p->opts, &(struct setting){ row->name, optarg, row->at, row->words, NULL, 0 });
 	}
+	/* What stands behind "--" is PROGRAM, whatever its name. */
+	if (row != NULL && row->value == NULL && row->words == NULL && strcmp(argv[optind - 1], "--") != 0)
+		check_flag(argv[optind - 1], argv[optind]);
 	p->opts->program = argv + optind;
 }
 
@@ -280,7 +304,7 @@ complete(struct options *o)
 		setting_usage("--user needs --check or --probe");
 	if (o->probe && o->user == NULL && geteuid() == 0)
 		setting_usage("--probe needs --user when root asks");
-	if (o->program[0] == NULL)
+	if (o->program[0] == NULL || o->program[0][0] == '\0')
 		setting_usage("no PROGRAM");
 }
 

@@ -115,10 +115,38 @@ setting_flag(struct options *o, const struct setting *s)
 	*(bool *)place(o, s) = s->value == NULL || word(s, words) == 1;
 }
 
+/* An empty text would be a file or a user without a name, and every login would fail of it. */
+static void
+require_text(const struct setting *s)
+{
+	if (s->value[0] == '\0')
+		setting_refuse(s, "a value is wanted");
+}
+
 void
 setting_text(struct options *o, const struct setting *s)
 {
+	require_text(s);
+	setting_list(o, s);
+}
+
+void
+setting_list(struct options *o, const struct setting *s)
+{
 	*(const char **)place(o, s) = s->value;
+}
+
+void
+setting_home(struct options *o, const struct setting *s)
+{
+	const char *at;
+
+	if (s->value[0] != '/')
+		setting_refuse(s, "a path that begins with / is wanted");
+	for (at = s->value; (at = strchr(at, '%')) != NULL && at[1] != '\0'; at += 2)
+		if (at[1] == 'h')
+			setting_refuse(s, "%%h can't stand here: it is the home that this option makes");
+	setting_list(o, s);
 }
 
 void
@@ -165,6 +193,7 @@ setting_word(struct options *o, const struct setting *s)
 static void
 add_file(const struct setting *s, const char *list[], size_t *n)
 {
+	require_text(s);
 	if (*n == OPTIONS_CERTS)
 		setting_refuse(s, "more than %d of them", OPTIONS_CERTS);
 	list[(*n)++] = s->value;

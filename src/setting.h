@@ -35,7 +35,9 @@ void	setting_refuse(const struct setting *, const char *fmt, ...) __attribute__(
 typedef void setting_form(struct options *, const struct setting *);
 
 setting_form setting_flag;		/* bool; in a file "yes" or "no" */
-setting_form setting_text;		/* const char * */
+setting_form setting_text;		/* const char *, not empty */
+setting_form setting_list;		/* const char *, perhaps empty */
+setting_form setting_home;		/* const char *, an absolute path without %h */
 setting_form setting_count;		/* unsigned, from 1 to 100 */
 setting_form setting_limit;		/* unsigned, from 1 to OPTIONS_LIMIT_MAX */
 setting_form setting_seconds;		/* unsigned milliseconds, from a second to a day */

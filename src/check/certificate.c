@@ -23,6 +23,7 @@
 #include "gate/tlssettings.h"
 #include "monitor/sign.h"
 #include "openssl.h"
+#include "pemfile.h"
 #include "publickey.h"
 
 /* Renewals come 30 days before the end, and a week later at most. */
@@ -70,24 +71,54 @@ check_time(const char *file, const char *which, const ASN1_TIME *from, const ASN
 	return true;
 }
 
-/* --- one certificate and its chain */
+/* --- files */
 
-static STACK_OF(X509) *
-read_chain(const char *file, size_t max)
+/* Reads certificates or revocation lists, without the keys beside them. NULL after a finding. */
+static BIO *
+open_file(const char *file, size_t max)
 {
-	STACK_OF(X509) *chain = sk_X509_new_null();
 	BIO *bio = certfile_read(file, max);
-	X509 *cert;
 
 	if (bio == NULL)
 		finding(FINDING_ERROR, file, "can't be read: %s", strerror(errno));
+	return bio;
+}
+
+/* Says what ended the reading of so many certificates. True if it was the file's end. */
+static bool
+report_end(const char *file, int certificates)
+{
+	const char *explanation;
+	bool whole = ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE;
+
+	if (whole && certificates > 0) {
+		ERR_clear_error();
+		return true;
+	}
+	explanation = pemfile_explain_file(PEMFILE_CERTIFICATE, file);
+	if (!whole)
+		finding(FINDING_ERROR, file, "certificate %d in it can't be read: %s", certificates + 1, explanation != NULL ? explanation :
+		    openssl_reason());
+	else
+		finding(FINDING_ERROR, file, "no certificate in it; PEM is wanted, \"-----BEGIN CERTIFICATE-----\"%s%s", explanation != NULL ?
+		    ": " : "", explanation != NULL ? explanation : "");
+	ERR_clear_error();
+	return false;
+}
+
+/* --- one certificate and its chain */
+
+/* Sets whole to whether all of the file could be read, as it has to be. */
+static STACK_OF(X509) *
+read_chain(const char *file, size_t max, bool *whole)
+{
+	STACK_OF(X509) *chain = sk_X509_new_null();
+	BIO *bio = open_file(file, max);
+	X509 *cert;
+
 	while (bio != NULL && (cert = PEM_read_bio_X509(bio, NULL, NULL, NULL)) != NULL)
 		sk_X509_push(chain, cert);
-	if (bio != NULL && ERR_GET_REASON(ERR_peek_last_error()) != PEM_R_NO_START_LINE)
-		finding(FINDING_ERROR, file, "certificate %d in it can't be read: %s", sk_X509_num(chain) + 1, openssl_reason());
-	else if (bio != NULL && sk_X509_num(chain) == 0)
-		finding(FINDING_ERROR, file, "no certificate in it; PEM is wanted, \"-----BEGIN CERTIFICATE-----\"");
-	ERR_clear_error();
+	*whole = bio != NULL && report_end(file, sk_X509_num(chain));
 	BIO_free(bio);
 	return chain;
 }
@@ -210,7 +241,9 @@ check_key(struct sign_keys *keys, uint32_t index, STACK_OF(X509) *chain)
 		return true;
 	}
 	other = keys->key[index] != NULL ? belongs_to(keys, index, chain) : -1;
-	if (other > 0)
+	if (file == keys->opts->cert[index] && keys->key[index] == NULL)
+		finding(FINDING_ERROR, file, "%s; give the key's file by --key", objection);
+	else if (other > 0)
 		finding(FINDING_ERROR, file, "the private key of certificate %d in %s; the server's must be the first there", other + 1,
 		    keys->opts->cert[index]);
 	else
@@ -218,38 +251,59 @@ check_key(struct sign_keys *keys, uint32_t index, STACK_OF(X509) *chain)
 	return false;
 }
 
+/* A key whose certificate can't be read can't be compared, but it can be missing, too. */
+static void
+check_lone_key(struct sign_keys *keys, uint32_t index)
+{
+	const char *file = keys->opts->key[index], *objection = sign_objection(keys, index, (const uint8_t[MSG_DIGEST]){ 0 });
+
+	if (keys->key[index] == NULL && file != keys->opts->cert[index])
+		finding(FINDING_ERROR, file, "can't be used: %s", objection);
+}
+
 /* --- TLS */
 
-/* The server's context with the gate's defaults and the settings. NULL after a finding. */
+/*
+ * The server's context with the gate's defaults and the settings. NULL after a
+ * finding, or with authorities_error set.
+ */
 static SSL_CTX *
-make_context(const struct options *o)
+make_context(const struct options *o, const char **authorities_error)
 {
 	SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
-	const char *wrong = "out of memory";
+	const char *wrong = "out of memory", *file;
 
 	ERR_clear_error();
 	if (ctx != NULL)
 		wrong = tls_settings(ctx, o);
-	if (wrong == NULL && o->client_ca != NULL)
-		wrong = clientcert_require(ctx, o);
+	if (wrong != NULL)
+		finding(FINDING_ERROR, "TLS settings", "%s%s%s", wrong, ERR_peek_error() != 0 ? ": " : "", ERR_peek_error() != 0 ?
+		    openssl_reason() : "");
+	else if (o->client_ca != NULL)
+		*authorities_error = wrong = clientcert_require(ctx, o, &file);
 	if (wrong == NULL)
 		return ctx;
-	finding(FINDING_ERROR, "TLS settings", "%s: %s", wrong, openssl_reason());
+	ERR_clear_error();
 	SSL_CTX_free(ctx);
 	return NULL;
 }
 
 /* A handshake with ourselves: settings that leave nothing to agree on show only there. */
 static bool
-check_handshake(SSL_CTX *ctx, const char *file, X509 *cert, EVP_PKEY *key)
+check_handshake(SSL_CTX *ctx, const char *file, STACK_OF(X509) *chain, EVP_PKEY *key)
 {
 	SSL_CTX *client_ctx = SSL_CTX_new(TLS_client_method());
 	SSL *client = SSL_new(client_ctx), *server = SSL_new(ctx);
+	X509 *cert = sk_X509_shift(chain);
+	const char *refusal = tls_certificate_error(ctx, cert, key, chain);
 	bool works;
 
-	SSL_use_cert_and_key(server, cert, key, NULL, 1);
+	SSL_use_cert_and_key(server, cert, key, chain, 1);
+	sk_X509_unshift(chain, cert);
 	works = tls_connect_in_memory(client, server);
-	if (works)
+	if (refusal != NULL)
+		finding(FINDING_ERROR, file, "%s", refusal);
+	else if (works)
 		finding(FINDING_OK, file, "a handshake with it gives %s, %s", SSL_get_version(server), SSL_get_cipher_name(server));
 	else
 		finding(FINDING_ERROR, file, "a handshake with it fails: %s; look at --tls", openssl_reason());
@@ -264,8 +318,9 @@ static bool
 check_identity(struct sign_keys *keys, uint32_t index, SSL_CTX *ctx)
 {
 	const char *file = keys->opts->cert[index];
-	STACK_OF(X509) *chain = read_chain(file, CERTFILE_CHAIN_MAX);
 	char which[32] = "";
+	bool whole;
+	STACK_OF(X509) *chain = read_chain(file, CERTFILE_CHAIN_MAX, &whole);
 	bool good = sk_X509_num(chain) > 0;
 	X509 *cert;
 	int i;
@@ -275,7 +330,8 @@ check_identity(struct sign_keys *keys, uint32_t index, SSL_CTX *ctx)
 		check_order(file, chain);
 		check_trust(file, chain);
 		good = check_key(keys, index, chain);
-	}
+	} else
+		check_lone_key(keys, index);
 	for (i = 0; i < sk_X509_num(chain); i++) {
 		cert = sk_X509_value(chain, i);
 		if (i > 0)
@@ -283,7 +339,7 @@ check_identity(struct sign_keys *keys, uint32_t index, SSL_CTX *ctx)
 		/* The gate shows it all the same. */
 		check_time(file, which, X509_get0_notBefore(cert), X509_get0_notAfter(cert));
 	}
-	good = good && ctx != NULL && check_handshake(ctx, file, sk_X509_value(chain, 0), keys->key[index]);
+	good = good && whole && ctx != NULL && check_handshake(ctx, file, chain, keys->key[index]);
 	sk_X509_pop_free(chain, X509_free);
 	return good;
 }
@@ -293,7 +349,8 @@ check_identity(struct sign_keys *keys, uint32_t index, SSL_CTX *ctx)
 static void
 check_authorities(const char *file)
 {
-	STACK_OF(X509) *chain = read_chain(file, CERTFILE_LIST_MAX);
+	bool whole;
+	STACK_OF(X509) *chain = read_chain(file, CERTFILE_LIST_MAX, &whole);
 	char which[32];
 	int i;
 
@@ -312,13 +369,14 @@ check_authorities(const char *file)
 static void
 check_revocations(const char *file)
 {
-	BIO *bio = certfile_read(file, CERTFILE_LIST_MAX);
+	BIO *bio = open_file(file, CERTFILE_LIST_MAX);
 	X509_CRL *crl = bio != NULL ? PEM_read_bio_X509_CRL(bio, NULL, NULL, NULL) : NULL;
+	const char *explanation = pemfile_explain_file(PEMFILE_REVOCATIONS, file);
 	const ASN1_TIME *next;
 	char day[16];
 
-	if (crl == NULL)
-		finding(FINDING_ERROR, file, "no revocation list in it can be read: %s", bio != NULL ? openssl_reason() : strerror(errno));
+	if (bio != NULL && crl == NULL)
+		finding(FINDING_ERROR, file, "no revocation list in it can be read: %s", explanation != NULL ? explanation : openssl_reason());
 	for (; crl != NULL; crl = PEM_read_bio_X509_CRL(bio, NULL, NULL, NULL)) {
 		next = X509_CRL_get0_nextUpdate(crl);
 		format_day(day, next != NULL ? next : X509_CRL_get0_lastUpdate(crl));
@@ -336,6 +394,7 @@ bool
 certificate_check(const struct options *o)
 {
 	struct sign_keys keys = { .opts = o };
+	const char *authorities_error = NULL;
 	bool possible = false;
 	SSL_CTX *ctx;
 	uint32_t i;
@@ -343,13 +402,16 @@ certificate_check(const struct options *o)
 	if (o->certs == 0)
 		return false;
 	openssl_begin();
-	ctx = make_context(o);
+	ctx = make_context(o, &authorities_error);
 	for (i = 0; i < o->certs; i++)
 		possible |= check_identity(&keys, i, ctx);
 	if (o->client_ca != NULL)
 		check_authorities(o->client_ca);
 	if (o->client_crl != NULL)
 		check_revocations(o->client_crl);
+	/* Most often one of the files has had its finding. */
+	if (authorities_error != NULL && finding_worst() != FINDING_ERROR)
+		finding(FINDING_ERROR, "TLS settings", "%s", authorities_error);
 	SSL_CTX_free(ctx);
 	sign_forget(&keys);
 	return possible;

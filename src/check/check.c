@@ -17,6 +17,7 @@
 #include "check/certificate.h"
 #include "check/finding.h"
 #include "check/host.h"
+#include "check/invoker.h"
 #include "check/pamstack.h"
 #include "check/program.h"
 #include "check/user.h"
@@ -38,25 +39,29 @@ first_user(void)
 	return uid;
 }
 
-static void
+/* Returns false if --run-as is nobody who can log in: then no user can. */
+static bool
 check_uids(const struct options *o)
 {
 	unsigned long first = first_user();
 	const struct passwd *pw;
+	bool works;
 
 	if (o->min_uid < first)
 		finding(FINDING_WARNING, "--min-uid", "%u lets accounts of the system log in; users begin at %lu here (login.defs)",
 		    (unsigned)o->min_uid, first);
 	if (o->run_as == NULL)
-		return;
+		return true;
 	pw = getpwnam(o->run_as);
+	works = pw != NULL && pw->pw_uid != 0 && pw->pw_uid >= o->min_uid;
 	if (pw == NULL)
 		finding(FINDING_ERROR, "--run-as", "there is no user %s", o->run_as);
-	else if (pw->pw_uid == 0 || pw->pw_uid < o->min_uid)
+	else if (!works)
 		finding(FINDING_ERROR, "--run-as", "%s has uid %u, below --min-uid %u; give it another uid, or a smaller --min-uid", o->run_as,
 		    (unsigned)pw->pw_uid, (unsigned)o->min_uid);
 	else
 		finding(FINDING_OK, "--run-as", "all who log in have uid %u", (unsigned)pw->pw_uid);
+	return works;
 }
 
 static void
@@ -68,6 +73,30 @@ check_config(const char *file)
 		finding(FINDING_WARNING, file, "others than root can change it, and so what root executes; chown root: and chmod 644 it");
 	else
 		finding(FINDING_OK, file, "can be read");
+}
+
+static void
+check_path(const char *option, const char *path)
+{
+	if (path != NULL && path[0] != '/')
+		finding(FINDING_WARNING, option, "%s is looked for from the current directory, which is another one under most superservers; give its "
+		    "whole path", path);
+}
+
+static void
+check_paths(const struct options *o)
+{
+	size_t i;
+
+	check_path("--config", o->config);
+	for (i = 0; i < o->certs; i++) {
+		check_path("--cert", o->cert[i]);
+		check_path("--key", o->key[i] != o->cert[i] ? o->key[i] : NULL);
+	}
+	check_path("--client-ca", o->client_ca);
+	check_path("--client-crl", o->client_crl);
+	check_path("--pam-confdir", o->pam_confdir);
+	check_path("--gate-root", o->gate_root);
 }
 
 /* Can anybody log in over a network at all? */
@@ -128,24 +157,26 @@ int
 check_run(const struct options *o)
 {
 	struct sandbox sandbox = { 0 };
-	bool tls;
+	bool tls, run_as_works, program_works;
 
+	invoker_remember();
 	connection_clear_environment();
 	if (geteuid() != 0)
 		finding(FINDING_WARNING, "not root", "what is found is true of this user; superservers start imapgate as root");
 	if (o->config != NULL)
 		check_config(o->config);
+	check_paths(o);
 	tls = certificate_check(o);
 	check_cleartext(o, tls);
 	check_proxies(o);
 	check_limits(o);
 	pamstack_check(o, o->pam_service);
-	if (o->oauth_service != NULL)
+	if (o->oauth_service != NULL && strcmp(o->oauth_service, o->pam_service) != 0)
 		pamstack_check(o, o->oauth_service);
 	host_check(o, &sandbox);
-	check_uids(o);
-	program_check(o, &sandbox);
-	if (o->user != NULL)
-		user_check(o);
+	run_as_works = check_uids(o);
+	program_works = program_check(o, &sandbox);
+	if (o->user != NULL && run_as_works)
+		user_check(o, program_works);
 	return (int)finding_worst();
 }

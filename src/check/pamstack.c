@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "check/attempt.h"
@@ -38,6 +39,7 @@ struct stack {
 	const struct options	*opts;
 	unsigned		 modules[TYPES];
 	bool			 faulty;
+	char			 dos_file[PATH_MAX];	/* whose line ends have had a finding */
 };
 
 /* A line of a service's file. */
@@ -98,7 +100,7 @@ load(void *arg, int fd)
 static void
 check_module(struct stack *s, const struct entry *e)
 {
-	bool needed = strcmp(e->control, "required") == 0 || strcmp(e->control, "requisite") == 0;
+	bool needed = strcasecmp(e->control, "required") == 0 || strcasecmp(e->control, "requisite") == 0;
 	char wrong[512], path[PATH_MAX], where[PATH_MAX + 16];
 
 	s->modules[e->type - types]++;
@@ -122,6 +124,10 @@ include(struct stack *s, const struct entry *e, const struct type *only, unsigne
 	char path[PATH_MAX], where[PATH_MAX + 16];
 
 	snprintf(where, sizeof(where), "%s:%u", e->file, e->line);
+	/* So does Linux-PAM 1.5.2. */
+	if (s->opts->pam_confdir != NULL && e->module[0] != '/')
+		finding(FINDING_WARNING, where, "PAM may look for %s in the system's directory and not in --pam-confdir; give its whole path",
+		    e->module);
 	if (pamauth_find_service(s->opts, e->module, path)) {
 		read_service(s, path, only, depth + 1);
 		return;
@@ -141,6 +147,71 @@ take_word(char **text)
 	*text = end + (*end != '\0');
 	*end = '\0';
 	return word;
+}
+
+/* What a module may return, as pam.conf(5) names it, and "default". */
+static const char *const returns[] = { "success", "open_err", "symbol_err", "service_err", "system_err", "buf_err", "perm_denied", "auth_err",
+	"cred_insufficient", "authinfo_unavail", "user_unknown", "maxtries", "new_authtok_reqd", "acct_expired", "session_err", "cred_unavail",
+	"cred_expired", "cred_err", "no_module_data", "conv_err", "authtok_err", "authtok_recover_err", "authtok_lock_busy",
+	"authtok_disable_aging", "try_again", "ignore", "abort", "authtok_expired", "module_unknown", "bad_item", "conv_again", "incomplete",
+	"default", NULL };
+static const char *const actions[] = { "ignore", "bad", "die", "ok", "done", "reset", NULL };
+static const char *const controls[] = { "required", "requisite", "sufficient", "optional", NULL };
+
+static bool
+is_one_of(const char *const words[], const char *word, size_t len)
+{
+	for (; *words != NULL; words++)
+		if (strlen(*words) == len && strncmp(*words, word, len) == 0)
+			return true;
+	return false;
+}
+
+/*
+ * Takes "value=action" of a control in brackets; the action may be how many
+ * modules are to be passed over. Returns false if it is none.
+ */
+static bool
+take_rule(const char **text)
+{
+	const char *at = *text;
+	size_t len = strcspn(at, BLANKS "=]");
+	bool known = is_one_of(returns, at, len);
+
+	at += len;
+	at += strspn(at, BLANKS);
+	if (!known || *at != '=')
+		return false;
+	at += 1 + strspn(at + 1, BLANKS);
+	len = strcspn(at, BLANKS "]");
+	*text = at + len;
+	return is_one_of(actions, at, len) || (len > 0 && at[0] != '0' && strspn(at, "0123456789") == len);
+}
+
+static bool
+is_inclusion(const char *control)
+{
+	return strcasecmp(control, "include") == 0 || strcasecmp(control, "substack") == 0;
+}
+
+/* Does PAM understand it? Otherwise it takes every return value for a failure. */
+static bool
+is_control(const char *text)
+{
+	const char *const *word;
+
+	for (word = controls; text[0] != '[' && *word != NULL; word++)
+		if (strcasecmp(*word, text) == 0)
+			return true;
+	if (*text++ != '[')
+		return is_inclusion(text - 1);
+	for (;;) {
+		text += strspn(text, BLANKS);
+		if (*text == ']')
+			return true;
+		if (*text == '\0' || !take_rule(&text))
+			return false;
+	}
 }
 
 static const struct type *
@@ -173,16 +244,51 @@ read_entry(struct stack *s, char *text, struct entry *e, const struct type *only
 	}
 	e->control = take_word(&text);
 	e->module = take_word(&text);
+	snprintf(where, sizeof(where), "%s:%u", e->file, e->line);
 	if (e->type == NULL || e->module[0] == '\0') {
-		snprintf(where, sizeof(where), "%s:%u", e->file, e->line);
 		finding(FINDING_ERROR, where, "\"type control module\" is wanted (pam.conf(5))");
 		s->faulty = true;
 	} else if (only != NULL && only != e->type)
 		return;
-	else if (strcmp(e->control, "include") == 0 || strcmp(e->control, "substack") == 0)
+	else if (is_inclusion(e->control))
 		include(s, e, e->type, depth);
 	else
 		check_module(s, e);
+	if (e->type != NULL && e->module[0] != '\0' && !is_control(e->control)) {
+		finding(FINDING_ERROR, where, "unknown control %s: PAM takes whatever the module returns for a failure (pam.conf(5))", e->control);
+		s->faulty = true;
+	}
+}
+
+/* PAM takes a CR at a line's end for a part of its last word. One finding for each file will do. */
+static void
+check_line_ends(struct stack *s, const char *file, FILE *f)
+{
+	char *text = NULL, where[PATH_MAX + 16];
+	unsigned line = 0;
+	size_t size = 0;
+	ssize_t n;
+
+	while (strcmp(s->dos_file, file) != 0 && (n = getline(&text, &size, f)) > 0) {
+		line++;
+		text[strcspn(text, "#\n")] = '\0';
+		if (text[0] == '\0' || text[strlen(text) - 1] != '\r')
+			continue;
+		snprintf(where, sizeof(where), "%s:%u", file, line);
+		finding(FINDING_ERROR, where, "its line ends are CR LF, and PAM takes the CR for a part of the last word; sed -i 's/\\r$//' %s", file);
+		s->faulty = true;
+		snprintf(s->dos_file, sizeof(s->dos_file), "%s", file);
+	}
+	free(text);
+	rewind(f);
+}
+
+static bool
+is_regular(FILE *f)
+{
+	struct stat st;
+
+	return fstat(fileno(f), &st) == 0 && S_ISREG(st.st_mode);
 }
 
 /* Reads a file, or of an included one the lines of the including line's type only. */
@@ -193,14 +299,16 @@ read_service(struct stack *s, const char *file, const struct type *only, unsigne
 	unsigned line = 0, first = 1;
 	char *text;
 
-	if (f == NULL || depth > DEPTH_MAX) {
-		finding(FINDING_ERROR, file, f == NULL ? "it can't be read" : "it includes itself");
+	if (f == NULL || depth > DEPTH_MAX || !is_regular(f)) {
+		finding(FINDING_ERROR, file, f == NULL ? "it can't be read" : depth > DEPTH_MAX ? "it includes itself" : "it is not a regular file");
 		s->faulty = true;
-	} else
+	} else {
+		check_line_ends(s, file, f);
 		for (; (text = config_line(f, &line)) != NULL; first = line + 1) {
 			read_entry(s, text, &(struct entry){ .file = file, .line = first }, only, depth);
 			free(text);
 		}
+	}
 	if (f != NULL)
 		fclose(f);
 }

@@ -18,6 +18,8 @@
 
 #include "check/attempt.h"
 #include "check/finding.h"
+#include "check/invoker.h"
+#include "check/program.h"
 #include "check/user.h"
 #include "clock.h"
 #include "connection.h"
@@ -414,11 +416,12 @@ probe_run(const struct options *o)
 	const char *user = o->user != NULL ? o->user : pw != NULL ? pw->pw_name : "?";
 	char path[PATH_MAX];
 
+	invoker_remember();
 	connection_clear_environment();
 	p.opts = o;
-	errno = 0;
-	if (!user_find(&p.account, o, user))
+	if (!user_find(&p.account, o, user) || !program_check_templates(o))
 		return FINDING_ERROR;
+	errno = 0;
 	if (!launch_find(o, path)) {
 		finding(FINDING_ERROR, o->program[0], "%s", errno != 0 ? strerror(errno) : "not an executable file");
 		return FINDING_ERROR;

@@ -6,11 +6,13 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "check/attempt.h"
 #include "check/finding.h"
+#include "check/invoker.h"
 #include "monitor/launch.h"
 
 #define NOBODY	65534
@@ -83,41 +85,79 @@ check_interpreter(const char *path)
 		finding(FINDING_ERROR, path, "its first line names %s: %s", name, strerror(errno));
 }
 
-/* --home, --setenv and arguments with an unknown "%" would end each login. */
-static void
-check_templates(const struct options *o)
+/*
+ * An unknown "%" would end each login, and a home that a shell has put there
+ * would be one user's for all. Only the first octets of text are shown.
+ */
+static bool
+check_template(const struct options *o, const char *subject, const char *template, const char *text, size_t shown)
 {
-	const struct account somebody = { .name = "somebody@example.org", .home = "/home/somebody" };
+	static const struct account somebody = { .name = "somebody@example.org", .home = "/home/somebody" };
+	const char *invoker = invoker_home_in(template, o->run_as);
 	char value[8192];
+
+	if (invoker != NULL)
+		finding(FINDING_WARNING, subject, "%.*s: the home of %s is in it, for all users; put a \"~\" that no shell shall replace in quotes, "
+		    "or say %%h", (int)shown, text, invoker);
+	if (account_expand(&somebody, template, value, sizeof(value)))
+		return true;
+	finding(FINDING_ERROR, subject, "%.*s: unknown \"%%\"; a percent sign is written %%%%", (int)shown, text);
+	return false;
+}
+
+bool
+program_check_templates(const struct options *o)
+{
+	bool work = true;
 	size_t i;
 
 	for (i = 0; o->program[i] != NULL; i++)
-		if (!account_expand(&somebody, o->program[i], value, sizeof(value)))
-			finding(FINDING_ERROR, "arguments", "%.200s: unknown \"%%\"; a percent sign is written %%%%", o->program[i]);
+		work &= check_template(o, "arguments", o->program[i], o->program[i], 200);
+	/* What it sets may be a secret. */
 	for (i = 0; i < o->setenvs; i++)
-		if (!account_expand(&somebody, strchr(o->setenv[i], '='), value, sizeof(value)))
-			finding(FINDING_ERROR, "--setenv", "%.*s: unknown \"%%\"; a percent sign is written %%%%",
-			    (int)strcspn(o->setenv[i], "="), o->setenv[i]);
-	if (o->home != NULL && !account_expand(&somebody, o->home, value, sizeof(value)))
-		finding(FINDING_ERROR, "--home", "%.200s: unknown \"%%\"; a percent sign is written %%%%", o->home);
+		work &= check_template(o, "--setenv", strchr(o->setenv[i], '='), o->setenv[i], strcspn(o->setenv[i], "="));
+	if (o->home != NULL)
+		work &= check_template(o, "--home", o->home, o->home, 200);
+	return work;
 }
 
-void
+/* Says that the program is not there, and for a name without a slash where it was looked for. */
+static void
+report_missing(const char *name)
+{
+	if (strchr(name, '/') == NULL)
+		finding(FINDING_ERROR, "mailbox program", "%s: it is not in %s; give its whole path", name, getenv("PATH"));
+	else
+		finding(FINDING_ERROR, "mailbox program", "%s: %s", name, errno != 0 ? strerror(errno) : "not an executable file");
+}
+
+/* A --run-as that nobody can be has had a finding of its own. */
+static bool
+run_as_works(const struct options *o)
+{
+	struct account a;
+
+	return o->run_as == NULL || geteuid() != 0 || account_find(&a, o, "somebody@example.org") == NULL;
+}
+
+bool
 program_check(const struct options *o, const struct sandbox *sandbox)
 {
 	char path[PATH_MAX], wrong[PATH_MAX + 64];
 	const char *who = o->run_as != NULL ? o->run_as : geteuid() == 0 ? "users" : "this user";
 	struct trial t = { o, sandbox, path };
+	bool templates_work = program_check_templates(o);
 
-	check_templates(o);
 	errno = 0;
 	if (!launch_find(o, path)) {
-		finding(FINDING_ERROR, "mailbox program", "%s: %s", o->program[0], errno != 0 ? strerror(errno) : "not an executable file");
-		return;
+		report_missing(o->program[0]);
+		return false;
 	}
 	if (o->program[0][0] != '/')
 		finding(FINDING_WARNING, "mailbox program", "%s is %s from here; give its whole path", o->program[0], path);
 	check_interpreter(path);
+	if (!run_as_works(o))
+		return templates_work;
 	attempt(try_path, &t, wrong, sizeof(wrong));
 	if (wrong[0] == '\0')
 		finding(FINDING_OK, "mailbox program", "%s can be executed by %s", path, who);
@@ -125,4 +165,5 @@ program_check(const struct options *o, const struct sandbox *sandbox)
 		finding(FINDING_ERROR, "mailbox program", "%s %s", who, wrong);
 	else
 		finding(FINDING_WARNING, "mailbox program", "%s %s, except where a group of theirs lets them", who, wrong);
+	return templates_work;
 }

@@ -6,7 +6,18 @@
 #include "gate/sandbox.h"
 #include "options.h"
 
-/* Prints its findings. The sandbox says whose rights to try it with, where nobody better is known. */
-void	program_check(const struct options *, const struct sandbox *);
+/*
+ * Prints a finding for each template that can't be used, and for each that has
+ * the home of a user in it who may have typed it (invoker_remember() before).
+ * Returns false if one can't be used.
+ */
+bool	program_check_templates(const struct options *);
+
+/*
+ * Prints its findings, also of the templates. The sandbox says whose rights to
+ * try it with, where nobody better is known. Returns false if the program or
+ * the templates can't be used, whoever logs in.
+ */
+bool	program_check(const struct options *, const struct sandbox *);
 
 #endif

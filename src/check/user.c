@@ -62,8 +62,12 @@ show_home(const struct account *a)
 
 /* What launch_try's word means. */
 static void
-explain_launch(const struct question *q, const char *wrong)
+explain_launch(const struct question *q, const char *wrong, bool program_works)
 {
+	bool known = !program_works && strcmp(wrong, "groups") != 0 && (strcmp(wrong, "home") != 0 || q->account->home[0] == '\0');
+
+	if (known)
+		return;
 	if (strcmp(wrong, "home") == 0)
 		finding(FINDING_ERROR, "home", "%s can't be entered by uid %u; make it, and give it to that user", q->account->home,
 		    (unsigned)q->account->uid);
@@ -110,6 +114,9 @@ ask_pam(struct question *q)
 	char wrong[512];
 
 	attempt(try_pam, q, wrong, sizeof(wrong));
+	/* The service has had its finding. */
+	if (strcmp(wrong, "no-pam-service") == 0)
+		return;
 	if (wrong[0] == '\0')
 		finding(FINDING_OK, "PAM", "the account may be used (pam_acct_mgmt, asked without a password)");
 	else
@@ -151,10 +158,9 @@ show_environment(const struct options *o, const struct account *a)
 	static struct environment e;
 	size_t i;
 
-	if (!environment_build(&e, &(struct environment_facts){ o, &somewhere, a, &tls, "TAG", "LOGIN", NULL })) {
-		finding(FINDING_ERROR, "environment", "it can't be made; is there an unknown \"%%\" in --setenv?");
+	/* try_launch() has tried the same, and explain_launch() says why not. */
+	if (!environment_build(&e, &(struct environment_facts){ o, &somewhere, a, &tls, "TAG", "LOGIN", NULL }))
 		return;
-	}
 	finding(FINDING_OK, "environment", "%zu variables, and those that PAM modules set", e.n);
 	for (i = 0; i < e.n; i++)
 		finding_detail(e.vars[i]);
@@ -162,9 +168,14 @@ show_environment(const struct options *o, const struct account *a)
 
 /* What account_find's word means. */
 static void
-explain_refusal(const char *user, const char *refusal)
+explain_refusal(const struct options *o, const char *user, const char *refusal)
 {
-	if (strcmp(refusal, "account") == 0)
+	bool account = strcmp(refusal, ACCOUNT_UNKNOWN) == 0;
+
+	if (o->run_as != NULL && (account || strcmp(refusal, "uid") == 0))
+		finding(FINDING_ERROR, "--run-as", "%s: %s", o->run_as, account ? "there is no such account" : geteuid() == 0 ?
+		    "its uid is 0 or below --min-uid" : "not the user who asks; without root there can be no other");
+	else if (account)
 		finding(FINDING_ERROR, user, "there is no such account (getent passwd); --run-as is for those that only PAM knows");
 	else if (strcmp(refusal, "home") == 0)
 		finding(FINDING_ERROR, user, "--home can't be made of this name");
@@ -183,12 +194,12 @@ user_find(struct account *a, const struct options *o, const char *name)
 	const char *refusal = account_find(a, o, name);
 
 	if (refusal != NULL)
-		explain_refusal(name, refusal);
+		explain_refusal(o, name, refusal);
 	return refusal == NULL;
 }
 
 void
-user_check(const struct options *o)
+user_check(const struct options *o, bool program_works)
 {
 	static struct account a;
 	struct question q = { o, &a };
@@ -202,7 +213,7 @@ user_check(const struct options *o)
 	if (strcmp(wrong, "home") != 0)
 		show_home(&a);
 	if (wrong[0] != '\0')
-		explain_launch(&q, wrong);
+		explain_launch(&q, wrong, program_works);
 	show_program(o, &a);
 	show_environment(o, &a);
 }

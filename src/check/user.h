@@ -11,7 +11,11 @@
 /* Looks an account up as a login would; false if it may not log in, after a finding that says why. */
 bool	user_find(struct account *, const struct options *, const char *name);
 
-/* Prints its findings about the user opts->user. */
-void	user_check(const struct options *);
+/*
+ * Prints its findings about the user opts->user. Takes whether the program and
+ * the templates can be used at all: what fails because of them is not said
+ * again.
+ */
+void	user_check(const struct options *, bool program_works);
 
 #endif

@@ -13,9 +13,11 @@
 #include <openssl/pem.h>
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "certfile.h"
+#include "pemfile.h"
 
 /* Makes known to clients whose certificates are taken (RFC 8446, 4.2.4): each name once. False if there is no memory. */
 static bool
@@ -34,29 +36,53 @@ add_name(STACK_OF(X509_NAME) *names, X509 *cert)
 	return false;
 }
 
-/* Adds what is in a file to the store, and the names of its certificates to the list (NULL: to none). False if nothing is in it. */
+/*
+ * Adds a file's certificates to the store and their names to the list, or with
+ * no list its revocation lists. False if there is none.
+ *
+ * SECURITY: a certificate beside revocation lists must not become an authority.
+ */
 static bool
 load_file(X509_STORE *store, const char *path, STACK_OF(X509_NAME) *names)
 {
+	int found = 0;
 	BIO *pem = certfile_read(path, CERTFILE_LIST_MAX);
 	STACK_OF(X509_INFO) *all = pem != NULL ? PEM_X509_INFO_read_bio(pem, NULL, NULL, NULL) : NULL;
-	bool ok = sk_X509_INFO_num(all) > 0;
+	bool ok = true;
 	int i;
 
 	for (i = 0; ok && i < sk_X509_INFO_num(all); i++) {
 		const X509_INFO *info = sk_X509_INFO_value(all, i);
 
-		ok = (info->x509 == NULL || X509_STORE_add_cert(store, info->x509) == 1) &&
-		    (info->crl == NULL || X509_STORE_add_crl(store, info->crl) == 1) &&
-		    (info->x509 == NULL || names == NULL || add_name(names, info->x509));
+		if (names != NULL && info->x509 != NULL)
+			ok = X509_STORE_add_cert(store, info->x509) == 1 && add_name(names, info->x509);
+		else if (names == NULL && info->crl != NULL)
+			ok = X509_STORE_add_crl(store, info->crl) == 1;
+		else
+			continue;
+		found++;
 	}
 	sk_X509_INFO_pop_free(all, X509_INFO_free);
 	BIO_free(pem);
-	return ok;
+	return ok && found > 0;
+}
+
+/* Says why a file can't be used, and which one. */
+static const char *
+explain(const char *option, enum pemfile_kind kind, const char *file, const char **wrong_file)
+{
+	static char words[512];
+	const char *reason = pemfile_explain_file(kind, file);
+
+	if (reason == NULL)
+		reason = ERR_reason_error_string(ERR_peek_error());
+	snprintf(words, sizeof(words), "%s %.300s can't be used: %s", option, file, reason != NULL ? reason : "nothing of that kind is in it");
+	*wrong_file = file;
+	return words;
 }
 
 const char *
-clientcert_require(SSL_CTX *ctx, const struct options *o)
+clientcert_require(SSL_CTX *ctx, const struct options *o, const char **wrong_file)
 {
 	X509_STORE *store = SSL_CTX_get_cert_store(ctx);
 	STACK_OF(X509_NAME) *names = sk_X509_NAME_new_null();
@@ -64,12 +90,10 @@ clientcert_require(SSL_CTX *ctx, const struct options *o)
 	/* The context frees the list. */
 	SSL_CTX_set_client_CA_list(ctx, names);
 	if (names == NULL || !load_file(store, o->client_ca, names))
-		return "--client-ca can't be read";
-	if (sk_X509_NAME_num(names) == 0)
-		return "--client-ca holds no certificate";
+		return explain("--client-ca", PEMFILE_CERTIFICATE, o->client_ca, wrong_file);
 	if (o->client_crl != NULL) {
 		if (!load_file(store, o->client_crl, NULL))
-			return "--client-crl can't be read";
+			return explain("--client-crl", PEMFILE_REVOCATIONS, o->client_crl, wrong_file);
 		/* Also of the authorities between: who has stolen the key of a revoked one could be anybody. */
 		X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL);
 	}

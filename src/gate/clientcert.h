@@ -12,8 +12,12 @@
 #include "msg.h"
 #include "options.h"
 
-/* Have client certificates asked for and verified: chain, purpose, dates, and revocation if there is a list. Returns NULL, or what is wrong. */
-const char	*clientcert_require(SSL_CTX *, const struct options *);
+/*
+ * Have client certificates asked for and verified: chain, purpose, dates, and
+ * revocation if there is a list. Returns NULL, or what is wrong, with the
+ * option and the file, which is put into wrong_file too.
+ */
+const char	*clientcert_require(SSL_CTX *, const struct options *, const char **wrong_file);
 
 /*
  * After the handshake: puts the user whom the certificate names into

@@ -23,6 +23,7 @@
 #include "gate/tlssettings.h"
 #include "log.h"
 #include "openssl.h"
+#include "pemfile.h"
 #include "publickey.h"
 
 /* A full handshake over a BIO pair takes three rounds; a HelloRetryRequest adds one. */
@@ -86,15 +87,22 @@ sign(void *arg, uint32_t index, uint32_t scheme, const uint8_t *tbs, size_t len,
 static const char *
 parse_identity(struct tls *t, struct tls_identity *id, BIO *pem, uint32_t index)
 {
+	const char *explanation;
+	char *text;
+	long len = BIO_get_mem_data(pem, &text);
 	X509 *issuer;
 
 	id->index = index;
 	id->cert = next_certificate(pem);
 	id->chain = sk_X509_new_null();
+	if (id->cert != NULL)
+		while ((issuer = next_certificate(pem)) != NULL)
+			sk_X509_push(id->chain, issuer);
+	explanation = id->cert == NULL || ERR_peek_error() != 0 ? pemfile_explain(PEMFILE_CERTIFICATE, text, (size_t)len) : NULL;
+	if (explanation != NULL)
+		return explanation;
 	if (id->cert == NULL || id->chain == NULL)
 		return "no certificate in the file";
-	while ((issuer = next_certificate(pem)) != NULL)
-		sk_X509_push(id->chain, issuer);
 	if (ERR_peek_error() != 0)
 		return "a certificate of the chain can't be read";
 	id->key = remotekey_new(X509_get0_pubkey(id->cert), index, sign, t);
@@ -152,20 +160,34 @@ load_identity(struct tls *t, uint32_t i)
 	forget_identity(id);
 }
 
-/* Of those that were made, keeps the ones whose keys there are. */
+static const char *
+refusal_of(const struct tls *t, const struct tls_identity *id)
+{
+	return tls_certificate_error(t->ctx, id->cert, id->key, id->chain);
+}
+
+static const char *
+key_error(const struct tls *t, const struct tls_identity *id)
+{
+	return t->maker->has_key(id->index, id->key_digest) ? NULL : "its private key can't be used";
+}
+
+/* Drops the certificates for which there is an error, each with a complaint. */
 static void
-confirm_identities(struct tls *t)
+drop_identities(struct tls *t, const char *(*find_error)(const struct tls *, const struct tls_identity *))
 {
 	size_t i, kept = 0;
+	const char *error;
 
 	for (i = 0; i < t->identities; i++) {
 		struct tls_identity *id = &t->identity[i];
 
-		if (t->maker->has_key(id->index, id->key_digest)) {
+		error = find_error(t, id);
+		if (error == NULL) {
 			t->identity[kept++] = *id;
 			continue;
 		}
-		t->maker->complain(t->opts->cert[id->index], "its private key can't be used");
+		t->maker->complain(t->opts->cert[id->index], error);
 		forget_identity(id);
 	}
 	t->identities = kept;
@@ -243,6 +265,7 @@ choose_once(struct tls *t)
 	ERR_clear_error();
 }
 
+/* Returns NULL, or what is wrong, and its file if it is a file's fault. */
 static const char *
 fill_context(struct tls *t)
 {
@@ -255,7 +278,7 @@ fill_context(struct tls *t)
 	if (wrong != NULL)
 		return wrong;
 	SSL_CTX_set_cert_cb(t->ctx, choose_certificate, t);
-	return t->opts->client_ca != NULL ? clientcert_require(t->ctx, t->opts) : NULL;
+	return t->opts->client_ca != NULL ? clientcert_require(t->ctx, t->opts, &t->wrong_file) : NULL;
 }
 
 /* TLS can't be, from here on. */
@@ -266,6 +289,16 @@ give_up(struct tls *t, const char *wrong)
 	t->ctx = NULL;
 	t->possible = false;
 	t->wrong = wrong;
+}
+
+static const char none_usable[] = "no certificate with its key can be used";
+
+/* The same where no certificate is left. Each had its complaint; an only one is named again. */
+static void
+give_up_certificates(struct tls *t, const char *wrong)
+{
+	give_up(t, wrong);
+	t->wrong_file = t->opts->certs == 1 ? t->opts->cert[0] : NULL;
 }
 
 void
@@ -280,14 +313,19 @@ tls_load(struct tls *t, const struct options *o, const struct tls_maker *maker)
 	openssl_begin();
 	for (i = 0; i < o->certs; i++)
 		load_identity(t, i);
-	if (!t->possible) {
-		t->wrong = "certificates can't be read";
+	if (t->identities == 0) {
+		give_up_certificates(t, t->possible ? none_usable : "certificates can't be read");
 		return;
 	}
 	t->ctx = SSL_CTX_new(TLS_server_method());
 	wrong = fill_context(t);
-	if (wrong != NULL)
+	if (wrong != NULL) {
 		give_up(t, wrong);
+		return;
+	}
+	drop_identities(t, refusal_of);
+	if (t->identities == 0)
+		give_up_certificates(t, none_usable);
 }
 
 const char *
@@ -295,10 +333,10 @@ tls_prepare(struct tls *t)
 {
 	if (t->wrong != NULL || t->confirmed)
 		return t->wrong;
-	confirm_identities(t);
+	drop_identities(t, key_error);
 	t->confirmed = true;
 	if (t->identities == 0)
-		give_up(t, "no certificate with its key can be used");
+		give_up_certificates(t, none_usable);
 	else
 		choose_once(t);
 	return t->wrong;

@@ -30,7 +30,7 @@ struct tls_identity {
 struct tls_maker {
 	bool		(*has_key)(uint32_t index, const uint8_t key_digest[MSG_DIGEST]);
 	remotekey_sign	*sign;
-	void		(*complain)(const char *file, const char *wrong);
+	void		(*complain)(const char *file, const char *wrong);	/* file is NULL where it is no single file's fault */
 };
 
 /* The gate's: it is the monitor for all. Who takes over a context that another has made, puts it there. */
@@ -44,6 +44,7 @@ struct tls {
 	size_t			 identities;		/* of them usable */
 	SSL_CTX			*ctx;			/* NULL: not yet, or not possible */
 	const char		*wrong;			/* why TLS is not possible, once that is known */
+	const char		*wrong_file;		/* the file that is about, NULL: none, or several */
 	bool			 confirmed;		/* whoever has the keys was asked for all of them */
 };
 

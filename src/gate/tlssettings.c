@@ -193,3 +193,36 @@ tls_settings(SSL_CTX *ctx, const struct options *o)
 	SSL_CONF_CTX_free(conf);
 	return reason == NULL ? NULL : wrong;
 }
+
+/* Plain words for what OpenSSL holds against a certificate at a security level. */
+static const char *
+explain_refusal(unsigned long error, int level)
+{
+	static char words[192];
+	const char *reason = ERR_reason_error_string(error);
+
+	if (ERR_GET_REASON(error) == SSL_R_EE_KEY_TOO_SMALL)
+		snprintf(words, sizeof(words), "its key is too small for OpenSSL's security level %d; have it made anew, with RSA of 2048 bits or "
+		    "EC P-256", level);
+	else if (ERR_GET_REASON(error) == SSL_R_CA_KEY_TOO_SMALL)
+		snprintf(words, sizeof(words), "a key in its chain is too small for OpenSSL's security level %d", level);
+	else if (ERR_GET_REASON(error) == SSL_R_CA_MD_TOO_WEAK)
+		snprintf(words, sizeof(words), "it or its chain is signed with a hash too weak for OpenSSL's security level %d (SHA-1, perhaps)",
+		    level);
+	else
+		snprintf(words, sizeof(words), "OpenSSL does not take it: %s", reason != NULL ? reason : "it does not say why");
+	return words;
+}
+
+const char *
+tls_certificate_error(SSL_CTX *ctx, X509 *cert, EVP_PKEY *key, STACK_OF(X509) *chain)
+{
+	SSL *ssl = SSL_new(ctx);
+	const char *error = NULL;
+
+	if (ssl == NULL || SSL_use_cert_and_key(ssl, cert, key, chain, 1) != 1)
+		error = explain_refusal(ERR_peek_error(), SSL_CTX_get_security_level(ctx));
+	SSL_free(ssl);
+	ERR_clear_error();
+	return error;
+}

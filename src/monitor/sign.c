@@ -27,6 +27,7 @@
 
 #include "log.h"
 #include "openssl.h"
+#include "pemfile.h"
 #include "publickey.h"
 
 /* A key with a long chain of certificates before it has 20 KB; what is larger is not what was meant. */
@@ -107,6 +108,8 @@ open_file(const char *path, size_t *size, const char **reason)
 
 	if (fd == -1 || fstat(fd, &st) == -1)
 		*reason = strerror(errno);
+	else if (S_ISDIR(st.st_mode))
+		*reason = strerror(EISDIR);
 	else if (!S_ISREG(st.st_mode))
 		*reason = "not a regular file";
 	else if (st.st_size > FILE_MAX)
@@ -209,7 +212,9 @@ parse(const uint8_t *pem, size_t len, const char **reason)
 	}
 	BIO_free(bio);
 	if (key == NULL) {
-		*reason = "no private key in it that can be read without a passphrase";
+		*reason = pemfile_explain(PEMFILE_KEY, (const char *)pem, len);
+		if (*reason == NULL)
+			*reason = "no private key in it that can be read without a passphrase";
 		return NULL;
 	}
 	if (!EVP_PKEY_is_a(key, "RSA") && !EVP_PKEY_is_a(key, "EC") && !EVP_PKEY_is_a(key, "ED25519"))

@@ -24,7 +24,8 @@ FORMS = {
     "listener-stop": COUNTS,
     "listener-reload": COUNTS,
     "listener-kept": rf"{COUNTS} reason={QUOTED}",
-    "certificate-fail": rf"file={QUOTED} reason={QUOTED}",
+    "tls-missing": rf"(?:{WHERE} {TLS} )?text={QUOTED}",
+    "certificate-fail": rf"(?:file={QUOTED} )?reason={QUOTED}",
     "certificates-renewed": r"usable=\d+",
     "listener-trouble": rf"what=\S+ times=\d+ text={QUOTED}",
     "error": rf"(?:{WHERE}(?: {TLS})? )?(?:program={QUOTED} )?text={QUOTED}",  # without addresses before there is a connection

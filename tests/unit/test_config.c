@@ -315,6 +315,43 @@ there_are_no_variables(void **state)
 	assert_string_equal(getenv("IMAPGATE_TEST"), "surprise");
 }
 
+/* OpenSSL takes an open quote without a word, and the rest of the line with it. */
+static void
+quotes_are_closed(void **state)
+{
+	static const char *const bad[] = { "log = \"auto\n", "log = auto\"\n", "log = 'auto\n", "log = `auto\n", "log = \"auto'\n",
+		"log = \"auto\\\"\n", "log = \"auto#\n", "setenv = A=it's\n", "log = \\\n\"auto\n" };
+	static const char *const good[] = { "log = \"auto\"\n", "log = auto # it's\n", "setenv = \"A=it's\"\n", "setenv = A=it\\'s\n",
+		"setenv = 'A=\"'\n", "log = \"au\"'to'\n" };
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		assert_refused(&(struct given){ bad[i], { NULL } }, EX_CONFIG, ":1: ", ": a quote is not closed\n");
+	for (i = 0; i < sizeof(good) / sizeof(good[0]); i++)
+		PARSE(good[i], NULL);
+}
+
+static void
+values_are_not_empty(void **state)
+{
+	static const char *const bad[] = { "cert", "key", "client-ca", "pam-service", "pam-confdir", "run-as", "home", "gate-user", "gate-root",
+		"capability-after", "timeout", "proxy", "tls" };
+	static const char *const empty[] = { "=", " = ", " = \"\"", " = # value" };
+	char text[64], begin[48];
+	size_t i, j;
+
+	(void)state;
+	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		for (j = 0; j < sizeof(empty) / sizeof(empty[0]); j++) {
+			snprintf(text, sizeof(text), "\n%s%s\n", bad[i], empty[j]);
+			snprintf(begin, sizeof(begin), ":2: %s = : ", bad[i]);
+			assert_refused(&(struct given){ text, { NULL } }, EX_CONFIG, begin, " wanted");
+		}
+	PARSE("capability =\nsetenv = A=\n", NULL);
+	assert_string_equal(options.capability, "");
+}
+
 /* A wrong line is wrong also where the command line has its say: it may be all that is read tomorrow. */
 static void
 unknown_options_are_never_passed_over(void **state)
@@ -352,6 +389,8 @@ main(void)
 		cmocka_unit_test(file_line_and_option_are_named),
 		cmocka_unit_test(only_settings_stand_there),
 		cmocka_unit_test(there_are_no_variables),
+		cmocka_unit_test(quotes_are_closed),
+		cmocka_unit_test(values_are_not_empty),
 		cmocka_unit_test(unknown_options_are_never_passed_over),
 		cmocka_unit_test(files_that_can_not_be_read),
 	};

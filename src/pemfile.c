@@ -1,0 +1,76 @@
+/*
+ * Words for PEM files that OpenSSL can't use, see pemfile.h. Run by the
+ * process that has read the file, as root and before there is a client: what
+ * is in the file may be a private key, and nothing of it is shown or kept.
+ */
+
+#include "pemfile.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <string.h>
+#include <unistd.h>
+
+#define TEXT_MAX	(64 * 1024)
+
+#define BEGIN		"-----BEGIN "
+
+static bool
+contains(const char *text, size_t len, const char *word)
+{
+	return memmem(text, len, word, strlen(word)) != NULL;
+}
+
+/* Is there a part that does not begin a line? OpenSSL takes the line before for a bad one. */
+static bool
+has_joined_parts(const char *text, size_t len)
+{
+	const char *at = text, *end = text + len;
+
+	while ((at = memmem(at, (size_t)(end - at), BEGIN, strlen(BEGIN))) != NULL) {
+		if (at > text && at[-1] != '\n' && at[-1] != '\r')
+			return true;
+		at += strlen(BEGIN);
+	}
+	return false;
+}
+
+const char *
+pemfile_explain(enum pemfile_kind kind, const char *text, size_t len)
+{
+	bool certificate = contains(text, len, BEGIN "CERTIFICATE-----");
+	bool key = contains(text, len, "PRIVATE KEY-----");
+
+	if (has_joined_parts(text, len))
+		return "a line end is missing before \"-----BEGIN\"";
+	if (kind == PEMFILE_CERTIFICATE && !certificate && key)
+		return "it holds a private key and no certificate";
+	if (kind == PEMFILE_CERTIFICATE && !certificate && contains(text, len, "CERTIFICATE REQUEST-----"))
+		return "it holds a request for a certificate; the authority's answer is wanted";
+	if (kind == PEMFILE_KEY && !key && certificate)
+		return "it holds a certificate and no private key";
+	if (kind == PEMFILE_REVOCATIONS && certificate && !contains(text, len, BEGIN "X509 CRL-----"))
+		return "it holds a certificate and no revocation list";
+	return NULL;
+}
+
+const char *
+pemfile_explain_file(enum pemfile_kind kind, const char *path)
+{
+	static char text[TEXT_MAX];
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	const char *words;
+	size_t len = 0;
+	ssize_t n = -1;
+
+	if (fd != -1)
+		while (len < sizeof(text) && (n = read(fd, text + len, sizeof(text) - len)) > 0)
+			len += (size_t)n;
+	words = n == -1 ? strerror(errno) : pemfile_explain(kind, text, len);
+	if (fd != -1)
+		close(fd);
+	/* SECURITY: a private key may stand in the same file. */
+	explicit_bzero(text, len);
+	return words;
+}
