@@ -2,6 +2,7 @@
 
 #include "check/user.h"
 
+#include <fcntl.h>
 #include <grp.h>
 #include <stdio.h>
 #include <string.h>
@@ -10,6 +11,7 @@
 
 #include "check/attempt.h"
 #include "check/finding.h"
+#include "log.h"
 #include "monitor/environment.h"
 #include "monitor/launch.h"
 #include "monitor/pamauth.h"
@@ -89,6 +91,18 @@ try_launch(void *arg, int fd)
 		dprintf(fd, "%s", wrong);
 }
 
+/* SECURITY: modules start programs, which must not read the terminal of root, nor write among the findings (monitor/client.h). */
+static void
+leave_terminal(void)
+{
+	int nowhere = open("/dev/null", O_RDWR);
+
+	if (nowhere == -1 || dup2(nowhere, STDIN_FILENO) == -1 || dup2(nowhere, STDOUT_FILENO) == -1)
+		die("/dev/null");
+	if (nowhere > STDOUT_FILENO)
+		close(nowhere);
+}
+
 /* An attempt_try: the account step of PAM, which needs no password; modules may do anything. */
 static void
 try_pam(void *arg, int fd)
@@ -98,6 +112,7 @@ try_pam(void *arg, int fd)
 	struct pamauth_verdict verdict;
 	static struct pamauth pam;
 
+	leave_terminal();
 	verdict = pamauth_check(&pam, q->opts, &local, q->opts->pam_service, q->account->name, NULL);
 	if (verdict.outcome != OUTCOME_OK)
 		dprintf(fd, "%s%s%s", verdict.reason, pam.text[0] != '\0' ? ": " : "", pam.text);
