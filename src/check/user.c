@@ -2,6 +2,7 @@
 
 #include "check/user.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
 #include <stdio.h>
@@ -181,6 +182,9 @@ explain_refusal(const char *user, const char *refusal)
 {
 	if (strcmp(refusal, "account") == 0)
 		finding(FINDING_ERROR, user, "there is no such account (getent passwd); --run-as is for those that only PAM knows");
+	else if (strcmp(refusal, ACCOUNT_NO_DIRECTORY) == 0)
+		finding(FINDING_ERROR, user, "the user database can't be asked now (nsswitch.conf, passwd): %s; every login is refused as unavailable",
+		    strerror(errno));
 	else if (strcmp(refusal, "home") == 0)
 		finding(FINDING_ERROR, user, "--home can't be made of this name");
 	else if (strcmp(refusal, "name") == 0)

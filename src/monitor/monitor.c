@@ -463,6 +463,8 @@ monitor_preauth(const struct monitor_start *start)
 		return;
 	verdict.reason = peer_objection(&m.admission.account, start, login.authcid);
 	if (verdict.reason != NULL) {
+		if (account_is_missing(verdict.reason))
+			verdict.outcome = OUTCOME_UNAVAILABLE;
 		report_login(&login, &verdict, login.authcid, 1);
 		return;
 	}
