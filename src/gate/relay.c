@@ -19,6 +19,7 @@
 #include <sys/types.h>
 #include <unistd.h>
 
+#include "again.h"
 #include "clock.h"
 #include "gate/bounds.h"
 #include "log.h"
@@ -52,6 +53,7 @@ struct relay {
 	bool		 said;		/* the mailbox program has said something */
 	bool		 apologized;	/* in its place */
 	bool		 stopped;	/* by SIGTERM */
+	bool		 broken;	/* poll(2) says again and again that something can move, and nothing does */
 	int		 farewell_ms;
 	int64_t		 moved_at;	/* the last octet, since client_ended */
 	int64_t		 ends_at;	/* the last moment of the relay; 0: not known yet */
@@ -228,6 +230,7 @@ await(struct relay *r)
 	const struct timespec timeout = { left / 1000, left % 1000 * 1000000L };
 	sigset_t none;
 	size_t i;
+	int n;
 
 	if (r->up_stuck) {
 		pfd[2].events |= POLLOUT;
@@ -248,8 +251,11 @@ await(struct relay *r)
 		if (pfd[i].events == 0)
 			pfd[i].fd = -1;
 	sigemptyset(&none);
-	if (ppoll(pfd, 3, at != 0 ? &timeout : NULL, &none) == -1 && errno != EINTR)
+	n = ppoll(pfd, 3, at != 0 ? &timeout : NULL, &none);
+	if (n == -1 && errno != EINTR)
 		die("poll");
+	if (n != 0)
+		r->broken = !again(&r->client->tries);
 	if (pfd[0].events == POLLRDHUP && pfd[0].revents != 0)
 		see_client_end(r);
 	if (r->down_stuck && (pfd[2].revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0)
@@ -292,10 +298,12 @@ relay_run(struct conn *client, int mailbox, const char *apology, int farewell_ms
 	r.mailbox = mailbox;
 	r.client_wants = POLLIN;
 	r.farewell_ms = farewell_ms;
-	while (!is_over(&r) && !is_late(&r)) {
+	while (!is_over(&r) && !is_late(&r) && !r.broken) {
 		if (bounds_is_stopped() && !r.stopped)
 			stop(&r);
-		if (!move(&r))
+		if (move(&r))
+			client->tries = 0;
+		else
 			await(&r);
 		if (r.down.eof && !r.said && !r.apologized && !r.client_lost && !r.stopped)
 			apologize(&r, apology);

@@ -33,6 +33,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "again.h"
 #include "descriptors.h"
 #include "log.h"
 #include "monitor/launch.h"
@@ -86,19 +87,43 @@ keeper_fork(void)
 	return pid;
 }
 
+static int
+exit_status(int status)
+{
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+static int
+wait_for_end(pid_t pid)
+{
+	unsigned tries = 0;
+	int status;
+
+	while (waitpid(pid, &status, 0) == -1)
+		if (errno != EINTR || !again(&tries))
+			return EX_OSERR;
+	return exit_status(status);
+}
+
 int
 keeper_wait(pid_t pid)
 {
 	sigset_t signals;
+	unsigned tries = 0;
 	int sig, status;
 
 	keeper_signals(&signals);
 	for (;;) {
 		sig = sigwaitinfo(&signals, NULL);
 		if (sig == SIGCHLD && waitpid(pid, &status, WNOHANG) == pid)
-			return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+			return exit_status(status);
 		if (sig > 0 && sig != SIGCHLD)
 			kill(pid, sig);
+		/* Signals can't be waited for: then they are not passed on, and only the child's end counts. */
+		if (sig == -1 && !again(&tries))
+			return wait_for_end(pid);
+		if (sig > 0)
+			tries = 0;
 	}
 }
 
@@ -198,12 +223,13 @@ say_close_notify(void)
 	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control.room) };
 	const struct timeval forever = { 0 };
 	int flags = fcntl(STDIN_FILENO, F_GETFL);
+	unsigned tries = 0;
 
 	*CMSG_DATA(&control.header) = RECORD_ALERT;
 	if (flags != -1)
 		fcntl(STDIN_FILENO, F_SETFL, flags & ~O_NONBLOCK);
 	setsockopt(STDIN_FILENO, SOL_SOCKET, SO_SNDTIMEO, &forever, sizeof(forever));
-	while (sendmsg(STDIN_FILENO, &msg, MSG_NOSIGNAL) == -1 && errno == EINTR)
+	while (sendmsg(STDIN_FILENO, &msg, MSG_NOSIGNAL) == -1 && errno == EINTR && again(&tries))
 		;
 }
 
