@@ -123,6 +123,21 @@ log_open(enum log_target wanted)
 		die("--log journal: " JOURNAL_SOCKET " can't be reached");
 }
 
+bool
+log_move(int to)
+{
+	int *fd = target == LOG_TO_STDERR ? &own_stderr : &datagram_fd;
+
+	if (*fd == to)
+		return true;
+	if (dup3(*fd != -1 ? *fd : STDERR_FILENO, to, O_CLOEXEC) == -1)
+		return false;
+	if (*fd != -1)
+		close(*fd);
+	*fd = to;
+	return true;
+}
+
 void
 log_count_dropped(_Atomic unsigned *place)
 {

@@ -59,6 +59,12 @@ const char	*log_objection(enum log_target);
  */
 int	log_stream(void);
 
+/*
+ * Moves the log's descriptor to this number, for a process that closes all
+ * others. Returns false if that can't be done; then no line may be written.
+ */
+bool	log_move(int to);
+
 /* Counts lines that are dropped in this place from now on, which processes may share; NULL: in this process's own again. */
 void	log_count_dropped(_Atomic unsigned *);
 

@@ -37,6 +37,7 @@
 #include "descriptors.h"
 #include "log.h"
 #include "monitor/launch.h"
+#include "monitor/report.h"
 
 /* TLS's record type for alerts, and the alert: warning, close_notify (RFC 5246, 7.2; RFC 8446, 6). */
 #define RECORD_ALERT	21
@@ -87,8 +88,8 @@ keeper_fork(void)
 	return pid;
 }
 
-static int
-exit_status(int status)
+int
+keeper_exit_status(int status)
 {
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
@@ -101,8 +102,8 @@ wait_for_end(pid_t pid)
 
 	while (waitpid(pid, &status, 0) == -1)
 		if (errno != EINTR || !again(&tries))
-			return EX_OSERR;
-	return exit_status(status);
+			return W_EXITCODE(EX_OSERR, 0);
+	return status;
 }
 
 int
@@ -116,7 +117,7 @@ keeper_wait(pid_t pid)
 	for (;;) {
 		sig = sigwaitinfo(&signals, NULL);
 		if (sig == SIGCHLD && waitpid(pid, &status, WNOHANG) == pid)
-			return exit_status(status);
+			return status;
 		if (sig > 0 && sig != SIGCHLD)
 			kill(pid, sig);
 		/* Signals can't be waited for: then they are not passed on, and only the child's end counts. */
@@ -182,14 +183,22 @@ give_back(void)
 	dl_iterate_phdr(drop_library, NULL);
 }
 
-/* Keeps the client as descriptor 0, and no other: neither the log nor the user's home is held back by us. */
+/*
+ * Keeps the client as descriptor 0 and the log as 1, and nothing else: the
+ * user's home is not held back by us.
+ *
+ * SECURITY: with the user's uid this process has an open file of the log's.
+ * The user can't reach it: launch_become has made the process undumpable.
+ */
 static void
 let_go(const struct account *a)
 {
 	if (chdir("/") == -1)
 		die("/");
 	launch_become(a);
-	if (!descriptors_close_from(STDIN_FILENO + 1))
+	if (!log_move(STDOUT_FILENO))
+		die("descriptor of the log");
+	if (!descriptors_close_from(STDOUT_FILENO + 1))
 		die("closing descriptors");
 	give_back();
 }
@@ -273,14 +282,18 @@ keeper_stay(const struct account *a, const struct reply *apology)
 {
 	uint64_t written = octets_written();
 	pid_t pid = keeper_fork();
+	int status;
 
 	if (pid <= 0)
 		return pid == 0;
 	let_go(a);
-	verdict = keeper_wait(pid);
+	status = keeper_wait(pid);
+	verdict = keeper_exit_status(status);
 	start_deadline();
-	if (written != 0 && octets_written() == written)
+	if (written != 0 && octets_written() == written) {
+		report_program_end(a, status, SAID_NOTHING);
 		(void)!send(STDIN_FILENO, apology->text, apology->len, MSG_NOSIGNAL);
+	}
 	say_close_notify();
 	linger();
 	_exit(verdict);

@@ -24,19 +24,20 @@ void	keeper_signals(sigset_t *);
  */
 pid_t	keeper_fork(void);
 
-/*
- * Passes signals on to the child until it has ended. Returns its exit status,
- * or 128 and the number of the signal that killed it.
- */
+/* Passes signals on to the child until it has ended. Returns its status as waitpid(2) gives it. */
 int	keeper_wait(pid_t);
+
+/* What the keeper exits with then: the child's exit status, or 128 and the number of the signal that killed it. */
+int	keeper_exit_status(int status);
 
 /*
  * Forks. Returns true in the child, which goes on to become the mailbox
  * program; false if there is no child. The parent never returns: with the
- * user's ids it keeps nothing but the client's socket, passes signals on,
- * waits, ends the connection and exits with the child's status, or 128 and
- * the number of the signal that killed it. For a mailbox program that ends
- * without one octet it sends the apology. Secrets must be gone before.
+ * user's ids it keeps nothing but the client's socket and the log, passes
+ * signals on, waits, ends the connection and exits with the child's status, or
+ * 128 and the number of the signal that killed it. For a mailbox program that
+ * ends without one octet it sends the apology and logs a line. Secrets must be
+ * gone before.
  */
 bool	keeper_stay(const struct account *, const struct reply *apology);
 

@@ -240,7 +240,8 @@ leave_keepers(struct monitor *m, const char *tag, enum msg_how how)
 
 	if (o->pam_session == PAM_SESSION_WAIT)
 		ok = pamkeeper_stay(&m->admission.pam, &m->admission.account, (const int[]){ m->client.in, m->client.out,
-		    m->start->gate != 0 ? m->start->mailbox_fd : -1 }, o->timeout_ms);
+		    m->start->gate != 0 ? m->start->mailbox_fd : -1 }, o->timeout_ms,
+		    &(struct pamkeeper_program){ how, m->start->said });
 	pamauth_leave(&m->admission.pam);
 	show_client(m, how);
 	reply_no_mailbox(&apology, tag);

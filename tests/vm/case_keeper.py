@@ -18,7 +18,7 @@ def the_keeper_is_the_user_and_has_one_descriptor(stage):
     expect(re.search(r"(?m)^PPid:\t(\d+)", read(f"/proc/{program}/status")).group(1), str(session.pid), "the program's parent")
     expect(re.search(r"(?m)^Uid:\t(.*)$", keeper).group(1), "65534\t65534\t65534\t65534", "its uids")
     expect(re.search(r"(?m)^CapEff:\t(.*)$", keeper).group(1), "0" * 16, "its capabilities")
-    wait_for(lambda: os.listdir(f"/proc/{session.pid}/fd") == ["0"], what="one descriptor")
+    wait_for(lambda: os.listdir(f"/proc/{session.pid}/fd") == ["0", "1"], what="two descriptors: the client, the log")
     expect(sorted(os.listdir(f"/proc/{program}/fd"))[:3], ["0", "1", "2"], "the program's descriptors")
     expect(os.readlink(f"/proc/{program}/fd/0"), os.readlink(f"/proc/{session.pid}/fd/0"), "whose socket it is")
     expect(int(re.search(r"(?m)^SigBlk:\t(.*)$", read(f"/proc/{program}/status")).group(1), 16), 0, "the program's signal mask")
