@@ -165,6 +165,13 @@ $(PAMMODULES): $(BUILD)/tests/%.so: tests/pam/%.c
 	@echo '  $@'
 	$(Q)$(CC) -std=gnu17 $(WARN) -O2 -g -D_GNU_SOURCE -fPIC -shared -o $@ $< -lpam
 
+# A name service, for a test with an nsswitch.conf of its own.
+NSSMODULE =	$(BUILD)/tests/libnss_testdown.so.2
+$(NSSMODULE): tests/nss/nss_testdown.c
+	@mkdir -p $(@D)
+	@echo '  $@'
+	$(Q)$(CC) -std=gnu17 $(WARN) -O2 -g -D_GNU_SOURCE -fPIC -shared -o $@ $<
+
 # Preloaded into the program, which may have a sanitizer or none.
 $(BUILD)/tests/inject.so: tests/faults/inject.c
 	@mkdir -p $(@D)
@@ -175,7 +182,7 @@ $(BUILD)/demo-mailbox: tests/demo/demo-mailbox.c $(BUILD)/flags
 	@echo '  $@'
 	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $<
 
-tests: $(BUILD)/imapgate $(BUILD)/demo-mailbox $(UNITS) $(HELPERS) $(PAMMODULES) $(REPLAYS) $(BUILD)/tests/inject.so
+tests: $(BUILD)/imapgate $(BUILD)/demo-mailbox $(UNITS) $(HELPERS) $(PAMMODULES) $(REPLAYS) $(BUILD)/tests/inject.so $(NSSMODULE)
 
 check: tests ## all tests; T=starttls runs those whose names match, SAN=1 under the sanitizers
 	@IMAPGATE_BUILD='$(abspath $(BUILD))' PYTEST='$(PYTEST)' tests/check '$(T)'

@@ -9,6 +9,15 @@
 #include "log.h"
 
 void
+childexit_field(struct log_line *line, int status)
+{
+	if (WIFEXITED(status))
+		log_field(line, "status", "%d", WEXITSTATUS(status));
+	else
+		log_field(line, "signal", "%d", WTERMSIG(status));
+}
+
+void
 childexit_report(pid_t pid, int status)
 {
 	struct log_line line;
@@ -17,9 +26,6 @@ childexit_report(pid_t pid, int status)
 		return;
 	log_begin(&line, LOG_NOTICE, "exit");
 	log_field(&line, "pid", "%d", (int)pid);
-	if (WIFEXITED(status))
-		log_field(&line, "status", "%d", WEXITSTATUS(status));
-	else
-		log_field(&line, "signal", "%d", WTERMSIG(status));
+	childexit_field(&line, status);
 	log_write(&line);
 }

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -155,6 +156,20 @@ connection_clear_environment(void)
 	environ = clean;
 }
 
+/* Memory for the relay's one word to a PAM keeper, where there may be both. */
+static void
+share_word(struct monitor_start *monitor, struct session_start *session)
+{
+	_Atomic int *said;
+
+	if (monitor->opts->pam_session != PAM_SESSION_WAIT || session->tls == NULL)
+		return;
+	said = mmap(NULL, sizeof(*said), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (said == MAP_FAILED)
+		die("shared memory");
+	monitor->said = session->said = said;
+}
+
 /* Makes what monitor and gate have between them, and the gate. */
 static void
 fork_gate(struct monitor_start *monitor, struct session_start *session)
@@ -163,6 +178,7 @@ fork_gate(struct monitor_start *monitor, struct session_start *session)
 
 	if (msg_pair(pair) == -1 || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, stream) == -1)
 		die("socketpair");
+	share_word(monitor, session);
 	monitor->gate_fd = pair[0];
 	monitor->mailbox_fd = stream[0];
 	session->monitor = pair[1];

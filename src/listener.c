@@ -26,6 +26,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "again.h"
 #include "board.h"
 #include "childexit.h"
 #include "clock.h"
@@ -67,6 +68,7 @@ struct listener {
 	/* Points on clock_ms(), 0 for never. */
 	int64_t				 status_at, watchdog_at, resume_at, stop_at, trouble_at, refresh_at;
 	unsigned			 troubles;	/* since the last line about them */
+	unsigned			 polls, reads, accepts; /* that failed in a row */
 };
 
 static sigset_t
@@ -214,10 +216,12 @@ accept_one(struct listener *l, const struct activation_socket *s)
 	refresh(l);
 	fd = activation_accept(s, &from);
 	if (fd == -1) {
-		if (errno != 0)
+		/* A client that has gone is no trouble, but many in a row are: each costs a turn of the loop. */
+		if (errno != 0 || ++l->accepts > AGAIN_MAX)
 			rest(l, "accept");
 		return;
 	}
+	l->accepts = 0;
 	network = network_of(o, (struct sockaddr *)&from);
 	limit = board_admit(l->board, o, network, &seat);
 	if (limit == BOARD_UNLIMITED)
@@ -321,10 +325,11 @@ obey_signal(struct listener *l)
 
 	if (read(l->signals, &info, sizeof(info)) != sizeof(info)) {
 		/* Else poll(2) would say for ever that there is a signal. */
-		if (errno != EAGAIN && errno != EINTR)
+		if ((errno != EAGAIN && errno != EINTR) || !again(&l->reads))
 			die("signalfd");
 		return;
 	}
+	l->reads = 0;
 	if (info.ssi_signo == SIGCHLD)
 		reap(l);
 	else if (info.ssi_signo == SIGHUP)
@@ -385,7 +390,9 @@ loop(struct listener *l)
 	reap(l);
 	while (!is_over(l)) {
 		accepting = l->stopping || l->resume_at != 0 ? 0 : l->n;
-		if (poll(pfd, 1 + accepting, time_to_wait(l)) == -1 && errno != EINTR)
+		if (poll(pfd, 1 + accepting, time_to_wait(l)) != -1)
+			l->polls = 0;
+		else if (errno != EINTR || !again(&l->polls))
 			die("poll");
 		keep_time(l);
 		if (pfd[0].revents != 0)

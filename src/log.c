@@ -123,6 +123,51 @@ log_open(enum log_target wanted)
 		die("--log journal: " JOURNAL_SOCKET " can't be reached");
 }
 
+bool
+log_move(int to)
+{
+	int *fd = target == LOG_TO_STDERR ? &own_stderr : &datagram_fd;
+
+	if (*fd == to)
+		return true;
+	if (dup2(*fd != -1 ? *fd : STDERR_FILENO, to) == -1)
+		return false;
+	if (*fd != -1)
+		close(*fd);
+	*fd = to;
+	return true;
+}
+
+size_t
+log_pass(char words[LOG_WORDS][LOG_WORD_MAX])
+{
+	size_t n = 1, i;
+
+	snprintf(words[0], LOG_WORD_MAX, "%d", (int)target);
+	for (i = 0; i < CONTEXT_MAX && context[i].key != NULL; i++, n++)
+		snprintf(words[n], LOG_WORD_MAX, "%s=%s", context[i].key, context[i].value);
+	return n;
+}
+
+bool
+log_take(int fd, char *words[])
+{
+	char *equals;
+
+	if (words[0] == NULL || strspn(words[0], "123") != 1 || words[0][1] != '\0')
+		return false;
+	target = (enum log_target)(words[0][0] - '0');
+	*(target == LOG_TO_STDERR ? &own_stderr : &datagram_fd) = fd;
+	while (*++words != NULL) {
+		equals = strchr(*words, '=');
+		if (equals == NULL)
+			return false;
+		*equals = '\0';
+		log_context(*words, equals + 1);
+	}
+	return fcntl(fd, F_SETFD, FD_CLOEXEC) != -1;
+}
+
 void
 log_count_dropped(_Atomic unsigned *place)
 {

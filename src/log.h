@@ -59,6 +59,29 @@ const char	*log_objection(enum log_target);
  */
 int	log_stream(void);
 
+/*
+ * Moves the log's descriptor to this number, for a process that closes all
+ * others or executes another program; it is not close-on-exec. Returns false
+ * if that can't be done; then no line may be written.
+ */
+bool	log_move(int to);
+
+/* The most words that log_pass writes, and the octets of one. */
+#define LOG_WORDS	9
+#define LOG_WORD_MAX	96
+
+/*
+ * Writes what a program of ours wants to know that this process executes: where
+ * lines go, and what log_context has set. Returns how many words that are.
+ */
+size_t	log_pass(char words[LOG_WORDS][LOG_WORD_MAX]);
+
+/*
+ * Takes these words, which must stay, up to NULL, and the descriptor that
+ * log_move has made. Returns false if the words are others.
+ */
+bool	log_take(int fd, char *words[]);
+
 /* Counts lines that are dropped in this place from now on, which processes may share; NULL: in this process's own again. */
 void	log_count_dropped(_Atomic unsigned *);
 

@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "again.h"
 #include "log.h"
 
 #define SIZE(member)	(sizeof(((struct msg *)NULL)->u.member))
@@ -85,11 +86,12 @@ int
 msg_send(int fd, const struct msg *m)
 {
 	size_t size = size_of(m->type);
+	unsigned tries = 0;
 	ssize_t n;
 
 	do
 		n = send(fd, m, size, MSG_NOSIGNAL);
-	while (n == -1 && errno == EINTR);
+	while (n == -1 && errno == EINTR && again(&tries));
 	return n == (ssize_t)size ? 0 : -1;
 }
 
@@ -97,11 +99,12 @@ msg_send(int fd, const struct msg *m)
 static int
 receive(int fd, struct msghdr *hdr, const struct msg *m)
 {
+	unsigned tries = 0;
 	ssize_t n;
 
 	do
 		n = recvmsg(fd, hdr, MSG_CMSG_CLOEXEC);
-	while (n == -1 && errno == EINTR);
+	while (n == -1 && errno == EINTR && again(&tries));
 	if (n <= 0)
 		return 0;
 	/* Without room for them the kernel drops passed descriptors, and says so. */
@@ -132,6 +135,7 @@ msg_call(int service, struct msg *m)
 	struct iovec iov = { m, size_of(m->type) };
 	struct msghdr hdr = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control.room) };
 	int pair[2], answered = 0;
+	unsigned tries = 0;
 	ssize_t n;
 
 	if (msg_pair(pair) == -1)
@@ -139,7 +143,7 @@ msg_call(int service, struct msg *m)
 	memcpy(CMSG_DATA(&control.header), &pair[1], sizeof(int));
 	do
 		n = sendmsg(service, &hdr, MSG_NOSIGNAL);
-	while (n == -1 && errno == EINTR);
+	while (n == -1 && errno == EINTR && again(&tries));
 	close(pair[1]);
 	if (n == (ssize_t)iov.iov_len)
 		answered = msg_recv(pair[0], m);

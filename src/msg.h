@@ -171,6 +171,17 @@ struct msg_log {
 	struct msg_tls	tls;
 };
 
+/*
+ * The one thing that a relay tells after the login, in memory that it shares
+ * with a PAM keeper. SECURITY: a relay that was taken over can hide or forge
+ * one log line about its own session with it, and nothing else.
+ */
+enum msg_said {
+	SAID_UNKNOWN,
+	SAID_SOMETHING,		/* the mailbox program has written an octet */
+	SAID_NOTHING,		/* it has ended without one */
+};
+
 struct msg {
 	uint32_t	type;			/* enum msg_type */
 	union {

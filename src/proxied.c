@@ -51,7 +51,7 @@ await(int64_t until)
 
 	do
 		n = poll(&pfd, 1, clock_left(until));
-	while (n == -1 && errno == EINTR);
+	while (n == -1 && errno == EINTR && clock_left(until) > 0);
 	return n == 1;
 }
 

@@ -2,6 +2,8 @@
 
 #include "check/user.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <stdio.h>
 #include <string.h>
@@ -10,6 +12,7 @@
 
 #include "check/attempt.h"
 #include "check/finding.h"
+#include "log.h"
 #include "monitor/environment.h"
 #include "monitor/launch.h"
 #include "monitor/pamauth.h"
@@ -93,6 +96,18 @@ try_launch(void *arg, int fd)
 		dprintf(fd, "%s", wrong);
 }
 
+/* SECURITY: modules start programs, which must not read the terminal of root, nor write among the findings (monitor/client.h). */
+static void
+leave_terminal(void)
+{
+	int nowhere = open("/dev/null", O_RDWR);
+
+	if (nowhere == -1 || dup2(nowhere, STDIN_FILENO) == -1 || dup2(nowhere, STDOUT_FILENO) == -1)
+		die("/dev/null");
+	if (nowhere > STDOUT_FILENO)
+		close(nowhere);
+}
+
 /* An attempt_try: the account step of PAM, which needs no password; modules may do anything. */
 static void
 try_pam(void *arg, int fd)
@@ -102,6 +117,7 @@ try_pam(void *arg, int fd)
 	struct pamauth_verdict verdict;
 	static struct pamauth pam;
 
+	leave_terminal();
 	verdict = pamauth_check(&pam, q->opts, &local, q->opts->pam_service, q->account->name, NULL);
 	if (verdict.outcome != OUTCOME_OK)
 		dprintf(fd, "%s%s%s", verdict.reason, pam.text[0] != '\0' ? ": " : "", pam.text);
@@ -177,6 +193,9 @@ explain_refusal(const struct options *o, const char *user, const char *refusal)
 		    "its uid is 0 or below --min-uid" : "not the user who asks; without root there can be no other");
 	else if (account)
 		finding(FINDING_ERROR, user, "there is no such account (getent passwd); --run-as is for those that only PAM knows");
+	else if (strcmp(refusal, ACCOUNT_NO_DIRECTORY) == 0)
+		finding(FINDING_ERROR, user, "the user database can't be asked now (nsswitch.conf, passwd): %s; every login is refused as unavailable",
+		    strerror(errno));
 	else if (strcmp(refusal, "home") == 0)
 		finding(FINDING_ERROR, user, "--home can't be made of this name");
 	else if (strcmp(refusal, "name") == 0)

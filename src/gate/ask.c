@@ -36,7 +36,7 @@ ask(struct msg *m)
 		return false;
 	do
 		n = poll(&pfd, 1, clock_left(deadline));
-	while (n == -1 && errno == EINTR);
+	while (n == -1 && errno == EINTR && clock_left(deadline) > 0);
 	if (n != 1 || msg_recv(monitor_fd, m) == 0)
 		return false;
 	if (m->type != answer)

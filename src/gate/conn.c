@@ -17,6 +17,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "again.h"
 #include "clock.h"
 #include "log.h"
 #include "peer.h"
@@ -35,6 +36,7 @@ conn_init(struct conn *c, int in, int out, int monitor, int64_t deadline)
 	c->deadline = deadline;
 	c->ssl = NULL;
 	c->tls_broken = false;
+	c->tries = 0;
 	c->looked = 0;
 }
 
@@ -46,29 +48,38 @@ ready_now(int fd, short events)
 	return poll(&pfd, 1, 0) == 1;
 }
 
+/* Something has moved: poll(2) is worth being believed. */
+static ssize_t
+count(struct conn *c, ssize_t n)
+{
+	if (n >= 0)
+		c->tries = 0;
+	return n;
+}
+
 static ssize_t
 raw_read(struct conn *c, char *bytes, size_t len, int flags)
 {
 	if (c->in_socket)
-		return recv(c->in, bytes, len, MSG_DONTWAIT | flags);
+		return count(c, recv(c->in, bytes, len, MSG_DONTWAIT | flags));
 	if (!ready_now(c->in, POLLIN)) {
 		errno = EAGAIN;
 		return -1;
 	}
-	return read(c->in, bytes, len);
+	return count(c, read(c->in, bytes, len));
 }
 
 static ssize_t
 raw_write(struct conn *c, const char *bytes, size_t len)
 {
 	if (c->out_socket)
-		return send(c->out, bytes, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+		return count(c, send(c->out, bytes, len, MSG_DONTWAIT | MSG_NOSIGNAL));
 	if (!ready_now(c->out, POLLOUT)) {
 		errno = EAGAIN;
 		return -1;
 	}
 	/* A pipe that is ready takes PIPE_BUF octets without blocking (pipe(7)). */
-	return write(c->out, bytes, len < PIPE_BUF ? len : PIPE_BUF);
+	return count(c, write(c->out, bytes, len < PIPE_BUF ? len : PIPE_BUF));
 }
 
 /* The BIO: OpenSSL's way to the two functions above (BIO_meth_new(3)). */
@@ -156,7 +167,7 @@ await(struct conn *c, short events)
 	if (n == 0)
 		return CONN_TIMEOUT;
 	if (pfd[0].revents != 0)
-		return CONN_OK;
+		return again(&c->tries) ? CONN_OK : CONN_TIMEOUT;
 	return pfd[1].revents == POLLRDHUP ? CONN_DISMISSED : CONN_ORPHANED;
 }
 

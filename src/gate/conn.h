@@ -32,6 +32,7 @@ struct conn {
 	int64_t		 deadline;	/* clock_ms() */
 	SSL		*ssl;		/* NULL in cleartext */
 	bool		 tls_broken;	/* a fatal error: no close_notify is possible */
+	unsigned	 tries;		/* waits in a row that poll(2) ended and that came to nothing (again.h) */
 	size_t		 looked;	/* octets in look */
 	char		 look[CONN_LOOK];
 };

@@ -42,6 +42,7 @@ struct session {
 	const struct peer	*peer;
 	struct tls		*tls;
 	bool			 by_superserver; /* STARTTLS is its work: tunnel */
+	_Atomic int		*said;		/* for relay_run */
 	enum msg_why		 no_ktls;	/* as it was before the first byte */
 	struct ktls		 ktls;
 	unsigned		 commands;	/* read so far */

@@ -19,9 +19,11 @@
 #include <sys/types.h>
 #include <unistd.h>
 
+#include "again.h"
 #include "clock.h"
 #include "gate/bounds.h"
 #include "log.h"
+#include "msg.h"
 
 /* How long the mailbox program may take to say its last words when the service stops. */
 #define STOP_MS		5000
@@ -41,6 +43,7 @@ struct lane {
 struct relay {
 	struct conn	*client;
 	int		 mailbox;
+	_Atomic int	*told;		/* enum msg_said for a PAM keeper; NULL: there is none */
 	struct lane	 up;		/* client to mailbox program */
 	struct lane	 down;
 	bool		 up_done;	/* the client's end of file has been passed on */
@@ -52,6 +55,7 @@ struct relay {
 	bool		 said;		/* the mailbox program has said something */
 	bool		 apologized;	/* in its place */
 	bool		 stopped;	/* by SIGTERM */
+	bool		 broken;	/* poll(2) says again and again that something can move, and nothing does */
 	int		 farewell_ms;
 	int64_t		 moved_at;	/* the last octet, since client_ended */
 	int64_t		 ends_at;	/* the last moment of the relay; 0: not known yet */
@@ -165,6 +169,13 @@ write_mailbox(struct relay *r)
 	return !r->up_stuck;
 }
 
+static void
+tell(struct relay *r, enum msg_said said)
+{
+	if (r->told != NULL)
+		*r->told = said;
+}
+
 static bool
 read_mailbox(struct relay *r)
 {
@@ -172,6 +183,8 @@ read_mailbox(struct relay *r)
 
 	if (r->down.eof)
 		see_program_end(r);
+	if (!is_empty(&r->down) && !r->said)
+		tell(r, SAID_SOMETHING);
 	r->said |= !is_empty(&r->down);
 	return moved;
 }
@@ -228,6 +241,7 @@ await(struct relay *r)
 	const struct timespec timeout = { left / 1000, left % 1000 * 1000000L };
 	sigset_t none;
 	size_t i;
+	int n;
 
 	if (r->up_stuck) {
 		pfd[2].events |= POLLOUT;
@@ -248,8 +262,11 @@ await(struct relay *r)
 		if (pfd[i].events == 0)
 			pfd[i].fd = -1;
 	sigemptyset(&none);
-	if (ppoll(pfd, 3, at != 0 ? &timeout : NULL, &none) == -1 && errno != EINTR)
+	n = ppoll(pfd, 3, at != 0 ? &timeout : NULL, &none);
+	if (n == -1 && errno != EINTR)
 		die("poll");
+	if (n != 0)
+		r->broken = !again(&r->client->tries);
 	if (pfd[0].events == POLLRDHUP && pfd[0].revents != 0)
 		see_client_end(r);
 	if (r->down_stuck && (pfd[2].revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0)
@@ -277,6 +294,7 @@ stop(struct relay *r)
 static void
 apologize(struct relay *r, const char *apology)
 {
+	tell(r, SAID_NOTHING);
 	r->apologized = true;
 	r->down.start = 0;
 	r->down.end = strlen(apology) < LANE ? strlen(apology) : 0;
@@ -284,18 +302,21 @@ apologize(struct relay *r, const char *apology)
 }
 
 void
-relay_run(struct conn *client, int mailbox, const char *apology, int farewell_ms)
+relay_run(struct conn *client, int mailbox, const char *apology, int farewell_ms, _Atomic int *told)
 {
 	static struct relay r;
 
 	r.client = client;
 	r.mailbox = mailbox;
+	r.told = told;
 	r.client_wants = POLLIN;
 	r.farewell_ms = farewell_ms;
-	while (!is_over(&r) && !is_late(&r)) {
+	while (!is_over(&r) && !is_late(&r) && !r.broken) {
 		if (bounds_is_stopped() && !r.stopped)
 			stop(&r);
-		if (!move(&r))
+		if (move(&r))
+			client->tries = 0;
+		else
 			await(&r);
 		if (r.down.eof && !r.said && !r.apologized && !r.client_lost && !r.stopped)
 			apologize(&r, apology);

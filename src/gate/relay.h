@@ -21,8 +21,9 @@
  * the client may take for what is on its way, and so long nothing may move
  * after the client's end. Behind that the connection is cut without a
  * close_notify. A mailbox program that ends without one octet is spoken for
- * by the apology. SIGTERM ends the relay within seconds; it has to be blocked.
+ * by the apology. Whether it wrote something goes to told (enum msg_said; may
+ * be NULL). SIGTERM ends the relay within seconds; it has to be blocked.
  */
-void	relay_run(struct conn *, int mailbox, const char *apology, int farewell_ms);
+void	relay_run(struct conn *, int mailbox, const char *apology, int farewell_ms, _Atomic int *told);
 
 #endif

@@ -338,7 +338,7 @@ hand_off(struct session *s)
 		_exit(0);
 	close(SANDBOX_MONITOR);
 	bounds_start_session();
-	relay_run(&s->conn, SANDBOX_MAILBOX, apology_for(s), RELAY_FAREWELL_MS);
+	relay_run(&s->conn, SANDBOX_MAILBOX, apology_for(s), RELAY_FAREWELL_MS, s->said);
 	_exit(0);
 }
 
@@ -439,6 +439,7 @@ session_run(const struct session_start *start)
 	s.opts = start->opts;
 	s.peer = start->peer;
 	s.no_ktls = start->no_ktls;
+	s.said = start->said;
 	s.tls = start->tls != NULL ? start->tls : &none;
 	s.tls->maker = &tls_gate;
 	take_descriptors(&s, start);

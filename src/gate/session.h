@@ -22,6 +22,7 @@ struct session_start {
 	struct sandbox		 sandbox;
 	int			 monitor;	/* the gate's end of the pair of msg.h */
 	int			 mailbox;	/* its end of the stream to the mailbox program */
+	_Atomic int		*said;		/* what a relay tells a PAM keeper (enum msg_said); NULL: there is none */
 	enum msg_why		 no_ktls;	/* why the kernel can't do TLS on this connection, as far as is known */
 	bool			 no_program;	/* there is no mailbox program: say so behind the handshake, and end */
 	int64_t			 deadline;	/* of the login, clock_ms() */

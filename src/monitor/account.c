@@ -112,6 +112,28 @@ set_home(struct account *a, const char *template)
 	copy(a->home, sizeof(a->home), home);
 }
 
+/* getpwnam(3) lists what errno may be where there is no such user. Anything else is a database that did not answer. */
+static const char *
+lookup_error(void)
+{
+	switch (errno) {
+	case 0:
+	case ENOENT:
+	case ESRCH:
+	case EBADF:
+	case EPERM:
+		return ACCOUNT_UNKNOWN;
+	default:
+		return ACCOUNT_NO_DIRECTORY;
+	}
+}
+
+bool
+account_is_missing(const char *reason)
+{
+	return strcmp(reason, ACCOUNT_UNKNOWN) == 0 || strcmp(reason, ACCOUNT_NO_DIRECTORY) == 0;
+}
+
 const char *
 account_find(struct account *a, const struct options *o, const char *name)
 {
@@ -121,7 +143,7 @@ account_find(struct account *a, const struct options *o, const char *name)
 	errno = 0;
 	pw = getpwnam(o->run_as != NULL ? o->run_as : name);
 	if (pw == NULL)
-		return ACCOUNT_UNKNOWN;
+		return lookup_error();
 	/* SECURITY: root is nobody's mailbox, nor is any account of the system. */
 	if (pw->pw_uid == 0 || pw->pw_uid < o->min_uid)
 		return "uid";

@@ -11,8 +11,12 @@
 #include "msg.h"
 #include "options.h"
 
-/* The reason of account_find for a name that nobody knows here. */
+/* Reasons of account_find: the user database does not know the name, or could not be asked (errno says why). */
 #define ACCOUNT_UNKNOWN	"account"
+#define ACCOUNT_NO_DIRECTORY	"no-directory"
+
+/* Tests for one of these two: after a yes of PAM that is this host's fault. */
+bool	account_is_missing(const char *reason);
 
 struct account {
 	char	name[MSG_NAME_MAX];	/* as PAM ended with it */

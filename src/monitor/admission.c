@@ -155,7 +155,7 @@ admit(struct admission *a, const struct msg_login *login, enum proof proof)
 		return refuse(OUTCOME_AUTHENTICATIONFAILED, "name");
 	wrong = account_find(&a->account, a->opts, name);
 	/* PAM has said yes, so the directory that knows the account is down, or was never asked: no fault of the client's. */
-	if (wrong != NULL && strcmp(wrong, ACCOUNT_UNKNOWN) == 0)
+	if (wrong != NULL && account_is_missing(wrong))
 		return refuse(OUTCOME_UNAVAILABLE, wrong);
 	if (wrong != NULL || !is_peers_own(a))
 		return refuse(OUTCOME_AUTHENTICATIONFAILED, wrong != NULL ? wrong : "uid");

@@ -18,6 +18,8 @@
 #include <errno.h>
 #include <time.h>
 
+#include "clock.h"
+
 bool
 delay_fits(const struct monitor_start *start, int64_t began, unsigned attempt)
 {
@@ -41,6 +43,6 @@ delay_failure(const struct monitor_start *start, int64_t began, unsigned failure
 	if (until > start->deadline)
 		until = start->deadline;
 	ts = (struct timespec){ until / 1000, until % 1000 * 1000000 };
-	while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &ts, NULL) == EINTR)
+	while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &ts, NULL) == EINTR && clock_left(until) > 0)
 		;
 }

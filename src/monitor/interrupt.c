@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "again.h"
 #include "log.h"
 #include "monitor/deadline.h"
 #include "monitor/report.h"
@@ -89,11 +90,12 @@ interrupt_hear_gate(pid_t pid, int fd)
 int
 interrupt_wait_for_gate(void)
 {
+	unsigned tries = 0;
 	int status;
 
 	/* It was born without an exit signal (connection.c), hence __WALL. */
 	while (waitpid(gate, &status, __WALL) == -1)
-		if (errno != EINTR)
+		if (errno != EINTR || !again(&tries))
 			return EX_OSERR;
 	gate = 0;
 	gate_fd = -1;

@@ -32,9 +32,11 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "again.h"
 #include "descriptors.h"
 #include "log.h"
 #include "monitor/launch.h"
+#include "monitor/report.h"
 #include "msg.h"
 #include "proto/reply.h"
 
@@ -48,14 +50,14 @@ static const unsigned char close_notify[] = { 1, 0 };
 /* How long the client is given to close its side when it has everything. */
 #define LINGER_MS	2000
 
-/* What a keeper has to know of its session; beside the name these are its arguments, in this order. */
+/* What a keeper has to know of its session; beside the name these are its arguments, in this order, and then the log's words. */
 struct session {
 	pid_t		 program;
-	struct account	 account;	/* uid and gid */
+	struct account	 account;	/* uid, gid and name */
 	uint64_t	 written;	/* to the client, before the mailbox program; 0: not known */
 	const char	*tag;
 };
-#define ARGUMENTS	6
+#define ARGUMENTS	7
 
 /* Room for a number. */
 #define DIGITS		24
@@ -100,22 +102,52 @@ keeper_fork(void)
 }
 
 int
+keeper_exit_status(int status)
+{
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+static int
+wait_for_end(pid_t pid)
+{
+	unsigned tries = 0;
+	int status;
+
+	while (waitpid(pid, &status, 0) == -1)
+		if (errno != EINTR || !again(&tries))
+			return W_EXITCODE(EX_OSERR, 0);
+	return status;
+}
+
+int
 keeper_wait(pid_t pid)
 {
 	sigset_t signals;
+	unsigned tries = 0;
 	int sig, status;
 
 	keeper_signals(&signals);
 	for (;;) {
 		sig = sigwaitinfo(&signals, NULL);
 		if (sig == SIGCHLD && waitpid(pid, &status, WNOHANG) == pid)
-			return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+			return status;
 		if (sig > 0 && sig != SIGCHLD)
 			kill(pid, sig);
+		/* Signals can't be waited for: then they are not passed on, and only the child's end counts. */
+		if (sig == -1 && !again(&tries))
+			return wait_for_end(pid);
+		if (sig > 0)
+			tries = 0;
 	}
 }
 
-/* Keeps the client as descriptor 0, and no other: neither the log nor the user's home is held back by us. */
+/*
+ * Keeps the client as descriptor 0 and the log as 1, and nothing else: the
+ * user's home is not held back by us.
+ *
+ * SECURITY: with the user's uid this process has an open file of the log's.
+ * The user can't reach it: launch_become has made the process undumpable.
+ */
 static void
 let_go(const struct account *a)
 {
@@ -124,7 +156,7 @@ let_go(const struct account *a)
 	if (!launch_leave_groups())
 		die("setgroups");
 	launch_become(a);
-	if (!descriptors_close_from(STDIN_FILENO + 1))
+	if (!descriptors_close_from(STDOUT_FILENO + 1))
 		die("closing descriptors");
 }
 
@@ -157,12 +189,13 @@ say_close_notify(void)
 	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control.room) };
 	const struct timeval forever = { 0 };
 	int flags = fcntl(STDIN_FILENO, F_GETFL);
+	unsigned tries = 0;
 
 	*CMSG_DATA(&control.header) = RECORD_ALERT;
 	if (flags != -1)
 		fcntl(STDIN_FILENO, F_SETFL, flags & ~O_NONBLOCK);
 	setsockopt(STDIN_FILENO, SOL_SOCKET, SO_SNDTIMEO, &forever, sizeof(forever));
-	while (sendmsg(STDIN_FILENO, &msg, MSG_NOSIGNAL) == -1 && errno == EINTR)
+	while (sendmsg(STDIN_FILENO, &msg, MSG_NOSIGNAL) == -1 && errno == EINTR && again(&tries))
 		;
 }
 
@@ -205,13 +238,17 @@ static void __attribute__((noreturn))
 keep(const struct session *s)
 {
 	struct reply apology = { .len = 0 };
+	int status;
 
 	let_go(&s->account);
 	reply_no_mailbox(&apology, s->tag);
-	verdict = keeper_wait(s->program);
+	status = keeper_wait(s->program);
+	verdict = keeper_exit_status(status);
 	start_deadline();
-	if (s->written != 0 && octets_written() == s->written)
+	if (s->written != 0 && octets_written() == s->written) {
+		report_program_end(&s->account, status, SAID_NOTHING);
 		(void)!send(STDIN_FILENO, apology.text, apology.len, MSG_NOSIGNAL);
+	}
 	say_close_notify();
 	linger();
 	_exit(verdict);
@@ -229,13 +266,18 @@ static void
 execute_anew(const struct session *s)
 {
 	char name[] = KEEPER_NAME, program[DIGITS], uid[DIGITS], gid[DIGITS], written[DIGITS], tag[MSG_TAG_MAX];
-	char *argv[ARGUMENTS + 1] = { name, program, uid, gid, written, tag, NULL }, *environment[] = { NULL };
+	char user[MSG_NAME_MAX], words[LOG_WORDS][LOG_WORD_MAX];
+	char *argv[ARGUMENTS + LOG_WORDS + 1] = { name, program, uid, gid, written, tag, user }, *environment[] = { NULL };
+	size_t i, n = log_pass(words);
 
 	snprintf(program, sizeof(program), "%jd", (intmax_t)s->program);
 	snprintf(uid, sizeof(uid), "%ju", (uintmax_t)s->account.uid);
 	snprintf(gid, sizeof(gid), "%ju", (uintmax_t)s->account.gid);
 	snprintf(written, sizeof(written), "%" PRIu64, s->written);
 	snprintf(tag, sizeof(tag), "%s", s->tag);
+	snprintf(user, sizeof(user), "%s", s->account.name);
+	for (i = 0; i < n; i++)
+		argv[ARGUMENTS + i] = words[i];
 	if (descriptors_close_on_exec_from(STDERR_FILENO + 1))
 		execve("/proc/self/exe", argv, environment);
 }
@@ -259,6 +301,8 @@ keeper_stay(const struct account *a, const char *tag)
 	s.program = keeper_fork();
 	if (s.program <= 0)
 		return s.program == 0;
+	if (!log_move(STDOUT_FILENO))
+		die("descriptor of the log");
 	execute_anew(&s);
 	/* Without /proc. The session goes on; what is in this memory no core and no ptrace(2) can reach. */
 	log_failure(errno);
@@ -285,8 +329,9 @@ keeper_run(char *argv[])
 
 	while (argv[argc] != NULL)
 		argc++;
-	if (argc != ARGUMENTS || !take_number(argv[1], INT_MAX, &program) || !take_number(argv[2], UINT32_MAX, &uid) ||
-	    !take_number(argv[3], UINT32_MAX, &gid) || !take_number(argv[4], UINT64_MAX, &written) || program == 0 || strlen(argv[5]) >= MSG_TAG_MAX)
+	if (argc < ARGUMENTS || !take_number(argv[1], INT_MAX, &program) || !take_number(argv[2], UINT32_MAX, &uid) ||
+	    !take_number(argv[3], UINT32_MAX, &gid) || !take_number(argv[4], UINT64_MAX, &written) || program == 0 || strlen(argv[5]) >= MSG_TAG_MAX ||
+	    strlen(argv[6]) >= MSG_NAME_MAX || !log_take(STDOUT_FILENO, argv + ARGUMENTS))
 		_exit(EX_USAGE);
 	prctl(PR_SET_NAME, KEEPER_NAME);
 	s.program = (pid_t)program;
@@ -294,5 +339,6 @@ keeper_run(char *argv[])
 	s.account.gid = (gid_t)gid;
 	s.written = written;
 	s.tag = argv[5];
+	strcpy(s.account.name, argv[6]);
 	keep(&s);
 }

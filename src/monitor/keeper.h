@@ -23,18 +23,18 @@ void	keeper_signals(sigset_t *);
  */
 pid_t	keeper_fork(void);
 
-/*
- * Passes signals on to the child until it has ended. Returns its exit status,
- * or 128 and the number of the signal that killed it.
- */
+/* Passes signals on to the child until it has ended. Returns its status as waitpid(2) gives it. */
 int	keeper_wait(pid_t);
+
+/* What the keeper exits with then: the child's exit status, or 128 and the number of the signal that killed it. */
+int	keeper_exit_status(int status);
 
 /*
  * Forks. Returns true in the child, which goes on to become the mailbox
  * program; false if there is no child. The parent never returns: it executes
  * this program anew as KEEPER_NAME. For a mailbox program that ends without
  * one octet the keeper tells the client that its mailbox can't be opened, by
- * this tag ("" for PREAUTH). Secrets must be gone before.
+ * this tag ("" for PREAUTH), and logs a line. Secrets must be gone before.
  */
 bool	keeper_stay(const struct account *, const char *tag);
 
@@ -43,8 +43,8 @@ bool	keeper_stay(const struct account *, const char *tag);
 
 /*
  * The keeper itself, with the arguments that keeper_stay gives. With the
- * user's ids it keeps nothing but the client's socket, passes signals on,
- * waits for the mailbox program, ends the connection and exits with the
+ * user's ids it keeps nothing but the client's socket and the log, passes
+ * signals on, waits for the mailbox program, ends the connection and exits with the
  * program's status, or 128 and the number of the signal that killed it.
  * Exits with EX_USAGE if the arguments are others.
  */

@@ -17,6 +17,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "again.h"
+#include "clock.h"
 #include "descriptors.h"
 #include "log.h"
 #include "proto/reply.h"
@@ -194,17 +196,19 @@ launch_say(const struct reply *r, bool more)
 {
 	const char *at = r->text, *end = r->text + r->len;
 	struct pollfd pfd = { STDOUT_FILENO, POLLOUT, 0 };
+	int64_t until = clock_ms() + WRITE_MS;
+	unsigned tries = 0;
 	ssize_t n;
 
 	while (at < end) {
-		if (poll(&pfd, 1, WRITE_MS) != 1)
+		if (clock_left(until) == 0 || poll(&pfd, 1, clock_left(until)) != 1)
 			return false;
 		n = send(STDOUT_FILENO, at, (size_t)(end - at), MSG_NOSIGNAL | MSG_DONTWAIT | (more ? MSG_MORE : 0));
 		if (n == -1 && errno == ENOTSOCK)
 			n = write(STDOUT_FILENO, at, (size_t)(end - at));
 		if (n > 0)
 			at += n;
-		else if (errno != EAGAIN && errno != EINTR)
+		else if ((errno != EAGAIN && errno != EINTR) || !again(&tries))
 			return false;
 	}
 	return true;

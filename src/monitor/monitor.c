@@ -239,7 +239,8 @@ leave_keepers(struct monitor *m, const char *tag, enum msg_how how)
 
 	if (o->pam_session == PAM_SESSION_WAIT)
 		ok = pamkeeper_stay(&m->admission.pam, &m->admission.account, (const int[]){ m->client.in, m->client.out,
-		    m->start->gate != 0 ? m->start->mailbox_fd : -1 }, o->timeout_ms);
+		    m->start->gate != 0 ? m->start->mailbox_fd : -1 }, o->timeout_ms,
+		    &(struct pamkeeper_program){ how, m->start->said });
 	pamauth_leave(&m->admission.pam);
 	show_client(m, how);
 	if (ok && how == HOW_KTLS)
@@ -461,6 +462,8 @@ monitor_preauth(const struct monitor_start *start)
 		return;
 	verdict.reason = peer_objection(&m.admission.account, start, login.authcid);
 	if (verdict.reason != NULL) {
+		if (account_is_missing(verdict.reason))
+			verdict.outcome = OUTCOME_UNAVAILABLE;
 		report_login(&login, &verdict, login.authcid, 1);
 		return;
 	}

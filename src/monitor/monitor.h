@@ -26,6 +26,7 @@ struct monitor_start {
 	int				 mailbox_fd;	/* the mailbox program's end of the stream that a relay would use */
 	int				 keyholder;	/* who is asked for the private keys; -1: they are read here */
 	int64_t				 deadline;	/* of the login, clock_ms() */
+	const _Atomic int		*said;		/* what a relay tells a PAM keeper (enum msg_said); NULL: there is none */
 	struct board_seat		*seat;		/* on the listener's board; all zeros without a listener */
 };
 

@@ -14,6 +14,7 @@
 
 #include <errno.h>
 #include <malloc.h>
+#include <poll.h>
 #include <signal.h>
 #include <stddef.h>
 #include <sysexits.h>
@@ -25,6 +26,10 @@
 #include "monitor/keeper.h"
 #include "monitor/launch.h"
 #include "monitor/report.h"
+
+/* How long the relay may take to tell whether the program has written something, and how often that is looked at. */
+#define RELAY_MS	1000
+#define POLL_MS		5
 
 /* For the case that the deadline finds a module hanging. */
 static struct log_line late;
@@ -71,6 +76,31 @@ hear_no_signals(void)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
+/* Waits for the relay, which reads the program's last words behind the program's end. */
+static enum msg_said
+await_word(const _Atomic int *said)
+{
+	int64_t until = clock_ms() + RELAY_MS;
+
+	while (*said == SAID_UNKNOWN && clock_left(until) > 0)
+		poll(NULL, 0, POLL_MS);
+	return *said == SAID_NOTHING ? SAID_NOTHING : SAID_SOMETHING;
+}
+
+/* Over kernel TLS it is for the keeper below us to say. */
+static void
+report_end_of(const struct pamkeeper_program *program, const struct account *a, int status)
+{
+	enum msg_said said = SAID_UNKNOWN;
+
+	if (program->how == HOW_KTLS)
+		return;
+	if (program->how == HOW_RELAY && program->said != NULL)
+		said = await_word(program->said);
+	if (said == SAID_NOTHING || (said == SAID_UNKNOWN && status != 0))
+		report_program_end(a, status, said);
+}
+
 static void
 close_session(struct pamauth *p, const struct account *a, unsigned most_ms)
 {
@@ -87,10 +117,11 @@ close_session(struct pamauth *p, const struct account *a, unsigned most_ms)
 }
 
 bool
-pamkeeper_stay(struct pamauth *p, const struct account *a, const int client[PAMKEEPER_FDS], unsigned most_ms)
+pamkeeper_stay(struct pamauth *p, const struct account *a, const int client[PAMKEEPER_FDS], unsigned most_ms,
+    const struct pamkeeper_program *program)
 {
 	pid_t pid = keeper_fork();
-	int why = errno;
+	int why = errno, status;
 
 	if (pid == 0)
 		return true;
@@ -99,7 +130,9 @@ pamkeeper_stay(struct pamauth *p, const struct account *a, const int client[PAMK
 		launch_forbid_dumps();
 		close_client(client);
 		malloc_trim(0);
-		verdict = keeper_wait(pid);
+		status = keeper_wait(pid);
+		verdict = keeper_exit_status(status);
+		report_end_of(program, a, status);
 		hear_no_signals();
 	}
 	close_session(p, a, most_ms);

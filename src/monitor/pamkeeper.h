@@ -15,19 +15,28 @@
 
 #include "monitor/account.h"
 #include "monitor/pamauth.h"
+#include "msg.h"
 
 /* Descriptors by which the client or the gate could be reached: the client's two, and the relay's stream. -1: none. */
 #define PAMKEEPER_FDS	3
+
+/* What the keeper can know of the mailbox program's words. */
+struct pamkeeper_program {
+	enum msg_how		 how;
+	const _Atomic int	*said;	/* enum msg_said, which the relay sets; NULL: there is none */
+};
 
 /*
  * Forks. Returns true in the child, which goes on to start the mailbox
  * program and may not close the session (pamauth_leave); false if there is no
  * child (errno), and then all is closed. The parent never returns: it passes
  * signals on, waits, closes session and credentials within so many
- * milliseconds, and exits with the child's status, or 128 and the number of
+ * milliseconds, logs the end of a program that has written nothing (or that has
+ * failed, where it is not known what it wrote), and exits with the child's status, or 128 and the number of
  * the signal that killed it; what is in client it closes. The pair must have
  * been closed before, and secrets be gone.
  */
-bool	pamkeeper_stay(struct pamauth *, const struct account *, const int client[PAMKEEPER_FDS], unsigned most_ms);
+bool	pamkeeper_stay(struct pamauth *, const struct account *, const int client[PAMKEEPER_FDS], unsigned most_ms,
+    const struct pamkeeper_program *);
 
 #endif

@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "childexit.h"
 #include "proto/reply.h"
 #include "proto/word.h"
 
@@ -113,6 +114,18 @@ report_session_failure(struct log_line *l, const struct account *a, const char *
 	log_begin(l, LOG_ERR, "session-fail");
 	log_field(l, "reason", "%s", reason);
 	log_quoted(l, "user", a->name, strlen(a->name));
+}
+
+void
+report_program_end(const struct account *a, int status, enum msg_said said)
+{
+	struct log_line l;
+
+	log_begin(&l, said == SAID_NOTHING ? LOG_ERR : LOG_NOTICE, "program-end");
+	log_field(&l, "said", "%s", said == SAID_NOTHING ? "nothing" : "unknown");
+	childexit_field(&l, status);
+	log_quoted(&l, "user", a->name, strlen(a->name));
+	log_write(&l);
 }
 
 /* Writes a line that stands for so many of its kind. */

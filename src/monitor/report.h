@@ -17,6 +17,12 @@ void	report_handoff(const struct options *, const struct account *, enum msg_how
 /* session-fail, to be written later: a PAM session that could not be closed, and in a word why. */
 void	report_session_failure(struct log_line *, const struct account *, const char *reason);
 
+/*
+ * program-end: the mailbox program of this account has ended so (a status of
+ * waitpid(2)), and has written nothing, or nobody knows what.
+ */
+void	report_program_end(const struct account *, int status, enum msg_said);
+
 /* tls-fail: text is OpenSSL's, or the gate's. Takes for how many such lines this one stands (board_count_line); 0: it is not written. */
 void	report_tls_failure(const char *text, unsigned times);
 

@@ -25,6 +25,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "again.h"
 #include "log.h"
 #include "openssl.h"
 #include "pemfile.h"
@@ -127,12 +128,13 @@ open_file(const char *path, size_t *size, const char **reason)
 static ssize_t
 read_all(int fd, uint8_t *buf, size_t size)
 {
+	unsigned tries = 0;
 	size_t len = 0;
 	ssize_t n = 1;
 
 	while (len < size && n != 0) {
 		n = pread(fd, buf + len, size - len, (off_t)len);
-		if (n == -1 && errno != EINTR)
+		if (n == -1 && (errno != EINTR || !again(&tries)))
 			return -1;
 		if (n > 0)
 			len += (size_t)n;

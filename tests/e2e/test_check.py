@@ -559,6 +559,18 @@ def test_user_who_may_not_execute_the_program(host):
     host.run("--user", "imapgt1", base=real(host), mailbox=[program]).says("error", "mailbox program", f"{program} can't be executed by uid")
 
 
+def test_program_of_a_module_has_neither_input_nor_output(host):
+    """As at a login, it can't read root's terminal nor write among the findings."""
+    report, script = host.stage.file("reports"), host.stage.file("scratch", ".sh")
+    script.write_text(f'#!/bin/sh\necho "ok      forged: line"\nread -r line && echo "read $line" >>{report}\n'
+                      f'zero=$(readlink /proc/$$/fd/0)\necho "$1 $zero" >>{report}\n')
+    script.chmod(0o755)
+    checked = host.run(*stack(host, host.stage.testcode(f"run={script}")), "--user", "joe", input="typed\n")
+    checked.says("ok", "PAM", "may be used")
+    assert "account /dev/null\n" in report.read_text() and "typed" not in report.read_text()
+    assert "forged" not in checked.text
+
+
 def test_pam_module_that_never_comes_back(host):
     """The check ends all the same."""
     text = (f"auth required {host.stage.module}\naccount required {host.stage.module} account-sleep=30\n"

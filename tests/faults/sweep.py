@@ -21,7 +21,6 @@ import resource
 import signal
 import struct
 import sys
-import threading
 import time
 from pathlib import Path
 
@@ -37,7 +36,7 @@ KINDS = tuple(f"{way}-{on}" for way in ("superserver", "listener") for on in ("u
 TIMEOUT = 2
 # Behind the deadline: the last word, two seconds for the client to hear it, the watchdog, and a machine that has other things to do.
 GRACE = 7
-# "Try again" comes for ever to what has a deadline. A listener, a key holder and a relay have none: they have to live through this much of it.
+# How long a process goes on trying that has no deadline, when all that it hears is "try again" (src/again.h).
 AGAIN = TIMEOUT + 2
 # How long a client waits for a word within a session, where no deadline is any more, before it goes away.
 PATIENCE = 1
@@ -66,13 +65,6 @@ class Table:
         path.chmod(0o666)
         with open(path, "r+b") as file:
             self.map = mmap.mmap(file.fileno(), SIZE)
-        self.lock = threading.Lock()
-
-    def lift(self):
-        """No further call fails."""
-        with self.lock:
-            if self.map:
-                self.map[NAME:2 * NAME] = b"\0" * NAME
 
     def fired(self):
         return HEAD.unpack_from(self.map)[4]
@@ -86,9 +78,7 @@ class Table:
                 for r in range(roles) for c in range(calls) if counts[r * CALLS + c]}
 
     def close(self):
-        with self.lock:
-            self.map.close()
-            self.map = None
+        self.map.close()
         self.path.unlink()
 
 
@@ -104,11 +94,8 @@ class Run:
     def go(self):
         self.table = Table(self.stage.file("scratch", ".faults"), self.case)
         self.began = time.monotonic()
-        lifting = threading.Timer(AGAIN, self._lift)
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         try:
-            if self._tries_again():
-                lifting.start()
             self._dialogue()
             self._await_processes()
             self._look_at_log()
@@ -118,7 +105,6 @@ class Run:
                 self.found.append(f"{self.processor:.1f} s of processor time")
             self.uses, self.fired = self.table.uses(), self.table.fired()
         finally:
-            lifting.cancel()
             self.table.close()
         return self
 
@@ -207,15 +193,6 @@ class Run:
 
     def _tries_again(self):
         return self.case and self.case.error in ("EINTR", "EAGAIN")
-
-    def _lift(self):
-        """Called when the deadline has been over for a while."""
-        if self._has_no_deadline():
-            self.table.lift()
-
-    def _has_no_deadline(self):
-        listening = self.way == "listener" and self.case.role in (("0",) if self.on == "unix" else ("0", "0.1"))
-        return listening or b" handoff " in self._log_octets()
 
     def _is_alone(self):
         """The listener has logged that its client is gone, or a moment has passed in which it could."""

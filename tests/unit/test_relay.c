@@ -53,7 +53,7 @@ setup(void **state)
 		bounds_start(clock_ms() + 20000);
 		conn_init(&conn, client[1], client[1], -1, clock_ms() + 20000);
 		bounds_start_session();
-		relay_run(&conn, mailbox[1], APOLOGY, FAREWELL_MS);
+		relay_run(&conn, mailbox[1], APOLOGY, FAREWELL_MS, NULL);
 		_exit(0);
 	}
 	close(client[1]);

@@ -12,10 +12,10 @@ from server import read
 
 
 @case
-def the_keeper_is_the_user_and_has_one_descriptor(stage):
+def the_keeper_is_the_user_and_has_two_descriptors(stage):
     client, session = logged_in(stage)
     program = session.program_pid()
-    wait_for(lambda: os.listdir(f"/proc/{session.pid}/fd") == ["0"], what="one descriptor")
+    wait_for(lambda: os.listdir(f"/proc/{session.pid}/fd") == ["0", "1"], what="two descriptors: the client, the log")
     keeper = read(f"/proc/{session.pid}/status")
     expect(re.search(r"(?m)^Name:\t(.*)$", keeper).group(1), "imapgate-keeper", "its name")
     expect(re.search(r"(?m)^Groups:\t(.*)$", keeper).group(1).strip(), "", "its groups")
@@ -121,7 +121,7 @@ def the_keeper_without_proc(stage):
     try:
         client, session = logged_in(stage, wrapper=hidden)
         session.program_pid()
-        wait_for(lambda: os.listdir(f"/proc/{session.pid}/fd") == ["0"], what="one descriptor")
+        wait_for(lambda: os.listdir(f"/proc/{session.pid}/fd") == ["0", "1"], what="two descriptors: the client, the log")
         expect(os.stat(f"/proc/{session.pid}/mem").st_uid, 0, "whose its memory is")
     finally:
         Path("/proc/sys/fs/suid_dumpable").write_text("0")

@@ -4,7 +4,7 @@ import os
 import re
 import signal
 
-from case_keeper import the_keeper_is_the_user_and_has_one_descriptor
+from case_keeper import the_keeper_is_the_user_and_has_two_descriptors
 from case_loss import SIZES, all_bursts
 from case_obstacle import left_over_is_the_relays
 from case_programs import dovecot
@@ -21,7 +21,7 @@ def through_a_listener(function, *arguments, stage):
 
 for _version, _suite in SUITES:
     case(through_a_listener, suite_carries_the_session, _version, _suite)
-for _function in (the_keeper_is_the_user_and_has_one_descriptor, the_keeper_holds_no_secret, the_keeper_has_no_neighbours_hash,
+for _function in (the_keeper_is_the_user_and_has_two_descriptors, the_keeper_holds_no_secret, the_keeper_has_no_neighbours_hash,
                   the_relay_has_no_secret_for_having_tried, a_retried_hello, dovecot):
     case(through_a_listener, _function)
 for _function in (external, left_over_is_the_relays):
