@@ -160,7 +160,8 @@ push "<jump>2<enter><pipe-message>cat > {shown}<enter><exit>"
 """)
     terminal, child_side = pty.openpty()
     process = subprocess.Popen([program, "-n", "-F", settings, "-f", f"{scheme}://localhost:{errand.port}/INBOX"],
-                               stdin=child_side, stdout=child_side, stderr=child_side, cwd=errand.folder, env=errand.environment())
+                               stdin=child_side, stdout=child_side, stderr=child_side, cwd=errand.folder,
+                               env=errand.environment())
     os.close(child_side)
     screen = _watch(terminal, process)
     assert process.returncode == 0 and shown.exists(), screen

@@ -9,6 +9,7 @@ import time
 from urllib.parse import quote
 
 from clients import STARTTLS, TLS, read_with_mutt
+from thunderbird import thunderbird
 from wire import PATIENCE
 
 
@@ -164,6 +165,6 @@ class Terminal:
         return re.sub(r"\x1b(\[[0-9;?]*[A-Za-z]|[()][0-9A-B]|.)", " ", self.screen.decode(errors="replace"))
 
 
-PROGRAMS = {function.__name__: function for function in (neomutt, offlineimap, getmail, s_nail, alpine)}
+PROGRAMS = {function.__name__: function for function in (neomutt, offlineimap, getmail, s_nail, alpine, thunderbird)}
 
-NEEDS = {"s_nail": ("s-nail",), **{name: (name,) for name in ("neomutt", "offlineimap", "getmail", "alpine")}}
+NEEDS = {"s_nail": ("s-nail",), **{name: (name,) for name in ("neomutt", "offlineimap", "getmail", "alpine", "thunderbird")}}

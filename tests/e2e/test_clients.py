@@ -14,8 +14,10 @@ from superserver import Plain
 
 CLIENTS = {**clients.CLIENTS, **mailprograms.PROGRAMS, **maillibraries.LIBRARIES}
 NEEDS = {**clients.NEEDS, **mailprograms.NEEDS, **maillibraries.NEEDS}
-# Some can't do all: getmail has no STARTTLS, c-client's is too old (see below), and its warning of clear text takes seconds.
-ABLE = {"s_client": (STARTTLS, TLS), "getmail": (CLEARTEXT, TLS), "php_imap": (CLEARTEXT, TLS), "alpine": (STARTTLS, TLS)}
+# Some can't do all: getmail has no STARTTLS, and that of PHP's c-client is too old (see below). Alpine warns of clear text for seconds,
+# and Thunderbird takes three to start.
+ABLE = {"s_client": (STARTTLS, TLS), "getmail": (CLEARTEXT, TLS), "php_imap": (CLEARTEXT, TLS), "alpine": (STARTTLS, TLS),
+        "thunderbird": (STARTTLS, TLS)}
 # What they say of a wrong password: they have understood our answer.
 REFUSALS = {
     "curl": "(?s)status 67.*Login denied",
@@ -26,6 +28,7 @@ REFUSALS = {
     "getmail": "login error .*Authentication failed",
     "s_nail": "Authentication failed",
     "alpine": r"Retrying PLAIN authentication after \[AUTHENTICATIONFAILED\]",
+    "thunderbird": "dialog: .*imapgt1.* failed",
     "perl_imapclient": r"NO \[AUTHENTICATIONFAILED\]",
     "ruby_net_imap": r"Authentication failed \(Net::IMAP::NoResponseError\)",
     "php_imap": "Can not authenticate to IMAP server: .*Authentication failed",
@@ -98,8 +101,9 @@ def securities(client):
 def combinations():
     """Every client with every Dovecot, and with every security; each begins with another one."""
     for number, client in enumerate(CLIENTS):
+        dovecots = DOVECOTS if client != "thunderbird" else ("dovecot", "dovecot-greeting")
         able = securities(client)
-        for turn, mailbox in enumerate([*DOVECOTS, *COURIERS[number % 2:][:client in clients.CLIENTS]]):
+        for turn, mailbox in enumerate([*dovecots, *COURIERS[number % 2:][:client in clients.CLIENTS]]):
             for security in able if mailbox == "dovecot" else able[(number + turn) % len(able):][:1]:
                 yield pytest.param(client, mailbox, security, id=f"{client}-{mailbox}-{security}")
 
