@@ -1,5 +1,6 @@
 """Real IMAP clients. Each logs in, shows message 2 and logs out; what it has shown is returned."""
 
+import glob
 import imaplib
 import os
 import pty
@@ -32,10 +33,12 @@ class Errand:
         path.chmod(mode)
         return path
 
-    def run(self, *command, **more):
-        environment = {"PATH": os.environ["PATH"], "HOME": str(self.folder), "LC_ALL": "C", "TERM": "vt100"}
-        done = subprocess.run([str(word) for word in command], env=environment, cwd=self.folder, timeout=PATIENCE * 2,
-                              stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", **more)
+    def environment(self, **more):
+        return {"PATH": os.environ["PATH"], "HOME": str(self.folder), "LC_ALL": "C", "TERM": "vt100", **more}
+
+    def run(self, *command, **environment):
+        done = subprocess.run([str(word) for word in command], env=self.environment(**environment), cwd=self.folder,
+                              timeout=PATIENCE * 2, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace")
         assert done.returncode == 0, f"{command[0]}: status {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done.stdout
 
@@ -139,6 +142,10 @@ poll localhost service {errand.port} protocol IMAP auth password
 
 
 def mutt(errand):
+    return read_with_mutt(errand, "mutt")
+
+
+def read_with_mutt(errand, program):
     """It wants a terminal to show things on, and keys to be pressed."""
     shown = errand.folder / "shown"
     scheme = "imaps" if errand.security == TLS else "imap"
@@ -149,15 +156,15 @@ set ssl_starttls={"yes" if errand.security == STARTTLS else "no"}
 set ssl_force_tls={"no" if errand.security == CLEARTEXT else "yes"}
 set certificate_file="{errand.certificate.file}"
 set folder="{errand.folder}" header_cache="" message_cachedir="" record="" postponed="" mbox_type=Maildir
-set wait_key=no pipe_decode=no quit=yes move=no confirmappend=no beep=no imap_keepalive=300
+set wait_key=no pipe_decode=no quit=yes move=no confirmappend=no beep=no imap_keepalive=300 sleep_time=0
 push "<jump>2<enter><pipe-message>cat > {shown}<enter><exit>"
 """)
     terminal, child_side = pty.openpty()
     # Since ncurses 6.5 no terminal is without a size.
     termios.tcsetwinsize(child_side, (24, 80))
-    environment = {"PATH": os.environ["PATH"], "HOME": str(errand.folder), "LC_ALL": "C", "TERM": "vt100"}
-    process = subprocess.Popen(["mutt", "-n", "-F", settings, "-f", f"{scheme}://localhost:{errand.port}/INBOX"],
-                               stdin=child_side, stdout=child_side, stderr=child_side, cwd=errand.folder, env=environment)
+    process = subprocess.Popen([program, "-n", "-F", settings, "-f", f"{scheme}://localhost:{errand.port}/INBOX"],
+                               stdin=child_side, stdout=child_side, stderr=child_side, cwd=errand.folder,
+                               env=errand.environment())
     os.close(child_side)
     screen = _watch(terminal, process)
     assert process.returncode == 0 and shown.exists(), screen
@@ -239,11 +246,11 @@ CLIENTS = {function.__name__: function for function in (
     imaplib_login, imaplib_authenticate, curl, curl_plain_at_once, curl_login_mechanism, mbsync, fetchmail, mutt,
     s_client, netcat)}
 
-# Which program must be there for it.
-NEEDS = {"curl": "curl", "curl_plain_at_once": "curl", "curl_login_mechanism": "curl", "mbsync": "mbsync",
-         "fetchmail": "fetchmail", "mutt": "mutt", "s_client": "openssl"}
+# What must be here for it: programs in PATH, and files by their paths, where * stands for a version.
+NEEDS = {"curl": ("curl",), "curl_plain_at_once": ("curl",), "curl_login_mechanism": ("curl",), "mbsync": ("mbsync",),
+         "fetchmail": ("fetchmail",), "mutt": ("mutt",), "s_client": ("openssl",)}
 
 
-def missing(name):
-    program = NEEDS.get(name)
-    return program if program and not shutil.which(program) else None
+def missing(needed):
+    """Returns the first of these that is not on this machine, or None."""
+    return next((name for name in needed if not (glob.glob(name) if name.startswith("/") else shutil.which(name))), None)
