@@ -137,7 +137,7 @@ take_help(struct options *o, const struct setting *s)
 
 	(void)o;
 	(void)s;
-	puts("usage: imapgate [--check | --probe] [options] -- PROGRAM [ARGUMENT ...]\n"
+	puts("usage: imapgate [--check] [--probe] [options] -- PROGRAM [ARGUMENT ...]\n"
 	    "Logs an IMAP client in on descriptors 0 and 1, then becomes the user and runs\n"
 	    "PROGRAM there. For inetd, tcpserver and systemd; or a listener on its sockets.");
 	for (i = 0; i < ROWS; i++) {
@@ -298,8 +298,6 @@ complete(struct options *o)
 		setting_usage("--preauth cert needs --client-ca");
 	if (o->home != NULL && o->run_as == NULL)
 		setting_usage("--home needs --run-as");
-	if (o->check && o->probe)
-		setting_usage("--check and --probe are two questions");
 	if (o->user != NULL && !o->check && !o->probe)
 		setting_usage("--user needs --check or --probe");
 	if (o->probe && o->user == NULL && geteuid() == 0)

@@ -19,6 +19,7 @@
 #include "check/host.h"
 #include "check/invoker.h"
 #include "check/pamstack.h"
+#include "check/probe.h"
 #include "check/program.h"
 #include "check/user.h"
 #include "connection.h"
@@ -178,5 +179,8 @@ check_run(const struct options *o)
 	program_works = program_check(o, &sandbox);
 	if (o->user != NULL && run_as_works)
 		user_check(o, program_works);
+	/* With something wrong already, it would only be said once more. */
+	if (o->probe && finding_worst() < FINDING_ERROR)
+		probe_ask(o);
 	return (int)finding_worst();
 }

@@ -20,6 +20,7 @@
 #include "check/finding.h"
 #include "check/invoker.h"
 #include "check/program.h"
+#include "check/suggest.h"
 #include "check/user.h"
 #include "clock.h"
 #include "connection.h"
@@ -54,9 +55,7 @@ struct probe {
 	size_t			 len, at;	/* at is where the next line begins */
 	bool			 ended;		/* it has closed its side */
 	char			 words[512];	/* the end of what it wrote on standard error */
-	char			 list[2048];	/* what it can do, "" until it was heard */
-	bool			 announced;	/* it said so by itself, behind the login */
-	bool			 answered;	/* a list came, be it an empty one */
+	struct probe_words	 heard;
 };
 
 /* --- the program */
@@ -220,8 +219,8 @@ take_list(struct probe *p, const char *line)
 	if (*words != '\0' && strchr(" \r]", *words) == NULL)
 		return false;
 	words += strspn(words, " \r");
-	p->answered = true;
-	snprintf(p->list, sizeof(p->list), "%.*s", (int)strcspn(words, "]"), words);
+	p->heard.answered = true;
+	snprintf(p->heard.list, sizeof(p->heard.list), "%.*s", (int)strcspn(words, "]"), words);
 	return true;
 }
 
@@ -236,7 +235,7 @@ first_words(struct probe *p)
 
 	for (i = 0; i < LINES_MAX && next_line(p, line, sizeof(line), deadline); i++) {
 		if (take_list(p, line))
-			p->announced = p->list[0] != '\0';
+			p->heard.announced = p->heard.list[0] != '\0';
 		if (begins(line, TAG " OK"))
 			return STYLE_TAG;
 		if (begins(line, "* PREAUTH"))
@@ -330,63 +329,6 @@ fail(struct probe *p, const char *what)
 	return FINDING_ERROR;
 }
 
-static bool
-has_word(const char *list, const char *word)
-{
-	const char *at;
-	size_t len = strlen(word);
-
-	for (at = list; (at = strcasestr(at, word)) != NULL; at += len)
-		if ((at == list || at[-1] == ' ') && (at[len] == ' ' || at[len] == '\0'))
-			return true;
-	return false;
-}
-
-/* Is this a word that a capability can be (RFC 9051, 9: atom), and that means nothing to a shell or a terminal? */
-static bool
-is_capability(const char *word)
-{
-	for (; *word != '\0'; word++)
-		if (*word <= ' ' || *word >= 0x7f || strchr("\"\\$`", *word) != NULL)
-			return false;
-	return true;
-}
-
-/* The list for clients that are logged in; nothing in it needs a quote inside double ones. */
-static void
-print_list(const char *list)
-{
-	const char *before = "";
-	char copy[sizeof(((struct probe *)NULL)->list)], *word, *save;
-
-	printf("--capability-after \"");
-	strcpy(copy, list);
-	for (word = strtok_r(copy, " ", &save); word != NULL; word = strtok_r(NULL, " ", &save)) {
-		if (begins(word, "AUTH=") || begins(word, "STARTTLS") || begins(word, "LOGINDISABLED") || !is_capability(word))
-			continue;
-		printf("%s%s", before, word);
-		before = " ";
-	}
-	puts("\"");
-}
-
-static void
-print_options(const struct probe *p, enum style style)
-{
-	puts(style == STYLE_TAG ? "--handoff tag" : "--handoff greeting");
-	if (p->list[0] == '\0') {
-		finding(FINDING_WARNING, p->opts->program[0], "%s; set --capability-after, and the program's own list "
-		    "(Dovecot 2.4: -o \"imap_capability=IMAP4rev1 ...\")",
-		    p->answered ? "its list of capabilities is empty" : "it does not say what it can do");
-		return;
-	}
-	/* A greeting becomes the text of the tagged OK, where no client looks for a list. */
-	if (style != STYLE_TAG || !p->announced)
-		print_list(p->list);
-	if (!has_word(p->list, "LITERAL+"))
-		puts(has_word(p->list, "LITERAL-") ? "--capability LITERAL-" : "--capability \"\"");
-}
-
 static int
 probe(struct probe *p)
 {
@@ -404,20 +346,22 @@ probe(struct probe *p)
 	ask(p, "probe4", "LOGOUT");
 	if (!stop(p, &info))
 		finding(FINDING_WARNING, p->opts->program[0], "it did not end after LOGOUT");
-	print_options(p, style);
+	p->heard.tag = style == STYLE_TAG;
+	if (p->opts->check)
+		suggest_changes(p->opts, &p->heard);
+	else
+		suggest_options(p->opts, &p->heard);
 	return (int)finding_worst();
 }
 
 int
-probe_run(const struct options *o)
+probe_ask(const struct options *o)
 {
 	static struct probe p;
 	const struct passwd *pw = o->user == NULL ? getpwuid(geteuid()) : NULL;
 	const char *user = o->user != NULL ? o->user : pw != NULL ? pw->pw_name : "?";
 	char path[PATH_MAX];
 
-	invoker_remember();
-	connection_clear_environment();
 	p.opts = o;
 	if (!user_find(&p.account, o, user) || !program_check_templates(o))
 		return FINDING_ERROR;
@@ -427,4 +371,12 @@ probe_run(const struct options *o)
 		return FINDING_ERROR;
 	}
 	return probe(&p);
+}
+
+int
+probe_run(const struct options *o)
+{
+	invoker_remember();
+	connection_clear_environment();
+	return probe_ask(o);
 }

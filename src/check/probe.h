@@ -9,7 +9,14 @@
 
 #include "options.h"
 
-/* Prints these options, one a line, or what went wrong. Returns the exit status: 0, 1 after a warning, or 2 if the program can't be used. */
+/*
+ * Prints these options, one a line, or what went wrong; with --check, what is
+ * wrong with the options that are set. Returns the exit status: 0, 1 after a
+ * warning, or 2 if the program can't be used.
+ */
 int	probe_run(const struct options *);
+
+/* The same behind other findings of --check, in the environment that they have left. */
+int	probe_ask(const struct options *);
 
 #endif

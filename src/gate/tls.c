@@ -88,8 +88,6 @@ static const char *
 parse_identity(struct tls *t, struct tls_identity *id, BIO *pem, uint32_t index)
 {
 	const char *explanation;
-	char *text;
-	long len = BIO_get_mem_data(pem, &text);
 	X509 *issuer;
 
 	id->index = index;
@@ -98,7 +96,7 @@ parse_identity(struct tls *t, struct tls_identity *id, BIO *pem, uint32_t index)
 	if (id->cert != NULL)
 		while ((issuer = next_certificate(pem)) != NULL)
 			sk_X509_push(id->chain, issuer);
-	explanation = id->cert == NULL || ERR_peek_error() != 0 ? pemfile_explain(PEMFILE_CERTIFICATE, text, (size_t)len) : NULL;
+	explanation = id->cert == NULL || ERR_peek_error() != 0 ? pemfile_explain_file(PEMFILE_CERTIFICATE, t->opts->cert[index]) : NULL;
 	if (explanation != NULL)
 		return explanation;
 	if (id->cert == NULL || id->chain == NULL)

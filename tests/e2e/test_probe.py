@@ -115,10 +115,10 @@ def test_capability_line_before_the_tag(probe):
 @pytest.mark.parametrize("untagged", ["* CAPABILITY", "* CAPABILITY "])
 @pytest.mark.parametrize("code", ["[CAPABILITY ]", "[CAPABILITY]"])
 def test_empty_capability_list(root_stage, untagged, code):
-    """Dovecot 2.4's own answer with -O. It is no list, and the warning names the options that give one."""
+    """Dovecot 2.4's own answer with -O. It is no list, and the warning names the options that give one, Dovecot's too if it is Dovecot."""
     said = f'printf "probe1 OK {code} Logged in\\r\\n"; read x; printf "{untagged}\\r\\nprobe2 OK\\r\\n"; read x; '
     said += 'printf "probe4 OK\\r\\n"'
-    done = subprocess.run([root_stage.program, "--probe", "--user", "imapgt1", "--", "/bin/sh", "-c", said],
+    done = subprocess.run([root_stage.program, "--probe", "--user", "imapgt1", "--", "/bin/sh", "-c", said, "dovecot"],
                           capture_output=True, text=True, timeout=60, cwd="/", stdin=subprocess.DEVNULL)
     assert done.returncode == 1, (done.stdout, done.stderr)
     assert "its list of capabilities is empty" in done.stdout
@@ -191,8 +191,40 @@ def test_who_asks(root_stage):
     done = subprocess.run(command, capture_output=True, text=True, timeout=20, cwd="/", user=account.uid, group=account.gid,
                           extra_groups=[])
     assert (done.returncode, done.stdout) == (0, "--handoff tag\n"), done.stderr
-    done = subprocess.run([*command[:2], "--check", *command[2:]], capture_output=True, text=True, timeout=20)
-    assert done.returncode == 64
+
+
+# --- together with --check: are the options that are set what the program needs?
+
+GREETING = ["/bin/sh", "-c", r"""printf '* PREAUTH [CAPABILITY IMAP4rev1 LITERAL+] hello\r\n'
+while read -r tag line; do printf '* CAPABILITY IMAP4rev1 LITERAL+\r\n%%s OK\r\n' "$tag"; done"""]
+
+
+@pytest.mark.parametrize("options, program, kind, words", [
+    ([], None, "ok", "it started, and --handoff tag is what it needs"),
+    (["--handoff", "greeting"], None, "error", "answers the client's login itself; say --handoff tag"),
+    ([], GREETING, "error", "it greets, and answers no login; say --handoff greeting"),
+    (["--handoff", "greeting"], GREETING, "warning", 'clients don\'t learn what it can do; say --capability-after "IMAP4rev1 LITERAL+"'),
+    (["--handoff", "greeting", "--capability-after", "IMAP4rev1"], GREETING, "ok", "--handoff greeting is what it needs"),
+    ([], ["/bin/sh", "-c", r"""printf '%%s OK [CAPABILITY IMAP4rev1] hello\r\n' "$IMAPLOGINTAG"
+while read -r tag line; do printf '* CAPABILITY IMAP4rev1\r\n%%s OK\r\n' "$tag"; done"""], "warning", "it takes no LITERAL+"),
+    ([], ["/bin/sh", "-c", r"""printf '%%s OK hello\r\n' "$IMAPLOGINTAG"
+while read -r tag line; do printf '* CAPABILITY AUTH=PLAIN\r\n%%s OK\r\n' "$tag"; done"""], "warning", "set --capability-after"),
+    ([], ["/bin/false"], "error", "it said nothing; it ended with status 1"),
+])
+def test_options_that_are_set(root_stage, options, program, kind, words):
+    command = [root_stage.program, "--check", "--probe", "--user", "imapgt1", *root_stage.options("unix"), *options, "--",
+               *(program or [root_stage.dovecot])]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd="/", stdin=subprocess.DEVNULL)
+    assert words in done.stdout, done.stdout
+    line, = (line for line in done.stdout.splitlines() if words in line)
+    assert line.startswith(kind)
+
+
+def test_settings_first(root_stage):
+    """Where --check has found an error, no program is started."""
+    done = subprocess.run([root_stage.program, "--check", "--probe", "--user", "imapgt-nobody", "--", "/bin/false"],
+                          capture_output=True, text=True, timeout=60, cwd="/", stdin=subprocess.DEVNULL)
+    assert done.returncode == 2 and "no such account" in done.stdout and "it said nothing" not in done.stdout
 
 
 # --- the program is the user's, and root asks
