@@ -327,6 +327,7 @@ keeper_run(char *argv[])
 	uintmax_t program, uid, gid, written;
 	int argc = 0;
 
+	launch_forbid_dumps();
 	while (argv[argc] != NULL)
 		argc++;
 	if (argc < ARGUMENTS || !take_number(argv[1], INT_MAX, &program) || !take_number(argv[2], UINT32_MAX, &uid) ||

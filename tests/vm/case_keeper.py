@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from cases import case, expect, greeted, logged_in, poured
-from client import wait_for
+from client import settled, wait_for
 from server import read
 
 
@@ -15,7 +15,7 @@ from server import read
 def the_keeper_is_the_user_and_has_two_descriptors(stage):
     client, session = logged_in(stage)
     program = session.program_pid()
-    wait_for(lambda: os.listdir(f"/proc/{session.pid}/fd") == ["0", "1"], what="two descriptors: the client, the log")
+    settled(session.pid)
     keeper = read(f"/proc/{session.pid}/status")
     expect(re.search(r"(?m)^Name:\t(.*)$", keeper).group(1), "imapgate-keeper", "its name")
     expect(re.search(r"(?m)^Groups:\t(.*)$", keeper).group(1).strip(), "", "its groups")
@@ -98,7 +98,7 @@ def a_pam_session_is_closed_behind_the_farewell(stage):
     client, session = logged_in(stage, "--pam-session", "wait", "--pam-confdir", str(folder))
     program = session.program_pid()
     parent = int(re.search(r"(?m)^PPid:\t(\d+)", read(f"/proc/{program}/status")).group(1))
-    wait_for(lambda: os.listdir(f"/proc/{parent}/fd") == ["0"], what="one descriptor")
+    settled(parent)
     uids = [re.search(r"(?m)^Uid:\t(\d+)", read(f"/proc/{pid}/status")).group(1) for pid in (session.pid, parent)]
     expect(uids, ["0", "65534"], "the keepers' uids")
     expect(re.search(r"(?m)^PPid:\t(\d+)", read(f"/proc/{parent}/status")).group(1), str(session.pid), "the TLS keeper's parent")
@@ -121,7 +121,7 @@ def the_keeper_without_proc(stage):
     try:
         client, session = logged_in(stage, wrapper=hidden)
         session.program_pid()
-        wait_for(lambda: os.listdir(f"/proc/{session.pid}/fd") == ["0", "1"], what="two descriptors: the client, the log")
+        settled(session.pid)
         expect(os.stat(f"/proc/{session.pid}/mem").st_uid, 0, "whose its memory is")
     finally:
         Path("/proc/sys/fs/suid_dumpable").write_text("0")

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from cases import case, expect, greeted, logged_in
-from client import wait_for
+from client import settled, wait_for
 from memory import memory_of, relayed, traffic_secrets
 from server import PASSWORD, read
 
@@ -95,7 +95,7 @@ def the_keeper_has_no_neighbours_hash(stage):
         client.login()
         expect(session.how(), "ktls", "handoff")
         program = session.program_pid()
-        wait_for(lambda: os.listdir(f"/proc/{session.pid}/fd") == ["0"], what="one descriptor")
+        settled(session.pid)
         expect((has_neighbour(session.pid), has_neighbour(program)), (False, False), "the neighbour's hash in keeper and program")
 
 
@@ -116,7 +116,7 @@ def the_keeper_is_closed_to_its_user(stage):
     with setting("/proc/sys/fs/suid_dumpable", "1"):
         client, session = logged_in(stage)
         program = session.program_pid()
-        wait_for(lambda: os.listdir(f"/proc/{session.pid}/fd") == ["0"], what="one descriptor")
+        settled(session.pid)
         uids = [os.stat(f"/proc/{pid}/mem").st_uid for pid in (session.pid, program)]
         expect(uids, [0, 65534], "whose the memory of keeper and program is")
 
@@ -134,6 +134,7 @@ def no_keeper_leaves_a_core(stage):
         program = session.program_pid()
         inner = int(re.search(r"(?m)^PPid:\t(\d+)", read(f"/proc/{program}/status")).group(1))
         expect(children_of(session.pid), [inner], "the PAM keeper's child")
+        settled(inner)
         for pid in (session.pid, inner):
             os.kill(pid, signal.SIGSEGV)
             wait_for(lambda: not Path(f"/proc/{pid}/maps").exists() or read(f"/proc/{pid}/maps") == "", what="its end")

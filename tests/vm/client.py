@@ -2,6 +2,7 @@
 
 import ctypes
 import ctypes.util
+import os
 import re
 import select
 import socket
@@ -195,3 +196,8 @@ def wait_for(condition, timeout=30, what="a condition"):
             raise TimeoutError(f"waited for {what}")
         time.sleep(0.02)
     return value
+
+
+def settled(pid):
+    """Waits until a keeper has executed itself anew and let go of all but the client and the log."""
+    wait_for(lambda: os.listdir(f"/proc/{pid}/fd") == ["0", "1"], what="two descriptors")
