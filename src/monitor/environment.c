@@ -115,8 +115,8 @@ add_login(struct environment *e, const struct environment_facts *f)
 	char login[sizeof("AUTHENTICATE+") + MSG_TAG_MAX];
 
 	snprintf(login, sizeof(login), "%s+%s", f->command, f->tag);
-	/* Without a tag nobody waits for its answer, and these programs say PREAUTH. */
-	if (f->tag[0] != '\0' && !(add(e, "IMAPLOGINTAG", f->tag) && add(e, "BINCIMAP_LOGIN", login)))
+	/* Without a tag these programs greet with PREAUTH: for --preauth, and as --handoff greeting needs it. */
+	if (f->tag[0] != '\0' && f->opts->handoff == HANDOFF_TAG && !(add(e, "IMAPLOGINTAG", f->tag) && add(e, "BINCIMAP_LOGIN", login)))
 		return false;
 	return add(e, "AUTHENTICATED", f->account->name) && add(e, "PROTOCOL", "IMAP") && add(e, "OPTIONS", "") &&
 	    add(e, "BINCIMAP_USERID", f->account->name) && add(e, "DOVECOT_PRESERVE_ENVS", "USER HOME IMAPLOGINTAG IP LOCAL_IP");
