@@ -99,6 +99,14 @@ def test_environment_says_tls(stage, version):
     assert environment["IMAP_TLS"] == "1"
 
 
+def test_greeting_style_hides_the_tag(stage):
+    """A program that knows a tag (Dovecot 2.4.1) would answer the login a second time."""
+    report = stage.report()
+    with stage.ready("--handoff", "greeting", mailbox=stage.mailbox(style="preauth", report=report)) as imap:
+        assert imap.command("a LOGIN joe sesame")[1] == b"a OK * PREAUTH recorder"
+    assert not {"IMAPLOGINTAG", "BINCIMAP_LOGIN"} & set(report.environment)
+
+
 # --- arguments and --setenv
 
 def test_arguments_are_substituted(stage):
