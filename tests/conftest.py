@@ -42,6 +42,10 @@ LISTENED = (
 def pytest_configure(config):
     config.addinivalue_line("markers", "superserver(why): is not so under a listener")
     config.addinivalue_line("markers", "timed: says how long something took at most, so it is run when no other test is")
+    # As a superserver leaves them to what it starts; a shell in the background ignores two, nohup(1) one more.
+    for name in ("SIGHUP", "SIGINT", "SIGQUIT"):
+        if signal.getsignal(getattr(signal, name)) == signal.SIG_IGN:
+            signal.signal(getattr(signal, name), signal.SIG_DFL)
     # Orphans come to us, so that a relay which never ends is seen.
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     # One of several that pytest-xdist runs side by side: gw0, gw1.

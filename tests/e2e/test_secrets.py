@@ -166,8 +166,8 @@ UNIX = "auth required pam_unix.so\naccount required pam_unix.so\n"
 
 
 def test_neighbours_hash_is_found_where_it_is(root_stage, neighbours):
-    """The control: a monitor whose PAM is still asked when pam_unix has read. Its gate has none."""
-    pam = UNIX + f"account required {root_stage.module} account-sleep=3\nsession required pam_permit.so\n"
+    """The control: a monitor whose PAM is still asked when a module has read (pam_unix has a helper for it since 1.7). Its gate has none."""
+    pam = UNIX + f"account required {root_stage.module} account-shadow account-sleep=3\nsession required pam_permit.so\n"
     with root_stage.ready(on="unix", pam=pam) as imap:
         imap.send(f'a LOGIN {neighbours.name} "{neighbours.password}"\r\n')
         end = time.monotonic() + 10

@@ -10,6 +10,7 @@
  *   binary-prompt               asks something that no text conversation knows
  *   say=TEXT error=TEXT account-say=TEXT    texts for the user
  *   sleep=SECONDS account-sleep=SECONDS open-sleep=SECONDS close-sleep=SECONDS
+ *   account-shadow              reads the user's line of /etc/shadow, as pam_unix did by itself until Linux-PAM 1.5
  *   become=NAME account-become=NAME    rewrites PAM_USER
  *   env=NAME=VALUE              pam_putenv in auth, repeatable
  *   record=FILE                 appends a line for every call
@@ -17,6 +18,7 @@
  */
 
 #include <errno.h>
+#include <shadow.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -213,6 +215,16 @@ pam_sm_setcred(pam_handle_t *pamh, int flags, int argc, const char **argv)
 	return number(a, "cred", PAM_SUCCESS);
 }
 
+static void
+read_shadow(pam_handle_t *pamh, struct arguments a)
+{
+	const char *user;
+
+	for (int i = 0; i < a.argc; i++)
+		if (strcmp(a.argv[i], "account-shadow") == 0 && pam_get_user(pamh, &user, NULL) == PAM_SUCCESS)
+			(void)getspnam(user);
+}
+
 int
 pam_sm_acct_mgmt(pam_handle_t *pamh, int flags, int argc, const char **argv)
 {
@@ -220,6 +232,7 @@ pam_sm_acct_mgmt(pam_handle_t *pamh, int flags, int argc, const char **argv)
 
 	record(pamh, a, "account", flags, NULL);
 	run(a, "account");
+	read_shadow(pamh, a);
 	nap(a, "account-sleep");
 	if (argument(a, "account-say") != NULL)
 		pam_info(pamh, "%s", argument(a, "account-say"));
