@@ -83,8 +83,9 @@ def test_processes_of_a_listener(root_stage, secret):
             for pid in (gate, listener.pid, keyholder_of(listener.pid)):
                 assert not has(pid, ARGUMENT)
             assert not has(gate, VALUE) and has(monitor, VALUE)
+            told = len(listener.manager.told)
             imap.wire.close()
-            listener.manager.wait_for("^STATUS=0 connections")
+            listener.manager.wait_for("^STATUS=0 connections", since=told)
 
 
 @pytest.mark.parametrize("on", ("unix", "tls"))
