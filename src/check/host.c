@@ -5,13 +5,18 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <gnu/libc-version.h>
+#include <openssl/crypto.h>
+#include <openssl/opensslv.h>
 #include <poll.h>
 #include <pwd.h>
+#include <security/pam_appl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "check/attempt.h"
@@ -173,11 +178,28 @@ check_log(const struct options *o)
 		finding(FINDING_ERROR, "--log", "%s can't be reached: %s", names[o->log], wrong);
 }
 
+/* For whoever reports a fault. Linux-PAM does not say at run time which it is. */
+static void
+show_versions(const struct options *o)
+{
+	struct utsname kernel;
+	char openssl[64] = "";
+
+	if (uname(&kernel) == -1)
+		return;
+	if (o->certs > 0)
+		snprintf(openssl, sizeof(openssl), ", OpenSSL %s", OpenSSL_version(OPENSSL_VERSION_STRING));
+	finding(FINDING_OK, "versions", "%s %s %s, glibc %s%s; built with the headers of OpenSSL %s and Linux-PAM %d.%d; %s",
+	    kernel.sysname, kernel.release, kernel.machine, gnu_get_libc_version(), openssl, OPENSSL_VERSION_STR, __LINUX_PAM__,
+	    __LINUX_PAM_MINOR__, access("/run/systemd/system", F_OK) == 0 ? "booted by systemd" : "no systemd");
+}
+
 void
 host_check(const struct options *o, struct sandbox *sandbox)
 {
 	bool ready = true;
 
+	show_versions(o);
 	if (geteuid() == 0) {
 		check_gate_user(o, sandbox);
 		ready = check_gate_root(o) && sandbox->uid != 0;

@@ -1,6 +1,7 @@
 """Kernels and containers that lack a system call of newer ones: logins work all the same, and --check tries what a login uses."""
 
 import errno
+import os
 import subprocess
 
 import pytest
@@ -19,6 +20,16 @@ KERNELS = {
 @pytest.fixture(params=KERNELS)
 def wrap(request):
     return without(*KERNELS[request.param])
+
+
+def test_versions(stage):
+    """What a report of a fault has to name."""
+    certificate = stage.certificate()
+    said = subprocess.run([stage.program, "--check", *map(str, certificate.options), "--", "/bin/true"], capture_output=True, text=True, timeout=60).stdout
+    line, = (line for line in said.splitlines() if "versions: " in line)
+    openssl = subprocess.run(["openssl", "version"], capture_output=True, text=True, check=True).stdout.split()[1]
+    assert line.startswith("ok") and f"Linux {os.uname().release} {os.uname().machine}" in line
+    assert f", OpenSSL {openssl};" in line and f"glibc {os.confstr('CS_GNU_LIBC_VERSION').split()[1]}" in line
 
 
 @pytest.mark.parametrize("on", ("unix", "tls", "starttls"))
