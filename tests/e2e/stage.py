@@ -134,10 +134,10 @@ class Stage:
         return "".join(f"{kind} required {self.module} {arguments}\n" for kind in ("auth", "account", "session"))
 
     def options(self, pam="joe", virtual=None):
-        """What nearly every start needs: no delays, log on stderr, a PAM stack, and joe's uid."""
+        """What nearly every start needs: no delays, log on stderr, a PAM stack, and joe's uid; and the relay, whatever the kernel can."""
         if virtual is None:
             virtual = pam not in ("unix", "permit")
-        options = ["--log", "stderr", "--failure-delay", "0", "--gate-root", str(self.folder / "gate"),
+        options = ["--log", "stderr", "--failure-delay", "0", "--ktls", "off", "--gate-root", str(self.folder / "gate"),
                    "--pam-confdir", self.pam(pam)]
         if virtual:
             options += ["--run-as", self.host_user, "--home", self.host_home]

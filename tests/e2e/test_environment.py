@@ -27,7 +27,7 @@ def test_more_from_pam_than_there_is_room_for(stage, style, number, length):
         kept = [name for name in report.environment if name.startswith("VARIABLE")]
         assert kept and len(kept) + int(dropped["variables"]) == number
         assert dropped["first"] == f'"VARIABLE{len(kept):03}"'
-        assert report.environment["LAST"] == "mine" and report.environment["IMAPLOGINTAG"] == "a"
+        assert report.environment["LAST"] == "mine" and report.environment.get("IMAPLOGINTAG") == ("a" if style == "tag" else None)
         imap.wire.close()
 
 
