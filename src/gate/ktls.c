@@ -184,9 +184,10 @@ find_obstacle(const struct ktls *k, const struct conn *c)
 		return WHY_CIPHER;
 	if (SSL_SESSION_get_max_fragment_length(SSL_get_session(c->ssl)) != TLSEXT_max_fragment_length_DISABLED)
 		return WHY_FRAGMENT_LENGTH;
-	if (c->looked > 0 || SSL_has_pending(c->ssl))
-		return WHY_LEFT_OVER;
-	return SSL_get_shutdown(c->ssl) != 0 ? WHY_HALF_CLOSED : WHY_NONE;
+	/* OpenSSL 3.5 has something pending behind close_notify too. */
+	if (SSL_get_shutdown(c->ssl) != 0)
+		return WHY_HALF_CLOSED;
+	return c->looked > 0 || SSL_has_pending(c->ssl) ? WHY_LEFT_OVER : WHY_NONE;
 }
 
 static uint8_t *
