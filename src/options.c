@@ -269,7 +269,7 @@ read_command_line(struct parse *p, int argc, char *argv[])
 		check_separate_value(argv[at], argv[at + 1], optarg);
 		row->form(p->opts, &(struct setting){ row->name, optarg, row->at, row->words, NULL, 0 });
 	}
-	/* What stands behind "--" is PROGRAM, whatever its name. */
+	/* The word behind "--" is PROGRAM, even if it looks like a value. */
 	if (row != NULL && row->value == NULL && row->words == NULL && strcmp(argv[optind - 1], "--") != 0)
 		check_flag(argv[optind - 1], argv[optind]);
 	p->opts->program = argv + optind;

@@ -178,7 +178,7 @@ check_log(const struct options *o)
 		finding(FINDING_ERROR, "--log", "%s can't be reached: %s", names[o->log], wrong);
 }
 
-/* For whoever reports a fault. Linux-PAM does not say at run time which it is. */
+/* A report of a fault has to name them. Linux-PAM does not say at run time which it is. */
 static void
 show_versions(const struct options *o)
 {

@@ -149,7 +149,7 @@ take_word(char **text)
 	return word;
 }
 
-/* What a module may return, as pam.conf(5) names it, and "default". */
+/* The values that a module may return, as pam.conf(5) names them, and "default". */
 static const char *const returns[] = { "success", "open_err", "symbol_err", "service_err", "system_err", "buf_err", "perm_denied", "auth_err",
 	"cred_insufficient", "authinfo_unavail", "user_unknown", "maxtries", "new_authtok_reqd", "acct_expired", "session_err", "cred_unavail",
 	"cred_expired", "cred_err", "no_module_data", "conv_err", "authtok_err", "authtok_recover_err", "authtok_lock_busy",

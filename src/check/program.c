@@ -113,7 +113,7 @@ program_check_templates(const struct options *o)
 
 	for (i = 0; o->program[i] != NULL; i++)
 		work &= check_template(o, "arguments", o->program[i], o->program[i], 200);
-	/* What it sets may be a secret. */
+	/* Its value may be a secret. */
 	for (i = 0; i < o->setenvs; i++)
 		work &= check_template(o, "--setenv", strchr(o->setenv[i], '='), o->setenv[i], strcspn(o->setenv[i], "="));
 	if (o->home != NULL)

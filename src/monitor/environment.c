@@ -108,7 +108,7 @@ add_account(struct environment *e, const struct account *a)
 	    add_number(e, "UID", a->uid) && add_number(e, "GID", a->gid);
 }
 
-/* What Courier, Binc and Dovecot read. Dovecot wipes its environment but for what DOVECOT_PRESERVE_ENVS names, 2.4.1 USER and HOME too. */
+/* Variables of Courier, Binc and Dovecot. Dovecot wipes its environment but for what DOVECOT_PRESERVE_ENVS names, 2.4.1 USER and HOME too. */
 static bool
 add_login(struct environment *e, const struct environment_facts *f)
 {

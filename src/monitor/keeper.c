@@ -50,7 +50,7 @@ static const unsigned char close_notify[] = { 1, 0 };
 /* How long the client is given to close its side when it has everything. */
 #define LINGER_MS	2000
 
-/* What a keeper has to know of its session; beside the name these are its arguments, in this order, and then the log's words. */
+/* A keeper's session. Behind the name these are the keeper's arguments, in this order, and then come the log's words. */
 struct session {
 	pid_t		 program;
 	struct account	 account;	/* uid, gid and name */

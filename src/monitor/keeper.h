@@ -26,7 +26,7 @@ pid_t	keeper_fork(void);
 /* Passes signals on to the child until it has ended. Returns its status as waitpid(2) gives it. */
 int	keeper_wait(pid_t);
 
-/* What the keeper exits with then: the child's exit status, or 128 and the number of the signal that killed it. */
+/* Returns the keeper's own exit status for it: the child's, or 128 and the number of the signal that killed it. */
 int	keeper_exit_status(int status);
 
 /*

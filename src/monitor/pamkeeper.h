@@ -20,7 +20,7 @@
 /* Descriptors by which the client or the gate could be reached: the client's two, and the relay's stream. -1: none. */
 #define PAMKEEPER_FDS	3
 
-/* What the keeper can know of the mailbox program's words. */
+/* The keeper's knowledge of the mailbox program's words. */
 struct pamkeeper_program {
 	enum msg_how		 how;
 	const _Atomic int	*said;	/* enum msg_said, which the relay sets; NULL: there is none */
