@@ -176,10 +176,19 @@ decode(const char *label, const unsigned char *der, long len)
 	return key;
 }
 
+static bool
+is_private_key(const char *label)
+{
+	static const char end[] = "PRIVATE KEY";
+	size_t len = strlen(label);
+
+	return len >= strlen(end) && strcmp(label + len - strlen(end), end) == 0;
+}
+
 /*
- * Where the first thing in PEM text is a private key that can be read as it
- * is, and perhaps the parameters of its curve before it. PEM_read_bio_PrivateKey
- * would ask all decoders of OpenSSL 3.0 what they are for: three times the work.
+ * Reads the first private key in PEM text, if it can be read as it is.
+ * PEM_read_bio_PrivateKey would ask all decoders of OpenSSL 3.0 what they are
+ * for, three times the work, and in 3.0.2 finds none behind a certificate.
  */
 static EVP_PKEY *
 read_plain(BIO *bio)
@@ -188,11 +197,11 @@ read_plain(BIO *bio)
 	unsigned char *der;
 	long len;
 	EVP_PKEY *key = NULL;
-	bool parameters = true;
+	bool found = false;
 
-	while (parameters && PEM_read_bio(bio, &label, &header, &der, &len) == 1) {
-		parameters = strcmp(label, PEM_STRING_ECPARAMETERS) == 0;
-		if (!parameters && header[0] == '\0')
+	while (!found && PEM_read_bio(bio, &label, &header, &der, &len) == 1) {
+		found = is_private_key(label);
+		if (found && header[0] == '\0')
 			key = decode(label, der, len);
 		OPENSSL_free(label);
 		OPENSSL_free(header);

@@ -1,5 +1,6 @@
 """Real IMAP clients. Each logs in, shows message 2 and logs out; what it has shown is returned."""
 
+import fcntl
 import glob
 import imaplib
 import os
@@ -7,6 +8,7 @@ import pty
 import select
 import shutil
 import socket
+import struct
 import subprocess
 import termios
 import time
@@ -161,7 +163,7 @@ push "<jump>2<enter><pipe-message>cat > {shown}<enter><exit>"
 """)
     terminal, child_side = pty.openpty()
     # Since ncurses 6.5 no terminal is without a size.
-    termios.tcsetwinsize(child_side, (24, 80))
+    fcntl.ioctl(child_side, termios.TIOCSWINSZ, struct.pack("4H", 24, 80, 0, 0))
     process = subprocess.Popen([program, "-n", "-F", settings, "-f", f"{scheme}://localhost:{errand.port}/INBOX"],
                                stdin=child_side, stdout=child_side, stderr=child_side, cwd=errand.folder,
                                env=errand.environment())

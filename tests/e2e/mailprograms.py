@@ -1,9 +1,11 @@
 """More clients: mail readers in a terminal, and programs that fetch mail."""
 
+import fcntl
 import os
 import pty
 import re
 import select
+import struct
 import subprocess
 import termios
 import time
@@ -120,7 +122,7 @@ class Terminal:
     def __init__(self, errand, *command, **environment):
         self.screen, self.seen, self.end = b"", 0, time.monotonic() + PATIENCE
         self.terminal, child_side = pty.openpty()
-        termios.tcsetwinsize(child_side, (24, 80))
+        fcntl.ioctl(child_side, termios.TIOCSWINSZ, struct.pack("4H", 24, 80, 0, 0))
         self.process = subprocess.Popen([str(word) for word in command], stdin=child_side, stdout=child_side, stderr=child_side,
                                         cwd=errand.folder, env=errand.environment(**environment))
         os.close(child_side)

@@ -4,12 +4,14 @@ RFC 9051, 7.1.4. G4: never on cleartext TCP. G1: exactly one greeting, whatever
 PAM thinks of the account.
 """
 
+import fcntl
 import os
 import pty
 import select
 import shlex
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import termios
@@ -519,13 +521,17 @@ def test_mutt_tunnel(root_stage):
         f"push \"<pipe-message>cat >{folder}/message<enter><exit>\"\n")
     pid, terminal = pty.fork()
     if pid == 0:
-        termios.tcsetwinsize(0, (24, 80))
-        os.setgroups([])
-        os.setgid(account.gid)
-        os.setuid(account.uid)
-        os.chdir("/")
-        os.execve("/usr/bin/mutt", ["mutt", "-n", "-F", str(folder / "rc"), "-f", "imap://localhost/INBOX"],
-                  {"HOME": account.home, "TERM": "vt100", "PATH": "/usr/bin:/bin", "LANG": "C"})
+        # Whatever goes wrong here, there must not be a second run of the tests.
+        try:
+            fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("4H", 24, 80, 0, 0))
+            os.setgroups([])
+            os.setgid(account.gid)
+            os.setuid(account.uid)
+            os.chdir("/")
+            os.execve("/usr/bin/mutt", ["mutt", "-n", "-F", str(folder / "rc"), "-f", "imap://localhost/INBOX"],
+                      {"HOME": account.home, "TERM": "vt100", "PATH": "/usr/bin:/bin", "LANG": "C"})
+        finally:
+            os._exit(127)
     shown = drain(terminal, pid, folder / "message")
     assert (folder / "message").exists(), (shown[-2000:], log.read_text())
     assert "Subject: message number" in (folder / "message").read_text()

@@ -100,6 +100,18 @@ static bool watching;
 static unsigned found;
 
 static CRYPTO_free_fn wiped_free;
+static CRYPTO_malloc_fn unclean_malloc;
+
+/* A new block may hold a key that this test's own stdio has left. */
+static void *
+clean_malloc(size_t size, const char *file, int line)
+{
+	void *at = unclean_malloc(size, file, line);
+
+	if (at != NULL)
+		explicit_bzero(at, malloc_usable_size(at));
+	return at;
+}
 
 static bool
 holds(const void *at, size_t len, const void *secret, size_t size)
@@ -125,7 +137,8 @@ CRYPTO_set_mem_functions(CRYPTO_malloc_fn allocate, CRYPTO_realloc_fn reallocate
 
 	*(void **)&next = dlsym(RTLD_NEXT, "CRYPTO_set_mem_functions");
 	wiped_free = release;
-	return next(allocate, reallocate, watched_free);
+	unclean_malloc = allocate;
+	return next(clean_malloc, reallocate, watched_free);
 }
 
 static char path[] = "/tmp/imapgate-certfile-XXXXXX";
