@@ -8,12 +8,17 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define BEGIN	"-----BEGIN "
 #define END	"-----END "
+
+/* In UTF-8, as some editors begin a file. */
+#define BYTE_ORDER_MARK	"\xef\xbb\xbf"
 
 static const char *const labels[] = { "CERTIFICATE-----", "X509 CERTIFICATE-----", "TRUSTED CERTIFICATE-----", "X509 CRL-----" };
 
@@ -40,6 +45,9 @@ certfile_cut(char *text, size_t len)
 	char *line = text, *end = text + len, *to = text;
 	bool wanted = false;
 
+	/* OpenSSL passes over a byte order mark too. */
+	if (starts_with(text, len, BYTE_ORDER_MARK))
+		line += strlen(BYTE_ORDER_MARK);
 	while (line < end) {
 		const char *newline = memchr(line, '\n', (size_t)(end - line));
 		size_t n = newline != NULL ? (size_t)(newline + 1 - line) : (size_t)(end - line);
@@ -60,16 +68,13 @@ certfile_cut(char *text, size_t len)
 
 /* Reads up to size octets. Returns how many, -1 with errno if that is not all. */
 static ssize_t
-read_file(const char *path, char *text, size_t size)
+read_all(int fd, char *text, size_t size)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-	ssize_t n = -1;
+	ssize_t n;
 	size_t len = 0;
 
-	while (fd != -1 && (n = read(fd, text + len, size - len)) > 0 && len + (size_t)n < size)
+	while ((n = read(fd, text + len, size - len)) > 0 && len + (size_t)n < size)
 		len += (size_t)n;
-	if (fd != -1)
-		close(fd);
 	if (n > 0)
 		errno = EFBIG;
 	if (n != 0)
@@ -91,16 +96,37 @@ to_bio(char *text, size_t len)
 	return NULL;
 }
 
-BIO *
-certfile_read(const char *path, size_t max)
+static BIO *
+read_open(int fd, size_t max)
 {
-	/* One octet more, by which a file that is too large is known. */
-	char *text = malloc(max + 1);
-	ssize_t len = text != NULL ? read_file(path, text, max + 1) : -1;
-	BIO *bio = len != -1 ? to_bio(text, (size_t)len) : NULL;
+	struct stat st;
+	char *text;
+	ssize_t len;
+	BIO *bio;
 
+	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && (uintmax_t)st.st_size < max)
+		max = (size_t)st.st_size;
+	/* One octet more, by which a file that is too large is known. */
+	text = malloc(max + 1);
+	len = text != NULL ? read_all(fd, text, max + 1) : -1;
+	bio = len != -1 ? to_bio(text, (size_t)len) : NULL;
 	if (len != -1)
 		explicit_bzero(text, (size_t)len);
 	free(text);
+	return bio;
+}
+
+BIO *
+certfile_read(const char *path, size_t max)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY), error;
+	BIO *bio;
+
+	if (fd == -1)
+		return NULL;
+	bio = read_open(fd, max);
+	error = errno;
+	close(fd);
+	errno = error;
 	return bio;
 }

@@ -147,7 +147,8 @@ take_help(struct options *o, const struct setting *s)
 		printf("  %-36s%s%s\n", option, rows[i].help, rows[i].times == REPEATABLE ? " *" : "");
 	}
 	puts("* may be given more than once. In ARGUMENT, --setenv and --home: %u is the\n"
-	    "user, %n its part before @, %d behind it, %h home. Manual: imapgate(8).");
+	    "user, %n its part before @, %d behind it; %h the home, but not in --home.\n"
+	    "Manual: imapgate(8).");
 	exit(0);
 }
 

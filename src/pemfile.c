@@ -29,7 +29,8 @@ has_joined_parts(const char *text, size_t len)
 	const char *at = text, *end = text + len;
 
 	while ((at = memmem(at, (size_t)(end - at), BEGIN, strlen(BEGIN))) != NULL) {
-		if (at > text && at[-1] != '\n' && at[-1] != '\r')
+		/* A byte order mark may begin the file. */
+		if (at > text && at[-1] != '\n' && at[-1] != '\r' && !(at == text + 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0))
 			return true;
 		at += strlen(BEGIN);
 	}

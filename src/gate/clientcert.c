@@ -9,6 +9,7 @@
 
 #include "gate/clientcert.h"
 
+#include <errno.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
@@ -37,33 +38,33 @@ add_name(STACK_OF(X509_NAME) *names, X509 *cert)
 }
 
 /*
- * Adds a file's certificates to the store and their names to the list, or with
- * no list its revocation lists. False if there is none.
+ * Adds a file's revocation lists to the store, and where there is a list for
+ * their names its certificates too. False if there is none of the latter, or
+ * without that list none of the former; then errno is 0 or why the file can't
+ * be read.
  *
  * SECURITY: a certificate beside revocation lists must not become an authority.
  */
 static bool
 load_file(X509_STORE *store, const char *path, STACK_OF(X509_NAME) *names)
 {
-	int found = 0;
 	BIO *pem = certfile_read(path, CERTFILE_LIST_MAX);
+	int error = pem == NULL ? errno : 0, found = 0, i;
 	STACK_OF(X509_INFO) *all = pem != NULL ? PEM_X509_INFO_read_bio(pem, NULL, NULL, NULL) : NULL;
 	bool ok = true;
-	int i;
 
 	for (i = 0; ok && i < sk_X509_INFO_num(all); i++) {
 		const X509_INFO *info = sk_X509_INFO_value(all, i);
 
-		if (names != NULL && info->x509 != NULL)
-			ok = X509_STORE_add_cert(store, info->x509) == 1 && add_name(names, info->x509);
-		else if (names == NULL && info->crl != NULL)
+		if (info->crl != NULL)
 			ok = X509_STORE_add_crl(store, info->crl) == 1;
-		else
-			continue;
-		found++;
+		if (ok && names != NULL && info->x509 != NULL)
+			ok = X509_STORE_add_cert(store, info->x509) == 1 && add_name(names, info->x509);
+		found += names != NULL ? info->x509 != NULL : info->crl != NULL;
 	}
 	sk_X509_INFO_pop_free(all, X509_INFO_free);
 	BIO_free(pem);
+	errno = error;
 	return ok && found > 0;
 }
 
@@ -72,7 +73,7 @@ static const char *
 explain(const char *option, enum pemfile_kind kind, const char *file, const char **wrong_file)
 {
 	static char words[512];
-	const char *reason = pemfile_explain_file(kind, file);
+	const char *reason = errno != 0 ? strerror(errno) : pemfile_explain_file(kind, file);
 
 	if (reason == NULL)
 		reason = ERR_reason_error_string(ERR_peek_error());
@@ -89,6 +90,7 @@ clientcert_require(SSL_CTX *ctx, const struct options *o, const char **wrong_fil
 
 	/* The context frees the list. */
 	SSL_CTX_set_client_CA_list(ctx, names);
+	errno = 0;
 	if (names == NULL || !load_file(store, o->client_ca, names))
 		return explain("--client-ca", PEMFILE_CERTIFICATE, o->client_ca, wrong_file);
 	if (o->client_crl != NULL) {

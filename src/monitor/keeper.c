@@ -33,6 +33,7 @@
 #include <unistd.h>
 
 #include "again.h"
+#include "clock.h"
 #include "descriptors.h"
 #include "log.h"
 #include "monitor/launch.h"
@@ -58,6 +59,9 @@ struct session {
 	const char	*tag;
 };
 #define ARGUMENTS	7
+
+/* Failures of sigwaitinfo(2) that are further apart are not in a row. */
+#define RARELY_MS	10000
 
 /* Room for a number. */
 #define DIGITS		24
@@ -123,12 +127,18 @@ int
 keeper_wait(pid_t pid)
 {
 	sigset_t signals;
+	int64_t failed_at = 0;
 	unsigned tries = 0;
 	int sig, status;
 
 	keeper_signals(&signals);
 	for (;;) {
 		sig = sigwaitinfo(&signals, NULL);
+		/* A process that was stopped and goes on hears EINTR (signal(7)); in a long session that is many times. */
+		if (sig == -1 && clock_ms() - failed_at > RARELY_MS)
+			tries = 0;
+		if (sig == -1)
+			failed_at = clock_ms();
 		if (sig == SIGCHLD && waitpid(pid, &status, WNOHANG) == pid)
 			return status;
 		if (sig > 0 && sig != SIGCHLD)
@@ -234,6 +244,15 @@ octets_written(void)
 	return before == after ? info.tcpi_bytes_acked + (uint64_t)after : 0;
 }
 
+/* Has the client broken the connection? Then the program could not say anything. */
+static bool
+is_reset(void)
+{
+	struct pollfd pfd = { STDIN_FILENO, 0, 0 };
+
+	return poll(&pfd, 1, 0) > 0;
+}
+
 static void __attribute__((noreturn))
 keep(const struct session *s)
 {
@@ -245,7 +264,7 @@ keep(const struct session *s)
 	status = keeper_wait(s->program);
 	verdict = keeper_exit_status(status);
 	start_deadline();
-	if (s->written != 0 && octets_written() == s->written) {
+	if (s->written != 0 && octets_written() == s->written && !is_reset()) {
 		report_program_end(&s->account, status, SAID_NOTHING);
 		(void)!send(STDIN_FILENO, apology.text, apology.len, MSG_NOSIGNAL);
 	}

@@ -206,9 +206,10 @@ launch_say(const struct reply *r, bool more)
 		n = send(STDOUT_FILENO, at, (size_t)(end - at), MSG_NOSIGNAL | MSG_DONTWAIT | (more ? MSG_MORE : 0));
 		if (n == -1 && errno == ENOTSOCK)
 			n = write(STDOUT_FILENO, at, (size_t)(end - at));
-		if (n > 0)
+		if (n > 0) {
 			at += n;
-		else if ((errno != EAGAIN && errno != EINTR) || !again(&tries))
+			tries = 0;
+		} else if ((errno != EAGAIN && errno != EINTR) || !again(&tries))
 			return false;
 	}
 	return true;

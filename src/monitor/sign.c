@@ -136,8 +136,10 @@ read_all(int fd, uint8_t *buf, size_t size)
 		n = pread(fd, buf + len, size - len, (off_t)len);
 		if (n == -1 && (errno != EINTR || !again(&tries)))
 			return -1;
-		if (n > 0)
+		if (n > 0) {
 			len += (size_t)n;
+			tries = 0;
+		}
 	}
 	return (ssize_t)len;
 }

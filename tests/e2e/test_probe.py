@@ -37,6 +37,15 @@ def test_dovecot(root_stage, probe):
     assert probe(root_stage.dovecot) == {"--handoff": "tag"}
 
 
+def test_list_that_the_administrator_sets(root_stage):
+    """It is in the answer to the login too, where Dovecot 2.4 only greets."""
+    account = root_stage.users["imapgt1"]
+    command = [root_stage.dovecot, "-o", "imap_capability=IMAP4rev1 IDLE"]
+    said = subprocess.run(command, input=b"a LOGOUT\r\n", capture_output=True, timeout=20, cwd="/", user=account.uid, group=account.gid,
+                          extra_groups=[], env={"HOME": account.home, "USER": account.name, "IMAPLOGINTAG": "t"}).stdout
+    assert said.startswith(b"t OK [CAPABILITY IMAP4rev1 IDLE] "), said
+
+
 def test_dovecot_as_for_ssh(root_stage, probe):
     """Without a tag in its environment it greets with PREAUTH, as 2.4 always does."""
     found = probe("/usr/bin/env", "-u", "IMAPLOGINTAG", root_stage.dovecot)

@@ -145,6 +145,25 @@ def test_certificate_and_key_in_one_file(stage):
         imap.login()
 
 
+def test_file_with_a_byte_order_mark(stage):
+    """Editors write it (RFC 3629, 6), and OpenSSL passes over it."""
+    certificate = stage.certificate("ecdsa")
+    marked = stage.file("scratch", ".pem")
+    marked.write_bytes(b"\xef\xbb\xbf" + certificate.file.read_bytes())
+    with stage.ready("--cert", marked, "--key", certificate.key, on="tcp") as imap:
+        imap.starttls(certificate.context())
+        imap.login()
+
+
+def test_files_under_a_limit_of_memory(stage):
+    """softlimit(8) and LimitAS= are usual under superservers; a small file wants little."""
+    certificate = stage.certificate("ecdsa")
+    limited = ["sh", "-c", 'ulimit -v 60000; exec "$@"', "sh"]
+    with stage.ready(*certificate.options, "--client-ca", certificate.file, on="tcp", wrap=limited) as imap:
+        imap.starttls(certificate.context())
+        imap.login()
+
+
 @pytest.mark.parametrize("asked, given", [
     ("one.example.org", "one.example.org"), ("two.example.org", "two.example.org"), ("TWO.example.org", "two.example.org"),
     ("three.example.org", "one.example.org"), (None, "one.example.org"),
