@@ -207,7 +207,7 @@ check-valgrind: ## one login over TLS under valgrind, in a build without the sec
 	@$(MAKE) --no-print-directory SECCOMP=0 SAN=0 BUILD=build/valgrind tests
 	@IMAPGATE_BUILD='$(abspath build/valgrind)' tests/valgrind
 
-demo: $(BUILD)/imapgate $(BUILD)/demo-mailbox ## try it on loopback, without root; MAILBOX="$$PWD/src/imapgate-dovecot" chains that
+demo: $(BUILD)/imapgate $(BUILD)/demo-mailbox ## try it on loopback, without root; MAILBOX="$PWD/src/imapgate-dovecot" chains that
 	@IMAPGATE_BUILD='$(abspath $(BUILD))' MAILBOX='$(MAILBOX)' tests/demo/demo
 
 # What is paid for each login must be small and known: static programs, but for the clients.

@@ -271,14 +271,14 @@ static SSL_CTX *
 make_context(const struct options *o, const char **authorities_error)
 {
 	SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
-	const char *wrong = "out of memory", *file;
+	const char *wrong = "out of memory", *reason, *file;
 
 	ERR_clear_error();
 	if (ctx != NULL)
 		wrong = tls_settings(ctx, o);
+	reason = wrong != NULL && ERR_peek_error() != 0 ? openssl_reason() : NULL;
 	if (wrong != NULL)
-		finding(FINDING_ERROR, "TLS settings", "%s%s%s", wrong, ERR_peek_error() != 0 ? ": " : "", ERR_peek_error() != 0 ?
-		    openssl_reason() : "");
+		finding(FINDING_ERROR, "TLS settings", "%s%s%s", wrong, reason != NULL ? ": " : "", reason != NULL ? reason : "");
 	else if (o->client_ca != NULL)
 		*authorities_error = wrong = clientcert_require(ctx, o, &file);
 	if (wrong == NULL)

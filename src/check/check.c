@@ -182,5 +182,7 @@ check_run(const struct options *o)
 	/* With something wrong already, it would only be said once more. */
 	if (o->probe && finding_worst() < FINDING_ERROR)
 		probe_ask(o);
+	else if (o->probe)
+		finding(FINDING_NOTE, "--probe", "the mailbox program was not started; mend the errors above and ask again");
 	return (int)finding_worst();
 }

@@ -122,6 +122,8 @@ suggest_changes(const struct options *o, const struct probe_words *w)
 			warn_of_no_list(o, w);
 		return;
 	}
+	if (clients_learn(w) && o->capability_after != NULL)
+		finding(FINDING_WARNING, o->program[0], "it says by itself what it can do; leave --capability-after away");
 	if (!clients_learn(w) && o->capability_after == NULL)
 		finding(FINDING_WARNING, o->program[0], "clients don't learn what it can do; say --capability-after \"%s\"", list);
 	if (capability_before(list) != NULL && has_word(o->capability, "LITERAL+"))

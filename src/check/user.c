@@ -58,7 +58,7 @@ show_home(const struct account *a)
 	struct stat st;
 
 	if (stat(a->home, &st) == -1 || st.st_uid != a->uid)
-		finding(FINDING_WARNING, "home", "%s belongs to uid %u, not to uid %u", a->home, (unsigned)st.st_uid, (unsigned)a->uid);
+		finding(FINDING_WARNING, "home", "%s belongs to uid %u, not to uid %u; chown it", a->home, (unsigned)st.st_uid, (unsigned)a->uid);
 	else
 		finding(FINDING_OK, "home", "%s, and shell %s", a->home, a->shell);
 }

@@ -218,6 +218,7 @@ while read -r tag line; do printf '* CAPABILITY IMAP4rev1 LITERAL+\r\n%%s OK\r\n
 while read -r tag line; do printf '* CAPABILITY IMAP4rev1\r\n%%s OK\r\n' "$tag"; done"""], "warning", "it takes no LITERAL+"),
     ([], ["/bin/sh", "-c", r"""printf '%%s OK hello\r\n' "$IMAPLOGINTAG"
 while read -r tag line; do printf '* CAPABILITY AUTH=PLAIN\r\n%%s OK\r\n' "$tag"; done"""], "warning", "set --capability-after"),
+    (["--capability-after", "IMAP4rev1"], None, "warning", "it says by itself what it can do; leave --capability-after away"),
     ([], ["/bin/false"], "error", "it said nothing; it ended with status 1"),
 ])
 def test_options_that_are_set(root_stage, options, program, kind, words):
@@ -234,6 +235,7 @@ def test_settings_first(root_stage):
     done = subprocess.run([root_stage.program, "--check", "--probe", "--user", "imapgt-nobody", "--", "/bin/false"],
                           capture_output=True, text=True, timeout=60, cwd="/", stdin=subprocess.DEVNULL)
     assert done.returncode == 2 and "no such account" in done.stdout and "it said nothing" not in done.stdout
+    assert "the mailbox program was not started" in done.stdout
 
 
 # --- the program is the user's, and root asks

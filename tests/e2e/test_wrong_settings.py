@@ -217,6 +217,14 @@ def test_small_key_that_the_settings_allow(stage):
     assert "a handshake with it" in done.stdout and "too small" not in done.stdout
 
 
+@pytest.mark.parametrize("setting, words", [("MinProtocol=TLSv9", "bad value"), ("Nonsense=1", "unknown cmd name")])
+def test_openssl_has_the_last_word(stage, setting, words):
+    """Ours and OpenSSL's words for a setting are two."""
+    done = subprocess.run([stage.program, "--check", *map(str, stage.certificate("ecdsa").options), "--tls", setting, "--", "/bin/true"],
+                          capture_output=True, text=True, timeout=60)
+    assert re.search(rf": {words}$", done.stdout, re.MULTILINE), done.stdout
+
+
 def test_revocations_add_no_authority(stage):
     """A certificate beside the list is not trusted: only those of --client-ca are."""
     authority, stranger = clientca.authority(stage), clientca.authority(stage, "Stranger")
