@@ -145,16 +145,18 @@ def test_kill_ends_all_sessions(machine, certificate):
 
 # --- a start that fails
 
-def failed(machine):
+def failed_because(machine, words):
+    """The unit has failed, and its status says why, as soon as the journal has the line."""
     machine.wait_for(lambda: machine.show(UNIT, "ActiveState") == "failed", "the failure")
-    return machine.run("systemctl", "status", "--no-pager", UNIT, check=False)
+    machine.wait_for(lambda: words in machine.run("systemctl", "status", "--no-pager", UNIT, check=False), f"{words!r} in the status")
 
 
 def test_missing_certificate_is_named(machine):
     machine.shell("mv /etc/imapgate/cert.pem /etc/imapgate/away.pem")
     try:
         assert machine.process("systemctl", "restart", UNIT).returncode != 0
-        assert "TLS is not possible" in failed(machine) and machine.show(UNIT, "NRestarts") == "0"
+        failed_because(machine, "TLS is not possible")
+        assert machine.show(UNIT, "NRestarts") == "0"
         machine.wait_for(lambda: [text for text in messages(machine, "/etc/imapgate/cert.pem", f"_SYSTEMD_UNIT={UNIT}")
                                   if "No such file" in text], "the file's name")
     finally:
@@ -164,10 +166,10 @@ def test_missing_certificate_is_named(machine):
 def test_wrong_option_is_named(machine):
     with settings(machine, UNIT, command(machine, UNIT, "/bin/true", "--no-such-option")):
         assert machine.process("systemctl", "start", UNIT).returncode != 0
-        assert "--no-such-option" in failed(machine)
+        failed_because(machine, "--no-such-option")
 
 
 def test_missing_program_is_named(machine):
     with settings(machine, UNIT, command(machine, UNIT, "/usr/lib/no/imap")):
         assert machine.process("systemctl", "start", UNIT).returncode != 0
-        assert "/usr/lib/no/imap" in failed(machine)
+        failed_because(machine, "/usr/lib/no/imap")
