@@ -79,8 +79,8 @@ DEPS =		-MMD -MP
 # Names what is made; V=1 shows the commands.
 Q =		$(if $(V),,@)
 
-SRCS :=		$(wildcard src/*.c src/check/*.c src/proto/*.c src/gate/*.c src/monitor/*.c)
-HEADERS :=	$(wildcard src/*.h src/check/*.h src/proto/*.h src/gate/*.h src/monitor/*.h)
+SRCS :=		$(wildcard src/*.c src/*/*.c)
+HEADERS :=	$(wildcard src/*.h src/*/*.h)
 OBJS :=		$(SRCS:src/%.c=$(BUILD)/%.o)
 LIBOBJS :=	$(filter-out $(BUILD)/main.o,$(OBJS))
 PROTOOBJS :=	$(filter $(BUILD)/proto/%,$(OBJS))

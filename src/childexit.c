@@ -4,6 +4,7 @@
 
 #include "childexit.h"
 
+#include <string.h>
 #include <sys/wait.h>
 
 #include "log.h"
@@ -18,7 +19,7 @@ childexit_field(struct log_line *line, int status)
 }
 
 void
-childexit_report(pid_t pid, int status)
+childexit_report(pid_t pid, int status, const char *user)
 {
 	struct log_line line;
 
@@ -27,5 +28,7 @@ childexit_report(pid_t pid, int status)
 	log_begin(&line, LOG_NOTICE, "exit");
 	log_field(&line, "pid", "%d", (int)pid);
 	childexit_field(&line, status);
+	if (user[0] != '\0')
+		log_quoted(&line, "user", user, strlen(user));
 	log_write(&line);
 }

@@ -111,6 +111,14 @@ static const struct row {
 };
 #define ROWS	(sizeof(rows) / sizeof(rows[0]))
 
+/* What was taken, in its order: for options_write. */
+static struct taken {
+	const struct row	*row;
+	const char		*value;		/* NULL: a flag */
+} taken[ROWS + 2 * OPTIONS_CERTS + OPTIONS_TLS + OPTIONS_SETENV + OPTIONS_PROXIES + OPTIONS_UNLIMITED];
+static size_t takens;
+static char **program;
+
 /* While options are read. */
 struct parse {
 	struct options	*opts;
@@ -161,6 +169,18 @@ take_version(struct options *o, const struct setting *s)
 	exit(0);
 }
 
+/* Gives a setting to its form, and remembers it. */
+static void
+take(struct options *o, const struct row *row, const struct setting *s)
+{
+	row->form(o, s);
+	if (row->times == NOT_IN_FILE || (row->form == setting_flag && !*(bool *)((char *)o + row->at)))
+		return;
+	if (takens == sizeof(taken) / sizeof(taken[0]))
+		setting_refuse(s, "too many options");
+	taken[takens++] = (struct taken){ row, row->form == setting_flag ? NULL : s->value };
+}
+
 /* --- the file */
 
 static const struct row *
@@ -195,7 +215,7 @@ take_from_file(void *arg, const char *name, char *value, unsigned line)
 		return;
 	s.at = row->at;
 	s.words = row->words;
-	row->form(p->opts, &s);
+	take(p->opts, row, &s);
 }
 
 static void
@@ -268,7 +288,7 @@ read_command_line(struct parse *p, int argc, char *argv[])
 		p->commanded[index] = true;
 		row = &rows[index];
 		check_separate_value(argv[at], argv[at + 1], optarg);
-		row->form(p->opts, &(struct setting){ row->name, optarg, row->at, row->words, NULL, 0 });
+		take(p->opts, row, &(struct setting){ row->name, optarg, row->at, row->words, NULL, 0 });
 	}
 	/* The word behind "--" is PROGRAM, even if it looks like a value. */
 	if (row != NULL && row->value == NULL && row->words == NULL && strcmp(argv[optind - 1], "--") != 0)
@@ -332,4 +352,45 @@ options_parse(struct options *o, int argc, char *argv[])
 	if (o->config != NULL)
 		read_file(&p);
 	complete(o);
+	program = o->program;
+}
+
+/* --- for other processes */
+
+static bool
+is_one_of(const char *name, const char *const list[])
+{
+	for (; *list != NULL; list++)
+		if (strcmp(name, *list) == 0)
+			return true;
+	return false;
+}
+
+/* What a gate talks about with its client, and how it gives up what it has. */
+static const char *const for_gates[] = { "cert", "key", "tls-on-connect", "tls", "ktls", "client-ca", "client-crl", "cert-user",
+    "allow-cleartext", "preauth", "proxy", "timeout", "failure-delay", "capability", "strict", "oauth-service", "gate-user", "gate-root", NULL };
+static const char *const for_signer[] = { "cert", "key", "gate-user", "gate-root", NULL };
+
+static bool
+is_for(const struct row *row, enum role role)
+{
+	return role == ROLE_MONITORS || is_one_of(row->name, role == ROLE_GATES ? for_gates : for_signer);
+}
+
+bool
+options_write(enum role role, int fd)
+{
+	static char *nothing[] = { (char *)"-", NULL };
+	char **word = role == ROLE_MONITORS ? program : nothing;
+	bool written = dprintf(fd, "imapgate%c", '\0') > 0;
+	size_t i;
+
+	for (i = 0; i < takens && written; i++)
+		if (is_for(taken[i].row, role))
+			written = dprintf(fd, "--%s%s%s%c", taken[i].row->name, taken[i].value != NULL ? "=" : "",
+			    taken[i].value != NULL ? taken[i].value : "", '\0') > 0;
+	written = written && dprintf(fd, "--%c", '\0') > 0;
+	for (; *word != NULL && written; word++)
+		written = dprintf(fd, "%s%c", *word, '\0') > 0;
+	return written;
 }

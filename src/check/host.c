@@ -121,7 +121,7 @@ enter(void *arg, int fd)
 	sandbox_descriptors((const int[]){ fd, open_echo() }, 2);
 	attempt_speak(SANDBOX_MONITOR);
 	sandbox_close_others();
-	sandbox_enter(arg);
+	sandbox_enter(arg, SANDBOX_GATE);
 	try_to_talk(SANDBOX_MONITOR + 1);
 	if (open("/", O_RDONLY) != -1 || errno != EACCES)
 		(void)!write(SANDBOX_MONITOR, leak, sizeof(leak) - 1);

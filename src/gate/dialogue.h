@@ -13,7 +13,7 @@
 #include "gate/ktls.h"
 #include "gate/tls.h"
 #include "gate/tunnel.h"
-#include "msg.h"
+#include "boundary/msg.h"
 #include "options.h"
 #include "peer.h"
 #include "proto/command.h"
@@ -39,10 +39,9 @@ enum refusal {
 /* What is large stands at the end of it, or of its own struct: a client that only waits has touched few pages of it. */
 struct session {
 	const struct options	*opts;
-	const struct peer	*peer;
+	struct peer		*peer;
 	struct tls		*tls;
 	bool			 by_superserver; /* STARTTLS is its work: tunnel */
-	_Atomic int		*said;		/* for relay_run */
 	enum msg_why		 no_ktls;	/* as it was before the first byte */
 	struct ktls		 ktls;
 	unsigned		 commands;	/* read so far */

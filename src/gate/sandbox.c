@@ -1,6 +1,7 @@
 /*
- * The sandbox, see sandbox.h. Run by the gate before it reads its first byte
- * from the network; begins as root and ends as nobody in nowhere.
+ * The sandbox, see sandbox.h. Run by a gate before it reads its first byte
+ * from the network, by the gate zygote before its first gate and by the signer before its
+ * first signature; begins as root and ends as nobody in nowhere.
  */
 
 #include "gate/sandbox.h"
@@ -11,6 +12,7 @@
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <pwd.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <sys/mman.h>
@@ -38,19 +40,30 @@ must(bool done, const char *what)
 /* How many descriptors there are: those of sandbox_descriptors and the first three. */
 static unsigned descriptors;
 
+/* A zygote has found out what its gates start with, while it could. */
+static bool resources_known;
+static rlim_t data_before;
+
 void
 sandbox_descriptors(const int *fds, int n)
 {
 	int high[SANDBOX_FDS], i;
 
 	/* High copies first, so that no dup2 can hit one that is still to come. */
+	for (i = 0; i < n; i++) {
+		high[i] = fds[i] == -1 ? -1 : fcntl(fds[i], F_DUPFD_CLOEXEC, SANDBOX_FDS);
+		must(fds[i] == -1 || high[i] != -1, "dup");
+	}
 	for (i = 0; i < n; i++)
-		must((high[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, SANDBOX_FDS)) != -1, "dup");
-	for (i = 0; i < n; i++)
-		must(dup3(high[i], SANDBOX_MONITOR + i, O_CLOEXEC) != -1, "dup");
+		if (high[i] == -1)
+			close(SANDBOX_MONITOR + i);
+		else
+			must(dup3(high[i], SANDBOX_MONITOR + i, O_CLOEXEC) != -1, "dup");
 	descriptors = (unsigned)(SANDBOX_MONITOR + n);
 #ifndef IMAPGATE_SANITIZED
-	/* SECURITY: the log is the monitor's; a gate that was taken over must not write lines of its own into it. */
+	/* SECURITY: the log is the monitor's; a gate that was taken over must not write lines of its own into it. A zygote's is nowhere already. */
+	if (resources_known)
+		return;
 	int nowhere = open("/dev/null", O_RDWR | O_CLOEXEC);
 
 	must(nowhere != -1, "/dev/null");
@@ -116,13 +129,11 @@ data_size(void)
 #endif
 
 static void
-limit_resources(rlim_t data)
+limit_gate(rlim_t data)
 {
-	limit(RLIMIT_FSIZE, 0, "RLIMIT_FSIZE");
-	limit(RLIMIT_CORE, 0, "RLIMIT_CORE");
 #ifndef IMAPGATE_NO_SECCOMP
-	/* valgrind(1) has descriptors of its own behind ours, and does not let go of them. */
-	limit(RLIMIT_NOFILE, descriptors, "RLIMIT_NOFILE");
+	/* One more is a relay's. valgrind(1) has descriptors of its own behind ours, and does not let go of them. */
+	limit(RLIMIT_NOFILE, descriptors + 1, "RLIMIT_NOFILE");
 #endif
 #ifndef IMAPGATE_SANITIZED
 	limit(RLIMIT_NPROC, 0, "RLIMIT_NPROC");
@@ -130,9 +141,32 @@ limit_resources(rlim_t data)
 #else
 	(void)data;
 #endif
+}
+
+static void
+limit_resources(enum sandbox_kind kind, rlim_t data)
+{
+	limit(RLIMIT_FSIZE, 0, "RLIMIT_FSIZE");
+	limit(RLIMIT_CORE, 0, "RLIMIT_CORE");
+	if (kind == SANDBOX_GATE)
+		limit_gate(data);
 	/* No core, no ptrace(2) and no /proc/PID/mem by other processes of this uid. */
 	must(prctl(PR_SET_DUMPABLE, 0) == 0, "PR_SET_DUMPABLE");
 	must(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0, "PR_SET_NO_NEW_PRIVS");
+}
+
+/* A zygote's gates are all of one user, and a signer has a descriptor for each; the listener counts them. What can't be raised stays. */
+static void
+raise_limit(int resource)
+{
+	struct rlimit rl;
+
+	if (getrlimit(resource, &rl) == -1)
+		return;
+	rl.rlim_cur = rl.rlim_max;
+	setrlimit(resource, &rl);
+	rl = (struct rlimit){ RLIM_INFINITY, RLIM_INFINITY };
+	setrlimit(resource, &rl);
 }
 
 #ifndef IMAPGATE_NO_SECCOMP
@@ -167,90 +201,118 @@ enum verdict {
 static const struct rule {
 	unsigned	nr;
 	enum verdict	verdict;
+	unsigned	kinds;		/* enum sandbox_kind, that it is for; 0: all */
 } rules[] = {
 	/* talking on what is open */
-	{ __NR_read, ALLOWED },
-	{ __NR_write, ALLOWED },
-	{ __NR_recvfrom, ALLOWED },
+	{ __NR_read, ALLOWED, 0 },
+	{ __NR_write, ALLOWED, 0 },
+	{ __NR_recvfrom, ALLOWED, 0 },
 #ifdef __NR_recv
 	/* the C library's recv(3) and send(3) on arm and powerpc */
-	{ __NR_recv, ALLOWED },
-	{ __NR_send, ALLOWED },
+	{ __NR_recv, ALLOWED, 0 },
+	{ __NR_send, ALLOWED, 0 },
 #endif
-	{ __NR_recvmsg, ALLOWED },
-	{ __NR_sendto, ALLOWED },
-	{ __NR_sendmsg, ALLOWED },
+	{ __NR_recvmsg, ALLOWED, 0 },
+	{ __NR_sendto, ALLOWED, 0 },
+	{ __NR_sendmsg, ALLOWED, 0 },
 #ifdef __NR_poll
-	{ __NR_poll, ALLOWED },
+	{ __NR_poll, ALLOWED, 0 },
 #endif
-	{ __NR_ppoll, ALLOWED },
+	{ __NR_ppoll, ALLOWED, 0 },
 #ifdef __NR_ppoll_time64
-	{ __NR_ppoll_time64, ALLOWED },
+	{ __NR_ppoll_time64, ALLOWED, 0 },
 #endif
 	/* the end of a session has a time (gate/bounds.c) */
-	{ __NR_setitimer, ALLOWED },
-	{ __NR_shutdown, ALLOWED },
+	{ __NR_setitimer, ALLOWED, 0 },
+	{ __NR_shutdown, ALLOWED, 0 },
 	/* giving the kernel the keys of TLS (gate/ktls.c) */
-	{ __NR_setsockopt, TLS_KEYS },
-	{ __NR_close, ALLOWED },
+	{ __NR_setsockopt, TLS_KEYS, SANDBOX_GATE | SANDBOX_ZYGOTE },
+	{ __NR_close, ALLOWED, 0 },
 	/* memory: malloc(3), and nothing that could become code */
-	{ __NR_brk, ALLOWED },
+	{ __NR_brk, ALLOWED, 0 },
 #ifdef __NR_mmap
-	{ __NR_mmap, NOT_EXECUTABLE },
+	{ __NR_mmap, NOT_EXECUTABLE, 0 },
 #endif
 #ifdef __NR_mmap2
-	{ __NR_mmap2, NOT_EXECUTABLE },
+	{ __NR_mmap2, NOT_EXECUTABLE, 0 },
 #endif
-	{ __NR_mprotect, NOT_EXECUTABLE },
-	{ __NR_munmap, ALLOWED },
-	{ __NR_mremap, ALLOWED },
-	{ __NR_madvise, ALLOWED },
+	{ __NR_mprotect, NOT_EXECUTABLE, 0 },
+	{ __NR_munmap, ALLOWED, 0 },
+	{ __NR_mremap, ALLOWED, 0 },
+	{ __NR_madvise, ALLOWED, 0 },
 	/* OpenSSL: locks, randomness, time, "have I been forked?" */
-	{ __NR_futex, ALLOWED },
-	{ __NR_getrandom, ALLOWED },
-	{ __NR_clock_gettime, ALLOWED },
+	{ __NR_futex, ALLOWED, 0 },
+	{ __NR_getrandom, ALLOWED, 0 },
+	{ __NR_clock_gettime, ALLOWED, 0 },
 #ifdef __NR_clock_gettime64
-	{ __NR_futex_time64, ALLOWED },
-	{ __NR_clock_gettime64, ALLOWED },
+	{ __NR_futex_time64, ALLOWED, 0 },
+	{ __NR_clock_gettime64, ALLOWED, 0 },
 #endif
-	{ __NR_gettimeofday, ALLOWED },
+	{ __NR_gettimeofday, ALLOWED, 0 },
 #ifdef __NR_time
-	{ __NR_time, ALLOWED },
+	{ __NR_time, ALLOWED, 0 },
 #endif
-	{ __NR_getpid, ALLOWED },
+	{ __NR_getpid, ALLOWED, 0 },
+	/* a gate between its fork and its own filter */
+	{ __NR_clone, ALLOWED, SANDBOX_ZYGOTE },
+	{ __NR_close_range, ALLOWED, SANDBOX_ZYGOTE },
+	{ __NR_socketpair, ALLOWED, SANDBOX_ZYGOTE },
+	{ __NR_dup3, ALLOWED, SANDBOX_ZYGOTE },
+#ifdef __NR_dup2
+	{ __NR_dup2, ALLOWED, SANDBOX_ZYGOTE },
+#endif
+	{ __NR_fcntl, ALLOWED, SANDBOX_ZYGOTE },
+#ifdef __NR_fcntl64
+	{ __NR_fcntl64, ALLOWED, SANDBOX_ZYGOTE },
+#endif
+	{ __NR_getsockopt, ALLOWED, SANDBOX_ZYGOTE },
+	{ __NR_rt_sigaction, ALLOWED, SANDBOX_ZYGOTE },
+	{ __NR_rt_sigprocmask, ALLOWED, SANDBOX_ZYGOTE },
+	{ __NR_prctl, ALLOWED, SANDBOX_ZYGOTE },
+	{ __NR_prlimit64, ALLOWED, SANDBOX_ZYGOTE },
+#ifdef __NR_setrlimit
+	{ __NR_setrlimit, ALLOWED, SANDBOX_ZYGOTE },
+	{ __NR_getrlimit, ALLOWED, SANDBOX_ZYGOTE },
+#endif
+	/* many pairs at once */
+	{ __NR_epoll_ctl, ALLOWED, SANDBOX_SIGNER },
+	{ __NR_epoll_pwait, ALLOWED, SANDBOX_SIGNER },
+#ifdef __NR_epoll_wait
+	{ __NR_epoll_wait, ALLOWED, SANDBOX_SIGNER },
+#endif
 	/* ending */
-	{ __NR_rt_sigreturn, ALLOWED },
+	{ __NR_rt_sigreturn, ALLOWED, 0 },
 #ifdef __NR_sigreturn
-	{ __NR_sigreturn, ALLOWED },
+	{ __NR_sigreturn, ALLOWED, 0 },
 #endif
-	{ __NR_restart_syscall, ALLOWED },
-	{ __NR_exit, ALLOWED },
-	{ __NR_exit_group, ALLOWED },
+	{ __NR_restart_syscall, ALLOWED, 0 },
+	{ __NR_exit, ALLOWED, 0 },
+	{ __NR_exit_group, ALLOWED, 0 },
 	/* files: there are none to open, but OpenSSL and the C library may look */
-	{ __NR_openat, REFUSED },
-	{ __NR_statx, REFUSED },
+	{ __NR_openat, REFUSED, 0 },
+	{ __NR_statx, REFUSED, 0 },
 #ifdef __NR_newfstatat
-	{ __NR_newfstatat, REFUSED },
+	{ __NR_newfstatat, REFUSED, 0 },
 #endif
 #ifdef __NR_fstatat64
-	{ __NR_fstatat64, REFUSED },
-	{ __NR_stat64, REFUSED },
+	{ __NR_fstatat64, REFUSED, 0 },
+	{ __NR_stat64, REFUSED, 0 },
 #endif
 #ifdef __NR_open
-	{ __NR_open, REFUSED },
-	{ __NR_stat, REFUSED },
-	{ __NR_access, REFUSED },
+	{ __NR_open, REFUSED, 0 },
+	{ __NR_stat, REFUSED, 0 },
+	{ __NR_access, REFUSED, 0 },
 #endif
-	{ __NR_faccessat, REFUSED },
-	{ __NR_sysinfo, REFUSED },
+	{ __NR_faccessat, REFUSED, 0 },
+	{ __NR_sysinfo, REFUSED, 0 },
 #ifdef IMAPGATE_SANITIZED
 	/* the sanitizers' own needs */
-	{ __NR_sigaltstack, ALLOWED },
-	{ __NR_rt_sigprocmask, ALLOWED },
-	{ __NR_rt_sigaction, ALLOWED },
-	{ __NR_sched_yield, ALLOWED },
-	{ __NR_gettid, ALLOWED },
-	{ __NR_readlink, REFUSED },
+	{ __NR_sigaltstack, ALLOWED, 0 },
+	{ __NR_rt_sigprocmask, ALLOWED, 0 },
+	{ __NR_rt_sigaction, ALLOWED, 0 },
+	{ __NR_sched_yield, ALLOWED, 0 },
+	{ __NR_gettid, ALLOWED, 0 },
+	{ __NR_readlink, REFUSED, 0 },
 #endif
 };
 #define RULES	(sizeof(rules) / sizeof(rules[0]))
@@ -302,7 +364,7 @@ add_rule(struct sock_filter *at, const struct rule *rule)
 
 /* The filter is built from the table, so that the table is all there is to review (seccomp(2)). */
 static void
-limit_system_calls(void)
+limit_system_calls(enum sandbox_kind kind)
 {
 	static const struct sock_filter start[] = {
 		LOAD(arch),
@@ -319,7 +381,8 @@ limit_system_calls(void)
 	for (; n < sizeof(start) / sizeof(start[0]); n++)
 		filter[n] = start[n];
 	for (i = 0; i < RULES; i++)
-		n += add_rule(filter + n, &rules[i]);
+		if (rules[i].kinds == 0 || (rules[i].kinds & kind) != 0)
+			n += add_rule(filter + n, &rules[i]);
 	filter[n++] = (struct sock_filter)RETURN(SECCOMP_RET_KILL_PROCESS);
 	program.len = (unsigned short)n;
 	must(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0, "seccomp");
@@ -328,26 +391,51 @@ limit_system_calls(void)
 #else
 
 static void
-limit_system_calls(void)
+limit_system_calls(enum sandbox_kind kind)
 {
 	/* A build for valgrind(1), which makes system calls of its own inside the process. */
+	(void)kind;
 }
 
 #endif
 
 void
-sandbox_enter(const struct sandbox *s)
+sandbox_find(struct sandbox *s, const struct options *o)
 {
-	rlim_t data = 0;
+	const struct passwd *pw;
 
+	s->root = o->gate_root;
+	s->privileged = geteuid() == 0;
+	if (!s->privileged)
+		return;
+	errno = 0;
+	pw = getpwnam(o->gate_user);
+	if (pw == NULL)
+		die("--gate-user %s: no such user", o->gate_user);
+	errno = 0;
+	if (pw->pw_uid == 0 || pw->pw_gid == 0)
+		die("--gate-user %s: must not be root", o->gate_user);
+	s->uid = pw->pw_uid;
+	s->gid = pw->pw_gid;
+}
+
+void
+sandbox_enter(const struct sandbox *s, enum sandbox_kind kind)
+{
 #ifndef IMAPGATE_SANITIZED
 	/* Certificates and revocation lists may be large, and are there already. */
-	data = data_size() + DATA_MAX;
+	if (!resources_known)
+		data_before = data_size();
 #endif
+	if (kind != SANDBOX_GATE) {
+		raise_limit(RLIMIT_NOFILE);
+		raise_limit(RLIMIT_NPROC);
+		resources_known = true;
+	}
 	if (s->privileged) {
 		leave_file_system(s->root);
 		become(s->uid, s->gid);
 	}
-	limit_resources(data);
-	limit_system_calls();
+	limit_resources(kind, data_before + DATA_MAX);
+	limit_system_calls(kind);
 }

@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-#include "msg.h"
+#include "boundary/msg.h"
 #include "options.h"
 
 /* Reasons of account_find: the user database does not know the name, or could not be asked (errno says why). */

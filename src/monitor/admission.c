@@ -10,6 +10,7 @@
 
 #include "log.h"
 #include "monitor/launch.h"
+#include "monitor/tell.h"
 #include "proto/sasl.h"
 
 /* What it takes to log in by a mechanism. */
@@ -147,7 +148,7 @@ admit(struct admission *a, const struct msg_login *login, enum proof proof)
 {
 	const char *name = pamauth_user(&a->pam), *wrong;
 	struct pamauth_verdict verdict;
-	enum board_limit limit;
+	enum msg_limit limit;
 
 	if (!is_own_authzid(login, name, proof))
 		return refuse(OUTCOME_AUTHORIZATIONFAILED, "authzid");
@@ -172,10 +173,10 @@ admit(struct admission *a, const struct msg_login *login, enum proof proof)
 	if (wrong != NULL)
 		return refuse(OUTCOME_UNAVAILABLE, wrong);
 	/* Last of all, since from here on it is a session for all who count them. */
-	limit = board_log_in(a->seat, a->opts, login->authcid, a->account.name);
-	if (limit == BOARD_UNLIMITED)
+	limit = tell_logged_in(login->authcid, a->account.name);
+	if (limit == LIMIT_NONE)
 		return verdict;
-	return refuse(limit == BOARD_SHUTDOWN ? OUTCOME_UNAVAILABLE : OUTCOME_LIMIT, board_limit_name(limit));
+	return refuse(limit == LIMIT_SHUTDOWN ? OUTCOME_UNAVAILABLE : OUTCOME_LIMIT, msg_limit_name(limit));
 }
 
 struct pamauth_verdict

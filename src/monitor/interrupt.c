@@ -17,6 +17,7 @@
 #include "log.h"
 #include "monitor/deadline.h"
 #include "monitor/report.h"
+#include "monitor/tell.h"
 
 /* The gate tells the client of the deadline and waits for its last words to be read; behind that this process ends by itself. */
 #define GRACE_MS	3000
@@ -25,13 +26,13 @@
 static struct log_line late[2];
 static volatile sig_atomic_t lates;
 
-static volatile pid_t gate;		/* 0: there is none */
+static volatile pid_t gate;		/* 0: there is none, or it is the listener's child */
 static volatile sig_atomic_t gate_fd = -1;
 static volatile sig_atomic_t stopped;	/* SIGTERM has come */
 static struct sigaction found;		/* what SIGTERM did when we were started */
 static timer_t timer;
 
-/* A gate that was taken over would keep the client for itself, if nobody ended it. */
+/* A gate that was taken over would keep the client for itself, if nobody ended it. Under a listener that does it, when this process has ended. */
 static void
 end_gate(void)
 {
@@ -93,6 +94,10 @@ interrupt_wait_for_gate(void)
 	unsigned tries = 0;
 	int status;
 
+	if (gate == 0 && tell_is_heard()) {
+		status = tell_gate_end();
+		return WIFEXITED(status) ? WEXITSTATUS(status) : EX_SOFTWARE;
+	}
 	/* It was born without an exit signal (connection.c), hence __WALL. */
 	while (waitpid(gate, &status, __WALL) == -1)
 		if (errno != EINTR || !again(&tries))

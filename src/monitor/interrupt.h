@@ -10,12 +10,12 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "msg.h"
+#include "boundary/msg.h"
 
 /* From here on the deadline (clock_ms) ends this process some seconds later, if it could not end by itself; SIGTERM is obeyed. */
 void	interrupt_begin(int64_t deadline);
 
-/* The gate that is heard from here on, by its process and our end of its pair. If SIGTERM has come before, it is told now. */
+/* The gate that is heard from here on, by its process (0: it is the listener's child) and our end of its pair. If SIGTERM has come before, it is told now. */
 void	interrupt_hear_gate(pid_t, int fd);
 
 /* Waits for its end; its exit status, or EX_SOFTWARE if something has killed it. */

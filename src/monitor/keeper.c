@@ -38,7 +38,7 @@
 #include "log.h"
 #include "monitor/launch.h"
 #include "monitor/report.h"
-#include "msg.h"
+#include "boundary/msg.h"
 #include "proto/reply.h"
 
 /* TLS's record type for alerts, and the alert: warning, close_notify (RFC 5246, 7.2; RFC 8446, 6). */

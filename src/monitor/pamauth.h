@@ -12,7 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "msg.h"
+#include "boundary/msg.h"
 #include "options.h"
 #include "peer.h"
 

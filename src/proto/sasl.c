@@ -8,7 +8,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "msg.h"
+#include "boundary/msg.h"
 #include "proto/utf8.h"
 
 /* Ends a key and its value in OAuth's messages (RFC 7628, 3.1). */

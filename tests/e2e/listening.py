@@ -9,7 +9,7 @@ import threading
 import time
 
 import loglines
-from processes import connections_of, keyholder_of
+from processes import GATE, SIGNER, connections_of, name_of, role_of
 from session import Session
 from wire import PATIENCE, SocketWire
 
@@ -76,7 +76,7 @@ def path(stage):
 
 
 class OnlyChild:
-    """The one connection's process of a listener that has no others, to be used like the process that a superserver starts.
+    """The one connection's processes of a listener that has no others, to be used like the process that a superserver starts.
 
     How it has ended only its parent can know: what is not 0 is in the log.
     """
@@ -84,8 +84,14 @@ class OnlyChild:
     def __init__(self, process, log_path):
         self.process, self.log_path = process, log_path
         self.listener = process.pid
-        self.pid = self._born()
+        self.first = self._born()
         self.returncode = None
+
+    @property
+    def pid(self):
+        """The monitor, or what it has become; as long as there is none, the gate."""
+        pids = connections_of(self.listener)
+        return next((pid for pid in pids if name_of(pid) != GATE), pids[0] if pids else self.first)
 
     def _born(self):
         """Waits for the child; None if it was too quick to be seen. Before the listener is ready its children are others."""
@@ -111,7 +117,7 @@ class OnlyChild:
         return rest.partition("\n")[2] if ready else None
 
     def poll(self):
-        if self.returncode is None and (self.process.poll() is not None or self.pid not in connections_of(self.listener)):
+        if self.returncode is None and (self.process.poll() is not None or not connections_of(self.listener)):
             self._ended()
         return self.returncode
 
@@ -161,11 +167,11 @@ class Listener:
     def pid(self):
         return self.process.pid
 
-    def monitors(self):
+    def connections(self):
         return connections_of(self.pid)
 
-    def keyholder(self):
-        return keyholder_of(self.pid)
+    def signer(self):
+        return role_of(self.pid, SIGNER)
 
     def connect(self, number=0, context=None, greeting=True):
         """A connection as a Session. With a context, TLS begins at once."""

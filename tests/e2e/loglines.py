@@ -19,7 +19,7 @@ FORMS = {
     "end": rf"{WHERE}(?: {TLS})? reason=\S+(?: commands=\d+ bad=\d+| status=\d+)?(?: times=\d+)?",
     "key-fail": rf"(?:{WHERE}(?: {TLS})? )?file={QUOTED} reason={QUOTED}",
     "key-exposed": rf"(?:{WHERE}(?: {TLS})? )?file={QUOTED} reason={QUOTED}",
-    "exit": r"pid=\d+ (?:status|signal)=\d+",
+    "exit": rf"(?:{WHERE} {TLS} )?pid=\d+ (?:status|signal)=\d+(?: user={QUOTED})?",
     "refused": rf"{WHERE} limit=[a-z-]+ times=\d+",
     "listener-ready": COUNTS,
     "listener-stop": COUNTS,
@@ -69,8 +69,8 @@ def parse(text):
 
 
 def read(text, but=None):
-    """All of imapgate's lines in what came out on standard error but those of one process; other programs' lines are skipped."""
-    return [parse(line[m.end():]) for line in text.splitlines() if (m := PREFIX.match(line)) and int(m[1]) != but]
+    """All of imapgate's lines in what came out on standard error, but of one process only those about a connection; other programs' lines are skipped."""
+    return [parse(line[m.end():]) for line in text.splitlines() if (m := PREFIX.match(line)) and (int(m[1]) != but or " rip=" in line)]
 
 
 CONCLUSIONS = ("handoff", "end", "error", "bug")

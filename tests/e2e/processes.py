@@ -26,22 +26,37 @@ def name_of(pid):
         return ""
 
 
-KEYHOLDER = "imapgate-keys"
+# As the kernel cuts them (PR_SET_NAME(2const)).
+GATE = "imapgate-gate"
+GATE_ZYGOTE = "imapgate-gates"
+MONITOR_ZYGOTE = "imapgate-monito"
+SIGNER = "imapgate-signer"
 
 
 def connections_of(listener):
-    """The children of a listener that serve connections: all but the one that holds its keys."""
-    return [pid for pid in children_of(listener) if name_of(pid) != KEYHOLDER]
+    """The children of a listener that serve connections: gates, monitors and what these become."""
+    return [pid for pid in children_of(listener) if name_of(pid) not in ("", GATE_ZYGOTE, MONITOR_ZYGOTE, SIGNER)]
 
 
-def keyholder_of(listener):
-    holder, = (pid for pid in children_of(listener) if name_of(pid) == KEYHOLDER)
-    return holder
+def role_of(listener, name):
+    """The one process that a listener has for all connections, by its name."""
+    pid, = (pid for pid in children_of(listener) if name_of(pid) == name)
+    return pid
+
+
+def parent_of(pid):
+    return int(status_of(pid)["PPid"])
+
+
+def gates_of(listener):
+    return [pid for pid in children_of(listener) if name_of(pid) == GATE]
 
 
 def gate_of(pid):
-    """The monitor's only child; a relay's parent is the mailbox program."""
-    gate, = children_of(pid)
+    """The gate of a connection of which another process is known: its child with a superserver, its only sibling that is a gate with a listener."""
+    if name_of(pid) == GATE:
+        return pid
+    gate, = gates_of(pid) or gates_of(parent_of(pid))
     return gate
 
 

@@ -366,13 +366,15 @@ def file_of(pid, fd):
 
 @pytest.mark.parametrize("on", EVERYWHERE)
 def test_keeper_has_nothing_of_the_connection(root_stage, on):
-    """Neither the client's socket nor the gate's: root that nobody can talk to."""
+    """Neither the client's socket nor the relay's: root to which a relay can say one word, and nobody else any."""
     with Kept(root_stage, on=on) as kept:
         pid = kept.imap.process.pid
         assert kept.program in children_of(pid)
         descriptors = {int(fd): file_of(pid, fd) for fd in os.listdir(f"/proc/{pid}/fd")}
         log = str(kept.imap.log_path)
-        assert descriptors == {0: "/dev/null", 1: "/dev/null", 2: log, 3: log}
+        relay = {fd: file for fd, file in descriptors.items() if file.startswith("socket:")}
+        assert len(relay) == (on in ("tls", "starttls"))
+        assert {fd: file for fd, file in descriptors.items() if fd not in relay} == {0: "/dev/null", 1: "/dev/null", 2: log, 3: log}
         status = status_of(pid)
         assert status["Name"] == "imapgate-keeper" and status["Uid"].split() == ["0"] * 4
         assert os.readlink(f"/proc/{pid}/cwd") == "/"

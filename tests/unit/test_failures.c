@@ -3,7 +3,7 @@
  * that processes who write at the same time, or are killed, spoil nothing.
  */
 
-#include "failures.h"
+#include "listener/failures.h"
 
 #include <setjmp.h>
 #include <signal.h>

@@ -21,8 +21,8 @@
 
 #include <cmocka.h>
 
-#include "monitor/sign.h"
-#include "msg.h"
+#include "signer/sign.h"
+#include "boundary/msg.h"
 #include "options.h"
 #include "publickey.h"
 

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "repeats.h"
+#include "listener/repeats.h"
 
 #define NOW	INT64_C(1000000)
 #define HERE	UINT64_C(7)

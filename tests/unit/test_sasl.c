@@ -14,7 +14,7 @@
 
 #include <cmocka.h>
 
-#include "msg.h"
+#include "boundary/msg.h"
 #include "proto/command.h"
 #include "proto/sasl.h"
 #include "proto/utf8.h"

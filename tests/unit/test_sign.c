@@ -4,7 +4,7 @@
  * tried with each of its octets wrong.
  */
 
-#include "monitor/sign.h"
+#include "signer/sign.h"
 
 #include <fcntl.h>
 #include <openssl/err.h>

@@ -16,7 +16,7 @@
 
 #include <cmocka.h>
 
-#include "monitor/sign.h"
+#include "signer/sign.h"
 
 static char path[] = "/tmp/test_tls.XXXXXX";
 static struct options opts;

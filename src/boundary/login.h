@@ -1,44 +1,24 @@
-#ifndef IMAPGATE_MSG_H
-#define IMAPGATE_MSG_H
+#ifndef IMAPGATE_BOUNDARY_LOGIN_H
+#define IMAPGATE_BOUNDARY_LOGIN_H
 
 /*
- * THE boundary: every message that the gate and the monitor may send each
- * other, on one page. They travel over a SOCK_SEQPACKET pair, so the kernel
- * keeps them apart and there is nothing to parse: a type, then exactly the
- * struct that belongs to it. Text is in arrays and ends in NUL.
+ * What a gate says to its monitor; under a listener, to that as long as there
+ * is no monitor. Text is in arrays and ends in NUL.
  *
- * SECURITY: the monitor is root and must take the gate for an enemy. All that
- * arrives here from the gate is a claim of the client, never a fact.
+ * SECURITY: who hears this is root and must take the gate for an enemy. All
+ * that arrives here from the gate is a claim of the client, never a fact.
  */
 
-#include <stddef.h>
 #include <stdint.h>
+
+#include "proto/proxy.h"
 
 /* Names of 255 octets (RFC 4616, 2), OAuth tokens of 8 KiB, with their NUL. */
 #define MSG_NAME_MAX	256
 #define MSG_SECRET_MAX	8193
 #define MSG_TAG_MAX	129
-/* TLS 1.3 signs 64 + 33 + 1 + 64 octets at most, TLS 1.2 64 + 4 + 133 (RFC 8446, 4.4.3; RFC 8422, 5.4). */
-#define MSG_TBS_MAX	256
-/* An RSA signature of 8192 bits. */
-#define MSG_SIGNATURE_MAX 1024
-#define MSG_DIGEST	32
 /* What PAM wants the user to read, as much as fits two lines of an alert box. */
 #define MSG_TEXT_MAX	512
-/* Words of ours about a private key, see sign.h. */
-#define MSG_REASON_MAX	256
-
-/* Questions are even, their answers odd; 0 is nothing. */
-enum msg_type {
-	MSG_LOGIN = 2,		/* may this client log in? */
-	MSG_LOGIN_ANSWER = 3,
-	MSG_KEY = 4,		/* do you hold the private key of this certificate? */
-	MSG_KEY_ANSWER = 5,
-	MSG_SIGN = 6,		/* sign this part of a TLS handshake */
-	MSG_SIGN_ANSWER = 7,
-	MSG_LAUNCH = 8,		/* start the mailbox program; no answer, the gate exits or relays */
-	MSG_LOG = 10,		/* tell the administrator; no answer */
-};
 
 /* How the client proves who it is. */
 enum msg_mechanism {
@@ -75,27 +55,17 @@ struct msg_login_answer {
 	char		text[MSG_TEXT_MAX];	/* what PAM wants the user to read: printable UTF-8, may be empty */
 };
 
-struct msg_key {
-	uint32_t	index;			/* of the certificate, in the order of --cert */
-	uint8_t		key_digest[MSG_DIGEST];	/* of its public key (publickey.h) */
+/* The PROXY header in front of a connection: the first message, or none. */
+struct msg_proxied {
+	uint32_t	client;			/* enum proxy_client */
+	uint32_t	tls;			/* not 0: the proxy's end of a TLS connection */
+	struct proxy_end source, destination;	/* with PROXY_TCP */
+	char		tls_protocol[16];
+	char		tls_cipher[64];
 };
 
-struct msg_key_answer {
-	uint32_t	held;			/* not 0: yes, and it fits */
-	char		reason[MSG_REASON_MAX];	/* why not, from a key holder; empty to the gate */
-};
-
-struct msg_sign {
-	uint32_t	index;			/* which key */
-	uint32_t	scheme;			/* TLS SignatureScheme, RFC 8446, 4.2.3 */
-	uint32_t	len;
-	uint8_t		tbs[MSG_TBS_MAX];	/* what is to be signed, not hashed */
-};
-
-struct msg_sign_answer {
-	uint32_t	len;			/* 0: there is no signature */
-	char		reason[MSG_REASON_MAX];	/* why it was refused, from a key holder; empty to the gate */
-	uint8_t		signature[MSG_SIGNATURE_MAX];
+struct msg_proxied_answer {
+	uint32_t	limit;			/* enum msg_limit (account.h); not 0: the client has to go */
 };
 
 /* What the mailbox program may know of TLS. */
@@ -128,6 +98,7 @@ enum msg_why {
 	WHY_KERNEL,		/* the kernel does not take them */
 };
 
+/* Start the mailbox program. Only HOW_RELAY has an answer: the relay's end of the stream comes with it. */
 struct msg_launch {
 	uint32_t	how;			/* enum msg_how */
 	uint32_t	why;			/* enum msg_why, with HOW_RELAY */
@@ -159,6 +130,9 @@ enum msg_reason {
 	REASON_SHUTDOWN,	/* the service stops */
 	REASON_MONITOR_SLOW,	/* the deadline passed while the monitor was asked */
 	REASON_UNAVAILABLE,	/* a login failed, and this connection can't have another one */
+	REASON_PROXY_MALFORMED,	/* what came is no PROXY header */
+	REASON_PROXY_LATE,	/* it has not come in time */
+	REASON_PROXY_CLOSED,	/* nor will it */
 };
 
 struct msg_log {
@@ -172,9 +146,9 @@ struct msg_log {
 };
 
 /*
- * The one thing that a relay tells after the login, in memory that it shares
- * with a PAM keeper. SECURITY: a relay that was taken over can hide or forge
- * one log line about its own session with it, and nothing else.
+ * The one thing that a relay tells after the login, to a PAM keeper if there
+ * is one. SECURITY: a relay that was taken over can hide or forge one log
+ * line about its own session with it, and nothing else.
  */
 enum msg_said {
 	SAID_UNKNOWN,
@@ -182,59 +156,8 @@ enum msg_said {
 	SAID_NOTHING,		/* it has ended without one */
 };
 
-struct msg {
-	uint32_t	type;			/* enum msg_type */
-	union {
-		struct msg_login	login;
-		struct msg_login_answer	login_answer;
-		struct msg_key		key;
-		struct msg_key_answer	key_answer;
-		struct msg_sign		sign;
-		struct msg_sign_answer	sign_answer;
-		struct msg_launch	launch;
-		struct msg_log		log;
-	} u;
+struct msg_said_word {
+	uint32_t	said;		/* enum msg_said */
 };
-
-/*
- * Makes a message of this type, empty. All that is done to a message is done
- * to as much of it as its type has: a login is 20 times as long as the rest.
- */
-void	msg_begin(struct msg *, enum msg_type);
-
-/* Wipes a message that msg_begin or msg_recv has made; passwords are in some. */
-void	msg_wipe(struct msg *);
-
-/* Makes the pair: [0] for the monitor, [1] for the gate, both close-on-exec. Returns 0, or -1 with errno. */
-int	msg_pair(int pair[2]);
-
-/* Sends a message in the size of its type. Returns 0, or -1 if the other process is gone. */
-int	msg_send(int fd, const struct msg *);
-
-/*
- * Receives one message. Returns 1, or 0 if the other process is gone. A
- * message of unknown type, of another size than its type's, with a
- * descriptor attached or with text that does not end in NUL is a bug().
- */
-int	msg_recv(int fd, struct msg *);
-
-/*
- * A pair has one asker. Where several processes ask one, each question brings
- * one end of a pair of its own, and its answer comes back there.
- *
- * Asks: the answer takes the question's place. Returns 1, or 0 if the other
- * process is gone or there can be no pair.
- */
-int	msg_call(int service, struct msg *);
-
-/*
- * Receives such a question. Returns the descriptor for the one answer, to be
- * closed then; -1 if nobody is left who could ask. What is wrong with a
- * question is a bug(), as above.
- */
-int	msg_called(int service, struct msg *);
-
-/* Fills dst (of size octets) with len octets of text and NULs to its end. Returns 0, or -1 if it holds a NUL or does not fit. */
-int	msg_text(char *dst, size_t size, const char *text, size_t len);
 
 #endif

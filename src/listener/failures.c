@@ -7,7 +7,7 @@
  * for longer. Nobody is locked out by that, as only failures ever wait.
  */
 
-#include "failures.h"
+#include "listener/failures.h"
 
 #include <stddef.h>
 

@@ -3,7 +3,7 @@
  * its monitors, as root.
  */
 
-#include "repeats.h"
+#include "listener/repeats.h"
 
 #include <stddef.h>
 

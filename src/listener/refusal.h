@@ -7,7 +7,7 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
-#include "board.h"
+#include "boundary/account.h"
 
 /* Says BYE, unless TLS begins with the connection. Nothing is waited for: what does not fit the socket's buffer is not said. */
 void	refusal_say(int fd, bool tls);
@@ -17,6 +17,6 @@ void	refusal_say(int fd, bool tls);
  * whose clients are refused again and again gets one line a minute, which
  * says how many it stands for.
  */
-void	refusal(int fd, bool tls, enum board_limit, uint64_t network, const struct sockaddr_storage *from);
+void	refusal(int fd, bool tls, enum msg_limit, uint64_t network, const struct sockaddr_storage *from);
 
 #endif

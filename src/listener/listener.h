@@ -7,7 +7,7 @@
  * in common.
  */
 
-#include "activation.h"
+#include "listener/activation.h"
 #include "options.h"
 
 /*

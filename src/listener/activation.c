@@ -3,7 +3,7 @@
  * never after a fork: its variables are this process's alone.
  */
 
-#include "activation.h"
+#include "listener/activation.h"
 
 #include <errno.h>
 #include <fcntl.h>

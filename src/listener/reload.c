@@ -4,7 +4,7 @@
  * the rest. It comes from whoever could have started us, which is root.
  */
 
-#include "reload.h"
+#include "listener/reload.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -25,7 +25,7 @@
 static char **arguments;
 static const struct activation_socket *sockets;
 static size_t passed;		/* how many sockets there are */
-static const char *left;	/* by the image before this one: TRIAL, the number of the board's descriptor, or NULL */
+static const char *left;	/* by the image before this one: TRIAL, the number of the table's descriptor and what roles.h keeps, or NULL */
 
 void
 reload_begin(char *argv[], const struct activation_socket *list, size_t n)
@@ -49,9 +49,15 @@ reload_is_resumed(void)
 }
 
 int
-reload_board(void)
+reload_table(void)
 {
 	return reload_is_resumed() ? atoi(left) : -1;
+}
+
+const char *
+reload_generations(void)
+{
+	return reload_is_resumed() ? strchr(left, ' ') : NULL;
 }
 
 static void
@@ -96,12 +102,16 @@ reload_try(void)
 }
 
 void
-reload_exec(int board_fd)
+reload_exec(int table, const char *generations)
 {
-	set_number(VARIABLE, board_fd);
+	char text[1024];
+
+	snprintf(text, sizeof(text), "%d%s", table, generations);
+	if (setenv(VARIABLE, text, 1) == -1)
+		die("environment");
 	activation_pass(sockets, passed);
-	keep_on_exec(board_fd, true);
+	keep_on_exec(table, true);
 	execute();
 	activation_keep(sockets, passed);
-	keep_on_exec(board_fd, false);
+	keep_on_exec(table, false);
 }

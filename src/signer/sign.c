@@ -10,7 +10,7 @@
  * whose form is checked here to its last octet.
  */
 
-#include "monitor/sign.h"
+#include "signer/sign.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -21,6 +21,7 @@
 #include <openssl/pem.h>
 #include <openssl/rsa.h>
 #include <openssl/x509.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -282,8 +283,13 @@ sign_objection(struct sign_keys *keys, uint32_t index, const uint8_t key_digest[
 	const char *reason = NULL;
 
 	openssl_begin();
-	if (keys->key[index] == NULL)
+	/* It is tried once: in the sandbox it could not be. */
+	if (keys->key[index] == NULL && keys->failure[index][0] == '\0') {
 		keys->key[index] = load(keys->opts->key[index], &reason);
+		if (keys->key[index] == NULL)
+			snprintf(keys->failure[index], MSG_REASON_MAX, "%s", reason);
+	}
+	reason = keys->failure[index];
 	if (keys->key[index] != NULL)
 		reason = mismatch(keys->key[index], key_digest);
 	ERR_clear_error();

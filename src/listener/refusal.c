@@ -3,7 +3,7 @@
  * an accept(2), a send(2) and a close(2) for each connection.
  */
 
-#include "refusal.h"
+#include "listener/refusal.h"
 
 #include <sys/socket.h>
 #include <unistd.h>
@@ -11,13 +11,13 @@
 #include "clock.h"
 #include "log.h"
 #include "peer.h"
-#include "repeats.h"
+#include "listener/repeats.h"
 
 /* What has been logged of a network. */
 static struct repeats repeats;
 
 static void
-report(int fd, const struct sockaddr_storage *from, enum board_limit limit, unsigned times)
+report(int fd, const struct sockaddr_storage *from, enum msg_limit limit, unsigned times)
 {
 	struct log_line line;
 	struct peer peer;
@@ -28,7 +28,7 @@ report(int fd, const struct sockaddr_storage *from, enum board_limit limit, unsi
 	log_field(&line, "rport", "%s", peer.port);
 	log_field(&line, "lip", "%s", peer.local_ip);
 	log_field(&line, "lport", "%s", peer.local_port);
-	log_field(&line, "limit", "%s", board_limit_name(limit));
+	log_field(&line, "limit", "%s", msg_limit_name(limit));
 	log_field(&line, "times", "%u", times);
 	log_write(&line);
 }
@@ -43,10 +43,10 @@ refusal_say(int fd, bool tls)
 }
 
 void
-refusal(int fd, bool tls, enum board_limit limit, uint64_t network, const struct sockaddr_storage *from)
+refusal(int fd, bool tls, enum msg_limit limit, uint64_t network, const struct sockaddr_storage *from)
 {
 	/* Where the limit is everybody's, it does not matter who comes. */
-	unsigned times = repeats_count(&repeats, limit == BOARD_MAX_CONNECTIONS ? 0 : network, 1, clock_ms());
+	unsigned times = repeats_count(&repeats, limit == LIMIT_MAX_CONNECTIONS ? 0 : network, 1, clock_ms());
 
 	if (times > 0)
 		report(fd, from, limit, times);

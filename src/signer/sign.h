@@ -12,12 +12,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "msg.h"
+#include "boundary/msg.h"
 #include "options.h"
 
 struct sign_keys {
 	const struct options	*opts;
 	EVP_PKEY		*key[OPTIONS_CERTS];	/* NULL until it was asked for */
+	char			 failure[OPTIONS_CERTS][MSG_REASON_MAX]; /* why it can't be loaded; "": not tried */
 };
 
 /*

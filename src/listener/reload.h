@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-#include "activation.h"
+#include "listener/activation.h"
 
 /* Reads what the image before this one has left in the environment, and remembers how to go on to the next. */
 void	reload_begin(char *argv[], const struct activation_socket *, size_t sockets);
@@ -22,13 +22,17 @@ bool	reload_is_trial(void);
 /* Has this process been the listener before? Then its signals are still blocked. */
 bool	reload_is_resumed(void);
 
-/* The board that was left to us, for board_open. */
-int	reload_board(void);
+/* What was left to us: the table's descriptor for connections_open, -1 for none, and monitor zygotes for roles_begin. */
+int		 reload_table(void);
+const char	*reload_generations(void);
 
 /* Starts a trial. Returns its process id, or -1 with errno. Its exit status is 0 if it is safe to go on. */
 pid_t	reload_try(void);
 
-/* Takes the step; blocked signals stay so, and none is lost. Returns only if that can't be done. */
-void	reload_exec(int board_fd);
+/*
+ * Takes the step, with the table's descriptor and what roles_keep has written;
+ * blocked signals stay so, and none is lost. Returns only if that can't be done.
+ */
+void	reload_exec(int table, const char *generations);
 
 #endif

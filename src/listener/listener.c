@@ -1,21 +1,20 @@
 /*
  * The listener, see listener.h. Runs as root for as long as the service does,
  * so there is nothing in it that a client could make use of: it reads not one
- * byte of theirs, keeps nothing of them but a process id, and never waits for
- * any of them. Whatever goes wrong with one connection is that connection's end.
+ * byte of theirs, never forks for one, and never waits for any of them.
+ * Neither OpenSSL nor PAM is in it. Whatever goes wrong with one connection is
+ * that connection's end.
  *
  * Signals are blocked and come through a descriptor, so that the loop below
  * sees one thing after the other.
  */
 
-#include "listener.h"
+#include "listener/listener.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <limits.h>
 #include <netinet/in.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,17 +26,18 @@
 #include <unistd.h>
 
 #include "again.h"
-#include "board.h"
 #include "childexit.h"
 #include "clock.h"
 #include "connection.h"
-#include "listenertls.h"
+#include "descriptors.h"
+#include "listener/connections.h"
+#include "listener/events.h"
+#include "listener/refusal.h"
+#include "listener/reload.h"
+#include "listener/roles.h"
+#include "listener/serve.h"
 #include "log.h"
-#include "ondemand.h"
-#include "openssl.h"
 #include "proto/network.h"
-#include "refusal.h"
-#include "reload.h"
 
 /* The status line follows what happens, but not each connection. */
 #define STATUS_MS	1000
@@ -45,31 +45,29 @@
 /* Without descriptors, memory or processes it is of no use to try again at once: others must end first. */
 #define PAUSE_MS	100
 
-/* When clients come, files that were read are looked at so often. */
-#define REFRESH_MS	1000
-
 /* The same trouble is logged so often. */
 #define TROUBLE_MS	60000
 
 /* What those who are not logged in get for their farewells, PAM modules included. */
 #define STOP_MS		5000
 
-struct listener {
+static struct listener {
 	const struct options		*opts[2];	/* by whether TLS begins with the connection */
 	const struct activation_socket	*sockets;
 	size_t				 n;
 	struct connection_setup		 setup;
-	struct board			*board;
-	struct board_counts		 told;		/* by the status line */
+	struct connections_count	 told;		/* by the status line */
 	int				 signals;	/* signalfd(2) */
 	int				 watchdog_ms;	/* 0: nobody watches */
 	pid_t				 trial;		/* of a reload, 0 for none */
+	bool				 accepting;	/* sockets are waited for */
+	bool				 renewing;	/* a reload takes place as soon as nothing is on its way */
 	bool				 stopping;
 	/* Points on clock_ms(), 0 for never. */
-	int64_t				 status_at, watchdog_at, resume_at, stop_at, trouble_at, refresh_at;
+	int64_t				 status_at, watchdog_at, resume_at, stop_at, trouble_at;
 	unsigned			 troubles;	/* since the last line about them */
-	unsigned			 polls, reads, accepts; /* that failed in a row */
-};
+	unsigned			 reads, accepts; /* that failed in a row */
+} listener;
 
 static sigset_t
 our_signals(void)
@@ -85,13 +83,13 @@ our_signals(void)
 }
 
 static void
-say(const struct listener *l, const char *event, const char *key, const char *text)
+say(const char *event, const char *key, const char *text)
 {
-	struct board_counts count = board_count(l->board);
+	struct connections_count count = connections_count();
 	struct log_line line;
 
 	log_begin(&line, LOG_INFO, event);
-	log_field(&line, "waiting", "%u", count.connections);
+	log_field(&line, "waiting", "%u", count.waiting);
 	log_field(&line, "sessions", "%u", count.sessions);
 	if (key != NULL)
 		log_text(&line, key, text);
@@ -102,16 +100,16 @@ say(const struct listener *l, const char *event, const char *key, const char *te
 static void
 tell_status(struct listener *l)
 {
-	struct board_counts count = board_count(l->board);
+	struct connections_count count = connections_count();
 
-	/* Who logs in does not tell us; as long as somebody may, there is something to look at. */
-	l->status_at = count.connections > 0 ? clock_ms() + STATUS_MS : 0;
+	/* As long as there is somebody whose time may be over, there is something to look at. */
+	l->status_at = connections_end() > 0 ? clock_ms() + STATUS_MS : 0;
 	if (memcmp(&count, &l->told, sizeof(count)) == 0)
 		return;
 	l->told = count;
 	activation_notify("STATUS=%u connections before login, %u sessions logged in; "
 	    "since the start %lu connections, %lu logins, %lu failures, %lu refused",
-	    count.connections, count.sessions, count.accepted, count.logins, count.failures, count.refusals);
+	    count.waiting, count.sessions, count.accepted, count.logins, count.failures, count.refusals);
 }
 
 static void
@@ -121,60 +119,32 @@ status_changed(struct listener *l)
 		l->status_at = clock_ms() + STATUS_MS;
 }
 
-/* Something is missing that will be there again some time. What and errno say it, in a line now and then. */
 static void
-rest(struct listener *l, const char *what)
+log_trouble(struct listener *l, const char *what, const char *why)
 {
 	int64_t now = clock_ms();
 	struct log_line line;
 
-	l->resume_at = now + PAUSE_MS;
 	l->troubles++;
 	if (now < l->trouble_at)
 		return;
 	log_begin(&line, LOG_ERR, "listener-trouble");
 	log_field(&line, "what", "%s", what);
 	log_field(&line, "times", "%u", l->troubles);
-	log_text(&line, "text", strerror(errno));
+	log_text(&line, "text", why);
 	log_write(&line);
 	l->trouble_at = now + TROUBLE_MS;
 	l->troubles = 0;
 }
 
-/* The new process. SIGTERM stays blocked until the monitor can obey it without breaking off. */
-static void __attribute__((noreturn))
-become_connection(const struct listener *l, bool imaps, int fd, const struct sockaddr_storage *from, struct board_seat *seat)
-{
-	sigset_t mask;
-	size_t i;
-
-	if (dup2(fd, STDIN_FILENO) == -1 || dup2(fd, STDOUT_FILENO) == -1)
-		die("dup2");
-	/* All else that is open is close-on-exec; but a listening socket must not be held back for as long as that. */
-	for (i = 0; i < l->n; i++)
-		close(l->sockets[i].fd);
-	close(fd);
-	sigemptyset(&mask);
-	sigaddset(&mask, SIGTERM);
-	sigprocmask(SIG_SETMASK, &mask, NULL);
-	connection_serve(&l->setup, l->opts[imaps], seat, from);
-}
-
+/* Something is missing that will be there again some time. It is said in a line now and then. */
 static void
-start_child(struct listener *l, bool imaps, int fd, const struct sockaddr_storage *from, struct board_seat *seat)
+rest(const char *what, const char *why)
 {
-	pid_t pid = fork();
+	struct listener *l = &listener;
 
-	if (pid == 0)
-		become_connection(l, imaps, fd, from, seat);
-	if (pid > 0)
-		board_enter(seat, pid);
-	else {
-		board_cancel(seat);
-		rest(l, "fork");
-		refusal_say(fd, l->opts[imaps]->tls_on_connect);
-	}
-	close(fd);
+	l->resume_at = clock_ms() + PAUSE_MS;
+	log_trouble(l, what, why);
 }
 
 /* Whom a client is counted as. */
@@ -188,46 +158,56 @@ network_of(const struct options *o, const struct sockaddr *sa)
 	else if (sa->sa_family == AF_INET6)
 		memcpy(address, &((const struct sockaddr_in6 *)sa)->sin6_addr, sizeof(address));
 	else
-		return o->proxy_unix ? 0 : BOARD_LOCAL;
-	return board_network(o, address);
-}
-
-/* Files that were read before there was a client may be others now. */
-static void
-refresh(struct listener *l)
-{
-	if (clock_left(l->refresh_at) > 0)
-		return;
-	l->refresh_at = clock_ms() + REFRESH_MS;
-	listenertls_refresh(&l->setup);
+		return o->proxy_unix ? 0 : NETWORK_LOCAL;
+	return connections_network(o, address);
 }
 
 static void
 accept_one(struct listener *l, const struct activation_socket *s)
 {
 	const struct options *o = l->opts[s->imaps];
+	struct connection *connection;
 	struct sockaddr_storage from;
-	struct board_seat seat;
-	enum board_limit limit;
+	enum msg_limit limit;
 	uint64_t network;
 	int fd;
 
+	/* Files that were read before there was a client may be others now; then it is for the new ones. */
+	roles_refresh();
+	if (!roles_are_ready())
+		return;
 	status_changed(l);
-	refresh(l);
 	fd = activation_accept(s, &from);
 	if (fd == -1) {
 		/* A client that has gone is no trouble, but many in a row are: each costs a turn of the loop. */
 		if (errno != 0 || ++l->accepts > AGAIN_MAX)
-			rest(l, "accept");
+			rest("accept", strerror(errno));
 		return;
 	}
 	l->accepts = 0;
 	network = network_of(o, (struct sockaddr *)&from);
-	limit = board_admit(l->board, o, network, &seat);
-	if (limit == BOARD_UNLIMITED)
-		start_child(l, s->imaps, fd, &from, &seat);
+	limit = connections_admit(o, network, &connection);
+	if (limit == LIMIT_NONE)
+		serve_accepted(connection, s->imaps, fd, &from);
 	else
 		refusal(fd, o->tls_on_connect, limit, network, &from);
+}
+
+/* Waits for clients, or not. */
+static void
+set_accepting(struct listener *l)
+{
+	bool accepting = !l->stopping && !l->renewing && l->resume_at == 0 && roles_are_ready();
+	size_t i;
+
+	if (accepting == l->accepting)
+		return;
+	l->accepting = accepting;
+	for (i = 0; i < l->n; i++)
+		if (!accepting)
+			events_remove(l->sockets[i].fd);
+		else if (!events_add(l->sockets[i].fd, EVENT_SOCKET, (uint32_t)i))
+			die("epoll");
 }
 
 /* Stopping. */
@@ -241,11 +221,12 @@ stop(struct listener *l)
 		return;
 	l->stopping = true;
 	l->stop_at = clock_ms() + STOP_MS;
+	set_accepting(l);
 	for (i = 0; i < l->n; i++)
 		close(l->sockets[i].fd);
 	activation_notify("STOPPING=1");
-	board_dismiss(l->board);
-	say(l, "listener-stop", NULL, NULL);
+	serve_dismiss_all();
+	say("listener-stop", NULL, NULL);
 }
 
 /* Reloading. */
@@ -253,13 +234,13 @@ stop(struct listener *l)
 static void
 begin_reload(struct listener *l)
 {
-	if (l->trial != 0 || l->stopping)
+	if (l->trial != 0 || l->renewing || l->stopping)
 		return;
 	activation_notify("RELOADING=1\nMONOTONIC_USEC=%lld", (long long)clock_ms() * 1000);
 	l->trial = reload_try();
 	if (l->trial == -1) {
 		l->trial = 0;
-		rest(l, "fork");
+		rest("fork", strerror(errno));
 		activation_notify("READY=1");
 	}
 }
@@ -270,15 +251,39 @@ renew(struct listener *l)
 {
 	const sigset_t ours = our_signals();
 	struct launch_inherited found = l->setup.inherited, again;
+	char generations[512];
 
 	/* Not for a moment may they be let through: one that waits would end us. */
 	found.mask = ours;
 	launch_restore(&found);
-	reload_exec(board_fd(l->board));
+	roles_keep(generations, sizeof(generations), true);
+	connections_keep(true);
+	reload_exec(connections_fd(), generations);
+	connections_keep(false);
+	roles_keep(generations, sizeof(generations), false);
 	launch_inherit(&again, &ours);
 }
 
-/* The trial has ended: either the new program takes over here, or everything stays as it was. */
+static void
+keep_old(const char *reason)
+{
+	say("listener-kept", "reason", reason);
+	activation_notify("READY=1");
+}
+
+/* The new program takes over here, as soon as no process is on its way whose id the old one was to hear. */
+static void
+renew_if_quiet(struct listener *l)
+{
+	if (!l->renewing || roles_pending() > 0)
+		return;
+	l->renewing = false;
+	say("listener-reload", NULL, NULL);
+	renew(l);
+	keep_old("it can't be executed");
+}
+
+/* The trial has ended: either there is a reload, or everything stays as it was. */
 static void
 end_reload(struct listener *l, int status)
 {
@@ -287,14 +292,13 @@ end_reload(struct listener *l, int status)
 	l->trial = 0;
 	if (l->stopping)
 		return;
-	errno = 0;
-	if (status == 0) {
-		say(l, "listener-reload", NULL, NULL);
-		renew(l);
-	}
-	snprintf(text, sizeof(text), status == 0 ? "it can't be executed" : "a trial ended with status %d", status);
-	say(l, "listener-kept", "reason", text);
-	activation_notify("READY=1");
+	snprintf(text, sizeof(text), "a trial ended with status %d", status);
+	if (status != 0)
+		keep_old(text);
+	else if (!roles_have_room())
+		keep_old("connections of too many earlier reloads still wait for their login");
+	else
+		l->renewing = true;
 }
 
 /* The loop. */
@@ -310,10 +314,8 @@ reap(struct listener *l)
 			end_reload(l, WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
 			continue;
 		}
-		board_leave(l->board, pid);
-		childexit_report(pid, status);
-		if (!l->stopping)
-			listenertls_ended(&l->setup, pid);
+		if (!serve_ended(pid, status) && (l->stopping || !roles_ended(pid, status)))
+			childexit_report(pid, status, "");
 	}
 	status_changed(l);
 }
@@ -354,6 +356,7 @@ time_to_wait(const struct listener *l)
 	sooner(&at, l->watchdog_at);
 	sooner(&at, l->resume_at);
 	sooner(&at, l->stop_at);
+	sooner(&at, roles_due());
 	return at == 0 ? -1 : clock_left(at);
 }
 
@@ -362,8 +365,11 @@ keep_time(struct listener *l)
 {
 	int64_t now = clock_ms();
 
-	if (l->status_at != 0 && now >= l->status_at)
+	if (l->status_at != 0 && now >= l->status_at) {
+		serve_look_at_deadlines();
 		tell_status(l);
+	}
+	roles_tick();
 	if (l->resume_at != 0 && now >= l->resume_at)
 		l->resume_at = 0;
 	if (l->watchdog_at != 0 && now >= l->watchdog_at) {
@@ -375,31 +381,47 @@ keep_time(struct listener *l)
 static bool
 is_over(const struct listener *l)
 {
-	return l->stopping && (board_count(l->board).connections == 0 || clock_left(l->stop_at) == 0);
+	return l->stopping && (connections_count().waiting == 0 || clock_left(l->stop_at) == 0);
+}
+
+static void
+obey(struct listener *l, const struct event *e)
+{
+	switch (e->kind) {
+	case EVENT_SIGNAL:
+		obey_signal(l);
+		return;
+	case EVENT_SOCKET:
+		if (l->accepting)
+			accept_one(l, &l->sockets[e->index]);
+		return;
+	case EVENT_ROLE:
+		roles_hear(e->index);
+		return;
+	case EVENT_LOGIN:
+		serve_login(e->index);
+		return;
+	case EVENT_ACCOUNT:
+		serve_account(e->index);
+		return;
+	}
 }
 
 static void
 loop(struct listener *l)
 {
-	struct pollfd pfd[ACTIVATION_MAX + 1] = { { l->signals, POLLIN, 0 } };
-	size_t i, accepting;
+	struct event events[EVENTS_MAX];
+	int i, n;
 
-	for (i = 0; i < l->n; i++)
-		pfd[i + 1] = (struct pollfd){ l->sockets[i].fd, POLLIN, 0 };
 	/* Who has ended while we executed ourselves was told of before. */
 	reap(l);
 	while (!is_over(l)) {
-		accepting = l->stopping || l->resume_at != 0 ? 0 : l->n;
-		if (poll(pfd, 1 + accepting, time_to_wait(l)) != -1)
-			l->polls = 0;
-		else if (errno != EINTR || !again(&l->polls))
-			die("poll");
+		set_accepting(l);
+		n = events_wait(events, time_to_wait(l));
 		keep_time(l);
-		if (pfd[0].revents != 0)
-			obey_signal(l);
-		for (i = 0; i < accepting && !l->stopping; i++)
-			if (pfd[i + 1].revents != 0)
-				accept_one(l, &l->sockets[i]);
+		for (i = 0; i < n; i++)
+			obey(l, &events[i]);
+		renew_if_quiet(l);
 	}
 }
 
@@ -434,26 +456,12 @@ prepare_sockets(struct listener *l)
 	log_die_status = EX_TEMPFAIL;
 }
 
-/*
- * Loads what each login needs: libraries, and that by which the C library finds
- * users (nsswitch.conf(5)). PAM is not started: its files are read at each attempt,
- * and a module's password for a database must not be where gates are forked from.
- */
-static void
-load_libraries(const struct listener *l)
-{
-	gid_t none[1];
-	int n = 1;
-
-	openssl_begin();
-	ondemand_pam();
-	getgrouplist(l->opts[0]->gate_user, l->setup.sandbox.gid, none, &n);
-}
-
 static void
 prepare(struct listener *l)
 {
+	static const struct roles_ears ears = { serve_spawned, serve_lost, serve_signing, rest };
 	const sigset_t ours = our_signals();
+	bool taken;
 
 	connection_prepare(&l->setup, l->opts[0], &ours);
 	if (reload_is_resumed())
@@ -461,36 +469,41 @@ prepare(struct listener *l)
 			if (sigismember(&ours, sig))
 				sigdelset(&l->setup.inherited.mask, sig);
 	prepare_sockets(l);
-	load_libraries(l);
-	listenertls_start(&l->setup, l->opts[0], l->sockets[0].fd, l->sockets[l->n - 1].fd);
+	events_begin();
+	serve_begin(l->opts, rest);
+	taken = connections_open(reload_table());
+	/* What another version has left can't be understood: its gates hear that nobody is there. */
+	if (!taken && !descriptors_close_left_from(STDERR_FILENO + 1))
+		die("closing descriptors");
+	roles_begin(l->opts[0], &l->setup.inherited, &ears, taken ? reload_generations() : NULL);
 	if (reload_is_trial())
 		_exit(0);
-	l->board = board_open(reload_board());
+	serve_resume();
 	l->signals = signalfd(-1, &ours, SFD_CLOEXEC);
-	if (l->signals == -1)
+	if (l->signals == -1 || !events_add(l->signals, EVENT_SIGNAL, 0))
 		die("signalfd");
 }
 
 void
 listener_run(const struct options *opts, const struct activation_socket *sockets, size_t n, char *argv[])
 {
-	static struct listener l;
 	static struct options on_connect;
+	struct listener *l = &listener;
 
 	on_connect = *opts;
 	on_connect.tls_on_connect = true;
-	l.opts[false] = opts;
-	l.opts[true] = &on_connect;
-	l.sockets = sockets;
-	l.n = n;
+	l->opts[false] = opts;
+	l->opts[true] = &on_connect;
+	l->sockets = sockets;
+	l->n = n;
 	reload_begin(argv, sockets, n);
-	prepare(&l);
-	l.watchdog_ms = activation_watchdog();
-	l.watchdog_at = l.watchdog_ms > 0 ? clock_ms() + l.watchdog_ms : 0;
-	say(&l, "listener-ready", NULL, NULL);
+	prepare(l);
+	l->watchdog_ms = activation_watchdog();
+	l->watchdog_at = l->watchdog_ms > 0 ? clock_ms() + l->watchdog_ms : 0;
+	say("listener-ready", NULL, NULL);
 	activation_notify("READY=1");
-	l.told.connections = UINT_MAX;
-	tell_status(&l);
-	loop(&l);
+	l->told.waiting = UINT_MAX;
+	tell_status(l);
+	loop(l);
 	_exit(0);
 }
