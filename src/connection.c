@@ -197,7 +197,7 @@ serve(const struct connection_setup *setup, const struct options *o, struct peer
 void
 connection_prepare(struct connection_setup *setup, const struct options *o, const sigset_t *blocked)
 {
-	launch_inherit(&setup->inherited, blocked);
+	inherited_take(&setup->inherited, blocked);
 	check_settings(o, setup, blocked != NULL);
 }
 

@@ -6,15 +6,15 @@
 #include <stdbool.h>
 
 #include "boundary/login.h"
-#include "gate/sandbox.h"
-#include "monitor/launch.h"
+#include "sandbox.h"
+#include "inherited.h"
 #include "options.h"
 #include "peer.h"
 
 /* What all connections have in common, found out before the first one. */
 struct connection_setup {
 	struct sandbox		 sandbox;
-	struct launch_inherited	 inherited;
+	struct inherited	 inherited;
 	bool			 no_program;	/* the mailbox program is missing; only where the gate is to say so */
 };
 

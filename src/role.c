@@ -79,7 +79,7 @@ execute(enum role role, char words[LOG_WORDS][LOG_WORD_MAX], size_t n)
 }
 
 pid_t
-role_start(enum role role, int control, int signing, const struct launch_inherited *inherited)
+role_start(enum role role, int control, int signing, const struct inherited *inherited)
 {
 	char words[LOG_WORDS][LOG_WORD_MAX];
 	int settings = write_settings(role);
@@ -93,7 +93,7 @@ role_start(enum role role, int control, int signing, const struct launch_inherit
 		close(settings);
 		return pid;
 	}
-	launch_restore(inherited);
+	inherited_restore(inherited);
 	if (place((const int[]){ -1, control, settings, signing }))
 		execute(role, words, n);
 	die("starting %s", names[role]);

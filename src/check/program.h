@@ -3,7 +3,7 @@
 
 /* Checks the mailbox program: is it there, may others than root execute it, and can its arguments be made? */
 
-#include "gate/sandbox.h"
+#include "sandbox.h"
 #include "options.h"
 
 /*

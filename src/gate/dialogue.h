@@ -42,6 +42,7 @@ struct session {
 	struct peer		*peer;
 	struct tls		*tls;
 	bool			 by_superserver; /* STARTTLS is its work: tunnel */
+	bool			 signed_apart;	/* SANDBOX_SIGN is a signer's */
 	enum msg_why		 no_ktls;	/* as it was before the first byte */
 	struct ktls		 ktls;
 	unsigned		 commands;	/* read so far */

@@ -17,7 +17,7 @@
 #include "boundary/msg.h"
 #include "clock.h"
 #include "gate/ask.h"
-#include "gate/sandbox.h"
+#include "sandbox.h"
 #include "gate/session.h"
 #include "gate/tls.h"
 #include "log.h"

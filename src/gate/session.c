@@ -286,6 +286,9 @@ start_tls(struct session *s)
 		log_tls_failure(error);
 		dialogue_finish(s, REASON_TLS_FAILED, NULL);
 	}
+	/* The signer signs once. With a superserver it is the monitor, which is still wanted. */
+	if (s->signed_apart)
+		close(SANDBOX_SIGN);
 	tls_describe(&s->conn, &log.tls);
 	ask_log(&log);
 	if (s->opts->client_ca != NULL)
@@ -474,10 +477,11 @@ session_run(const struct session_start *start)
 	s.opts = start->opts;
 	s.peer = start->peer;
 	s.no_ktls = start->no_ktls;
+	s.signed_apart = start->sign != -1;
 	s.tls = start->tls != NULL ? start->tls : &none;
 	s.tls->maker = &tls_gate;
 	take_descriptors(&s, start);
-	ask_init(SANDBOX_MONITOR, start->sign != -1 ? SANDBOX_SIGN : SANDBOX_MONITOR, start->deadline);
+	ask_init(SANDBOX_MONITOR, s.signed_apart ? SANDBOX_SIGN : SANDBOX_MONITOR, start->deadline);
 	sandbox_close_others();
 	bounds_start(start->deadline);
 	wipe_options(start->opts);

@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "gate/sandbox.h"
+#include "sandbox.h"
 #include "boundary/msg.h"
 #include "options.h"
 #include "peer.h"

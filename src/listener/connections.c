@@ -384,17 +384,17 @@ connections_find(uint32_t slot, uint32_t serial)
 }
 
 void
-connections_enter(struct connection *c, struct child *child, pid_t pid)
+connections_enter(struct connection *c, struct connection_process *child, pid_t pid)
 {
 	*(child == &c->gate ? &t->places[c->slot].gate : &t->places[c->slot].monitor) = pid;
 	child->state = CHILD_RUNNING;
 	child->pid = pid;
 }
 
-struct child *
+struct connection_process *
 connections_reap(pid_t pid, int status, struct connection **c)
 {
-	struct child *child;
+	struct connection_process *child;
 	uint32_t slot;
 
 	for (slot = 0; slot < t->used; slot++) {
@@ -405,7 +405,7 @@ connections_reap(pid_t pid, int status, struct connection **c)
 		*c = &t->connections[slot];
 		child = p->gate == pid ? &(*c)->gate : &(*c)->monitor;
 		*(p->gate == pid ? &p->gate : &p->monitor) = 0;
-		*child = (struct child){ CHILD_ENDED, pid, status };
+		*child = (struct connection_process){ CHILD_ENDED, pid, status };
 		return child;
 	}
 	return NULL;

@@ -37,7 +37,7 @@ enum child_state {
 	CHILD_ENDED,
 };
 
-struct child {
+struct connection_process {
 	enum child_state	state;
 	pid_t			pid;		/* while it runs */
 	int			status;		/* when it has ended, waitpid(2) */
@@ -46,7 +46,7 @@ struct child {
 /* One connection. What counts is kept apart from it, close together (connections.c). */
 struct connection {
 	uint32_t	slot, serial;	/* slots are used again, the pair of both is not */
-	struct child	gate, monitor;	/* the monitor becomes the mailbox program, or its keeper */
+	struct connection_process	gate, monitor;	/* the monitor becomes the mailbox program, or its keeper */
 	int		client;		/* as long as there is no monitor; -1: closed */
 	int		login;		/* our end of the gate's pair, as long */
 	int		account;	/* our end of the monitor's pair */
@@ -133,10 +133,10 @@ struct connection	*connections_at(uint32_t slot);
 uint32_t		 connections_end(void);
 
 /* One of its two children runs, by this process id. */
-void	connections_enter(struct connection *, struct child *, pid_t);
+void	connections_enter(struct connection *, struct connection_process *, pid_t);
 
 /* A child has ended: returns which, and fills whose; NULL if it is no connection's. */
-struct child	*connections_reap(pid_t, int status, struct connection **);
+struct connection_process	*connections_reap(pid_t, int status, struct connection **);
 
 struct connections_count	connections_count(void);
 

@@ -1,18 +1,10 @@
 /*
- * Failed logins, see failures.h. Run by the monitors under a listener.
- *
- * A record is taken by exchanging its time, which one process alone can do;
- * then it is filled. One that was killed in between leaves a record with an
- * earlier owner's network and a new time: somebody's failure is remembered
- * for longer. Nobody is locked out by that, as only failures ever wait.
+ * Failed logins, see failures.h. Run by the listener.
  */
 
 #include "listener/failures.h"
 
 #include <stddef.h>
-
-/* How often a record is looked for that others do not take first. They are done in no time; who is unlucky for so long goes uncounted. */
-#define TRIES	16
 
 struct oldest {
 	struct failures_record	*record;
@@ -63,26 +55,16 @@ look(struct failures *f, const struct failure *it, int64_t now)
 unsigned
 failures_note(struct failures *f, const struct failure *it, int64_t now)
 {
-	struct oldest *victim;
-	struct view v;
-	int try;
+	struct view v = look(f, it, now);
+	/* A network that has all it may have loses one of its own, so it can't push out what others did. */
+	struct failures_record *victim = v.count < FAILURES_PER_NETWORK ? v.other.record : v.own.record;
 
-	for (try = 0; try < TRIES; try++) {
-		v = look(f, it, now);
-		if (v.same != NULL) {
-			v.same->when = now;
-			return v.count;
-		}
-		/* A network that has all it may have loses one of its own, so it can't push out what others did. */
-		victim = v.count < FAILURES_PER_NETWORK ? &v.other : &v.own;
-		if (!atomic_compare_exchange_strong(&victim->record->when, &victim->when, now))
-			continue;
-		victim->record->network = it->network;
-		victim->record->user = it->user;
-		victim->record->attempt = it->attempt;
-		return v.count < FAILURES_PER_NETWORK ? v.count + 1 : v.count;
+	if (v.same != NULL) {
+		v.same->when = now;
+		return v.count;
 	}
-	return v.count;
+	*victim = (struct failures_record){ now, it->network, it->user, it->attempt };
+	return v.count < FAILURES_PER_NETWORK ? v.count + 1 : v.count;
 }
 
 bool

@@ -3,17 +3,13 @@
 
 /*
  * Logins that failed lately, from which networks: what makes a guesser wait
- * who comes again on a new connection. Several processes use one table at
- * the same time without a lock, so none can die while it holds one. What two
- * of them write in the same moment may at worst be counted once too often or
- * too rarely.
+ * who comes again on a new connection.
  *
  * Counted are different failures. A telephone in some pocket that tries an
  * old password every minute is one failure, not one a minute, so those who
  * share an office's one address with it do not wait for it.
  */
 
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -24,9 +20,9 @@
 /* How long each is remembered. */
 #define FAILURES_KEPT_MS	(15 * 60 * 1000)
 
-/* A login that failed: numbers that are equal for equals and tell nothing else (board.c makes them). */
+/* A login that failed: numbers that are equal for equals and tell nothing else (monitor/tell.c makes them). */
 struct failure {
-	uint64_t	network;	/* where from, see board_network; never 0 */
+	uint64_t	network;	/* where from, see connections_network; never 0 */
 	uint64_t	user;		/* of whom */
 	uint64_t	attempt;	/* of whom, with which password */
 };
@@ -34,8 +30,8 @@ struct failure {
 /* The table. Treat it as opaque; all zeros is an empty one. */
 struct failures {
 	struct failures_record {
-		_Atomic int64_t		when;		/* clock_ms(); 0: free */
-		_Atomic uint64_t	network, user, attempt;
+		int64_t		when;		/* clock_ms(); 0: free */
+		uint64_t	network, user, attempt;
 	} records[FAILURES_MAX];
 };
 

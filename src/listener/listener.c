@@ -32,6 +32,7 @@
 #include "descriptors.h"
 #include "listener/connections.h"
 #include "listener/events.h"
+#include "listener/life.h"
 #include "listener/refusal.h"
 #include "listener/reload.h"
 #include "listener/roles.h"
@@ -250,18 +251,18 @@ static void
 renew(struct listener *l)
 {
 	const sigset_t ours = our_signals();
-	struct launch_inherited found = l->setup.inherited, again;
+	struct inherited found = l->setup.inherited, again;
 	char generations[512];
 
 	/* Not for a moment may they be let through: one that waits would end us. */
 	found.mask = ours;
-	launch_restore(&found);
+	inherited_restore(&found);
 	roles_keep(generations, sizeof(generations), true);
 	connections_keep(true);
 	reload_exec(connections_fd(), generations);
 	connections_keep(false);
 	roles_keep(generations, sizeof(generations), false);
-	launch_inherit(&again, &ours);
+	inherited_take(&again, &ours);
 }
 
 static void
@@ -470,7 +471,7 @@ prepare(struct listener *l)
 				sigdelset(&l->setup.inherited.mask, sig);
 	prepare_sockets(l);
 	events_begin();
-	serve_begin(l->opts, rest);
+	life_begin(l->opts, rest);
 	taken = connections_open(reload_table());
 	/* What another version has left can't be understood: its gates hear that nobody is there. */
 	if (!taken && !descriptors_close_left_from(STDERR_FILENO + 1))

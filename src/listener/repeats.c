@@ -1,6 +1,5 @@
 /*
- * Lines that are counted together, see repeats.h. Run by the listener and by
- * its monitors, as root.
+ * Lines that are counted together, see repeats.h. Run by the listener.
  */
 
 #include "listener/repeats.h"
@@ -29,11 +28,14 @@ unsigned
 repeats_count(struct repeats *t, uint64_t network, unsigned most, int64_t now)
 {
 	struct repeats_record *r = find(t, network);
+	unsigned held;
 
 	if (r->began == 0 || now - r->began >= REPEATS_MS) {
 		r->began = now;
 		r->written = 1;
-		return atomic_exchange(&r->held, 0) + 1;
+		held = r->held;
+		r->held = 0;
+		return held + 1;
 	}
 	if (r->written < most) {
 		r->written++;

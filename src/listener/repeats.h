@@ -6,12 +6,8 @@
  * connection that has said nothing. The first ones of a network are written,
  * the others counted, so that nobody can fill the log, or have other lines
  * dropped by a limit of journald's.
- *
- * Several processes use one table without a lock. Two that write at the same
- * time may at worst make a line too many, or lose a count.
  */
 
-#include <stdatomic.h>
 #include <stdint.h>
 
 /* How long a network's lines are counted together. */
@@ -22,9 +18,9 @@
 /* The table. Treat it as opaque; all zeros is an empty one. */
 struct repeats {
 	struct repeats_record {
-		_Atomic uint64_t	network;
-		_Atomic int64_t		began;		/* clock_ms(), 0: free */
-		_Atomic unsigned	written, held;	/* since then */
+		uint64_t	network;
+		int64_t		began;		/* clock_ms(), 0: free */
+		unsigned	written, held;	/* since then */
 	} records[REPEATS_NETWORKS];
 };
 

@@ -66,7 +66,7 @@ enum {
 };
 
 static const struct options *opts;
-static const struct launch_inherited *inherited;
+static const struct inherited *inherited;
 static const struct roles_ears *ears;
 
 static struct keyring now, next;	/* next.gates.pid is 0 if there is none */
@@ -298,7 +298,7 @@ take_over(const char *kept)
 }
 
 void
-roles_begin(const struct options *o, const struct launch_inherited *in, const struct roles_ears *e, const char *kept)
+roles_begin(const struct options *o, const struct inherited *in, const struct roles_ears *e, const char *kept)
 {
 	unsigned i;
 

@@ -13,7 +13,7 @@
 #include <sys/types.h>
 
 #include "boundary/msg.h"
-#include "monitor/launch.h"
+#include "inherited.h"
 #include "options.h"
 
 /* Generations of settings at one time: a reload is refused where there is no place for one more. */
@@ -33,7 +33,7 @@ struct roles_ears {
  * of which is needed without a connection. Dies with EX_CONFIG if no
  * certificate works, EX_TEMPFAIL if something is missing.
  */
-void	roles_begin(const struct options *, const struct launch_inherited *, const struct roles_ears *, const char *kept);
+void	roles_begin(const struct options *, const struct inherited *, const struct roles_ears *, const char *kept);
 
 /*
  * Can a gate be had? False while the gate zygote is missing, or busy with so

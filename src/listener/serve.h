@@ -16,9 +16,6 @@
 #include "listener/roles.h"
 #include "options.h"
 
-/* To be called once, before the others. Takes the options by whether TLS begins with the connection. */
-void	serve_begin(const struct options *opts[2], void (*trouble)(const char *what, const char *why));
-
 /* What roles.h has to be given (struct roles_ears). */
 void	serve_spawned(const struct msg_spawned *, bool monitor);
 void	serve_lost(bool monitor);

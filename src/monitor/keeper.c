@@ -96,7 +96,7 @@ keeper_fork(void)
 	sigset_t signals;
 	pid_t pid;
 
-	/* Waited for, not caught: in the child they stay blocked until launch_restore. */
+	/* Waited for, not caught: in the child they stay blocked until inherited_restore. */
 	keeper_signals(&signals);
 	sigprocmask(SIG_BLOCK, &signals, NULL);
 	pid = fork();

@@ -24,6 +24,7 @@
 #include "monitor/delay.h"
 #include "monitor/interrupt.h"
 #include "monitor/keeper.h"
+#include "monitor/launch.h"
 #include "monitor/pamkeeper.h"
 #include "monitor/refused.h"
 #include "monitor/report.h"

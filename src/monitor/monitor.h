@@ -10,7 +10,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "monitor/launch.h"
+#include "inherited.h"
 #include "boundary/msg.h"
 #include "options.h"
 #include "peer.h"
@@ -19,7 +19,7 @@
 struct monitor_start {
 	const struct options		*opts;
 	struct peer			*peer;		/* its own copy: a proxy's client takes its place */
-	const struct launch_inherited	*inherited;
+	const struct inherited	*inherited;
 	pid_t				 gate;		/* 0: there is none, or it is the listener's child */
 	int				 gate_fd;	/* our end of the login pair; -1: there is no gate */
 	unsigned			 logs;		/* lines that the gate has had before */

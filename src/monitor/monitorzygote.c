@@ -26,7 +26,7 @@
 
 static struct zygote {
 	const struct options	*opts[2];	/* by whether TLS begins with the connection */
-	struct launch_inherited	 inherited;
+	struct inherited	 inherited;
 } zygote;
 
 /*
@@ -130,7 +130,7 @@ monitorzygote_run(const struct options *o)
 	on_connect.tls_on_connect = true;
 	zygote.opts[false] = o;
 	zygote.opts[true] = &on_connect;
-	launch_inherit(&zygote.inherited, NULL);
+	inherited_take(&zygote.inherited, NULL);
 	warm_up(o);
 	msg_begin(&m, MSG_READY);
 	if (msg_send(ROLE_CONTROL, &m) == -1)

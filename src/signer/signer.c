@@ -15,7 +15,7 @@
 
 #include "again.h"
 #include "boundary/msg.h"
-#include "gate/sandbox.h"
+#include "sandbox.h"
 #include "log.h"
 #include "openssl.h"
 #include "role.h"

@@ -672,7 +672,7 @@ int
 main(int argc, char *argv[])
 {
 	static struct peer peer;
-	struct launch_inherited inherited;
+	struct inherited inherited;
 	const struct hostility *hostility;
 	int pair[2];
 	pid_t gate;
@@ -687,7 +687,7 @@ main(int argc, char *argv[])
 	hostility = find(argv[1]);
 	options_parse(&opts, argc - 1, argv + 1);
 	log_open(opts.log);
-	launch_inherit(&inherited, NULL);
+	inherited_take(&inherited, NULL);
 	peer_look(&peer, STDIN_FILENO, NULL);
 	describe(&peer);
 	if (msg_pair(pair) == -1)

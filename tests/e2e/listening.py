@@ -9,7 +9,7 @@ import threading
 import time
 
 import loglines
-from processes import GATE, SIGNER, connections_of, name_of, role_of
+from processes import GATE, GATE_ZYGOTE, MONITOR_ZYGOTE, SIGNER, children_of, connections_of, gates_of, name_of, role_of
 from session import Session
 from wire import PATIENCE, SocketWire
 
@@ -168,10 +168,21 @@ class Listener:
         return self.process.pid
 
     def connections(self):
+        """Gates, monitors and what these have become."""
         return connections_of(self.pid)
+
+    def gates(self):
+        return gates_of(self.pid)
+
+    def monitors(self):
+        return [pid for pid in self.connections() if name_of(pid) != GATE]
 
     def signer(self):
         return role_of(self.pid, SIGNER)
+
+    def roles(self):
+        """The processes that it has for all connections together, by their names; without a certificate there is no signer."""
+        return {name: pid for pid in children_of(self.pid) if (name := name_of(pid)) in (GATE_ZYGOTE, MONITOR_ZYGOTE, SIGNER)}
 
     def connect(self, number=0, context=None, greeting=True):
         """A connection as a Session. With a context, TLS begins at once."""

@@ -28,7 +28,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "gate/sandbox.h"
+#include "sandbox.h"
 
 /* It was possible, it failed with an error; or it is a case in which all is allowed, and was. */
 #define ESCAPED	10

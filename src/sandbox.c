@@ -4,7 +4,7 @@
  * first signature; begins as root and ends as nobody in nowhere.
  */
 
-#include "gate/sandbox.h"
+#include "sandbox.h"
 
 #include <errno.h>
 #include <fcntl.h>
