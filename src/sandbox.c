@@ -30,6 +30,9 @@
 /* Memory for a dialogue and a handshake beside what is mapped already: ten times what they take. */
 #define DATA_MAX	(32UL * 1024 * 1024)
 
+/* More descriptors than a zygote ever has: those of its role, one connection's, and some to spare. */
+#define ZYGOTE_FDS	64
+
 static void
 must(bool done, const char *what)
 {
@@ -68,13 +71,21 @@ sandbox_descriptors(const int *fds, int n)
 
 	must(nowhere != -1, "/dev/null");
 	must(dup3(nowhere, STDERR_FILENO, O_CLOEXEC) != -1, "dup");
+	close(nowhere);
 #endif
 }
 
 void
 sandbox_close_others(void)
 {
-	must(descriptors_close_from((int)descriptors), "closing descriptors");
+	int fd;
+
+	if (descriptors_close_from((int)descriptors))
+		return;
+	/* In a zygote's root there is no /proc, but its descriptors are few. */
+	must(resources_known, "closing descriptors");
+	for (fd = (int)descriptors; fd < ZYGOTE_FDS; fd++)
+		close(fd);
 }
 
 /* An empty directory that nobody but root can write to. On a system without tmpfiles.d(5) the first login makes it. */

@@ -196,11 +196,11 @@ give_up_next(const char *file, const char *reason, bool later)
 	drop_keyring(&next);
 	next.gates.pid = next.signer.pid = 0;
 	next.until = 0;
-	if (now.gates.control == -1)
+	if (now.gates.control == -1 && restart_at == 0)
 		restart_at = clock_ms() + restart_ms;
 }
 
-static const char no_process[] = "a process for it can't be started";
+static const char no_process[] = "gate zygote and signer can't be started";
 
 static void
 begin_renewal(void)
@@ -476,6 +476,13 @@ roles_hear(uint32_t index)
 
 /* Ending. */
 
+static void
+restart_later(void)
+{
+	restart_at = clock_ms() + restart_ms;
+	restart_ms = restart_ms * 2 > RESTART_MAX_MS ? RESTART_MAX_MS : restart_ms * 2;
+}
+
 /* One of ours is missing: it is started anew in a moment. */
 static void
 miss(struct process *p, const char *what)
@@ -483,8 +490,7 @@ miss(struct process *p, const char *what)
 	drop(p);
 	p->pid = 0;
 	ears->trouble(what, "it has ended");
-	restart_at = clock_ms() + restart_ms;
-	restart_ms = restart_ms * 2 > RESTART_MAX_MS ? RESTART_MAX_MS : restart_ms * 2;
+	restart_later();
 }
 
 /* One of a generation that is being started. It may have said why, or even that it was ready. */
@@ -554,7 +560,7 @@ restart(void)
 	if (monitors->control == -1 && !start(monitors, ROLE_MONITORS, -1, MONITORS + current))
 		ears->trouble("monitor-zygote", strerror(errno));
 	if ((missing && next.until == 0) || monitors->control == -1)
-		restart_at = clock_ms() + restart_ms;
+		restart_later();
 }
 
 void

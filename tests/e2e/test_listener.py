@@ -14,7 +14,7 @@ import pytest
 
 import listening
 from listening import Listener
-from processes import gate_of, runs
+from processes import GATE_ZYGOTE, SIGNER, gate_of, runs
 from stage import SESAME
 from test_hygiene import real_memory
 from test_preauth import as_user
@@ -107,7 +107,7 @@ def test_reload_keeps_connections(stage):
             assert imap.command("n NOOP")[1] == b"n OK heard NOOP"
             close(imap)
         server.manager.wait_for(r"^STATUS=0 connections before login, 0 sessions logged in; since the start 3 connections, 3 logins, ", told)
-        assert not server.monitors()
+        assert not server.connections()
 
 
 @pytest.fixture
@@ -243,7 +243,7 @@ def test_renewed_certificate_is_used(stage, renewable):
         server.sockets[0], server.sockets[1] = server.sockets[1], server.sockets[0]
         assert shown(server) == der_of(old)
         before = server.connect(1)
-        holder = server.keyholder()
+        holder = server.signer()
         install(new, files)
         time.sleep(1.1)
         assert shown(server) == der_of(new)
@@ -253,7 +253,7 @@ def test_renewed_certificate_is_used(stage, renewable):
         close(before)
         end = time.monotonic() + 5
         while runs(holder):
-            assert time.monotonic() < end, "the old key holder stays"
+            assert time.monotonic() < end, "the old signer stays"
             time.sleep(0.01)
 
 
@@ -281,7 +281,7 @@ def test_no_descriptors_left_for_a_renewal(stage, renewable):
         free = min(set(range(len(used) + 1)) - used)
         resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (free, limits[1]))
         waiting = server.connect(greeting=False)
-        assert "key holder" in server.logged("certificate-fail")["reason"]
+        assert "can't be started" in server.logged("certificate-fail")["reason"]
         resource.prlimit(server.pid, resource.RLIMIT_NOFILE, limits)
         time.sleep(1.1)
         assert shown(server) == der_of(stage.certificate("rsa"))
@@ -321,22 +321,22 @@ def test_each_kind_of_key(stage, kind, version):
         close(imap)
 
 
-def test_key_holder_that_died_is_replaced(stage):
+def test_signer_that_died_is_replaced(stage):
     certificate = stage.certificate()
     with Listener(stage, "--tls-on-connect", *certificate.options) as server:
-        os.kill(server.keyholder(), signal.SIGKILL)
+        os.kill(server.signer(), signal.SIGKILL)
         server.logged("certificates-renewed")
         imap = server.connect(context=certificate.context())
         imap.login()
         close(imap)
 
 
-def test_old_key_holder_does_not_wait_for_sessions(stage, renewable):
+def test_old_signer_does_not_wait_for_sessions(stage, renewable):
     """Whoever stays for the end of a session has no more to ask of it (--pam-session wait)."""
     files, options = renewable
     old = stage.certificate("ecdsa")
     with Listener(stage, "--tls-on-connect", "--pam-session", "wait", *options) as server:
-        imap, holder = server.connect(context=old.context()), server.keyholder()
+        imap, holder = server.connect(context=old.context()), server.signer()
         imap.login()
         install(stage.certificate("rsa"), files)
         time.sleep(1.1)
@@ -344,13 +344,13 @@ def test_old_key_holder_does_not_wait_for_sessions(stage, renewable):
         server.logged("certificates-renewed")
         end = time.monotonic() + PATIENCE
         while runs(holder):
-            assert time.monotonic() < end, "the old key holder stays"
+            assert time.monotonic() < end, "the old signer stays"
             time.sleep(0.01)
         assert imap.command("n NOOP")[1] == b"n OK heard NOOP"
         close(imap)
 
 
-def test_key_holder_that_died_is_replaced_later(root_stage, renewable):
+def test_signer_that_died_is_replaced_later(root_stage, renewable):
     """At once no process can be had for it; and no file changes that could be a reason to try again."""
     files, options = renewable
     user = as_user(root_stage.users["imapgt1"])
@@ -361,7 +361,7 @@ def test_key_holder_that_died_is_replaced_later(root_stage, renewable):
 
         before = resource.getrlimit(resource.RLIMIT_NPROC)[0]
         limit_processes(0)
-        os.kill(server.keyholder(), signal.SIGKILL)
+        os.kill(server.signer(), signal.SIGKILL)
         server.logged("certificate-fail", count=2)
         limit_processes("unlimited" if before == resource.RLIM_INFINITY else before)
         time.sleep(1.1)
@@ -382,15 +382,16 @@ def traces_of_key(pid, certificate):
 
 @pytest.mark.parametrize("kind", ("rsa", "ecdsa", "ed25519"))
 @real_memory
-def test_private_key_is_with_its_holder_only(root_stage, kind):
+def test_private_key_is_with_the_signer_only(root_stage, kind):
     certificate = root_stage.certificate(kind)
     with Listener(root_stage, "--tls-on-connect", *certificate.options) as server:
         imap = server.connect(context=certificate.context())
-        monitor, = server.monitors()
-        for who, pid in (("listener", server.pid), ("monitor", monitor), ("gate", gate_of(monitor))):
-            assert not traces_of_key(pid, certificate), who
+        imap.command("a LOGIN joe mumble")
+        roles = server.roles()
         # The search can find what is there.
-        assert traces_of_key(server.keyholder(), certificate)
+        assert traces_of_key(roles.pop(SIGNER), certificate)
+        for who, pid in {"listener": server.pid, "monitor": server.monitors()[0], "gate": server.gates()[0], **roles}.items():
+            assert not traces_of_key(pid, certificate), who
         close(imap)
 
 
@@ -485,20 +486,20 @@ def test_no_descriptors_left(stage):
         assert len(server.log("listener-trouble")) == 1
 
 
-def limit_processes(server, account, limit):
-    subprocess.run(["prlimit", "--pid", str(server.pid), f"--nproc={limit}"], user=account.uid, group=account.gid, check=True)
+def limit_processes(pid, account, limit):
+    subprocess.run(["prlimit", "--pid", str(pid), f"--nproc={limit}"], user=account.uid, group=account.gid, check=True)
 
 
 def test_no_processes_left(root_stage):
     """The client is told, and the next one is served when there are some again. Root knows no such limit, so a user it is."""
     account = root_stage.users["imapgt1"]
     with Listener(root_stage, *CLEAR, user=account.uid, group=account.gid, extra_groups=[]) as server:
-        limit_processes(server, account, "1:")
+        limit_processes(server.roles()[GATE_ZYGOTE], account, "1:")
         imap = server.connect(greeting=False)
         imap.expect("* BYE [UNAVAILABLE] Too many connections; please try again later")
         close(imap)
-        assert server.logged("listener-trouble")["what"] == "fork"
-        limit_processes(server, account, "1000:")
+        assert server.logged("listener-trouble")["what"] == "gate"
+        limit_processes(server.roles()[GATE_ZYGOTE], account, "1000:")
         time.sleep(0.2)
         imap = server.connect()
         imap.login()

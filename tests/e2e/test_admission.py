@@ -14,7 +14,6 @@ import pytest
 
 import listening
 from listening import Listener
-from processes import gate_of
 from session import Session
 from wire import SocketWire
 
@@ -141,8 +140,9 @@ def test_sessions(stage, limit):
         event = server.logged("auth-fail")
         assert event["reason"] == limit.removeprefix("--")
         second.rest()
+        told = len(server.manager.told)
         close([first, second])
-        server.manager.wait_for("^STATUS=0 connections before login, 0 sessions")
+        server.manager.wait_for("^STATUS=0 connections before login, 0 sessions", told)
         third = connect(server)
         third.login()
         close([third])
@@ -322,13 +322,17 @@ def test_handshakes_that_fail_are_joined(stage):
 
 # --- who has it
 
-def has_board(pid):
-    return "/memfd:imapgate-board" in Path(f"/proc/{pid}/maps").read_text() \
-        or any("imapgate-board" in os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd"))
+def has_table(pid):
+    return "/memfd:imapgate-connections" in Path(f"/proc/{pid}/maps").read_text() \
+        or any("imapgate-connections" in os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd"))
 
 
-def test_no_gate_has_the_board(root_stage):
-    """One that was taken over would read who is connected, or free its place; its monitor has the board."""
-    with Listener(root_stage, *NOBODY) as server, connect(server):
-        monitor, = server.monitors()
-        assert [has_board(pid) for pid in (server.pid, monitor, gate_of(monitor))] == [True, True, False]
+def test_nobody_but_the_listener_has_the_table(root_stage):
+    """A gate that was taken over would read who is connected, or free its place; and no monitor needs it."""
+    with Listener(root_stage, *NOBODY, *root_stage.certificate().options, "--failure-delay", "0") as server:
+        imap = connect(server)
+        imap.command("a LOGIN joe mumble")
+        processes = [*server.gates(), *server.monitors(), *server.roles().values()]
+        assert has_table(server.pid) and len(processes) == 5
+        assert not any(has_table(pid) for pid in processes)
+        close([imap])
