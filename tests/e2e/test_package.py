@@ -65,8 +65,9 @@ def test_program_is_hardened(package, tmp_path):
     assert "__stack_chk_fail" in dynamic and "_chk@" in dynamic
 
 
-# What `make install` and the README's commands have put into this system would be in the package's way.
+# What this package, `make install` or the README's commands have put into this system would be in the way.
 CLEAN = """
+! dpkg-query -W imapgate || dpkg --purge imapgate
 rm -rf /etc/imapgate /run/imapgate
 find /usr/local/{sbin,libexec,lib,share} /etc/systemd /etc/pam.d /etc/fail2ban /var/lib/systemd -xdev -name '*imapgate*' -prune -exec rm -rf {} +
 systemctl daemon-reload
