@@ -191,8 +191,10 @@ $(BUILD)/vm-mailbox: tests/vm/mailbox.c $(BUILD)/flags
 	@echo '  $@'
 	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $<
 
-check-vm: $(BUILD)/imapgate $(BUILD)/vm-mailbox $(BUILD)/tests/test_kerneltls ## kernel TLS, in a virtual machine; T=keeper narrows down, VM_KERNEL=linux-image-amd64 is another kernel
-	@IMAPGATE_BUILD='$(abspath $(BUILD))' tests/vm/check $(T)
+# A program for another processor is built by tests/vm/check, with libraries that it fetches first.
+VM_ARCH ?=	amd64
+check-vm: $(if $(filter amd64,$(VM_ARCH)),$(BUILD)/imapgate $(BUILD)/vm-mailbox $(BUILD)/tests/test_kerneltls) ## kernel TLS, in a virtual machine; T=keeper narrows down, VM_KERNEL=linux-image-amd64 is another kernel, VM_ARCH=arm64 another processor
+	@IMAPGATE_BUILD='$(abspath $(BUILD))' VM_ARCH='$(VM_ARCH)' tests/vm/check $(T)
 
 check-faults: tests ## let each system call of each process fail, one at a time; takes long (T="superserver-tls" is one connection)
 	@IMAPGATE_BUILD='$(abspath $(BUILD))' tests/faults/sweep.py $(T)

@@ -57,8 +57,9 @@ def pytest_configure(config):
 def pytest_collection_modifyitems(config, items):
     if os.environ.get("IMAPGATE_TEST_MODE") != "listener":
         return
+    # item.path is pytest 7's.
     listened = [item for item in items
-                if item.path.stem.removeprefix("test_") in LISTENED and not item.get_closest_marker("superserver")
+                if Path(item.location[0]).stem.removeprefix("test_") in LISTENED and not item.get_closest_marker("superserver")
                 and item.originalname != "test_bytewise"]
     config.hook.pytest_deselected(items=[item for item in items if item not in listened])
     items[:] = listened

@@ -65,10 +65,20 @@ def test_program_is_hardened(package, tmp_path):
     assert "__stack_chk_fail" in dynamic and "_chk@" in dynamic
 
 
+# What this package, `make install` or the README's commands have put into this system would be in the way.
+CLEAN = """
+! dpkg-query -W imapgate || dpkg --purge imapgate
+rm -rf /etc/imapgate /run/imapgate
+find /usr/local/{sbin,libexec,lib,share} /etc/systemd /etc/pam.d /etc/fail2ban /var/lib/systemd -xdev -name '*imapgate*' -prune -exec rm -rf {} +
+systemctl daemon-reload
+"""
+
+
 @pytest.fixture(scope="module")
 def machine(package):
     machine = Machine()
     try:
+        machine.shell(CLEAN)
         # What is installed is the newest there is: without lists, apt wants to fetch nothing.
         machine.shell("rm -rf /var/lib/apt/lists/*; cat > /root/imapgate.deb", stdin=open(package, "rb"))
         machine.add_user(NAME, PASSWORD)

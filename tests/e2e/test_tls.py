@@ -5,6 +5,7 @@ import re
 import socket
 import ssl
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -239,7 +240,8 @@ def test_alpn_of_another_protocol(stage):
     context.set_alpn_protocols(["http/1.1", "h2"])
     with stage.start(on="tls", handshake=False) as imap:
         imap.hand_over()
-        with pytest.raises(ssl.SSLError, match="(?i)no.application.protocol"):
+        # Python 3.10 has no name for this alert.
+        with pytest.raises(ssl.SSLError, match="(?i)no.application.protocol" if sys.version_info >= (3, 11) else "unknown error"):
             imap.handshake(context)
         assert imap.logged("tls-fail")
 
