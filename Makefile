@@ -155,6 +155,9 @@ $(HELPERS): $(BUILD)/tests/%: $(BUILD)/tests/e2e/%.o $(LIBOBJS)
 	@echo '  $@'
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS) $(SAN_LIBS)
 
+# fuzz_msg.c has a bug() of its own.
+$(BUILD)/tests/replay_msg: $(BUILD)/msg.o $(BUILD)/again.o
+
 $(REPLAYS): $(BUILD)/tests/replay_%: $(BUILD)/tests/fuzz/replay.o $(BUILD)/tests/fuzz/fuzz_%.o $(PROTOOBJS)
 	@echo '  $@'
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS) $(SAN_LIBS)
@@ -225,9 +228,9 @@ bench: $(BUILD)/imapgate $(BENCH) ## measure against the floor and peers (root; 
 
 FUZZ_CFLAGS =	-std=gnu17 $(WARN) -Wno-missing-prototypes -O1 -g -fno-omit-frame-pointer \
 		-fsanitize=fuzzer-no-link,address,undefined $(DEFINES) -Isrc $(PKG_CFLAGS)
-FUZZPROTO =	$(patsubst src/%.c,$(BUILD)/fuzz/%.o,$(wildcard src/proto/*.c))
+FUZZPROTO =	$(patsubst src/%.c,$(BUILD)/fuzz/src/%.o,$(wildcard src/proto/*.c))
 
-$(BUILD)/fuzz/proto/%.o: src/proto/%.c
+$(BUILD)/fuzz/src/%.o: src/%.c
 	@mkdir -p $(@D)
 	@echo '  $@'
 	$(Q)$(CLANG) $(FUZZ_CFLAGS) $(DEPS) -c -o $@ $<
@@ -236,6 +239,8 @@ $(BUILD)/fuzz/fuzz_%.o: tests/fuzz/fuzz_%.c
 	@mkdir -p $(@D)
 	@echo '  $@'
 	$(Q)$(CLANG) $(FUZZ_CFLAGS) $(DEPS) -c -o $@ $<
+
+$(BUILD)/fuzz/fuzz_msg: $(BUILD)/fuzz/src/msg.o $(BUILD)/fuzz/src/again.o
 
 $(FUZZERS): $(BUILD)/fuzz/fuzz_%: $(BUILD)/fuzz/fuzz_%.o $(FUZZPROTO)
 	@echo '  $@'
@@ -311,4 +316,4 @@ clean: ## remove the build folder
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
 
--include $(OBJS:.o=.d) $(wildcard $(BUILD)/tests/*/*.d $(BUILD)/fuzz/*.d $(BUILD)/fuzz/*/*.d)
+-include $(OBJS:.o=.d) $(wildcard $(BUILD)/tests/*/*.d $(BUILD)/fuzz/*.d $(BUILD)/fuzz/src/*.d $(BUILD)/fuzz/src/*/*.d)
