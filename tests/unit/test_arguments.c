@@ -274,6 +274,46 @@ LIT1_command_that_is_good_so_far_awaits_its_literal(void **state)
 }
 
 static void
+LIT7_number_over_the_limit_is_no_literal(void **state)
+{
+	(void)state;
+	ARGUMENTS(LOGIN, COMMAND_LITERAL_BIG, WRONG("a LOGIN {4097}\r\n"), WRONG("a LOGIN {40960}\r\n"),
+	    WRONG("a LOGIN u {40961}\r\n"), WRONG("a LOGIN {18446744073709551617}\r\n"));
+}
+
+/* Behind the end of a text is what an earlier command has left there: a digit, a quote, the end of a line. */
+static void
+T18_text_that_is_cut_is_no_command(void **state)
+{
+	static const struct bytes rows[] = {
+		BYTES("a NOOP\r\n"),
+		BYTES("a LOGIN u p\r\n"),
+		BYTES("a LOGIN \"u\\\\\" \"p\\\"\"\r\n"),
+		BYTES("a LOGIN {12+}\r\n123456789012 {1+}\r\np\r\n"),
+		BYTES("a ID (\"a\" NIL \"b\" {1+}\r\nc)\r\n"),
+		BYTES("a AUTHENTICATE PLAIN =\r\n"),
+	};
+	char tag[COMMAND_TAG_MAX + 1], mechanism[COMMAND_WORD_MAX + 1];
+	struct command_string user, password;
+	struct command_span initial;
+	size_t i, whole;
+
+	(void)state;
+	for (i = 0; i < ROWS(rows); i++) {
+		feed_once(&feeding, rows[i], rows[i].len, 1);
+		expect_fed(&feeding, feeding.event == COMMAND_READY);
+		for (whole = feeding.c.len; feeding.c.len-- > 0;) {
+			expect_fed(&feeding, command_tag(&feeding.c, tag) == (feeding.c.len > 1));
+			expect_fed(&feeding, command_nothing(&feeding.c) == COMMAND_BAD);
+			expect_fed(&feeding, command_login(&feeding.c, &user, &password) != COMMAND_GOOD);
+			expect_fed(&feeding, command_authenticate(&feeding.c, mechanism, &initial) == COMMAND_BAD);
+			expect_fed(&feeding, command_id(&feeding.c) != COMMAND_GOOD);
+		}
+		feeding.c.len = whole;
+	}
+}
+
+static void
 L1_login_in_all_forms(void **state)
 {
 	(void)state;
@@ -702,6 +742,8 @@ main(void)
 		cmocka_unit_test(T25_what_stands_before_the_line_end),
 		cmocka_unit_test(LIT2_command_that_is_wrong_already_invites_no_literal),
 		cmocka_unit_test(LIT1_command_that_is_good_so_far_awaits_its_literal),
+		cmocka_unit_test(LIT7_number_over_the_limit_is_no_literal),
+		cmocka_unit_test(T18_text_that_is_cut_is_no_command),
 		cmocka_unit_test(L1_login_in_all_forms),
 		cmocka_unit_test(X4_login_with_too_little_or_too_much),
 		cmocka_unit_test(T15_what_announces_no_literal_is_no_argument),
