@@ -438,7 +438,7 @@ check_authenticate(const struct feeding *f, const void *arg)
 {
 	const struct authenticate_row *row = arg;
 	char mechanism[COMMAND_WORD_MAX + 1];
-	struct command_span initial;
+	struct command_span initial = { "left over", 9 };
 	enum command_verdict verdict = command_authenticate(&f->c, mechanism, &initial);
 
 	expect_fed(f, f->event == COMMAND_READY);
@@ -448,8 +448,10 @@ check_authenticate(const struct feeding *f, const void *arg)
 		return;
 	assert_string_equal(mechanism, row->mechanism);
 	expect_fed(f, (initial.text != NULL) == (row->initial != NULL));
-	if (row->initial == NULL)
+	if (row->initial == NULL) {
+		expect_fed(f, initial.len == 0);
 		return;
+	}
 	expect_fed(f, initial.len == strlen(row->initial));
 	expect_fed(f, memcmp(initial.text, row->initial, initial.len) == 0);
 }
@@ -565,6 +567,26 @@ A3_initial_response_that_is_no_base64_is_bad(void **state)
 		feed_with_sentinel(&feeding, rows[i], check_initial_refused, NULL);
 }
 
+/* Printable ASCII may be base64, all else ends the argument. */
+static void
+A3_initial_response_is_printable(void **state)
+{
+	char text[] = "a AUTHENTICATE PLAIN AGE?\r\n", *at = strchr(text, '?'), mechanism[COMMAND_WORD_MAX + 1];
+	const struct bytes in = { text, sizeof(text) - 1 };
+	struct command_span initial;
+	int ch;
+
+	(void)state;
+	for (ch = 0; ch < 256; ch++) {
+		if (ch == '\n' || ch == '\r' || ch == ' ')
+			continue;
+		*at = (char)ch;
+		feed_once(&feeding, in, in.len, 1);
+		expect_fed(&feeding, feeding.event == COMMAND_READY);
+		expect_fed(&feeding, (command_authenticate(&feeding.c, mechanism, &initial) == COMMAND_GOOD) == (ch > ' ' && ch < 0x7f));
+	}
+}
+
 /* RFC 4959, 3. No literal can be an argument of AUTHENTICATE, so none may be invited. */
 static void
 LIT11_authenticate_awaits_no_literal(void **state)
@@ -612,7 +634,8 @@ ID2_pairs_are_complete_and_no_name_comes_twice(void **state)
 	    WRONG("a ID (\"a\" \"b\" \"c\")\r\n"), WRONG("a ID (\"a\" \"b\" )\r\n"),
 	    WRONG("a ID (\"a\" \"b\"\"c\" \"d\")\r\n"), WRONG("a ID (\"a\"\"b\")\r\n"),
 	    WRONG("a ID (\"a\"  \"b\")\r\n"), WRONG("a ID (\"a\" \"b\" \"a\" \"c\")\r\n"),
-	    WRONG("a ID (\"name\" \"b\" \"NAME\" \"c\")\r\n"), WRONG("a ID (\"a\" NIL \"b\" NIL {1+}\r\na NIL)\r\n"),
+	    WRONG("a ID (\"name\" \"b\" \"NAME\" \"c\")\r\n"), WRONG("a ID (\"a\" NIL \"b\" NIL \"b\" NIL)\r\n"),
+	    WRONG("a ID (\"a\" NIL \"b\" NIL \"c\" NIL \"C\" NIL)\r\n"), WRONG("a ID (\"a\" NIL \"b\" NIL {1+}\r\na NIL)\r\n"),
 	    WRONG("a ID (\"a\\\"\" NIL {2+}\r\na\" NIL)\r\n"), GOOD("a ID (\"a\" \"x\" \"aa\" \"x\" \"\" \"x\")\r\n"));
 }
 
@@ -759,6 +782,7 @@ main(void)
 		cmocka_unit_test(A10_mechanism_is_an_atom_between_single_spaces),
 		cmocka_unit_test(X7_trailing_space_after_authenticate),
 		cmocka_unit_test(A3_initial_response_that_is_no_base64_is_bad),
+		cmocka_unit_test(A3_initial_response_is_printable),
 		cmocka_unit_test(LIT11_authenticate_awaits_no_literal),
 		cmocka_unit_test(ID1_nil_or_list),
 		cmocka_unit_test(ID2_pairs_are_complete_and_no_name_comes_twice),

@@ -172,6 +172,7 @@ static void
 a_binary_header_of_another_form_is_none(void **state)
 {
 	(void)state;
+	assert_int_equal(parse(OCTETS("x")), PROXY_BAD);
 	assert_int_equal(parse(OCTETS("\r\n\r\n\0\r\nQUIT\r")), PROXY_BAD);
 	assert_int_equal(parse(OCTETS(SIGNATURE "\x11\x11\0\14" V4)), PROXY_BAD);
 	assert_int_equal(parse(OCTETS(SIGNATURE "\x31")), PROXY_BAD);
@@ -222,6 +223,19 @@ a_checksum_is_checked(void **state)
 	assert_int_equal(parse(OCTETS(SIGNATURE "\x21\x11\0\22" V4 "\3\0\3\0\0\0")), PROXY_BAD);
 }
 
+/* These sums too. Of two that are right, each counts with what the other one says. */
+static void
+a_checksum_stands_anywhere_but_once(void **state)
+{
+	(void)state;
+	assert_int_equal(parse(OCTETS(SIGNATURE "\x21\x11\0\x18" V4 "\3\0\4\xab\xe5\x23\xee" "\4\0\2xy")), PROXY_READY);
+	assert_int_equal(parse(OCTETS(SIGNATURE "\x21\x11\0\x18" V4 "\4\0\2xy" "\3\0\4\x3f\x4c\xe5\x70")), PROXY_READY);
+	assert_int_equal(parse(OCTETS(SIGNATURE "\x21\x11\0\x17" V4 "\3\0\4\x0a\xa6\xd1\xa4" "\377\0\1\377")), PROXY_READY);
+	assert_int_equal(parse(OCTETS(SIGNATURE "\x21\x11\0\x1a" V4 "\3\0\4\0\x75\x5f\x8f" "\3\0\4\xc5\x78\x9d\2")), PROXY_BAD);
+	assert_int_equal(parse(OCTETS(SIGNATURE "\x21\x11\0\x1f" V4 "\3\0\4\x87\xdf\xd6\x37" "\4\0\2xy" "\3\0\4\xb3\x5b\xde\xc0")),
+	    PROXY_BAD);
+}
+
 #define SSL_V4(len, tlv_len, value)	SIGNATURE "\x21\x11\0" len V4 "\x20\0" tlv_len value
 
 static void
@@ -266,6 +280,7 @@ what_is_said_of_tls_must_be_whole(void **state)
 	assert_int_equal(parse(OCTETS(SSL_V4("\25", "\6", "\1\0\0\0\0" "\x21"))), PROXY_BAD);
 	/* Said twice. */
 	assert_int_equal(parse(OCTETS(SSL_V4("\x1c", "\5", "\1\0\0\0\0" "\x20\0\5\0\0\0\0\0"))), PROXY_BAD);
+	assert_int_equal(parse(OCTETS(SSL_V4("\x1f", "\5", "\1\0\0\0\0" "\4\0\0" "\x20\0\5\0\0\0\0\0"))), PROXY_BAD);
 }
 
 static void
@@ -347,6 +362,7 @@ main(void)
 		cmocka_unit_test(a_binary_header_of_another_form_is_none),
 		cmocka_unit_test(what_stands_behind_the_addresses_must_be_whole),
 		cmocka_unit_test(a_checksum_is_checked),
+		cmocka_unit_test(a_checksum_stands_anywhere_but_once),
 		cmocka_unit_test(tls_by_the_proxy_is_told),
 		cmocka_unit_test(names_that_could_forge_a_log_line_are_not_taken_over),
 		cmocka_unit_test(what_is_said_of_tls_must_be_whole),
