@@ -101,8 +101,10 @@ ends(const char *text, size_t size)
 static void
 check(const struct msg *m, uint8_t bits)
 {
-	static struct msg again;
+	static struct msg again, empty;
 
+	msg_begin(&empty, (enum msg_type)m->type);
+	MUST(empty.type == m->type && ends((const char *)&empty + octets_len - 1, 1));
 	MUST(octets_len == sizeof(m->type) + (m->type < TYPES ? sizes[m->type] : 0) && octets_len > sizeof(m->type));
 	MUST(((bits & WITH_DESCRIPTOR) != 0) == ((bits & CALLED) != 0));
 	MUST(memcmp(m, octets, octets_len) == 0);
@@ -117,6 +119,19 @@ check(const struct msg *m, uint8_t bits)
 	MUST(!ends((const char *)&again, 1) || ends((const char *)&again + octets_len - 1, 1));
 }
 
+static void
+check_text(const char *text, size_t len, size_t room)
+{
+	char *to = malloc(room);
+
+	MUST(to != NULL);
+	if (msg_text(to, room, text, len) == 0)
+		MUST(len < room && strnlen(to, room) == len && memcmp(to, text, len) == 0);
+	else
+		MUST(len >= room || memchr(text, '\0', len) != NULL);
+	free(to);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -128,6 +143,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		MUST(msg_pair(pair) == 0);
 		passed = dup(pair[1]);
 	}
+	check_text((const char *)data, size, data[2] + 1u);
 	make_message(data, size);
 	/* An empty packet can't be told from the end. */
 	if (octets_len == 0)
