@@ -20,6 +20,9 @@ PAMFILE ?=	$(if $(wildcard /etc/pam.d/password-auth),pam.d/imapgate.fedora,pam.d
 SAN ?=		0
 SECCOMP ?=	1
 FUZZ_SECONDS ?=	60
+# None, in a BUILD of its own, is several times as quick and sees broken promises only.
+FUZZ_SANITIZE ?= address,undefined
+MUTATE_SECONDS ?=	3600
 PKG_CONFIG ?=	pkg-config
 CLANG ?=	clang
 PYTEST ?=	$(or $(shell command -v pytest-3 || command -v pytest),pytest-3)
@@ -92,7 +95,7 @@ FUZZNAMES :=	$(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 REPLAYS :=	$(FUZZNAMES:%=$(BUILD)/tests/replay_%)
 FUZZERS :=	$(FUZZNAMES:%=$(BUILD)/fuzz/fuzz_%)
 
-.PHONY: all tests check check-faults check-vm check-bare check-suite check-valgrind demo install uninstall deb bench lint format fuzz clean help
+.PHONY: all tests check check-faults check-vm check-bare check-suite check-valgrind demo install uninstall deb bench lint format fuzz fuzzers fuzz-coverage prove mutate clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -154,6 +157,9 @@ $(UNITS): $(BUILD)/tests/%: $(BUILD)/tests/unit/%.o $(LIBOBJS)
 $(HELPERS): $(BUILD)/tests/%: $(BUILD)/tests/e2e/%.o $(LIBOBJS)
 	@echo '  $@'
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS) $(SAN_LIBS)
+
+# fuzz_msg.c has a bug() of its own.
+$(BUILD)/tests/replay_msg: $(BUILD)/msg.o $(BUILD)/again.o
 
 $(REPLAYS): $(BUILD)/tests/replay_%: $(BUILD)/tests/fuzz/replay.o $(BUILD)/tests/fuzz/fuzz_%.o $(PROTOOBJS)
 	@echo '  $@'
@@ -226,10 +232,10 @@ bench: $(BUILD)/imapgate $(BENCH) ## measure against the floor and peers (root; 
 # --- fuzzing: clang's libFuzzer, with proto/ compiled for it
 
 FUZZ_CFLAGS =	-std=gnu17 $(WARN) -Wno-missing-prototypes -O1 -g -fno-omit-frame-pointer \
-		-fsanitize=fuzzer-no-link,address,undefined $(DEFINES) -Isrc $(PKG_CFLAGS)
-FUZZPROTO =	$(patsubst src/%.c,$(BUILD)/fuzz/%.o,$(wildcard src/proto/*.c))
+		-fsanitize=fuzzer-no-link$(FUZZ_SANITIZE:%=,%) $(FUZZ_COVERAGE) $(DEFINES) -Isrc $(PKG_CFLAGS)
+FUZZPROTO =	$(patsubst src/%.c,$(BUILD)/fuzz/src/%.o,$(wildcard src/proto/*.c))
 
-$(BUILD)/fuzz/proto/%.o: src/proto/%.c
+$(BUILD)/fuzz/src/%.o: src/%.c
 	@mkdir -p $(@D)
 	@echo '  $@'
 	$(Q)$(CLANG) $(FUZZ_CFLAGS) $(DEPS) -c -o $@ $<
@@ -239,9 +245,11 @@ $(BUILD)/fuzz/fuzz_%.o: tests/fuzz/fuzz_%.c
 	@echo '  $@'
 	$(Q)$(CLANG) $(FUZZ_CFLAGS) $(DEPS) -c -o $@ $<
 
+$(BUILD)/fuzz/fuzz_msg: $(BUILD)/fuzz/src/msg.o $(BUILD)/fuzz/src/again.o
+
 $(FUZZERS): $(BUILD)/fuzz/fuzz_%: $(BUILD)/fuzz/fuzz_%.o $(FUZZPROTO)
 	@echo '  $@'
-	$(Q)$(CLANG) -fsanitize=fuzzer,address,undefined -o $@ $^ $(LIBS)
+	$(Q)$(CLANG) -fsanitize=fuzzer$(FUZZ_SANITIZE:%=,%) $(FUZZ_COVERAGE) -o $@ $^ $(LIBS)
 
 fuzz: $(FUZZERS) ## fuzz each target for FUZZ_SECONDS=60; finds are kept in $(BUILD)/fuzz
 	@test -n '$(FUZZNAMES)' || { echo 'make fuzz: there is no tests/fuzz/fuzz_*.c' >&2; exit 1; }
@@ -251,6 +259,19 @@ fuzz: $(FUZZERS) ## fuzz each target for FUZZ_SECONDS=60; finds are kept in $(BU
 		$(BUILD)/fuzz/fuzz_$$name -max_total_time=$(FUZZ_SECONDS) -timeout=10 -print_final_stats=1 -verbosity=0 \
 		    $(patsubst %,-dict=%,$(wildcard tests/fuzz/imap.dict)) -artifact_prefix=$(BUILD)/fuzz/$$name- $(BUILD)/fuzz/corpus/$$name tests/fuzz/corpus/$$name; \
 	done
+
+# A build of its own, which counts; what `make fuzz` has found counts with the corpus.
+fuzz-coverage: ## show which lines of what is fuzzed the corpus reaches (clang, llvm)
+	@$(MAKE) --no-print-directory BUILD='$(BUILD)/coverage' FUZZ_COVERAGE='-fprofile-instr-generate -fcoverage-mapping' fuzzers
+	@FUZZERS='$(BUILD)/coverage/fuzz' FOUND='$(BUILD)/fuzz/corpus' tests/fuzz/coverage $(FUZZNAMES)
+
+fuzzers: $(FUZZERS)
+
+prove: ## prove with Frama-C that the parsers are free of undefined behaviour (T="sasl proxy" are some of them; packages: frama-c-base)
+	@IMAPGATE_BUILD='$(abspath $(BUILD))' tests/prove/run $(T)
+
+mutate: ## make one small fault at a time in the parsers: do the unit tests see it? MUTATE_SECONDS=3600 is the longest, T=sasl.c narrows down
+	@IMAPGATE_BUILD='$(abspath $(BUILD))' nice tests/mutate/mutate.py --seconds $(MUTATE_SECONDS) $(T)
 
 # --- what keeps the code as it should be
 
@@ -313,4 +334,4 @@ clean: ## remove the build folder
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
 
--include $(OBJS:.o=.d) $(wildcard $(BUILD)/tests/*/*.d $(BUILD)/fuzz/*.d $(BUILD)/fuzz/*/*.d)
+-include $(OBJS:.o=.d) $(wildcard $(BUILD)/tests/*/*.d $(BUILD)/fuzz/*.d $(BUILD)/fuzz/src/*.d $(BUILD)/fuzz/src/*/*.d)

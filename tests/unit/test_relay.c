@@ -4,18 +4,9 @@
  * the bounds of a gate, which hold where its loops fail.
  */
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -26,6 +17,7 @@
 #include "clock.h"
 #include "gate/bounds.h"
 #include "gate/relay.h"
+#include "unit.h"
 
 #define FAREWELL_MS	300
 #define APOLOGY		"a NO [UNAVAILABLE] sorry\r\n"
