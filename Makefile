@@ -159,7 +159,7 @@ $(HELPERS): $(BUILD)/tests/%: $(BUILD)/tests/e2e/%.o $(LIBOBJS)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS) $(SAN_LIBS)
 
 # fuzz_msg.c has a bug() of its own.
-$(BUILD)/tests/replay_msg: $(BUILD)/msg.o $(BUILD)/again.o
+$(BUILD)/tests/replay_msg: $(BUILD)/boundary/msg.o $(BUILD)/again.o
 
 $(REPLAYS): $(BUILD)/tests/replay_%: $(BUILD)/tests/fuzz/replay.o $(BUILD)/tests/fuzz/fuzz_%.o $(PROTOOBJS)
 	@echo '  $@'
@@ -245,7 +245,7 @@ $(BUILD)/fuzz/fuzz_%.o: tests/fuzz/fuzz_%.c
 	@echo '  $@'
 	$(Q)$(CLANG) $(FUZZ_CFLAGS) $(DEPS) -c -o $@ $<
 
-$(BUILD)/fuzz/fuzz_msg: $(BUILD)/fuzz/src/msg.o $(BUILD)/fuzz/src/again.o
+$(BUILD)/fuzz/fuzz_msg: $(BUILD)/fuzz/src/boundary/msg.o $(BUILD)/fuzz/src/again.o
 
 $(FUZZERS): $(BUILD)/fuzz/fuzz_%: $(BUILD)/fuzz/fuzz_%.o $(FUZZPROTO)
 	@echo '  $@'
