@@ -40,8 +40,12 @@ void	connection_run(const struct options *) __attribute__((noreturn));
 void	connection_serve(const struct connection_setup *, const struct options *, struct board_seat *, const struct sockaddr_storage *from)
 	    __attribute__((noreturn));
 
-/* Logs that port 993, where clients begin with TLS, is served in the clear: tls-missing. */
-void	connection_warn_of_port(void);
+/*
+ * Logs tls-missing: clients begin with TLS on a port that is served in the clear.
+ * Takes the listener's port, 0 for none or where the log's context names it, and
+ * whether a socket's name could tell.
+ */
+void	connection_warn_of_port(unsigned port, bool named);
 
 /* Leaves only a PATH: for what a superserver's environment had to say is read before. */
 void	connection_clear_environment(void);
