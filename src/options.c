@@ -1,11 +1,12 @@
 /*
- * The command line and the file of --config, see options.h. Run once, by main,
+ * The command line and the file of options, see options.h. Run once, by main,
  * before anything else. One table says what there is: name, form, and where
  * the value goes.
  */
 
 #include "options.h"
 
+#include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +18,9 @@
 #include "setting.h"
 
 #define VERSION	"0.1"
+
+/* The name of the line that has PROGRAM and its arguments; on the command line they stand behind "--". */
+#define PROGRAM_LINE	"program"
 
 /* Parts of --help. */
 enum group {
@@ -111,11 +115,16 @@ static const struct row {
 };
 #define ROWS	(sizeof(rows) / sizeof(rows[0]))
 
+/* PROGRAM can be hidden too. */
+_Static_assert(ROWS < OPTIONS_HIDDEN, "each option can be hidden");
+
 /* While options are read. */
 struct parse {
 	struct options	*opts;
 	bool		 commanded[ROWS];	/* on the command line */
 	unsigned	 line[ROWS];		/* of the file; 0: not there */
+	bool		 program_commanded;
+	unsigned	 program_line;
 };
 
 /* How --help shows an option: its name and its value, or the words for it. */
@@ -137,9 +146,10 @@ take_help(struct options *o, const struct setting *s)
 
 	(void)o;
 	(void)s;
-	puts("usage: imapgate [--check] [--probe] [options] -- PROGRAM [ARGUMENT ...]\n"
+	puts("usage: imapgate [--check] [--probe] [options] [-- PROGRAM [ARGUMENT ...]]\n"
 	    "Logs an IMAP client in on descriptors 0 and 1, then becomes the user and runs\n"
-	    "PROGRAM there. For inetd, tcpserver and systemd; or a listener on its sockets.");
+	    "PROGRAM there. For inetd, tcpserver and systemd; or a listener on its sockets.\n"
+	    "Without PROGRAM, it and more options are read from " OPTIONS_FILE ".");
 	for (i = 0; i < ROWS; i++) {
 		if (i == 0 || rows[i].group != rows[i - 1].group)
 			printf("%s:\n", headings[rows[i].group]);
@@ -174,6 +184,31 @@ find_row(const char *name)
 	return NULL;
 }
 
+/* The command line wins; --check says where. */
+static void
+hide(struct options *o, const char *name, unsigned line)
+{
+	size_t i;
+
+	for (i = 0; i < o->hiddens; i++)
+		if (strcmp(o->hidden[i].name, name) == 0)
+			return;
+	o->hidden[o->hiddens++] = (struct options_hidden){ name, line };
+}
+
+/* One word of the line that has PROGRAM. */
+static void
+take_program(struct parse *p, const struct setting *s)
+{
+	if (p->program_line != 0 && p->program_line != s->line)
+		setting_refuse(s, "it is in line %u already", p->program_line);
+	p->program_line = s->line;
+	if (p->program_commanded)
+		hide(p->opts, s->name, s->line);
+	else
+		setting_program(p->opts, s);
+}
+
 /* One line of the file. What the command line has spoken of is left to it. */
 static void
 take_from_file(void *arg, const char *name, char *value, unsigned line)
@@ -183,6 +218,10 @@ take_from_file(void *arg, const char *name, char *value, unsigned line)
 	const struct row *row = find_row(name);
 	size_t i;
 
+	if (strcmp(name, PROGRAM_LINE) == 0) {
+		take_program(p, &s);
+		return;
+	}
 	if (row == NULL)
 		setting_refuse(&s, "unknown option");
 	if (row->times == NOT_IN_FILE)
@@ -191,8 +230,10 @@ take_from_file(void *arg, const char *name, char *value, unsigned line)
 	if (row->times == ONCE && p->line[i] != 0)
 		setting_refuse(&s, "it is in line %u already", p->line[i]);
 	p->line[i] = line;
-	if (p->commanded[i])
+	if (p->commanded[i]) {
+		hide(p->opts, row->name, line);
 		return;
+	}
 	s.at = row->at;
 	s.words = row->words;
 	row->form(p->opts, &s);
@@ -209,9 +250,11 @@ read_file(struct parse *p)
 	for (i = 0; i < ROWS; i++)
 		if (rows[i].form == setting_cert || rows[i].form == setting_key)
 			p->commanded[i] = p->opts->certs + p->opts->keys > 0;
-	status = config_read(p->opts->config, take_from_file, p, &error);
+	status = config_read(p->opts->config, PROGRAM_LINE, take_from_file, p, &error);
 	if (status != 0)
 		setting_bad_file(status, p->opts->config, error.line, error.text);
+	if (!p->program_commanded)
+		p->opts->program = p->opts->words;
 }
 
 /* --- the command line */
@@ -274,6 +317,7 @@ read_command_line(struct parse *p, int argc, char *argv[])
 	if (row != NULL && row->value == NULL && row->words == NULL && strcmp(argv[optind - 1], "--") != 0)
 		check_flag(argv[optind - 1], argv[optind]);
 	p->opts->program = argv + optind;
+	p->program_commanded = argv[optind] != NULL;
 }
 
 /* What only shows when everything is read. */
@@ -303,8 +347,27 @@ complete(struct options *o)
 		setting_usage("--user needs --check or --probe");
 	if (o->probe && o->user == NULL && geteuid() == 0)
 		setting_usage("--probe needs --user when root asks");
+	if (o->program[0] == NULL && o->config != NULL)
+		setting_usage("no PROGRAM, and no \"" PROGRAM_LINE " = ...\" in %.200s", o->config);
 	if (o->program[0] == NULL || o->program[0][0] == '\0')
 		setting_usage("no PROGRAM");
+}
+
+/*
+ * A command line without PROGRAM can only mean the one file. With it, the
+ * command line is all there is, as it has always been: nothing that somebody
+ * writes into a file for one service changes another.
+ */
+static void
+choose_file(const struct parse *p)
+{
+	struct options *o = p->opts;
+
+	if (o->config != NULL || p->program_commanded)
+		return;
+	if (access(OPTIONS_FILE, F_OK) == -1 && errno == ENOENT)
+		setting_usage("no PROGRAM, and no " OPTIONS_FILE " that has one");
+	o->config = OPTIONS_FILE;
 }
 
 void
@@ -329,6 +392,7 @@ options_parse(struct options *o, int argc, char *argv[])
 		.pam_session = PAM_SESSION_OPEN,
 	};
 	read_command_line(&p, argc, argv);
+	choose_file(&p);
 	if (o->config != NULL)
 		read_file(&p);
 	complete(o);

@@ -407,11 +407,13 @@ def test_config_file(host):
     path.write_text("strict = yes\n")
     path.chmod(0o644)
     host.run("--config", path).says("ok", str(path))
-    path.chmod(0o666)
-    host.run("--config", path).says("warning", str(path), "others than root can change it")
-    path.chmod(0o644)
-    os.chown(path, host.stage.users["imapgt1"].uid, -1)
-    host.run("--config", path).says("warning", str(path), "others than root can change it")
+    account = host.stage.users["imapgt1"]
+    os.chown(path, account.uid, -1)
+    done = subprocess.run([host.stage.program, "--check", "--config", path, "--", "/bin/cat"], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout) == (78, "") and "others than root can change it" in done.stderr
+    other = host.stage.users["imapgt2"]
+    checked = host.run(base=["--config", path], user=other.uid, group=other.gid, extra_groups=[])
+    checked.says("warning", str(path), "root refuses to read it")
 
 
 def test_proxies(host):
