@@ -268,6 +268,24 @@ is_whole(const char *word, const struct row *row)
 	return strncmp(word, "--", 2) == 0 && strncmp(word + 2, row->name, len) == 0 && (word[2 + len] == '\0' || word[2 + len] == '=');
 }
 
+/* Says what is wrong with a word that getopt_long(3) does not take, which would name a letter of it, or nothing. */
+static void __attribute__((noreturn))
+refuse_word(const char *word)
+{
+	const struct row *row;
+	char name[64];
+
+	if (word[1] != '-' && find_row(word + 1) != NULL)
+		setting_usage("%s: unknown option; an option begins with two dashes: -%s", word, word);
+	snprintf(name, sizeof(name), "%.*s", (int)strcspn(word, "="), word);
+	row = word[1] == '-' ? find_row(name + 2) : NULL;
+	if (row != NULL && strchr(word, '=') != NULL)
+		setting_usage("%s: %s takes no value", word, name);
+	if (strcmp(name, "--" PROGRAM_LINE) == 0)
+		setting_usage("%s: unknown option; PROGRAM stands behind \"--\"", word);
+	setting_usage("%s: unknown option", word);
+}
+
 /* getopt_long(3) takes any word for a value, also the next option, or the "--" before PROGRAM. */
 static void
 check_separate_value(const char *word, const char *next, const char *value)
@@ -304,10 +322,8 @@ read_command_line(struct parse *p, int argc, char *argv[])
 	for (at = 1; (ch = getopt_long(argc, argv, "+:", longs, &index)) != -1; at = optind) {
 		if (ch == ':')
 			setting_usage("%s wants a value", argv[optind - 1]);
-		if (ch != 0 && optopt != 0)
-			setting_usage("-%c: unknown option", optopt);
 		if (ch != 0 || !is_whole(argv[at], &rows[index]))
-			setting_usage("%s: unknown option", argv[at]);
+			refuse_word(argv[at]);
 		p->commanded[index] = true;
 		row = &rows[index];
 		check_separate_value(argv[at], argv[at + 1], optarg);
