@@ -25,7 +25,8 @@ FILES = {
 PAM_FILE = Path("etc/pam.d/imapgate")
 FILTER = "etc/fail2ban/filter.d/imapgate.conf"
 # In /etc, whatever PREFIX is.
-SETTINGS = {str(PAM_FILE): 0o644, FILTER: 0o644}
+FILE = Path("etc/imapgate/imapgate.conf")
+SETTINGS = {str(PAM_FILE): 0o644, str(FILE): 0o644, FILTER: 0o644}
 
 
 class Target:
@@ -83,7 +84,7 @@ def test_every_folder_can_be_set(target):
     target.make("install", **folders)
     assert target.files().keys() == {
         "a/sbin/imapgate", "a/libexec/imapgate-dovecot", "a/man/man8/imapgate.8", "a/man/man8/imapgate-dovecot.8", "a/users/imapgate.conf", "a/tmpfiles/imapgate.conf", "a/modules/imapgate.conf",
-        "a/pam/imapgate", "a/fail2ban/filter.d/imapgate.conf",
+        "a/pam/imapgate", "a/fail2ban/filter.d/imapgate.conf", str(FILE),
         *(f"a/units/{unit}" for unit in UNITS)}
     target.make("uninstall", **folders)
     assert target.files() == {}
@@ -99,8 +100,10 @@ def test_contents(target, prefix):
     for unit in UNITS:
         text = target.text(f"{prefix[1:]}/lib/systemd/system/{unit}")
         starts = [line for line in text.splitlines() if line.startswith("ExecStart=/")]
-        assert all(line.startswith(f"ExecStart={prefix}/sbin/imapgate ") for line in starts)
+        assert all(line.split()[0] == f"ExecStart={prefix}/sbin/imapgate" for line in starts)
         assert len(starts) == unit.endswith(".service")
+    assert f"\nprogram = {prefix}/libexec/imapgate-dovecot\n" in target.text(FILE)
+    assert "/usr/local" not in target.text(FILE).replace(f"{prefix}/libexec", "")
 
 
 def test_pam_file_of_somebody_else_is_kept(target):
@@ -119,6 +122,25 @@ def test_pam_file_that_was_not_changed_goes(target, pam_file):
     assert target.text(PAM_FILE) == (TREE / pam_file).read_text()
     target.make("uninstall", PAMFILE=pam_file)
     assert target.files() == {}
+
+
+@pytest.mark.parametrize("text, said", [("program = imap\n", False), ("  program=imap\n", False), ("# program = imap\n", True)])
+def test_file_of_options_of_somebody_else_is_kept(target, text, said):
+    """The units need a program there: a file from before must not be silently one that nothing starts with."""
+    kept = target.root / FILE
+    kept.parent.mkdir(parents=True)
+    kept.write_text(text)
+    output = target.make("install")
+    assert f"{FILE} is there already" in output and ('no line "program = ..."' in output) == said
+    assert kept.read_text() == text
+    target.make("uninstall")
+    assert list(target.files()) == [str(FILE)]
+
+
+def test_file_of_options_that_was_not_changed_goes(target):
+    target.make("install", PREFIX="/usr")
+    target.make("uninstall", PREFIX="/usr")
+    assert not (target.root / FILE).parent.exists()
 
 
 def test_uninstall_leaves_what_is_not_ours(target):

@@ -37,13 +37,19 @@ def contents(package):
 def test_contents(package):
     files = contents(package)
     assert {path for path in files if not path.endswith("/") and "/doc/" not in path} == {
-        "/etc/pam.d/imapgate", "/etc/fail2ban/filter.d/imapgate.conf", "/usr/sbin/imapgate", "/usr/libexec/imapgate-dovecot", "/usr/share/man/man8/imapgate.8.gz", "/usr/share/man/man8/imapgate-dovecot.8.gz",
+        "/etc/pam.d/imapgate", "/etc/imapgate/imapgate.conf", "/etc/fail2ban/filter.d/imapgate.conf", "/usr/sbin/imapgate", "/usr/libexec/imapgate-dovecot", "/usr/share/man/man8/imapgate.8.gz", "/usr/share/man/man8/imapgate-dovecot.8.gz",
         "/usr/lib/sysusers.d/imapgate.conf", "/usr/lib/tmpfiles.d/imapgate.conf",
         "/usr/lib/modules-load.d/imapgate.conf", f"{UNITS}/imapgate.service",
         *(f"{UNITS}/{name}{kind}" for name in ("imapgate", "imapgates")
           for kind in (".socket", "-inetd.socket", "-inetd@.service"))}
     assert {owner for _, owner in files.values()} == {"root/root"}
     assert files["/usr/sbin/imapgate"][0] == "-rwxr-xr-x"
+
+
+def test_files_for_the_administrator_are_conffiles(package, tmp_path):
+    """dpkg keeps what he has changed there."""
+    subprocess.run(["dpkg-deb", "--control", package, tmp_path], check=True)
+    assert set((tmp_path / "conffiles").read_text().split()) == {path for path in contents(package) if path.startswith("/etc/") and path[-1] != "/"}
 
 
 def test_version_is_the_programs(package, tmp_path):
