@@ -267,6 +267,8 @@ format: ## put the spacing of functions right (clang-format)
 # --- installing: a service is its own file and what all of them have in common, systemd/hardening
 
 UNITFILES :=	$(wildcard systemd/*.socket systemd/*.service)
+# Their names until 0.1, for one release: enabled sockets, drop-ins and habits go on.
+OLDUNITS :=	imapgate-inetd.socket imapgates-inetd.socket imapgate-inetd@.service imapgates-inetd@.service
 CONFFILE =	sed 's,/usr/local/libexec,$(LIBEXECDIR),' etc/imapgate.conf
 
 install: $(BUILD)/imapgate ## to PREFIX=/usr/local, under DESTDIR; UNITDIR, PAMDIR ... can be set
@@ -282,6 +284,9 @@ install: $(BUILD)/imapgate ## to PREFIX=/usr/local, under DESTDIR; UNITDIR, PAMD
 	for unit in $(notdir $(filter %.service,$(UNITFILES))); do \
 		sed 's,/usr/local/sbin,$(SBINDIR),; s,/usr/local/libexec,$(LIBEXECDIR),' systemd/$$unit systemd/hardening > '$(DESTDIR)$(UNITDIR)'/$$unit && \
 		chmod 0644 '$(DESTDIR)$(UNITDIR)'/$$unit || exit 1; \
+	done
+	for unit in $(OLDUNITS); do \
+		ln -sf "$${unit%%-*}-per-connection$${unit##*-inetd}" '$(DESTDIR)$(UNITDIR)'/$$unit || exit 1; \
 	done
 	install -m 0644 systemd/sysusers.conf '$(DESTDIR)$(SYSUSERSDIR)/imapgate.conf'
 	install -m 0644 systemd/tmpfiles.conf '$(DESTDIR)$(TMPFILESDIR)/imapgate.conf'
@@ -304,7 +309,7 @@ install: $(BUILD)/imapgate ## to PREFIX=/usr/local, under DESTDIR; UNITDIR, PAMD
 
 uninstall: ## remove what install put there; settings that were changed stay
 	rm -f '$(DESTDIR)$(SBINDIR)/imapgate' '$(DESTDIR)$(LIBEXECDIR)/imapgate-dovecot' '$(DESTDIR)$(MANDIR)/man8/imapgate.8' '$(DESTDIR)$(MANDIR)/man8/imapgate-dovecot.8'
-	rm -f $(UNITFILES:systemd/%='$(DESTDIR)$(UNITDIR)/%')
+	rm -f $(UNITFILES:systemd/%='$(DESTDIR)$(UNITDIR)/%') $(OLDUNITS:%='$(DESTDIR)$(UNITDIR)/%')
 	rm -f '$(DESTDIR)$(SYSUSERSDIR)/imapgate.conf' '$(DESTDIR)$(TMPFILESDIR)/imapgate.conf' '$(DESTDIR)$(MODULESDIR)/imapgate.conf'
 	rm -f '$(DESTDIR)$(FAIL2BANDIR)/filter.d/imapgate.conf'
 	@if cmp -s $(PAMFILE) '$(DESTDIR)$(PAMDIR)/imapgate'; then rm -f '$(DESTDIR)$(PAMDIR)/imapgate'; fi

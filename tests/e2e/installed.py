@@ -18,8 +18,8 @@ class Way:
 
 
 LISTENER = Way("listener", ("imapgate.socket", "imapgates.socket"), {143: "imapgate.service", 993: "imapgate.service"})
-INETD = Way("inetd", ("imapgate-inetd.socket", "imapgates-inetd.socket"),
-            {143: "imapgate-inetd@.service", 993: "imapgates-inetd@.service"})
+PER_CONNECTION = Way("per-connection", ("imapgate-per-connection.socket", "imapgates-per-connection.socket"),
+                     {143: "imapgate-per-connection@.service", 993: "imapgates-per-connection@.service"})
 
 
 def installed_machine(certificate):

@@ -9,8 +9,11 @@ import pytest
 
 from stage import BUILD, TREE
 
-UNITS = ("imapgate.socket", "imapgates.socket", "imapgate.service", "imapgate-inetd.socket", "imapgates-inetd.socket",
-         "imapgate-inetd@.service", "imapgates-inetd@.service")
+UNITS = ("imapgate.socket", "imapgates.socket", "imapgate.service", "imapgate-per-connection.socket", "imapgates-per-connection.socket",
+         "imapgate-per-connection@.service", "imapgates-per-connection@.service")
+# What they were called until 0.1.
+OLD = {name: name.replace("-inetd", "-per-connection") for name in ("imapgate-inetd.socket", "imapgates-inetd.socket",
+                                                                   "imapgate-inetd@.service", "imapgates-inetd@.service")}
 # Below PREFIX, with their modes.
 FILES = {
     "sbin/imapgate": 0o755,
@@ -20,7 +23,7 @@ FILES = {
     "lib/sysusers.d/imapgate.conf": 0o644,
     "lib/tmpfiles.d/imapgate.conf": 0o644,
     "lib/modules-load.d/imapgate.conf": 0o644,
-    **{f"lib/systemd/system/{unit}": 0o644 for unit in UNITS},
+    **{f"lib/systemd/system/{unit}": 0o644 for unit in (*UNITS, *OLD)},
 }
 PAM_FILE = Path("etc/pam.d/imapgate")
 FILTER = "etc/fail2ban/filter.d/imapgate.conf"
@@ -85,7 +88,7 @@ def test_every_folder_can_be_set(target):
     assert target.files().keys() == {
         "a/sbin/imapgate", "a/libexec/imapgate-dovecot", "a/man/man8/imapgate.8", "a/man/man8/imapgate-dovecot.8", "a/users/imapgate.conf", "a/tmpfiles/imapgate.conf", "a/modules/imapgate.conf",
         "a/pam/imapgate", "a/fail2ban/filter.d/imapgate.conf", str(FILE),
-        *(f"a/units/{unit}" for unit in UNITS)}
+        *(f"a/units/{unit}" for unit in (*UNITS, *OLD))}
     target.make("uninstall", **folders)
     assert target.files() == {}
 
@@ -122,6 +125,15 @@ def test_pam_file_that_was_not_changed_goes(target, pam_file):
     assert target.text(PAM_FILE) == (TREE / pam_file).read_text()
     target.make("uninstall", PAMFILE=pam_file)
     assert target.files() == {}
+
+
+def test_old_names_of_units_are_links(target):
+    """Also where a file had the name."""
+    folder = target.root / "usr/local/lib/systemd/system"
+    folder.mkdir(parents=True)
+    (folder / "imapgate-inetd.socket").write_text("[Socket]\n")
+    target.make("install")
+    assert {unit: os.readlink(folder / unit) for unit in OLD} == OLD
 
 
 @pytest.mark.parametrize("text, said", [("program = imap\n", False), ("  program=imap\n", False), ("# program = imap\n", True)])
