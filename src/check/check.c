@@ -58,8 +58,7 @@ check_uids(const struct options *o)
 	if (pw == NULL)
 		finding(FINDING_ERROR, "--run-as", "there is no user %s", o->run_as);
 	else if (!works)
-		finding(FINDING_ERROR, "--run-as", "%s has uid %u, below --min-uid %u; give it another uid, or a smaller --min-uid", o->run_as,
-		    (unsigned)pw->pw_uid, (unsigned)o->min_uid);
+		user_report_uid(o, "--run-as", o->run_as, pw->pw_uid);
 	else
 		finding(FINDING_OK, "--run-as", "all who log in have uid %u", (unsigned)pw->pw_uid);
 	return works;
@@ -127,11 +126,12 @@ check_cleartext(const struct options *o, bool tls)
 	if (tls || o->allow_cleartext == CLEARTEXT_ALL)
 		return;
 	if (o->certs > 0)
-		finding(FINDING_ERROR, "TLS", "no certificate can be used: %s", o->tls_on_connect ? "no client will get any answer" :
-		    o->allow_cleartext == CLEARTEXT_NONE ? "every login over TCP will be refused" : "only clients on this host can log in");
+		finding(FINDING_ERROR, "TLS", "no certificate can be used: a listener will not start; under a superserver %s", o->tls_on_connect ?
+		    "no client will get any answer" : o->allow_cleartext == CLEARTEXT_NONE ? "every login over TCP will be refused" :
+		    "only clients on this host can log in");
 	else
-		finding(FINDING_WARNING, "TLS", "there is no --cert: over TCP %s can log in, unless the superserver does the TLS",
-		    o->allow_cleartext == CLEARTEXT_NONE ? "nobody" : "only clients on this host");
+		finding(FINDING_WARNING, "TLS", "there is no --cert: over TCP %s can log in, unless the superserver does the TLS; a listener does "
+		    "not start on a socket for imaps", o->allow_cleartext == CLEARTEXT_NONE ? "nobody" : "only clients on this host");
 }
 
 /* A network of half the world is no list of proxies. Nobody's own is larger than 10.0.0.0/8; 96 bits stand before an IPv4 address. */

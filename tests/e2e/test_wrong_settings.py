@@ -405,8 +405,8 @@ def test_one_cause_is_one_error(root_stage, cause):
 
 
 @pytest.mark.parametrize("cause, words", [
-    ("no run-as", "--run-as: imapgt-nobody: there is no such account"),
-    ("run-as that may not log in", "--run-as: imapgtsys: its uid is 0 or below --min-uid"),
+    ("no run-as", "--run-as: there is no user imapgt-nobody"),
+    ("run-as that may not log in", "--run-as: imapgtsys has uid "),
     ("unknown percent in an argument", 'arguments: %x: unknown "%"'),
     ("unknown percent in setenv", '--setenv: A: unknown "%"'),
     ("no program in the path", "no-such-imap: "),
