@@ -12,6 +12,8 @@ SYSUSERSDIR ?=	$(PREFIX)/lib/sysusers.d
 TMPFILESDIR ?=	$(PREFIX)/lib/tmpfiles.d
 MODULESDIR ?=	$(PREFIX)/lib/modules-load.d
 PAMDIR ?=	/etc/pam.d
+# The program looks for its options there and nowhere else (src/options.h).
+CONFDIR =	/etc/imapgate
 # For the filter; a jail is the administrator's decision.
 FAIL2BANDIR ?=	/etc/fail2ban
 # A Debian system has PAM's common-* files, a Fedora-like one password-auth.
@@ -288,11 +290,14 @@ format: ## put the spacing of functions right (clang-format)
 # --- installing: a service is its own file and what all of them have in common, systemd/hardening
 
 UNITFILES :=	$(wildcard systemd/*.socket systemd/*.service)
+# Their names until 0.1, for one release: enabled sockets, drop-ins and habits go on.
+OLDUNITS :=	imapgate-inetd.socket imapgates-inetd.socket imapgate-inetd@.service imapgates-inetd@.service
+CONFFILE =	sed 's,/usr/local/libexec,$(LIBEXECDIR),' etc/imapgate.conf
 
 install: $(BUILD)/imapgate ## to PREFIX=/usr/local, under DESTDIR; UNITDIR, PAMDIR ... can be set
 	install -d '$(DESTDIR)$(SBINDIR)' '$(DESTDIR)$(LIBEXECDIR)' '$(DESTDIR)$(MANDIR)/man8' '$(DESTDIR)$(UNITDIR)' \
 	    '$(DESTDIR)$(SYSUSERSDIR)' '$(DESTDIR)$(TMPFILESDIR)' '$(DESTDIR)$(MODULESDIR)' '$(DESTDIR)$(PAMDIR)' \
-	    '$(DESTDIR)$(FAIL2BANDIR)/filter.d'
+	    '$(DESTDIR)$(FAIL2BANDIR)/filter.d' '$(DESTDIR)$(CONFDIR)'
 	install -m 0755 $(BUILD)/imapgate '$(DESTDIR)$(SBINDIR)/imapgate'
 	install -m 0755 src/imapgate-dovecot '$(DESTDIR)$(LIBEXECDIR)/imapgate-dovecot'
 	install -m 0644 src/imapgate.8 '$(DESTDIR)$(MANDIR)/man8/imapgate.8'
@@ -302,6 +307,9 @@ install: $(BUILD)/imapgate ## to PREFIX=/usr/local, under DESTDIR; UNITDIR, PAMD
 	for unit in $(notdir $(filter %.service,$(UNITFILES))); do \
 		sed 's,/usr/local/sbin,$(SBINDIR),; s,/usr/local/libexec,$(LIBEXECDIR),' systemd/$$unit systemd/hardening > '$(DESTDIR)$(UNITDIR)'/$$unit && \
 		chmod 0644 '$(DESTDIR)$(UNITDIR)'/$$unit || exit 1; \
+	done
+	for unit in $(OLDUNITS); do \
+		ln -sf "$${unit%%-*}-per-connection$${unit##*-inetd}" '$(DESTDIR)$(UNITDIR)'/$$unit || exit 1; \
 	done
 	install -m 0644 systemd/sysusers.conf '$(DESTDIR)$(SYSUSERSDIR)/imapgate.conf'
 	install -m 0644 systemd/tmpfiles.conf '$(DESTDIR)$(TMPFILESDIR)/imapgate.conf'
@@ -313,13 +321,23 @@ install: $(BUILD)/imapgate ## to PREFIX=/usr/local, under DESTDIR; UNITDIR, PAMD
 		echo "install -m 0644 $(PAMFILE) '$(DESTDIR)$(PAMDIR)/imapgate'"; \
 		install -m 0644 $(PAMFILE) '$(DESTDIR)$(PAMDIR)/imapgate'; \
 	fi
+	@if [ -e '$(DESTDIR)$(CONFDIR)/imapgate.conf' ]; then \
+		echo 'kept: $(DESTDIR)$(CONFDIR)/imapgate.conf is there already'; \
+		grep -q '^[[:blank:]]*program[[:blank:]]*=' '$(DESTDIR)$(CONFDIR)/imapgate.conf' || \
+		    echo 'it has no line "program = ...", which the systemd units need: see etc/imapgate.conf'; \
+	else \
+		echo "$(CONFFILE) > '$(DESTDIR)$(CONFDIR)/imapgate.conf'"; \
+		$(CONFFILE) > '$(DESTDIR)$(CONFDIR)/imapgate.conf' && chmod 0644 '$(DESTDIR)$(CONFDIR)/imapgate.conf'; \
+	fi
 
-uninstall: ## remove what install put there; a PAM file that was changed stays
+uninstall: ## remove what install put there; settings that were changed stay
 	rm -f '$(DESTDIR)$(SBINDIR)/imapgate' '$(DESTDIR)$(LIBEXECDIR)/imapgate-dovecot' '$(DESTDIR)$(MANDIR)/man8/imapgate.8' '$(DESTDIR)$(MANDIR)/man8/imapgate-dovecot.8'
-	rm -f $(UNITFILES:systemd/%='$(DESTDIR)$(UNITDIR)/%')
+	rm -f $(UNITFILES:systemd/%='$(DESTDIR)$(UNITDIR)/%') $(OLDUNITS:%='$(DESTDIR)$(UNITDIR)/%')
 	rm -f '$(DESTDIR)$(SYSUSERSDIR)/imapgate.conf' '$(DESTDIR)$(TMPFILESDIR)/imapgate.conf' '$(DESTDIR)$(MODULESDIR)/imapgate.conf'
 	rm -f '$(DESTDIR)$(FAIL2BANDIR)/filter.d/imapgate.conf'
 	@if cmp -s $(PAMFILE) '$(DESTDIR)$(PAMDIR)/imapgate'; then rm -f '$(DESTDIR)$(PAMDIR)/imapgate'; fi
+	@if $(CONFFILE) | cmp -s - '$(DESTDIR)$(CONFDIR)/imapgate.conf'; then rm -f '$(DESTDIR)$(CONFDIR)/imapgate.conf'; fi
+	@[ ! -d '$(DESTDIR)$(CONFDIR)' ] || rmdir --ignore-fail-on-non-empty '$(DESTDIR)$(CONFDIR)'
 
 # In a copy, since dpkg-buildpackage writes beside the tree; and nothing but Debian's flags.
 deb: ## a Debian package in $(BUILD)/deb (packages: build-essential debhelper lintian)

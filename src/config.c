@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -85,34 +86,53 @@ name_of(const char *text)
 }
 
 /*
- * Is each quote in the value closed, as OpenSSL reads it: " or ' or `, in it a
- * backslash before what shall be itself? It takes an open one without a word.
+ * Passes over one character as OpenSSL reads it: " or ' or ` open a quote and
+ * close their own, a backslash is passed with the character that it escapes.
  */
+static const char *
+pass(const char *text, char *quote)
+{
+	if (*text == '\\' && text[1] != '\0')
+		text++;
+	else if (*quote != '\0')
+		*quote = *text == *quote ? '\0' : *quote;
+	else if (strchr("\"'`", *text) != NULL)
+		*quote = *text;
+	return text + 1;
+}
+
+/* Is each quote in the value closed? OpenSSL takes an open one without a word. */
 static bool
 quotes_are_closed(const char *text)
 {
 	char quote = '\0';
 
-	for (; *text != '\0' && (quote != '\0' || *text != '#'); text++) {
-		if (*text == '\\' && text[1] != '\0')
-			text++;
-		else if (quote != '\0')
-			quote = *text == quote ? '\0' : quote;
-		else if (strchr("\"'`", *text) != NULL)
-			quote = *text;
-	}
+	while (*text != '\0' && (quote != '\0' || *text != '#'))
+		text = pass(text, &quote);
 	return quote == '\0';
+}
+
+/* The length of the word that begins here. */
+static size_t
+word_length(const char *text)
+{
+	const char *at = text;
+	char quote = '\0';
+
+	while (*at != '\0' && (quote != '\0' || strchr(BLANKS "#", *at) == NULL))
+		at = pass(at, &quote);
+	return (size_t)(at - text);
 }
 
 /* BIO_printf(3) would leave it on the stack. */
 static bool
 put_setting(BIO *bio, const char *text)
 {
-	return BIO_puts(bio, "value ") > 0 && BIO_puts(bio, text) > 0 && BIO_puts(bio, "\n") > 0;
+	return BIO_puts(bio, "value = ") > 0 && (text[0] == '\0' || BIO_puts(bio, text) > 0) && BIO_puts(bio, "\n") > 0;
 }
 
 /*
- * Gives what stands behind "=", with quotes and escapes undone. The name of
+ * Gives this text, which stood behind "=", with quotes and escapes undone. The name of
  * the only setting that is known here is "value", and there is no
  * environment, so that every variable is an unknown one.
  *
@@ -131,7 +151,7 @@ value_of(const char *text)
 	openssl_begin();
 	conf = NCONF_new(NULL);
 	bio = BIO_new(BIO_s_mem());
-	if (conf != NULL && bio != NULL && put_setting(bio, strchr(text, '=')) && NCONF_load_bio(conf, bio, &line) == 1)
+	if (conf != NULL && bio != NULL && put_setting(bio, text) && NCONF_load_bio(conf, bio, &line) == 1)
 		value = NCONF_get_string(conf, NULL, "value");
 	if (value != NULL)
 		value = strdup(value);
@@ -153,57 +173,129 @@ reason(void)
 	return words != NULL ? words : "it can't be understood";
 }
 
+/* One file that is read. */
+struct reading {
+	const char		*command;	/* the setting whose value is words */
+	config_take		*take;
+	void			*arg;
+	struct config_error	*error;
+};
+
+/* Gives the first octets of a text to take, as a value. False if it can't be understood. */
+static bool
+take_value(const struct reading *r, const char *name, const char *text, size_t len)
+{
+	char *part = strndup(text, len), *own = strdup(name), *value = NULL;
+
+	if (part == NULL || own == NULL)
+		die("%zu octets", len);
+	value = value_of(part);
+	free_wiped(part, len);
+	if (value != NULL) {
+		r->take(r->arg, own, value, r->error->line);
+		return true;
+	}
+	snprintf(r->error->text, sizeof(r->error->text), "%.40s: %s", name, reason());
+	ERR_clear_error();
+	free(own);
+	return false;
+}
+
+static bool
+take_words(const struct reading *r, const char *name, const char *text)
+{
+	size_t len;
+
+	text += strspn(text, BLANKS);
+	do {
+		len = word_length(text);
+		if (!take_value(r, name, text, len))
+			return false;
+		text += len + strspn(text + len, BLANKS);
+	} while (*text != '\0' && *text != '#');
+	return true;
+}
+
 /* Takes one line. False if it is no setting. */
 static bool
-take_line(const char *text, unsigned line, config_take *take, void *arg, struct config_error *error)
+take_line(const struct reading *r, const char *text, unsigned line)
 {
-	char *name, *value;
+	const char *value;
+	char *name;
+	bool good;
 
 	text += strspn(text, BLANKS);
 	if (*text == '\0' || *text == '#')
 		return true;
-	error->line = line;
+	r->error->line = line;
 	name = name_of(text);
 	if (name == NULL) {
-		snprintf(error->text, sizeof(error->text), "\"name = value\" is wanted, with an option's name");
+		snprintf(r->error->text, sizeof(r->error->text), "\"name = value\" is wanted, with an option's name");
 		return false;
 	}
-	value = value_of(text);
-	if (value == NULL || !quotes_are_closed(text)) {
-		snprintf(error->text, sizeof(error->text), "%.40s: %s", name, value != NULL ? "a quote is not closed" : reason());
-		ERR_clear_error();
-		free(name);
-		free(value);
-		return false;
-	}
-	take(arg, name, value, line);
-	return true;
+	value = strchr(text, '=') + 1;
+	good = quotes_are_closed(value);
+	if (!good)
+		snprintf(r->error->text, sizeof(r->error->text), "%.40s: a quote is not closed", name);
+	else if (r->command != NULL && strcmp(name, r->command) == 0)
+		good = take_words(r, name, value);
+	else
+		good = take_value(r, name, value, strlen(value));
+	free(name);
+	return good;
 }
 
-int
-config_read(const char *path, config_take *take, void *arg, struct config_error *error)
+/*
+ * SECURITY: the file says what root executes. Its owner and mode are those of
+ * the file that was opened, whatever has its name now.
+ */
+static bool
+is_of_others(FILE *file)
 {
-	FILE *file = fopen(path, "re");
-	static char buffer[BUFSIZ];
+	struct stat st;
+
+	if (geteuid() != 0 || fstat(fileno(file), &st) == -1 || S_ISDIR(st.st_mode))
+		return false;
+	return st.st_uid != 0 || (st.st_mode & (S_IWGRP | S_IWOTH)) != 0;
+}
+
+static bool
+take_lines(const struct reading *r, FILE *file)
+{
 	unsigned line = 0, first = 1;
 	bool good = true;
 	char *text;
 
-	if (file != NULL) {
+	for (; good && (text = config_line(file, &line)) != NULL; first = line + 1) {
+		good = take_line(r, text, first);
+		free_wiped(text, strlen(text));
+	}
+	return good;
+}
+
+int
+config_read(const char *path, const char *command, config_take *take, void *arg, struct config_error *error)
+{
+	const struct reading r = { command, take, arg, error };
+	FILE *file = fopen(path, "re");
+	static char buffer[BUFSIZ];
+	int status = EX_CONFIG;
+
+	error->line = 0;
+	if (file != NULL && is_of_others(file))
+		snprintf(error->text, sizeof(error->text), "others than root can change it, and so what root executes; chown root: and chmod go-w it");
+	else if (file != NULL) {
 		setvbuf(file, buffer, _IOFBF, sizeof(buffer));
 		errno = 0;
-		for (; good && (text = config_line(file, &line)) != NULL; first = line + 1) {
-			good = take_line(text, first, take, arg, error);
-			free_wiped(text, strlen(text));
-		}
+		status = take_lines(&r, file) ? 0 : EX_CONFIG;
 	}
 	if (file == NULL || ferror(file)) {
 		error->line = 0;
 		snprintf(error->text, sizeof(error->text), "%s", strerror(errno));
-		good = false;
+		status = EX_NOINPUT;
 	}
 	if (file != NULL)
 		fclose(file);
 	explicit_bzero(buffer, sizeof(buffer));
-	return good ? 0 : error->line == 0 ? EX_NOINPUT : EX_CONFIG;
+	return status;
 }

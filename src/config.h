@@ -10,12 +10,12 @@
 
 #include <stdio.h>
 
-/* Takes one setting. The strings are the callee's, for as long as the process lives; line counts from 1. */
+/* Takes one setting, or a word of one. The strings are the callee's, for as long as the process lives; line counts from 1. */
 typedef void config_take(void *arg, const char *name, char *value, unsigned line);
 
 /* What is wrong with a file. */
 struct config_error {
-	unsigned	line;		/* 0: the file can't be read */
+	unsigned	line;		/* 0: it is the file as a whole */
 	char		text[160];
 };
 
@@ -25,7 +25,14 @@ struct config_error {
  */
 char	*config_line(FILE *, unsigned *line);
 
-/* Gives each setting to take, in the file's order. Returns 0 or, with the error filled, an exit status of sysexits(3). */
-int	config_read(const char *path, config_take *take, void *arg, struct config_error *);
+/*
+ * Reads a file and gives each setting to take, in the file's order. The value
+ * of the setting called command is a list of words between blanks, each with
+ * quotes and escapes of its own: take is called for each, or once with an
+ * empty one. Returns 0 or, with the error filled, an exit status of
+ * sysexits(3). Root does not read what others could write: it executes a
+ * command from there.
+ */
+int	config_read(const char *path, const char *command, config_take *take, void *arg, struct config_error *);
 
 #endif

@@ -20,6 +20,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "activation.h"
 #include "clock.h"
 #include "gate/session.h"
 #include "gate/tls.h"
@@ -209,13 +210,16 @@ connection_is_by_peer(const struct options *o, const struct peer *peer)
 }
 
 void
-connection_warn_of_port(void)
+connection_warn_of_port(unsigned port, bool named)
 {
 	struct log_line line;
 
 	log_begin(&line, LOG_WARNING, "tls-missing");
-	log_text(&line, "text", "clients begin with TLS on port 993, which is served without; --tls-on-connect is missing, or the socket's name "
-	    "has to end in imaps");
+	if (port != 0)
+		log_field(&line, "lport", "%u", port);
+	log_text(&line, "text", named ? "clients begin with TLS there, and it is served without; let the socket's name end in imaps "
+	    "(FileDescriptorName=), or set --tls-on-connect" : "clients begin with TLS on such a port, and it is served without; "
+	    "--tls-on-connect is missing");
 	log_write(&line);
 }
 
@@ -253,8 +257,9 @@ connection_run(const struct options *o)
 		gatelog_end("disconnected", 1);
 		_exit(0);
 	}
-	if (peer.kind == PEER_TCP && peer.socket && !o->tls_on_connect && !peer_is_proxy(&peer, o) && strcmp(peer.local_port, "993") == 0)
-		connection_warn_of_port();
+	if (peer.kind == PEER_TCP && peer.socket && !o->tls_on_connect && !peer_is_proxy(&peer, o) &&
+	    activation_is_tls_port((unsigned)strtoul(peer.local_port, NULL, 10)))
+		connection_warn_of_port(0, false);
 	connection_prepare(&setup, o, NULL);
 	serve(&setup, o, &peer, deadline);
 }

@@ -42,8 +42,12 @@ bool	connection_is_by_peer(const struct options *, const struct peer *);
  */
 enum msg_why	connection_ask_kernel(const struct options *, const struct peer *, int in, int out);
 
-/* Logs that a port where clients begin with TLS is served without: tls-missing. */
-void	connection_warn_of_port(void);
+/*
+ * Logs tls-missing: clients begin with TLS on a port that is served in the clear.
+ * Takes the listener's port, 0 for none or where the log's context names it, and
+ * whether a socket's name could tell.
+ */
+void	connection_warn_of_port(unsigned port, bool named);
 
 /* Leaves of the environment what OpenSSL, PAM's modules and the C library shall find. */
 void	connection_clear_environment(void);

@@ -13,7 +13,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "listener/activation.h"
+#include "activation.h"
 #include "check/check.h"
 #include "check/probe.h"
 #include "connection.h"

@@ -1,11 +1,12 @@
 /*
- * The command line and the file of --config, see options.h. Run once, by main,
+ * The command line and the file of options, see options.h. Run once, by main,
  * before anything else. One table says what there is: name, form, and where
  * the value goes.
  */
 
 #include "options.h"
 
+#include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +18,9 @@
 #include "setting.h"
 
 #define VERSION	"0.1"
+
+/* The name of the line that has PROGRAM and its arguments; on the command line they stand behind "--". */
+#define PROGRAM_LINE	"program"
 
 /* Parts of --help. */
 enum group {
@@ -119,11 +123,16 @@ static struct taken {
 static size_t takens;
 static char **program;
 
+/* PROGRAM can be hidden too. */
+_Static_assert(ROWS < OPTIONS_HIDDEN, "each option can be hidden");
+
 /* While options are read. */
 struct parse {
 	struct options	*opts;
 	bool		 commanded[ROWS];	/* on the command line */
 	unsigned	 line[ROWS];		/* of the file; 0: not there */
+	bool		 program_commanded;
+	unsigned	 program_line;
 };
 
 /* How --help shows an option: its name and its value, or the words for it. */
@@ -145,9 +154,10 @@ take_help(struct options *o, const struct setting *s)
 
 	(void)o;
 	(void)s;
-	puts("usage: imapgate [--check] [--probe] [options] -- PROGRAM [ARGUMENT ...]\n"
+	puts("usage: imapgate [--check] [--probe] [options] [-- PROGRAM [ARGUMENT ...]]\n"
 	    "Logs an IMAP client in on descriptors 0 and 1, then becomes the user and runs\n"
-	    "PROGRAM there. For inetd, tcpserver and systemd; or a listener on its sockets.");
+	    "PROGRAM there. For inetd, tcpserver and systemd; or a listener on its sockets.\n"
+	    "Without PROGRAM, it and more options are read from " OPTIONS_FILE ".");
 	for (i = 0; i < ROWS; i++) {
 		if (i == 0 || rows[i].group != rows[i - 1].group)
 			printf("%s:\n", headings[rows[i].group]);
@@ -194,6 +204,31 @@ find_row(const char *name)
 	return NULL;
 }
 
+/* The command line wins; --check says where. */
+static void
+hide(struct options *o, const char *name, unsigned line)
+{
+	size_t i;
+
+	for (i = 0; i < o->hiddens; i++)
+		if (strcmp(o->hidden[i].name, name) == 0)
+			return;
+	o->hidden[o->hiddens++] = (struct options_hidden){ name, line };
+}
+
+/* One word of the line that has PROGRAM. */
+static void
+take_program(struct parse *p, const struct setting *s)
+{
+	if (p->program_line != 0 && p->program_line != s->line)
+		setting_refuse(s, "it is in line %u already", p->program_line);
+	p->program_line = s->line;
+	if (p->program_commanded)
+		hide(p->opts, s->name, s->line);
+	else
+		setting_program(p->opts, s);
+}
+
 /* One line of the file. What the command line has spoken of is left to it. */
 static void
 take_from_file(void *arg, const char *name, char *value, unsigned line)
@@ -203,6 +238,10 @@ take_from_file(void *arg, const char *name, char *value, unsigned line)
 	const struct row *row = find_row(name);
 	size_t i;
 
+	if (strcmp(name, PROGRAM_LINE) == 0) {
+		take_program(p, &s);
+		return;
+	}
 	if (row == NULL)
 		setting_refuse(&s, "unknown option");
 	if (row->times == NOT_IN_FILE)
@@ -211,8 +250,10 @@ take_from_file(void *arg, const char *name, char *value, unsigned line)
 	if (row->times == ONCE && p->line[i] != 0)
 		setting_refuse(&s, "it is in line %u already", p->line[i]);
 	p->line[i] = line;
-	if (p->commanded[i])
+	if (p->commanded[i]) {
+		hide(p->opts, row->name, line);
 		return;
+	}
 	s.at = row->at;
 	s.words = row->words;
 	take(p->opts, row, &s);
@@ -229,9 +270,11 @@ read_file(struct parse *p)
 	for (i = 0; i < ROWS; i++)
 		if (rows[i].form == setting_cert || rows[i].form == setting_key)
 			p->commanded[i] = p->opts->certs + p->opts->keys > 0;
-	status = config_read(p->opts->config, take_from_file, p, &error);
+	status = config_read(p->opts->config, PROGRAM_LINE, take_from_file, p, &error);
 	if (status != 0)
 		setting_bad_file(status, p->opts->config, error.line, error.text);
+	if (!p->program_commanded)
+		p->opts->program = p->opts->words;
 }
 
 /* --- the command line */
@@ -243,6 +286,24 @@ is_whole(const char *word, const struct row *row)
 	size_t len = strlen(row->name);
 
 	return strncmp(word, "--", 2) == 0 && strncmp(word + 2, row->name, len) == 0 && (word[2 + len] == '\0' || word[2 + len] == '=');
+}
+
+/* Says what is wrong with a word that getopt_long(3) does not take, which would name a letter of it, or nothing. */
+static void __attribute__((noreturn))
+refuse_word(const char *word)
+{
+	const struct row *row;
+	char name[64];
+
+	if (word[1] != '-' && find_row(word + 1) != NULL)
+		setting_usage("%s: unknown option; an option begins with two dashes: -%s", word, word);
+	snprintf(name, sizeof(name), "%.*s", (int)strcspn(word, "="), word);
+	row = word[1] == '-' ? find_row(name + 2) : NULL;
+	if (row != NULL && strchr(word, '=') != NULL)
+		setting_usage("%s: %s takes no value", word, name);
+	if (strcmp(name, "--" PROGRAM_LINE) == 0)
+		setting_usage("%s: unknown option; PROGRAM stands behind \"--\"", word);
+	setting_usage("%s: unknown option", word);
 }
 
 /* getopt_long(3) takes any word for a value, also the next option, or the "--" before PROGRAM. */
@@ -281,10 +342,8 @@ read_command_line(struct parse *p, int argc, char *argv[])
 	for (at = 1; (ch = getopt_long(argc, argv, "+:", longs, &index)) != -1; at = optind) {
 		if (ch == ':')
 			setting_usage("%s wants a value", argv[optind - 1]);
-		if (ch != 0 && optopt != 0)
-			setting_usage("-%c: unknown option", optopt);
 		if (ch != 0 || !is_whole(argv[at], &rows[index]))
-			setting_usage("%s: unknown option", argv[at]);
+			refuse_word(argv[at]);
 		p->commanded[index] = true;
 		row = &rows[index];
 		check_separate_value(argv[at], argv[at + 1], optarg);
@@ -294,6 +353,7 @@ read_command_line(struct parse *p, int argc, char *argv[])
 	if (row != NULL && row->value == NULL && row->words == NULL && strcmp(argv[optind - 1], "--") != 0)
 		check_flag(argv[optind - 1], argv[optind]);
 	p->opts->program = argv + optind;
+	p->program_commanded = argv[optind] != NULL;
 }
 
 /* What only shows when everything is read. */
@@ -323,8 +383,27 @@ complete(struct options *o)
 		setting_usage("--user needs --check or --probe");
 	if (o->probe && o->user == NULL && geteuid() == 0)
 		setting_usage("--probe needs --user when root asks");
+	if (o->program[0] == NULL && o->config != NULL)
+		setting_usage("no PROGRAM, and no \"" PROGRAM_LINE " = ...\" in %.200s", o->config);
 	if (o->program[0] == NULL || o->program[0][0] == '\0')
 		setting_usage("no PROGRAM");
+}
+
+/*
+ * A command line without PROGRAM can only mean the one file. With it, the
+ * command line is all there is, as it has always been: nothing that somebody
+ * writes into a file for one service changes another.
+ */
+static void
+choose_file(const struct parse *p)
+{
+	struct options *o = p->opts;
+
+	if (o->config != NULL || p->program_commanded)
+		return;
+	if (access(OPTIONS_FILE, F_OK) == -1 && errno == ENOENT)
+		setting_usage("no PROGRAM, and no " OPTIONS_FILE " that has one");
+	o->config = OPTIONS_FILE;
 }
 
 void
@@ -349,6 +428,7 @@ options_parse(struct options *o, int argc, char *argv[])
 		.pam_session = PAM_SESSION_OPEN,
 	};
 	read_command_line(&p, argc, argv);
+	choose_file(&p);
 	if (o->config != NULL)
 		read_file(&p);
 	complete(o);

@@ -20,6 +20,13 @@
 #define OPTIONS_SETENV	64
 #define OPTIONS_PROXIES	32
 #define OPTIONS_UNLIMITED 32
+/* PROGRAM and its arguments in a file; on the command line the kernel has the say. */
+#define OPTIONS_WORDS	64
+/* As many options as there may be. */
+#define OPTIONS_HIDDEN	64
+
+/* The file that is read where the command line has neither --config nor PROGRAM. */
+#define OPTIONS_FILE	"/etc/imapgate/imapgate.conf"
 
 /* The most connections or sessions that a listener may be asked to have. */
 #define OPTIONS_LIMIT_MAX 30000
@@ -70,8 +77,16 @@ enum pam_session {
 	PAM_SESSION_WAIT,	/* closed at the mailbox program's end */
 };
 
+/* An option of the file that the command line has too, and its first line there. */
+struct options_hidden {
+	const char	*name;
+	unsigned	 line;
+};
+
 struct options {
-	const char	*config;		/* NULL for none */
+	const char	*config;		/* the file that was read, NULL for none */
+	struct options_hidden hidden[OPTIONS_HIDDEN];
+	size_t		 hiddens;
 	bool		 tls_on_connect;
 	const char	*cert[OPTIONS_CERTS];
 	const char	*key[OPTIONS_CERTS];	/* the cert's own file where no --key was given */
@@ -119,6 +134,8 @@ struct options {
 	bool		 probe;			/* the same: the mailbox program is asked which it needs */
 	const char	*user;			/* for whom, NULL: nobody in particular */
 	char		**program;		/* PROGRAM and its arguments, ends in NULL */
+	char		*words[OPTIONS_WORDS + 1]; /* the same, as the file has them */
+	size_t		 nwords;
 };
 
 /* The processes that are told of settings by another one, see role.h. */
@@ -133,9 +150,10 @@ extern void	(*options_complain)(const char *text);
 
 /*
  * Fills the options from the command line and, where that is silent, from
- * the file of --config. --help and --version print and exit with 0; what
- * can't be understood is one line on standard error and the exit status
- * EX_USAGE, for the file EX_CONFIG or EX_NOINPUT (sysexits(3)).
+ * the file of --config, or from OPTIONS_FILE if there is neither --config nor
+ * PROGRAM. --help and --version print and exit with 0; what can't be
+ * understood is one line on standard error and the exit status EX_USAGE, for
+ * the file EX_CONFIG or EX_NOINPUT (sysexits(3)).
  */
 void	options_parse(struct options *, int argc, char *argv[]);
 

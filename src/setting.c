@@ -254,3 +254,13 @@ setting_unlimited(struct options *o, const struct setting *s)
 	if (!network_parse(&o->unlimited[o->unlimiteds++], s->value))
 		setting_refuse(s, "a numeric ADDRESS or ADDRESS/BITS is wanted");
 }
+
+void
+setting_program(struct options *o, const struct setting *s)
+{
+	if (o->nwords == 0)
+		require_text(s);
+	if (o->nwords == OPTIONS_WORDS)
+		setting_refuse(s, "more than %d words; a script may have more", OPTIONS_WORDS);
+	o->words[o->nwords++] = s->value;
+}

@@ -50,5 +50,6 @@ setting_form setting_tls;
 setting_form setting_setenv;
 setting_form setting_proxy;
 setting_form setting_unlimited;
+setting_form setting_program;		/* PROGRAM, which is not empty, or its next argument */
 
 #endif

@@ -162,6 +162,13 @@ check_order(const char *file, STACK_OF(X509) *chain)
 		    "always the one that signed the last", i + 1);
 }
 
+/* An administrator who signs certificates himself knows what that means for his clients. */
+static bool
+is_of_own_making(int error)
+{
+	return error == X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT || error == X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN;
+}
+
 static const char *
 trust_advice(int error)
 {
@@ -194,7 +201,7 @@ check_trust(const char *file, STACK_OF(X509) *chain)
 	if (error == X509_V_OK)
 		finding(FINDING_OK, file, "signed by an authority that this host trusts");
 	else
-		finding(error == X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT ? FINDING_NOTE : FINDING_WARNING, file, "not signed by an authority that this host trusts: %s; %s",
+		finding(is_of_own_making(error) ? FINDING_NOTE : FINDING_WARNING, file, "not signed by an authority that this host trusts: %s; %s",
 		    X509_verify_cert_error_string(error), trust_advice(error));
 	X509_STORE_CTX_free(ctx);
 	X509_STORE_free(store);

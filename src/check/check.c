@@ -58,22 +58,39 @@ check_uids(const struct options *o)
 	if (pw == NULL)
 		finding(FINDING_ERROR, "--run-as", "there is no user %s", o->run_as);
 	else if (!works)
-		finding(FINDING_ERROR, "--run-as", "%s has uid %u, below --min-uid %u; give it another uid, or a smaller --min-uid", o->run_as,
-		    (unsigned)pw->pw_uid, (unsigned)o->min_uid);
+		user_report_uid(o, "--run-as", o->run_as, pw->pw_uid);
 	else
 		finding(FINDING_OK, "--run-as", "all who log in have uid %u", (unsigned)pw->pw_uid);
 	return works;
 }
 
+/* Names each line of the file that is not obeyed, since the command line has the same option. */
 static void
-check_config(const char *file)
+show_hidden(const struct options *o)
+{
+	size_t i;
+
+	for (i = 0; i < o->hiddens; i++)
+		finding(FINDING_NOTE, o->config, "%s in line %u does not count: the command line has %s", o->hidden[i].name, o->hidden[i].line,
+		    strcmp(o->hidden[i].name, "program") == 0 ? "another" : "its own");
+}
+
+/* Root has not got here if others can write it. */
+static void
+check_config(const struct options *o)
 {
 	struct stat st;
 
-	if (stat(file, &st) == 0 && ((st.st_mode & (S_IWGRP | S_IWOTH)) != 0 || (st.st_uid != 0 && st.st_uid != geteuid())))
-		finding(FINDING_WARNING, file, "others than root can change it, and so what root executes; chown root: and chmod 644 it");
+	if (o->config == NULL) {
+		if (access(OPTIONS_FILE, F_OK) == 0)
+			finding(FINDING_NOTE, OPTIONS_FILE, "it is not read: the command line has a PROGRAM, and no --config");
+		return;
+	}
+	if (stat(o->config, &st) == 0 && ((st.st_mode & (S_IWGRP | S_IWOTH)) != 0 || (st.st_uid != 0 && st.st_uid != geteuid())))
+		finding(FINDING_WARNING, o->config, "others can change it: root refuses to read it; chown root: and chmod go-w it");
 	else
-		finding(FINDING_OK, file, "can be read");
+		finding(FINDING_OK, o->config, "options%s are read from it", o->program == o->words ? " and the mailbox program" : "");
+	show_hidden(o);
 }
 
 static void
@@ -109,11 +126,12 @@ check_cleartext(const struct options *o, bool tls)
 	if (tls || o->allow_cleartext == CLEARTEXT_ALL)
 		return;
 	if (o->certs > 0)
-		finding(FINDING_ERROR, "TLS", "no certificate can be used: %s", o->tls_on_connect ? "no client will get any answer" :
-		    o->allow_cleartext == CLEARTEXT_NONE ? "every login over TCP will be refused" : "only clients on this host can log in");
+		finding(FINDING_ERROR, "TLS", "no certificate can be used: a listener will not start; under a superserver %s", o->tls_on_connect ?
+		    "no client will get any answer" : o->allow_cleartext == CLEARTEXT_NONE ? "every login over TCP will be refused" :
+		    "only clients on this host can log in");
 	else
-		finding(FINDING_WARNING, "TLS", "there is no --cert: over TCP %s can log in, unless the superserver does the TLS",
-		    o->allow_cleartext == CLEARTEXT_NONE ? "nobody" : "only clients on this host");
+		finding(FINDING_WARNING, "TLS", "there is no --cert: over TCP %s can log in, unless the superserver does the TLS; a listener does "
+		    "not start on a socket for imaps", o->allow_cleartext == CLEARTEXT_NONE ? "nobody" : "only clients on this host");
 }
 
 /* A network of half the world is no list of proxies. Nobody's own is larger than 10.0.0.0/8; 96 bits stand before an IPv4 address. */
@@ -164,8 +182,7 @@ check_run(const struct options *o)
 	connection_clear_environment();
 	if (geteuid() != 0)
 		finding(FINDING_WARNING, "not root", "what is found is true of this user; superservers start imapgate as root");
-	if (o->config != NULL)
-		check_config(o->config);
+	check_config(o);
 	check_paths(o);
 	tls = certificate_check(o);
 	check_cleartext(o, tls);

@@ -25,6 +25,24 @@
 #include "kerneltls.h"
 #include "log.h"
 
+/* Below this each system has the same accounts, as daemon and www-data, for whichever program wants one (login.defs(5)). */
+#define UID_OF_ALL	100
+/* The overflow uid: files of NFS and of other user namespaces (user_namespaces(7)). */
+#define UID_NOBODY	65534
+
+static void
+report_gate_user(const struct options *o, uid_t uid)
+{
+	if (uid < UID_OF_ALL || uid == UID_NOBODY || strcmp(o->gate_user, "nobody") == 0)
+		finding(FINDING_WARNING, "--gate-user", "%s belongs to other programs too, which a gate that was taken over could reach; give the gate a "
+		    "user of its own", o->gate_user);
+	else if (uid >= o->min_uid)
+		finding(FINDING_WARNING, "--gate-user", "%s has uid %u, which --min-uid lets log in; make it a system user", o->gate_user,
+		    (unsigned)uid);
+	else
+		finding(FINDING_OK, "--gate-user", "%s, uid %u", o->gate_user, (unsigned)uid);
+}
+
 static void
 check_gate_user(const struct options *o, struct sandbox *sandbox)
 {
@@ -38,11 +56,7 @@ check_gate_user(const struct options *o, struct sandbox *sandbox)
 	else {
 		sandbox->uid = pw->pw_uid;
 		sandbox->gid = pw->pw_gid;
-		if (pw->pw_uid >= o->min_uid && strcmp(pw->pw_name, "nobody") != 0)
-			finding(FINDING_WARNING, "--gate-user", "%s has uid %u, which --min-uid lets log in; make it a system user", o->gate_user,
-			    (unsigned)pw->pw_uid);
-		else
-			finding(FINDING_OK, "--gate-user", "%s, uid %u", o->gate_user, (unsigned)pw->pw_uid);
+		report_gate_user(o, pw->pw_uid);
 	}
 }
 
@@ -157,7 +171,8 @@ check_ktls(const struct options *o)
 	what = why == WHY_MODULE ? "the kernel has no module \"tls\", or may not load it" : why == WHY_KERNEL ?
 	    "the kernel does not take AES-128-GCM" : "it can't be tried on loopback";
 	if (o->ktls == KTLS_REQUIRE)
-		finding(FINDING_ERROR, "kernel TLS", "%s: %s; every login over TLS will be refused", what, strerror(errno));
+		finding(FINDING_ERROR, "kernel TLS", "%s: %s; every login over TLS will be refused. %s, or say --ktls auto", what, strerror(errno),
+		    why == WHY_MODULE ? "Name tls in /etc/modules-load.d (now: modprobe tls)" : "Take another kernel");
 	else
 		finding(FINDING_NOTE, "kernel TLS", "%s: %s; sessions are relayed. Name tls in /etc/modules-load.d, or say --ktls off", what,
 		    strerror(errno));
@@ -172,8 +187,8 @@ check_log(const struct options *o)
 	if (wrong == NULL)
 		finding(FINDING_OK, "--log", "%s", names[o->log]);
 	else if (o->log == LOG_TO_AUTO)
-		finding(FINDING_WARNING, "--log", "neither journal nor syslog can be reached: lines go to standard error, which under inetd "
-		    "is nobody's");
+		finding(FINDING_WARNING, "--log", "neither journal nor syslog can be reached: lines go to standard error, and under inetd they are "
+		    "lost; start a syslog daemon");
 	else
 		finding(FINDING_ERROR, "--log", "%s can't be reached: %s", names[o->log], wrong);
 }
@@ -207,6 +222,8 @@ host_check(const struct options *o, struct sandbox *sandbox)
 		finding(FINDING_WARNING, "not tried", "--gate-user, --gate-root: root has to ask");
 	if (ready)
 		check_sandbox(o, sandbox);
+	else
+		finding(FINDING_NOTE, "sandbox", "not tried; mend --gate-user and --gate-root, and check again");
 	if (o->certs > 0)
 		check_ktls(o);
 	check_log(o);

@@ -323,8 +323,9 @@ pamstack_check(const struct options *o, const char *service)
 
 	snprintf(subject, sizeof(subject), "PAM service %s", service);
 	if (!pamauth_find_service(o, service, path)) {
-		finding(FINDING_ERROR, subject, "there is no such file in %s; every login is refused as unavailable", o->pam_confdir != NULL ?
-		    o->pam_confdir : "/etc/pam.d");
+		finding(FINDING_ERROR, subject, "there is no such file in %s; every login is refused as unavailable; put one there, or name another "
+		    "service by %s", o->pam_confdir != NULL ? o->pam_confdir : "/etc/pam.d", service == o->oauth_service ? "--oauth-service" :
+		    "--pam-service");
 		return;
 	}
 	read_service(&s, path, NULL, 0);

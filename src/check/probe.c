@@ -360,23 +360,21 @@ probe_ask(const struct options *o)
 	static struct probe p;
 	const struct passwd *pw = o->user == NULL ? getpwuid(geteuid()) : NULL;
 	const char *user = o->user != NULL ? o->user : pw != NULL ? pw->pw_name : "?";
-	char path[PATH_MAX];
 
 	p.opts = o;
-	if (!user_find(&p.account, o, user) || !program_check_templates(o))
+	if (!user_find(&p.account, o, user) || !user_can_start(o, &p.account))
 		return FINDING_ERROR;
-	errno = 0;
-	if (!launch_find(o, path)) {
-		finding(FINDING_ERROR, o->program[0], "%s", errno != 0 ? strerror(errno) : "not an executable file");
-		return FINDING_ERROR;
-	}
 	return probe(&p);
 }
 
 int
 probe_run(const struct options *o)
 {
+	char path[PATH_MAX];
+
 	invoker_remember();
 	connection_clear_environment();
+	if (!program_check_templates(o) || !program_find(o, path))
+		return FINDING_ERROR;
 	return probe_ask(o);
 }

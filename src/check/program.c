@@ -131,6 +131,21 @@ report_missing(const char *name)
 		finding(FINDING_ERROR, "mailbox program", "%s: %s", name, errno != 0 ? strerror(errno) : "not an executable file");
 }
 
+bool
+program_find(const struct options *o, char path[PATH_MAX])
+{
+	const char *name = o->program[0];
+
+	errno = 0;
+	if (!launch_find(o, path)) {
+		report_missing(name);
+		return false;
+	}
+	if (name[0] != '/')
+		finding(FINDING_WARNING, "mailbox program", "%s is %s from here; give its whole path", name, path);
+	return true;
+}
+
 /* A --run-as that nobody can be has had a finding of its own. */
 static bool
 run_as_works(const struct options *o)
@@ -148,13 +163,8 @@ program_check(const struct options *o, const struct sandbox *sandbox)
 	struct trial t = { o, sandbox, path };
 	bool templates_work = program_check_templates(o);
 
-	errno = 0;
-	if (!launch_find(o, path)) {
-		report_missing(o->program[0]);
+	if (!program_find(o, path))
 		return false;
-	}
-	if (o->program[0][0] != '/')
-		finding(FINDING_WARNING, "mailbox program", "%s is %s from here; give its whole path", o->program[0], path);
 	check_interpreter(path);
 	if (!run_as_works(o))
 		return templates_work;

@@ -3,6 +3,8 @@
 
 /* Checks the mailbox program: is it there, may others than root execute it, and can its arguments be made? */
 
+#include <limits.h>
+
 #include "sandbox.h"
 #include "options.h"
 
@@ -12,6 +14,13 @@
  * Returns false if one can't be used.
  */
 bool	program_check_templates(const struct options *);
+
+/*
+ * Finds the program as a login would and fills path. Prints a finding if it is
+ * not there, with where it was looked for, or if it was given without its
+ * whole path. Returns false if it is not there.
+ */
+bool	program_find(const struct options *, char path[PATH_MAX]);
 
 /*
  * Prints its findings, also of the templates. The sandbox says whose rights to

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -182,29 +183,46 @@ show_environment(const struct options *o, const struct account *a)
 		finding_detail(e.vars[i]);
 }
 
+void
+user_report_uid(const struct options *o, const char *subject, const char *name, uid_t uid)
+{
+	if (uid == 0)
+		finding(FINDING_ERROR, subject, "%s has uid 0, and root never logs in here; use another account", name);
+	else
+		finding(FINDING_ERROR, subject, "%s has uid %u, below --min-uid %u, so its login is refused; give it another uid, or a smaller --min-uid",
+		    name, (unsigned)uid, (unsigned)o->min_uid);
+}
+
+/* account_find() refused the uid of this account: of all, or for who asks without root. */
+static void
+explain_uid(const struct options *o, const char *subject, const char *name)
+{
+	const struct passwd *pw = getpwnam(name);
+
+	if (pw != NULL && (pw->pw_uid == 0 || pw->pw_uid < o->min_uid))
+		user_report_uid(o, subject, name, pw->pw_uid);
+	else
+		finding(FINDING_ERROR, subject, "%s is not the user who asks; without root nobody else can log in", name);
+}
+
 /* What account_find's word means. */
 static void
 explain_refusal(const struct options *o, const char *user, const char *refusal)
 {
-	bool account = strcmp(refusal, ACCOUNT_UNKNOWN) == 0;
+	const char *subject = o->run_as != NULL ? "--run-as" : user, *owner = o->run_as != NULL ? o->run_as : user;
 
-	if (o->run_as != NULL && (account || strcmp(refusal, "uid") == 0))
-		finding(FINDING_ERROR, "--run-as", "%s: %s", o->run_as, account ? "there is no such account" : geteuid() == 0 ?
-		    "its uid is 0 or below --min-uid" : "not the user who asks; without root there can be no other");
-	else if (account)
+	if (strcmp(refusal, "uid") == 0)
+		explain_uid(o, subject, owner);
+	else if (strcmp(refusal, ACCOUNT_UNKNOWN) == 0 && o->run_as != NULL)
+		finding(FINDING_ERROR, subject, "there is no user %s", owner);
+	else if (strcmp(refusal, ACCOUNT_UNKNOWN) == 0)
 		finding(FINDING_ERROR, user, "there is no such account (getent passwd); --run-as is for those that only PAM knows");
 	else if (strcmp(refusal, ACCOUNT_NO_DIRECTORY) == 0)
 		finding(FINDING_ERROR, user, "the user database can't be asked now (nsswitch.conf, passwd): %s; every login is refused as unavailable",
 		    strerror(errno));
-	else if (strcmp(refusal, "home") == 0)
-		finding(FINDING_ERROR, user, "--home can't be made of this name");
-	else if (strcmp(refusal, "name") == 0)
+	else
 		finding(FINDING_ERROR, user, "--home, --setenv or an argument has %%n, %%d or %%u, and that part of this name is empty, or begins "
 		    "with \".\" or \"-\": refused like a wrong password");
-	else if (geteuid() == 0)
-		finding(FINDING_ERROR, user, "its uid is 0 or below --min-uid: refused like a wrong password");
-	else
-		finding(FINDING_ERROR, user, "not the user who asks, or below --min-uid; without root nobody else can log in");
 }
 
 bool
@@ -215,6 +233,18 @@ user_find(struct account *a, const struct options *o, const char *name)
 	if (refusal != NULL)
 		explain_refusal(o, name, refusal);
 	return refusal == NULL;
+}
+
+bool
+user_can_start(const struct options *o, const struct account *a)
+{
+	struct question q = { o, a };
+	char wrong[64];
+
+	attempt(try_launch, &q, wrong, sizeof(wrong));
+	if (wrong[0] != '\0')
+		explain_launch(&q, wrong, true);
+	return wrong[0] == '\0';
 }
 
 void

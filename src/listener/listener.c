@@ -444,8 +444,8 @@ prepare_sockets(struct listener *l)
 	for (i = 0; i < l->n; i++) {
 		prepare_socket(l->sockets[i].fd);
 		/* Behind a proxy the TLS may be the proxy's. */
-		if (l->sockets[i].clear_993 && !o->tls_on_connect && o->proxies == 0 && !reload_is_trial())
-			connection_warn_of_port();
+		if (l->sockets[i].misses_tls && !o->tls_on_connect && o->proxies == 0 && !reload_is_trial())
+			connection_warn_of_port(l->sockets[i].port, l->sockets[i].standard == 0);
 		imaps |= l->sockets[i].imaps;
 	}
 	log_die_status = EX_CONFIG;

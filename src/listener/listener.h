@@ -7,7 +7,7 @@
  * in common.
  */
 
-#include "listener/activation.h"
+#include "activation.h"
 #include "options.h"
 
 /*

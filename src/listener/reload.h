@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-#include "listener/activation.h"
+#include "activation.h"
 
 /* Reads what the image before this one has left in the environment, and remembers how to go on to the next. */
 void	reload_begin(char *argv[], const struct activation_socket *, size_t sockets);

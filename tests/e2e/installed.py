@@ -7,6 +7,7 @@ from stage import BUILD, TREE
 
 NAME, PASSWORD = "mailuser", "Malachit 5 mailuser"
 UNITS = "/usr/local/lib/systemd/system"
+FILE = "/etc/imapgate/imapgate.conf"
 
 
 class Way:
@@ -17,8 +18,8 @@ class Way:
 
 
 LISTENER = Way("listener", ("imapgate.socket", "imapgates.socket"), {143: "imapgate.service", 993: "imapgate.service"})
-INETD = Way("inetd", ("imapgate-inetd.socket", "imapgates-inetd.socket"),
-            {143: "imapgate-inetd@.service", 993: "imapgates-inetd@.service"})
+PER_CONNECTION = Way("per-connection", ("imapgate-per-connection.socket", "imapgates-per-connection.socket"),
+                     {143: "imapgate-per-connection@.service", 993: "imapgates-per-connection@.service"})
 
 
 def installed_machine(certificate):
@@ -71,6 +72,6 @@ def settings(machine, unit, text):
 
 
 def command(machine, unit, program, *options):
-    """A drop-in's text for another mailbox program, as the units say that one sets it, with more options."""
-    words = machine.shell(f"sed -n 's/^ExecStart=\\(.*\\) -- .*/\\1/p' {UNITS}/{unit}").strip()
-    return f"[Service]\nExecStart=\nExecStart={words} {' '.join(options)} -- {program}\n"
+    """A drop-in's text for another mailbox program, with more options; all others are those of the file."""
+    words = machine.shell(f"sed -n 's/^ExecStart=//p' {UNITS}/{unit}").strip()
+    return f"[Service]\nExecStart=\nExecStart={words} --config {FILE} {' '.join(options)} -- {program}\n"

@@ -25,7 +25,7 @@ FORMS = {
     "listener-stop": COUNTS,
     "listener-reload": COUNTS,
     "listener-kept": rf"{COUNTS} reason={QUOTED}",
-    "tls-missing": rf"(?:{WHERE} {TLS} )?text={QUOTED}",
+    "tls-missing": rf"(?:{WHERE} {TLS} |lport=\d+ )?text={QUOTED}",
     "certificate-fail": rf"(?:file={QUOTED} )?reason={QUOTED}",
     "certificates-renewed": r"usable=\d+",
     "listener-trouble": rf"what=\S+ times=\d+ text={QUOTED}",

@@ -9,8 +9,11 @@ import pytest
 
 from stage import BUILD, TREE
 
-UNITS = ("imapgate.socket", "imapgates.socket", "imapgate.service", "imapgate-inetd.socket", "imapgates-inetd.socket",
-         "imapgate-inetd@.service", "imapgates-inetd@.service")
+UNITS = ("imapgate.socket", "imapgates.socket", "imapgate.service", "imapgate-per-connection.socket", "imapgates-per-connection.socket",
+         "imapgate-per-connection@.service", "imapgates-per-connection@.service")
+# What they were called until 0.1.
+OLD = {name: name.replace("-inetd", "-per-connection") for name in ("imapgate-inetd.socket", "imapgates-inetd.socket",
+                                                                   "imapgate-inetd@.service", "imapgates-inetd@.service")}
 # Below PREFIX, with their modes.
 FILES = {
     "sbin/imapgate": 0o755,
@@ -20,12 +23,13 @@ FILES = {
     "lib/sysusers.d/imapgate.conf": 0o644,
     "lib/tmpfiles.d/imapgate.conf": 0o644,
     "lib/modules-load.d/imapgate.conf": 0o644,
-    **{f"lib/systemd/system/{unit}": 0o644 for unit in UNITS},
+    **{f"lib/systemd/system/{unit}": 0o644 for unit in (*UNITS, *OLD)},
 }
 PAM_FILE = Path("etc/pam.d/imapgate")
 FILTER = "etc/fail2ban/filter.d/imapgate.conf"
 # In /etc, whatever PREFIX is.
-SETTINGS = {str(PAM_FILE): 0o644, FILTER: 0o644}
+FILE = Path("etc/imapgate/imapgate.conf")
+SETTINGS = {str(PAM_FILE): 0o644, str(FILE): 0o644, FILTER: 0o644}
 
 
 class Target:
@@ -83,8 +87,8 @@ def test_every_folder_can_be_set(target):
     target.make("install", **folders)
     assert target.files().keys() == {
         "a/sbin/imapgate", "a/libexec/imapgate-dovecot", "a/man/man8/imapgate.8", "a/man/man8/imapgate-dovecot.8", "a/users/imapgate.conf", "a/tmpfiles/imapgate.conf", "a/modules/imapgate.conf",
-        "a/pam/imapgate", "a/fail2ban/filter.d/imapgate.conf",
-        *(f"a/units/{unit}" for unit in UNITS)}
+        "a/pam/imapgate", "a/fail2ban/filter.d/imapgate.conf", str(FILE),
+        *(f"a/units/{unit}" for unit in (*UNITS, *OLD))}
     target.make("uninstall", **folders)
     assert target.files() == {}
 
@@ -99,8 +103,10 @@ def test_contents(target, prefix):
     for unit in UNITS:
         text = target.text(f"{prefix[1:]}/lib/systemd/system/{unit}")
         starts = [line for line in text.splitlines() if line.startswith("ExecStart=/")]
-        assert all(line.startswith(f"ExecStart={prefix}/sbin/imapgate ") for line in starts)
+        assert all(line.split()[0] == f"ExecStart={prefix}/sbin/imapgate" for line in starts)
         assert len(starts) == unit.endswith(".service")
+    assert f"\nprogram = {prefix}/libexec/imapgate-dovecot\n" in target.text(FILE)
+    assert "/usr/local" not in target.text(FILE).replace(f"{prefix}/libexec", "")
 
 
 def test_pam_file_of_somebody_else_is_kept(target):
@@ -119,6 +125,34 @@ def test_pam_file_that_was_not_changed_goes(target, pam_file):
     assert target.text(PAM_FILE) == (TREE / pam_file).read_text()
     target.make("uninstall", PAMFILE=pam_file)
     assert target.files() == {}
+
+
+def test_old_names_of_units_are_links(target):
+    """Also where a file had the name."""
+    folder = target.root / "usr/local/lib/systemd/system"
+    folder.mkdir(parents=True)
+    (folder / "imapgate-inetd.socket").write_text("[Socket]\n")
+    target.make("install")
+    assert {unit: os.readlink(folder / unit) for unit in OLD} == OLD
+
+
+@pytest.mark.parametrize("text, said", [("program = imap\n", False), ("  program=imap\n", False), ("# program = imap\n", True)])
+def test_file_of_options_of_somebody_else_is_kept(target, text, said):
+    """The units need a program there: a file from before must not be silently one that nothing starts with."""
+    kept = target.root / FILE
+    kept.parent.mkdir(parents=True)
+    kept.write_text(text)
+    output = target.make("install")
+    assert f"{FILE} is there already" in output and ('no line "program = ..."' in output) == said
+    assert kept.read_text() == text
+    target.make("uninstall")
+    assert list(target.files()) == [str(FILE)]
+
+
+def test_file_of_options_that_was_not_changed_goes(target):
+    target.make("install", PREFIX="/usr")
+    target.make("uninstall", PREFIX="/usr")
+    assert not (target.root / FILE).parent.exists()
 
 
 def test_uninstall_leaves_what_is_not_ours(target):

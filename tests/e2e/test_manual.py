@@ -51,7 +51,7 @@ def test_option_is_in_the_manual(name, value):
 @pytest.mark.parametrize("name", NAMES)
 def test_option_in_a_file(name):
     """The unit test of the file has it, or the manual says that it is for the command line."""
-    where = re.search(r"are always on the command line,\n(.*?)\nonly there", MANUAL, re.DOTALL)[1]
+    where = re.search(r"are for the command line only:\n(.*?) \.\n", MANUAL, re.DOTALL)[1]
     assert (re.search(rf"-{re.escape(name)}\b(?!-)", where) is not None) == (name in COMMAND_LINE_ONLY)
     if name not in COMMAND_LINE_ONLY:
         tests = (TREE / "tests" / "unit" / "test_config.c").read_text()

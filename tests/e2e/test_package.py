@@ -1,5 +1,6 @@
 """make deb: builds, is content by lintian's standards, and a booted Debian installs, upgrades, removes and purges it."""
 
+import re
 import ssl
 import subprocess
 from pathlib import Path
@@ -37,13 +38,19 @@ def contents(package):
 def test_contents(package):
     files = contents(package)
     assert {path for path in files if not path.endswith("/") and "/doc/" not in path} == {
-        "/etc/pam.d/imapgate", "/etc/fail2ban/filter.d/imapgate.conf", "/usr/sbin/imapgate", "/usr/libexec/imapgate-dovecot", "/usr/share/man/man8/imapgate.8.gz", "/usr/share/man/man8/imapgate-dovecot.8.gz",
+        "/etc/pam.d/imapgate", "/etc/imapgate/imapgate.conf", "/etc/fail2ban/filter.d/imapgate.conf", "/usr/sbin/imapgate", "/usr/libexec/imapgate-dovecot", "/usr/share/man/man8/imapgate.8.gz", "/usr/share/man/man8/imapgate-dovecot.8.gz",
         "/usr/lib/sysusers.d/imapgate.conf", "/usr/lib/tmpfiles.d/imapgate.conf",
         "/usr/lib/modules-load.d/imapgate.conf", f"{UNITS}/imapgate.service",
         *(f"{UNITS}/{name}{kind}" for name in ("imapgate", "imapgates")
-          for kind in (".socket", "-inetd.socket", "-inetd@.service"))}
+          for kind in (".socket", "-per-connection.socket", "-per-connection@.service", "-inetd.socket", "-inetd@.service"))}
     assert {owner for _, owner in files.values()} == {"root/root"}
     assert files["/usr/sbin/imapgate"][0] == "-rwxr-xr-x"
+
+
+def test_files_for_the_administrator_are_conffiles(package, tmp_path):
+    """dpkg keeps what he has changed there."""
+    subprocess.run(["dpkg-deb", "--control", package, tmp_path], check=True)
+    assert set((tmp_path / "conffiles").read_text().split()) == {path for path in contents(package) if path.startswith("/etc/") and path[-1] != "/"}
 
 
 def test_version_is_the_programs(package, tmp_path):
@@ -74,8 +81,8 @@ systemctl daemon-reload
 """
 
 
-@pytest.fixture(scope="module")
-def machine(package):
+def booted(package):
+    """A machine with this package, and somebody who has mail."""
     machine = Machine()
     try:
         machine.shell(CLEAN)
@@ -85,9 +92,17 @@ def machine(package):
         # Images of machines are made without it, so that no two have the same.
         machine.shell("test -e /etc/ssl/private/ssl-cert-snakeoil.key || make-ssl-cert generate-default-snakeoil")
         machine.run("apt-get", "install", "-y", "/root/imapgate.deb")
-        yield machine
-    finally:
+        return machine
+    except BaseException:
         machine.end()
+        raise
+
+
+@pytest.fixture(scope="module")
+def machine(package):
+    machine = booted(package)
+    yield machine
+    machine.end()
 
 
 def log_in(machine, port=993):
@@ -104,7 +119,7 @@ def test_sockets_are_started_and_enabled(machine):
     assert machine.run("systemctl", "is-active", *SOCKETS).split() == ["active", "active"]
     assert machine.run("systemctl", "is-enabled", *SOCKETS).split() == ["enabled", "enabled"]
     assert machine.run("systemctl", "is-active", "imapgate.service", check=False) == "inactive\n"
-    assert machine.run("systemctl", "is-enabled", "imapgate-inetd.socket", check=False) == "disabled\n"
+    assert machine.run("systemctl", "is-enabled", "imapgate-per-connection.socket", check=False) == "disabled\n"
     assert machine.run("dpkg", "--verify", "imapgate") == ""
 
 
@@ -135,3 +150,82 @@ def test_remove_and_purge(machine):
                          "/var/lib/systemd -xdev -name '*imapgate*'").split()
     assert left == ["/etc/imapgate", "/run/imapgate"]
     assert machine.run("ls", "/etc/imapgate").split() == ["key.pem"]
+
+
+# --- the upgrade from 0.1, whose units for each connection had other names, and no file of options
+
+OLD_COMMAND = "--cert /etc/imapgate/cert.pem --key /etc/imapgate/key.pem -- /usr/libexec/imapgate-dovecot"
+
+
+@pytest.fixture(scope="module")
+def old_package(package, tmp_path_factory):
+    """This package with the names and the command lines of 0.1."""
+    folder = tmp_path_factory.mktemp("old")
+    subprocess.run(["dpkg-deb", "--raw-extract", package, folder / "tree"], check=True)
+    tree, units = folder / "tree", folder / "tree" / UNITS[1:]
+    for link in units.glob("*-inetd*"):
+        link.unlink()
+    for unit in units.glob("*-per-connection*"):
+        unit.write_text(unit.read_text().replace("-per-connection", "-inetd"))
+        unit.rename(units / unit.name.replace("-per-connection", "-inetd"))
+    for unit in units.glob("*.service"):
+        unit.write_text(re.sub("(?m)^ExecStart=(.*)$", rf"ExecStart=\1 {OLD_COMMAND}", unit.read_text()))
+    (tree / "etc/imapgate/imapgate.conf").unlink()
+    control = tree / "DEBIAN"
+    (control / "conffiles").write_text((control / "conffiles").read_text().replace("/etc/imapgate/imapgate.conf\n", ""))
+    (control / "control").write_text(re.sub("(?m)^Version: .*", "Version: 0.0.9", (control / "control").read_text()))
+    for name in ("postinst", "prerm", "postrm"):
+        script = re.sub(r"(?ms)^# Until 0\.1 .*?^fi\n", "", (control / name).read_text())
+        (control / name).write_text(script.replace("-per-connection", "-inetd"))
+    assert "inetd" in (control / "postinst").read_text()
+    subprocess.run(["dpkg-deb", "--root-owner-group", "--build", tree, folder / "old.deb"], check=True, capture_output=True)
+    return folder / "old.deb"
+
+
+OLD_SOCKETS = ("imapgate-inetd.socket", "imapgates-inetd.socket")
+PER_CONNECTION = ("imapgate-per-connection.socket", "imapgates-per-connection.socket")
+
+
+@pytest.fixture(scope="module")
+def upgraded(old_package, package):
+    """A machine with one session from before the upgrade, and a drop-in for the old name of a service."""
+    machine = booted(old_package)
+    try:
+        machine.run("systemctl", "disable", "--now", *SOCKETS)
+        machine.run("systemctl", "enable", "--now", *OLD_SOCKETS)
+        machine.write("/etc/systemd/system/imapgate-inetd@.service.d/override.conf",
+                      f"[Service]\nExecStart=\nExecStart=/usr/sbin/imapgate --capability X-OLD {OLD_COMMAND}\n")
+        machine.run("systemctl", "daemon-reload")
+        machine.inside = log_in(machine)
+        machine.shell("cat > /root/new.deb", stdin=open(package, "rb"))
+        machine.run("apt-get", "install", "-y", "/root/new.deb")
+        yield machine
+    finally:
+        machine.end()
+
+
+def test_upgrade_keeps_what_is_enabled(upgraded):
+    assert upgraded.run("systemctl", "is-enabled", *PER_CONNECTION).split() == ["enabled", "enabled"]
+    assert upgraded.run("systemctl", "is-enabled", *SOCKETS, check=False).split() == ["disabled", "disabled"]
+    assert upgraded.run("ls", "/etc/systemd/system/sockets.target.wants").split().count("imapgate-per-connection.socket") == 1
+    assert "inetd" not in upgraded.shell("ls /etc/systemd/system/sockets.target.wants")
+
+
+def test_upgrade_keeps_the_ports_open(upgraded):
+    """The sockets were not restarted, have both names, and sessions go on."""
+    assert "message 1" in upgraded.inside.read_message(1)
+    assert upgraded.run("systemctl", "is-active", *PER_CONNECTION, *OLD_SOCKETS).split() == ["active"] * 4
+    assert "message 1" in log_in(upgraded).read_message(1)
+
+
+def test_upgrade_keeps_drop_ins_of_the_old_name(upgraded):
+    assert "X-OLD" in Imap(upgraded, 143).capabilities
+    upgraded.run("systemctl", "restart", *PER_CONNECTION)
+    assert "X-OLD" in Imap(upgraded, 143).capabilities
+    assert "message 1" in log_in(upgraded).read_message(1)
+
+
+def test_upgraded_and_purged_it_leaves_nothing_of_the_old_name(upgraded):
+    upgraded.run("apt-get", "purge", "-y", "imapgate")
+    assert upgraded.run("systemctl", "is-active", *PER_CONNECTION, check=False).split() == ["inactive", "inactive"]
+    assert upgraded.shell("find /etc/systemd /var/lib/systemd /usr/lib/systemd /lib/systemd -name '*imapgate*' -not -name '*@.service.d'") == ""

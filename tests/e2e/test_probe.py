@@ -179,14 +179,29 @@ def test_program_that_forks(root_stage, probe):
 
 def test_program_that_is_not_there(probe):
     assert "/nonexistent: No such file or directory" in probe("/nonexistent", status=2)
+    assert "imap-of-no-path: it is not in /" in probe("imap-of-no-path", status=2)
+
+
+def test_program_without_its_path(root_stage):
+    """It may be another one where the service starts it."""
+    program = Path("/usr/local/bin/imapgt-probed")
+    program.symlink_to(root_stage.recorder)
+    try:
+        command = [root_stage.program, "--probe", "--user", "imapgt1", "--", program.name, "-", "tag", "echo"]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd="/", stdin=subprocess.DEVNULL)
+    finally:
+        program.unlink()
+    assert f"warning  mailbox program: {program.name} is {program} from here; give its whole path\n" in done.stdout
+    assert done.returncode == 1
 
 
 def test_home_that_is_not_there(root_stage, probe):
     said = probe("/bin/cat", status=2, options=["--run-as", "imapgt1", "--home", "/nonexistent"], user="joe")
-    assert "imapgate: a login would fail: home" in said
+    assert said.startswith("error    home: /nonexistent can't be entered by uid ") and "make it" in said
 
 
-@pytest.mark.parametrize("user, what", [("root", "uid is 0 or below"), ("imapgt-nobody", "no such account")])
+@pytest.mark.parametrize("user, what", [("root", "root never logs in"), ("imapgtsys", "below --min-uid 1000"),
+                                        ("imapgt-nobody", "no such account")])
 def test_user_who_can_not_log_in(probe, user, what):
     assert what in probe("/bin/cat", status=2, user=user)
 

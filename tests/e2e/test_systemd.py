@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from certificates import Certificate
-from installed import INETD, LISTENER, NAME, PASSWORD, UNITS, command, installed_machine, log_in, settings
+from installed import PER_CONNECTION, LISTENER, NAME, PASSWORD, UNITS, command, installed_machine, log_in, settings
 from machine import Imap
 
-SERVICES = {*LISTENER.services.values(), *INETD.services.values()}
+SERVICES = {*LISTENER.services.values(), *PER_CONNECTION.services.values()}
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +26,7 @@ def machine(certificate):
     machine.end()
 
 
-@pytest.fixture(scope="module", params=(LISTENER, INETD), ids=lambda way: way.name)
+@pytest.fixture(scope="module", params=(LISTENER, PER_CONNECTION), ids=lambda way: way.name)
 def way(request, machine):
     """The second way takes the ports from the first, by Conflicts=."""
     machine.run("systemctl", "start", *request.param.sockets)
@@ -46,6 +46,16 @@ def test_exposure_is_low(machine, unit):
 def test_units_have_no_fault(machine):
     paths = machine.shell(f"ls {UNITS}/imapgate*").split()
     assert machine.run("systemd-analyze", "verify", "--man=no", *paths) == ""
+
+
+def test_old_names_are_other_names(machine):
+    """For one release: a socket can be started by it, and a drop-in for it is one for the unit."""
+    old = "imapgate-inetd.socket"
+    with settings(machine, old, "[Socket]\nBacklog=77\n"):
+        machine.run("systemctl", "start", old)
+        assert [machine.show(old, name) for name in ("Id", "Backlog", "ActiveState")] == ["imapgate-per-connection.socket", "77", "active"]
+    machine.run("systemctl", "stop", old)
+    assert machine.run("systemctl", "is-active", "imapgate-per-connection.socket", check=False) == "inactive\n"
 
 
 def test_gate_has_a_user_and_a_root(machine):
@@ -82,15 +92,15 @@ def test_wrong_password(machine, way, certificate):
 
 
 def test_ways_take_the_port_from_each_other(machine, way):
-    other = LISTENER if way is INETD else INETD
+    other = LISTENER if way is PER_CONNECTION else PER_CONNECTION
     states = machine.run("systemctl", "is-active", *way.sockets, *other.sockets, check=False).split()
     assert states == ["active", "active", "inactive", "inactive"]
 
 
 def test_connections_from_one_address_are_limited(machine):
     """By systemd itself, where each connection is a service."""
-    machine.run("systemctl", "start", *INETD.sockets)
-    with settings(machine, "imapgate-inetd.socket", "[Socket]\nMaxConnectionsPerSource=2\n"):
+    machine.run("systemctl", "start", *PER_CONNECTION.sockets)
+    with settings(machine, "imapgate-per-connection.socket", "[Socket]\nMaxConnectionsPerSource=2\n"):
         kept = [Imap(machine, 143, source="127.0.0.11") for _ in range(2)]
         with pytest.raises((imaplib.IMAP4.abort, ConnectionError)):
             Imap(machine, 143, source="127.0.0.11")
@@ -148,8 +158,8 @@ def test_mailbox_program(tried, trial):
 # --- what goes wrong says why; the listener's start is in test_systemd_listener.py
 
 def test_missing_program_is_named(machine):
-    machine.run("systemctl", "start", *INETD.sockets)
-    unit = INETD.services[993]
+    machine.run("systemctl", "start", *PER_CONNECTION.sockets)
+    unit = PER_CONNECTION.services[993]
     with settings(machine, unit, command(machine, unit, "/usr/lib/no/imap")):
         machine.connect(993, source="127.0.0.13").close()
         entry, = machine.wait_for(lambda: machine.journal("IMAPGATE_EVENT=error", "IMAPGATE_RIP=127.0.0.13"), "the error's line")
@@ -157,7 +167,7 @@ def test_missing_program_is_named(machine):
 
 
 def test_missing_certificate_is_named(machine):
-    machine.run("systemctl", "start", *INETD.sockets)
+    machine.run("systemctl", "start", *PER_CONNECTION.sockets)
     machine.shell("mv /etc/imapgate/cert.pem /etc/imapgate/away.pem")
     try:
         imap = Imap(machine, 143, source="127.0.0.14")
@@ -170,8 +180,8 @@ def test_missing_certificate_is_named(machine):
 
 
 def test_wrong_option_is_named(machine):
-    machine.run("systemctl", "start", *INETD.sockets)
-    unit = INETD.services[143]
+    machine.run("systemctl", "start", *PER_CONNECTION.sockets)
+    unit = PER_CONNECTION.services[143]
     with settings(machine, unit, command(machine, unit, "/bin/true", "--no-such-option")):
         machine.connect(143, source="127.0.0.15").close()
         machine.wait_for(lambda: [entry for entry in machine.journal("SYSLOG_IDENTIFIER=imapgate", "PRIORITY=6")

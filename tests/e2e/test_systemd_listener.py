@@ -2,13 +2,15 @@
 while those who are logged in go on; and a start that fails and says why."""
 
 import imaplib
+import re
 import signal
 import ssl
+from contextlib import contextmanager
 
 import pytest
 
 from certificates import Certificate
-from installed import LISTENER, command, give_certificate, installed_machine, log_in, settings
+from installed import FILE, LISTENER, NAME, PASSWORD, command, give_certificate, installed_machine, log_in, settings
 from machine import Imap
 
 UNIT = "imapgate.service"
@@ -79,6 +81,54 @@ def test_reload_takes_a_renewed_certificate(machine, certificate, tmp_path):
         inside.logout()
     finally:
         give_certificate(machine, certificate)
+
+
+@contextmanager
+def file_of_options(machine, change):
+    """Another text in the with block."""
+    text = machine.run("cat", FILE)
+    machine.write(FILE, change(text))
+    try:
+        yield
+    finally:
+        machine.write(FILE, text)
+
+
+def test_check_without_options_checks_what_the_service_runs(machine):
+    done = machine.process("imapgate", "--check", "--probe", "--user", NAME)
+    wrong = [line for line in done.stdout.splitlines() if line.startswith(("warning", "error"))]
+    assert len(wrong) == 1 and ": expires on " in wrong[0], done.stdout
+    assert f"{FILE}: options and the mailbox program are read from it" in done.stdout
+    assert "ok       runs: /usr/local/libexec/imapgate-dovecot\n" in done.stdout
+
+
+def test_reload_takes_the_file(machine, certificate):
+    """With other options and another mailbox program; sessions go on."""
+    inside = log_in(machine, certificate, 993)
+    pid = main_pid(machine)
+    script = "/usr/local/lib/other-program"
+    machine.write(script, '#!/bin/sh\nprintf "$IMAPLOGINTAG OK $*\\r\\n"\n', 0o755)
+    with file_of_options(machine, lambda text: re.sub("(?m)^program = .*", f'capability = X-RELOADED\nprogram = {script} "%u is in"', text)):
+        machine.run("systemctl", "reload", UNIT)
+        machine.wait_for(lambda: "X-RELOADED" in Imap(machine, 143).capabilities, "the new options")
+        assert Imap(machine, 993, certificate.context()).login(NAME, PASSWORD)[1] == [f"{NAME} is in".encode()]
+    assert main_pid(machine) == pid and "message 1" in inside.read_message(1)
+    machine.run("systemctl", "reload", UNIT)
+    machine.wait_for(lambda: "X-RELOADED" not in Imap(machine, 143).capabilities, "the old options")
+
+
+def test_unit_from_before_the_file(machine, certificate):
+    """Its command line has a program, so no file is read, whatever is in it."""
+    text = ("[Service]\nExecStart=\nExecStart=/usr/local/sbin/imapgate --cert /etc/imapgate/cert.pem --key /etc/imapgate/key.pem "
+            "-- /usr/local/libexec/imapgate-dovecot\n")
+    with file_of_options(machine, lambda _: "garbage\n"), settings(machine, UNIT, text):
+        assert "message 1" in log_in(machine, certificate, 993).read_message(1)
+
+
+def test_fault_in_the_file_is_named(machine):
+    with file_of_options(machine, lambda text: "timeot = 5\n" + text):
+        machine.connect(143).close()
+        machine.wait_for(lambda: messages(machine, f"{FILE}:1: timeot = 5: unknown option"), "the complaint")
 
 
 def test_restart_keeps_sessions_and_takes_options(machine, certificate):

@@ -405,8 +405,8 @@ def test_one_cause_is_one_error(root_stage, cause):
 
 
 @pytest.mark.parametrize("cause, words", [
-    ("no run-as", "--run-as: imapgt-nobody: there is no such account"),
-    ("run-as that may not log in", "--run-as: imapgtsys: its uid is 0 or below --min-uid"),
+    ("no run-as", "--run-as: there is no user imapgt-nobody"),
+    ("run-as that may not log in", "--run-as: imapgtsys has uid "),
     ("unknown percent in an argument", 'arguments: %x: unknown "%"'),
     ("unknown percent in setenv", '--setenv: A: unknown "%"'),
     ("no program in the path", "no-such-imap: "),
@@ -468,3 +468,45 @@ def test_port_993_of_a_listener(root_stage, port_993, name, options, warned):
     options = [*root_stage.certificate("ecdsa").options, *options]
     with Listener(root_stage, *options, sockets=[port_993.dup()], names=[name]) as server:
         assert len(server.log("tls-missing")) == warned
+
+
+@pytest.fixture
+def listening_on():
+    """Gives listening sockets on ports of loopback, at an address that no other test process uses."""
+    opened = []
+
+    def listening(port):
+        opened.append(socket.create_server((f"127.93.{os.getpid() >> 8 & 0xff}.{os.getpid() & 0xff}", port)))
+        return opened[-1]
+    yield listening
+    for server in opened:
+        server.close()
+
+
+@pytest.mark.parametrize("port, name, warned", [
+    (10993, "unknown", True), (1993, "", True), (10993, "imap", False), (10993, "imaps", False), (10143, "unknown", False),
+    (10143, "webmail-imaps.socket", True), (10143, "webmail-imap.socket", False),
+])
+def test_port_for_tls_of_a_listener(stage, listening_on, port, name, warned):
+    """Only 993 means TLS by itself; a port or a name that looks like it is no reason to be silent."""
+    with Listener(stage, *stage.certificate("ecdsa").options, sockets=[listening_on(port).dup()], names=[name]) as server:
+        found = server.log("tls-missing")
+        assert len(found) == warned
+        assert not warned or found[0]["lport"] == str(port) and "end in imaps" in found[0]["text"]
+
+
+@pytest.mark.parametrize("port, warned", [(10993, True), (10143, False)])
+def test_port_for_tls_of_a_superserver(stage, listening_on, port, warned):
+    """There is no name that could be wrong, and none is blamed."""
+    listening = listening_on(port)
+    log = stage.file("logs")
+    with socket.create_connection(listening.getsockname()) as client, open(log, "ab") as written:
+        accepted, _ = listening.accept()
+        with accepted:
+            started = subprocess.Popen([stage.program, *stage.options(), "--", *stage.mailbox()], stdin=accepted, stdout=accepted,
+                                       stderr=written, cwd="/")
+        client.sendall(b"a LOGOUT\r\n")
+        assert started.wait(PATIENCE) == 0
+    found = [event for event in loglines.read(log.read_text()) if event.name == "tls-missing"]
+    assert len(found) == warned
+    assert not warned or found[0]["lport"] == str(port) and "--tls-on-connect is missing" in found[0]["text"] and "name" not in found[0]["text"]

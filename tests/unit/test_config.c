@@ -7,7 +7,9 @@
 #include "child.h"
 
 #include <getopt.h>
+#include <sys/stat.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 #include "options.h"
 
@@ -21,6 +23,7 @@ struct given {
 
 static struct options options;
 static struct child child;
+static bool program_in_file;	/* and none on the command line */
 static char path[] = "/tmp/imapgate-config-XXXXXX";
 
 static int
@@ -56,8 +59,10 @@ parse(void *arg)
 	fclose(file);
 	for (i = 0; g->words[i] != NULL; i++)
 		argv[argc++] = (char *)g->words[i];
-	argv[argc++] = (char *)"--";
-	argv[argc++] = (char *)"prog";
+	if (!program_in_file) {
+		argv[argc++] = (char *)"--";
+		argv[argc++] = (char *)"prog";
+	}
 	memset(&options, 0xff, sizeof(options));
 	optind = 0;
 	options_parse(&options, argc, argv);
@@ -232,6 +237,59 @@ command_line_replaces_keys_with_their_certificates(void **state)
 	assert_string_equal(options.key[0], "c");
 }
 
+/* What is hidden is remembered by its first line, once. */
+static void
+hidden_lines_are_known(void **state)
+{
+	(void)state;
+	PARSE("timeout = 5\nkey = k\ncert = c\nkey = l\nprogram = imap -O\nstrict = yes\n", "--cert=x", "--timeout=5", NULL);
+	assert_int_equal(options.hiddens, 4);
+	assert_string_equal(options.hidden[0].name, "timeout");
+	assert_int_equal(options.hidden[0].line, 1);
+	assert_string_equal(options.hidden[1].name, "key");
+	assert_int_equal(options.hidden[1].line, 2);
+	assert_string_equal(options.hidden[2].name, "cert");
+	assert_string_equal(options.hidden[3].name, "program");
+	assert_int_equal(options.hidden[3].line, 5);
+	assert_string_equal(options.program[0], "prog");
+	assert_null(options.program[1]);
+}
+
+static void
+parse_program(const char *text)
+{
+	program_in_file = true;
+	parse(&(struct given){ text, { NULL } });
+	program_in_file = false;
+}
+
+/* Words end at blanks, and each has its quotes and escapes undone, as a whole value has. */
+static void
+program_is_words(void **state)
+{
+	static const struct {
+		const char	*written, *words[5];
+	} good[] = {
+		{ "program = /bin/imap\n", { "/bin/imap" } },
+		{ "program=imap -O\t-c  /etc/x \t\r\n", { "imap", "-O", "-c", "/etc/x" } },
+		{ "program = imap -o mail=~/Maildir:%h * # x\n", { "imap", "-o", "mail=~/Maildir:%h", "*" } },
+		{ "program = imap -o \"a b # c\" 'd\\e'\n", { "imap", "-o", "a b # c", "de" } },
+		{ "program = imap -o a=\"b c\"d \\$x\\ y\n", { "imap", "-o", "a=b cd", "$x y" } },
+		{ "program = \\\n  imap \\\n -O\n", { "imap", "-O" } },
+		{ "program = imap \"\" ''\n", { "imap", "", "" } },
+		{ "program = \"my imap\"# -O\n", { "my imap" } },
+	};
+	size_t i, j;
+
+	(void)state;
+	for (i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		parse_program(good[i].written);
+		for (j = 0; good[i].words[j] != NULL; j++)
+			assert_string_equal(options.program[j], good[i].words[j]);
+		assert_null(options.program[j]);
+	}
+}
+
 static void
 last_file_is_read(void **state)
 {
@@ -273,6 +331,12 @@ file_line_and_option_are_named(void **state)
 		{ "strict =\n", ":1: strict = : ", "unknown word" },
 		{ "timeout = 5\nlog = auto\ntimeout = 6\n", ":3: timeout = 6: ", "in line 1 already" },
 		{ "strict = yes\nstrict = yes\n", ":2: strict = yes: ", "in line 1 already" },
+		{ "program = x\nprogram = y\n", ":2: program = y: ", "in line 1 already" },
+		{ "program =\n", ":1: program = : ", "a value is wanted" },
+		{ "program = # x\n", ":1: program = : ", "a value is wanted" },
+		{ "program = \"\" x\n", ":1: program = : ", "a value is wanted" },
+		{ "program = imap $HOME\n", ":1: program: ", "a $ is written" },
+		{ "program = imap \"x y\n", ":1: program: ", "a quote is not closed" },
 		{ "config = x\n", ":1: config = x: ", "command line" },
 		{ "help = yes\n", ":1: help = yes: ", "command line" },
 		{ "version = yes\n", ":1: version = yes: ", "command line" },
@@ -280,8 +344,11 @@ file_line_and_option_are_named(void **state)
 	size_t i;
 
 	(void)state;
-	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		program_in_file = strncmp(bad[i].text, "program", 7) == 0;
 		assert_refused(&(struct given){ bad[i].text, { NULL } }, EX_CONFIG, bad[i].begin, bad[i].reason);
+	}
+	program_in_file = false;
 }
 
 static void
@@ -359,6 +426,58 @@ unknown_options_are_never_passed_over(void **state)
 }
 
 static void
+program_has_so_many_words(void **state)
+{
+	char text[32 + 2 * OPTIONS_WORDS + 2] = "program =";
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < OPTIONS_WORDS; i++)
+		strcat(text, " x");
+	parse_program(text);
+	assert_string_equal(options.program[OPTIONS_WORDS - 1], "x");
+	assert_null(options.program[OPTIONS_WORDS]);
+	strcat(text, " y");
+	program_in_file = true;
+	assert_refused(&(struct given){ text, { NULL } }, EX_CONFIG, ":1: program = y: ", "more than 64 words");
+	program_in_file = false;
+}
+
+static void
+program_is_wanted(void **state)
+{
+	(void)state;
+	program_in_file = true;
+	child_run(&child, parse, &(struct given){ "strict = yes\n", { NULL } });
+	program_in_file = false;
+	assert_int_equal(child.status, EX_USAGE);
+	assert_non_null(strstr(child.err, "no PROGRAM, and no \"program = ...\" in /tmp/"));
+}
+
+/* Root executes what stands there. */
+static void
+files_of_others_are_refused(void **state)
+{
+	static const mode_t modes[] = { 0664, 0646, 0666 };
+	const struct given g = { "strict = yes\n", { NULL } };
+	size_t i;
+
+	(void)state;
+	if (geteuid() != 0)
+		skip();
+	PARSE("strict = yes\n", NULL);
+	for (i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
+		assert_int_equal(chmod(path, modes[i]), 0);
+		assert_refused(&g, EX_CONFIG, ": ", "others than root can change it");
+	}
+	assert_int_equal(chmod(path, 0640), 0);
+	assert_int_equal(chown(path, 1, -1), 0);
+	assert_refused(&g, EX_CONFIG, ": ", "others than root can change it");
+	assert_int_equal(chown(path, 0, -1), 0);
+	PARSE("strict = yes\n", NULL);
+}
+
+static void
 files_that_can_not_be_read(void **state)
 {
 	(void)state;
@@ -383,6 +502,11 @@ main(void)
 		cmocka_unit_test(command_line_wins),
 		cmocka_unit_test(command_line_replaces_a_whole_list),
 		cmocka_unit_test(command_line_replaces_keys_with_their_certificates),
+		cmocka_unit_test(hidden_lines_are_known),
+		cmocka_unit_test(program_is_words),
+		cmocka_unit_test(program_has_so_many_words),
+		cmocka_unit_test(program_is_wanted),
+		cmocka_unit_test(files_of_others_are_refused),
 		cmocka_unit_test(last_file_is_read),
 		cmocka_unit_test(file_line_and_option_are_named),
 		cmocka_unit_test(only_settings_stand_there),

@@ -352,6 +352,34 @@ unknown_options_are_refused(void **state)
 	}
 }
 
+/* The word that was typed is named as a whole, and what was meant by it. */
+static void
+mistyped_options_are_told(void **state)
+{
+	static const struct {
+		const char	*word, *told;
+	} bad[] = {
+		{ "-user", "-user: unknown option; an option begins with two dashes: --user" },
+		{ "-tls-on-connect", ": --tls-on-connect;" },
+		{ "--tls-on-connect=yes", "--tls-on-connect=yes: --tls-on-connect takes no value" },
+		{ "--check=", "--check takes no value" },
+		{ "--program=imap", "PROGRAM stands behind \"--\"" },
+		{ "--program", "PROGRAM stands behind \"--\"" },
+		{ "-usr", ": -usr: unknown option; see" },
+		{ "--checks=1", ": --checks=1: unknown option; see" },
+	};
+	struct line l;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		l = line_of((const char *const[]){ bad[i].word, "--", "p", NULL });
+		assert_usage_error(&l);
+		if (strstr(child.err, bad[i].told) == NULL)
+			fail_msg("%s: %s", bad[i].word, child.err);
+	}
+}
+
 static void
 bad_numbers_are_refused(void **state)
 {
@@ -560,6 +588,7 @@ main(void)
 		cmocka_unit_test(lists_take_as_many_as_they_have_room_for),
 		cmocka_unit_test(more_than_there_is_room_for_is_refused),
 		cmocka_unit_test(unknown_options_are_refused),
+		cmocka_unit_test(mistyped_options_are_told),
 		cmocka_unit_test(bad_numbers_are_refused),
 		cmocka_unit_test(bad_words_are_refused),
 		cmocka_unit_test(what_belongs_together_is_wanted_together),

@@ -3,7 +3,7 @@
  * never after a fork: its variables are this process's alone.
  */
 
-#include "listener/activation.h"
+#include "activation.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -22,6 +22,9 @@
 
 #define PORT_IMAPS	993
 
+/* From here on the kernel chooses ports itself (ip(7), ip_local_port_range): their numbers mean nothing. */
+#define PORT_EPHEMERAL	32768
+
 /* Linux's device number of /dev/null (null(4)). */
 #define NULL_MAJOR	1
 #define NULL_MINOR	3
@@ -34,8 +37,9 @@ ends_in(const char *name, const char *end)
 	return len >= end_len && strcmp(name + len - end_len, end) == 0;
 }
 
-static bool
-is_port_imaps(int fd)
+/* Returns the port that a TCP socket is bound to, 0 for another socket. */
+static unsigned
+local_port(int fd)
 {
 	union {
 		struct sockaddr		sa;
@@ -45,19 +49,42 @@ is_port_imaps(int fd)
 	socklen_t len = sizeof(local);
 
 	if (getsockname(fd, &local.sa, &len) == -1)
-		return false;
+		return 0;
 	if (local.sa.sa_family == AF_INET)
-		return ntohs(local.sin.sin_port) == PORT_IMAPS;
-	return local.sa.sa_family == AF_INET6 && ntohs(local.sin6.sin6_port) == PORT_IMAPS;
+		return ntohs(local.sin.sin_port);
+	return local.sa.sa_family == AF_INET6 ? ntohs(local.sin6.sin6_port) : 0;
+}
+
+bool
+activation_is_tls_port(unsigned port)
+{
+	return port < PORT_EPHEMERAL && port % 1000 == PORT_IMAPS;
 }
 
 /* FileDescriptorName= decides; a name that says nothing leaves it to the port (systemd.socket(5)). */
 static bool
-is_imaps(int fd, const char *name)
+is_imaps(unsigned port, const char *name)
 {
 	if (ends_in(name, "imaps"))
 		return true;
-	return !ends_in(name, "imap") && is_port_imaps(fd);
+	return !ends_in(name, "imap") && port == PORT_IMAPS;
+}
+
+/* A name that ends in imap is meant so, on any port but 993. Without FileDescriptorName= it is the unit's: "my-imaps.socket". */
+static bool
+misses_tls(const struct activation_socket *s, const char *name)
+{
+	if (s->imaps)
+		return false;
+	return s->port == PORT_IMAPS || (!ends_in(name, "imap") && (activation_is_tls_port(s->port) || strstr(name, "imaps") != NULL));
+}
+
+static void
+describe(struct activation_socket *s, int fd, const char *name)
+{
+	s->port = local_port(fd);
+	s->imaps = is_imaps(s->port, name);
+	s->misses_tls = misses_tls(s, name);
 }
 
 /* Accept=yes without StandardInput=socket hands the connection over as descriptor 3. */
@@ -127,7 +154,7 @@ take_standard_input(struct activation_socket *s)
 	if (!is_listening(STDIN_FILENO))
 		return 0;
 	s->standard = count_standard();
-	s->imaps = is_imaps(STDIN_FILENO, "");
+	describe(s, STDIN_FILENO, "");
 	s->fd = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
 	if (s->fd == -1)
 		die("dup");
@@ -185,8 +212,8 @@ activation_take(struct activation_socket list[ACTIVATION_MAX])
 		int fd = SYSTEMD_FIRST + i;
 
 		listening += systemd_is_listening(fd);
-		list[i] = (struct activation_socket){ .fd = fd, .imaps = is_imaps(fd, names[i]) };
-		list[i].clear_993 = !list[i].imaps && is_port_imaps(fd);
+		list[i] = (struct activation_socket){ .fd = fd };
+		describe(&list[i], fd, names[i]);
 		free(names[i]);
 	}
 	free(names);

@@ -19,7 +19,8 @@
 struct activation_socket {
 	int	fd;
 	bool	imaps;		/* its name, or its port, says that TLS begins with the connection */
-	bool	clear_993;	/* its port is that of TLS, and its name says that there is none */
+	bool	misses_tls;	/* clients begin with TLS there, by its port or name, and it is served without */
+	unsigned port;		/* 0: no TCP socket */
 	int	standard;	/* how many of the descriptors 0 to 2 it was found on; 0: the service manager passed it */
 };
 
@@ -46,6 +47,12 @@ void	activation_keep(const struct activation_socket *, size_t n);
  * errno if there is none; errno is 0 if it is the client that has gone again.
  */
 int	activation_accept(const struct activation_socket *, struct sockaddr_storage *from);
+
+/*
+ * Do clients begin with TLS on this TCP port, as far as its number tells?
+ * 993, and ports that are numbered after it: 1993, 10993.
+ */
+bool	activation_is_tls_port(unsigned port);
 
 /* Each how many milliseconds a sign of life is wanted, half of what the service manager waits; 0: none is. */
 int	activation_watchdog(void);
