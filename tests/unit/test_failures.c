@@ -197,6 +197,7 @@ process_is_killed_while_it_writes(void **state)
 		pid = fork();
 		if (pid == 0)
 			write_many(THERE, (uint64_t)try << 32, UINT64_MAX >> 1);
+		/* Anywhere in its writing: each try is a little later. */
 		usleep((useconds_t)(500 + 37 * try));
 		kill(pid, SIGKILL);
 		assert_int_equal(waitpid(pid, &status, 0), pid);
