@@ -321,6 +321,14 @@ answer_launch(struct monitor *m)
 
 /* The gate's lines. */
 
+/* Behind its last one the gate stays until the client has read its last words, for a time that the timer bounds. */
+static int
+await_gate(void)
+{
+	interrupt_late_nothing();
+	return interrupt_wait_for_gate();
+}
+
 static void
 answer_log(struct monitor *m)
 {
@@ -336,15 +344,14 @@ answer_log(struct monitor *m)
 		return;
 	case EVENT_END:
 		report_end(log, report_count_end(log, m->start->seat, m->start->peer, m->attempts + m->uncounted));
-		/* Until the client has read its last words the gate stays, for a time that the timer bounds. */
-		interrupt_wait_for_gate();
+		await_gate();
 		leave(m, 0);
 	case EVENT_ERROR:
 		report_gate_failure(LOG_ERR, "error", log->text);
-		leave(m, interrupt_wait_for_gate());
+		leave(m, await_gate());
 	case EVENT_BUG:
 		report_gate_failure(LOG_CRIT, "bug", log->text);
-		leave(m, interrupt_wait_for_gate());
+		leave(m, await_gate());
 	}
 	bug("gate logs an unknown event %u", log->event);
 }
