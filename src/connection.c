@@ -11,6 +11,7 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <pwd.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -170,6 +171,20 @@ share_word(struct monitor_start *monitor, struct session_start *session)
 	monitor->said = session->said = said;
 }
 
+/*
+ * Blocks SIGTERM until the monitor can obey it (interrupt.h): by then the gate
+ * has greeted the client, who is told of the end, and there is a line about it.
+ */
+static void
+hold_sigterm(void)
+{
+	sigset_t stop;
+
+	sigemptyset(&stop);
+	sigaddset(&stop, SIGTERM);
+	sigprocmask(SIG_BLOCK, &stop, NULL);
+}
+
 /* Makes what monitor and gate have between them, and the gate. */
 static void
 fork_gate(struct monitor_start *monitor, struct session_start *session)
@@ -183,6 +198,7 @@ fork_gate(struct monitor_start *monitor, struct session_start *session)
 	monitor->mailbox_fd = stream[0];
 	session->monitor = pair[1];
 	session->mailbox = stream[1];
+	hold_sigterm();
 	monitor->gate = fork_quietly();
 	if (monitor->gate == -1)
 		die("fork");
