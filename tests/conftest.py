@@ -58,7 +58,13 @@ def pytest_configure(config):
         have_own_etc(int(worker.removeprefix("gw")))
 
 
+# Those that take half a minute and more: begun first, as the last file of several that run side by side is waited for alone.
+LONG = ("clients", "package", "readme", "secrets", "probe", "standard_input", "listener", "transcripts", "tls")
+
+
 def pytest_collection_modifyitems(config, items):
+    # Files are handed out in this order.
+    items.sort(key=lambda item: item.path.stem.removeprefix("test_") not in LONG)
     if os.environ.get("IMAPGATE_TEST_MODE") != "listener":
         return
     listened = [item for item in items
