@@ -24,6 +24,14 @@ def is_ours(pid):
     return name_of(pid).startswith(NAMES)
 
 
+def own_time(pid):
+    """None if it has ended."""
+    try:
+        return times_of(pid)[0] if runs(pid) else None
+    except OSError:
+        return None
+
+
 class Watch:
     """Looks at our children before and after each test of a run."""
 
@@ -34,7 +42,7 @@ class Watch:
         self.dead = set()
 
     def begin(self):
-        self.running = {pid: times_of(pid)[0] for pid in ours(self.folder) if runs(pid)}
+        self.running = {pid: spent for pid in ours(self.folder) if (spent := own_time(pid)) is not None}
         Process.ended.clear()
 
     def end(self):
@@ -49,10 +57,7 @@ class Watch:
         """Those of servers that several tests share."""
         found = []
         for pid, before in self.running.items():
-            try:
-                took = times_of(pid)[0] - before
-            except OSError:
-                continue
+            took = (own_time(pid) or 0.0) - before
             if is_ours(pid) and took > OWN * self.factor:
                 found.append(f"process {pid} has taken {took:.1f} s of processor time meanwhile")
         return found

@@ -22,7 +22,7 @@ def test_process_that_stays(stage, watch, monkeypatch):
     assert [line.split()[:5] for line in wrong] == [["process", str(imap.process.pid), "is", "left", "over:"]]
     imap.looked_at_status = True
     imap.stop()
-    assert not ours(stage.folder)
+    assert not wait_for_ends(ours(stage.folder), 10)
 
 
 def test_processor_time(stage, watch, monkeypatch):

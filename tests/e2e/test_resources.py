@@ -150,6 +150,8 @@ def test_limit_from_a_step_on(root_stage, on, step, who, name):
 def test_listener_without(root_stage, name):
     """It lives, its clients hear of it or wait, and it serves as soon as there is room again."""
     with Listener(root_stage, *CLEAR) as server:
+        # By then nothing is open that was only for its start.
+        server.manager.wait_for("^STATUS=")
         kinds = {"address space": resource.RLIMIT_AS, "data": resource.RLIMIT_DATA, "descriptors": resource.RLIMIT_NOFILE}
         before = resource.prlimit(server.pid, kinds[name])
         narrow(server.pid, name)
