@@ -59,7 +59,7 @@ def pytest_configure(config):
 
 
 # Those that take half a minute and more: begun first, as the last file of several that run side by side is waited for alone.
-LONG = ("clients", "package", "readme", "secrets", "probe", "standard_input", "listener", "transcripts", "tls")
+LONG = ("clients", "package", "readme", "superservers", "secrets", "probe", "standard_input", "listener", "transcripts", "tls")
 
 
 def pytest_collection_modifyitems(config, items):
