@@ -97,7 +97,7 @@ FUZZNAMES :=	$(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 REPLAYS :=	$(FUZZNAMES:%=$(BUILD)/tests/replay_%)
 FUZZERS :=	$(FUZZNAMES:%=$(BUILD)/fuzz/fuzz_%)
 
-.PHONY: all tests check check-faults check-vm check-bare check-suite check-valgrind demo install uninstall deb bench lint format fuzz fuzzers fuzz-coverage prove mutate clean help
+.PHONY: all tests check check-faults soak check-vm check-bare check-suite check-valgrind demo install uninstall deb bench lint format fuzz fuzzers fuzz-coverage prove mutate clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -206,6 +206,10 @@ check-vm: $(if $(filter amd64,$(VM_ARCH)),$(BUILD)/imapgate $(BUILD)/vm-mailbox 
 
 check-faults: tests ## let each system call of each process fail, one at a time; takes long (T="superserver-tls" is one connection)
 	@IMAPGATE_BUILD='$(abspath $(BUILD))' tests/faults/sweep.py $(T)
+
+SECONDS ?=	600
+soak: tests ## hundreds of clients of all kinds at once, with reloads and renewals, for SECONDS=600; SEED= repeats what they do
+	@IMAPGATE_BUILD='$(abspath $(BUILD))' timeout $$(($(SECONDS) + 120)) tests/soak/soak.py '$(SECONDS)' '$(SEED)'
 
 check-bare: ## the README's commands, all of them, in a Debian that debootstrap makes (SUITE=trixie); takes some ten minutes
 	@PYTEST='$(PYTEST)' SUITE='$(SUITE)' tests/boot/bare

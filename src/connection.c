@@ -11,6 +11,7 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <pwd.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -122,6 +123,20 @@ connection_clear_environment(void)
 	environ = clean;
 }
 
+/*
+ * Blocks SIGTERM until the monitor can obey it (interrupt.h): by then the gate
+ * has greeted the client, who is told of the end, and there is a line about it.
+ */
+static void
+hold_sigterm(void)
+{
+	sigset_t stop;
+
+	sigemptyset(&stop);
+	sigaddset(&stop, SIGTERM);
+	sigprocmask(SIG_BLOCK, &stop, NULL);
+}
+
 /* Makes what monitor and gate have between them, and the gate. */
 static void
 fork_gate(struct monitor_start *monitor, struct session_start *session)
@@ -132,6 +147,7 @@ fork_gate(struct monitor_start *monitor, struct session_start *session)
 		die("socketpair");
 	monitor->gate_fd = pair[0];
 	session->monitor = pair[1];
+	hold_sigterm();
 	monitor->gate = fork_quietly();
 	if (monitor->gate == -1)
 		die("fork");

@@ -16,6 +16,8 @@ inherited_take(struct inherited *in, const sigset_t *blocked)
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, blocked != NULL ? blocked : &none, &in->mask);
 	sigaction(SIGPIPE, &ignore, &in->pipe);
+	/* A log in a file that may not grow any more (RLIMIT_FSIZE) is no reason to die. */
+	sigaction(SIGXFSZ, &ignore, &in->file_size);
 	/* With SIGCHLD ignored nobody could wait for a child: not we, not PAM's modules. */
 	sigaction(SIGCHLD, &normal, &in->child);
 }
@@ -24,6 +26,7 @@ void
 inherited_restore(const struct inherited *in)
 {
 	sigaction(SIGPIPE, &in->pipe, NULL);
+	sigaction(SIGXFSZ, &in->file_size, NULL);
 	sigaction(SIGCHLD, &in->child, NULL);
 	sigprocmask(SIG_SETMASK, &in->mask, NULL);
 }

@@ -6,7 +6,7 @@
 /* How this process was found, to be left so to the mailbox program. */
 struct inherited {
 	sigset_t		mask;
-	struct sigaction	pipe, child;
+	struct sigaction	pipe, file_size, child;
 };
 
 /* Puts signals into the state that our processes and PAM need, but for those that are to be blocked (NULL: none), and remembers how they were. */

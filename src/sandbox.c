@@ -114,11 +114,17 @@ become(uid_t uid, gid_t gid)
 	must(setresuid(0, 0, 0) == -1, "root could be regained");
 }
 
+/* Lowers a limit. One of the administrator's that is lower stays: without root it could not be raised. */
 static void
 limit(int resource, rlim_t max, const char *name)
 {
-	const struct rlimit rl = { max, max };
+	struct rlimit rl;
 
+	must(getrlimit(resource, &rl) == 0, name);
+	if (rl.rlim_max > max)
+		rl.rlim_max = max;
+	if (rl.rlim_cur > rl.rlim_max)
+		rl.rlim_cur = rl.rlim_max;
 	must(setrlimit(resource, &rl) == 0, name);
 }
 

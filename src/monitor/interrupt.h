@@ -25,6 +25,9 @@ int	interrupt_wait_for_gate(void);
 void	interrupt_late_login(const struct msg_login *, unsigned attempt);
 void	interrupt_late_end(void);
 
+/* Nothing will be logged: the connection's end is in the log already. */
+void	interrupt_late_nothing(void);
+
 /* Somebody is logged in: SIGTERM is for the mailbox program now, and its disposition as it was found. */
 void	interrupt_settle(void);
 

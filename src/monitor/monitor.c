@@ -347,6 +347,14 @@ answer_proxied(struct monitor *m)
 
 /* The gate's lines. */
 
+/* Behind its last one the gate stays until the client has read its last words, for a time that the timer bounds. */
+static int
+await_gate(void)
+{
+	interrupt_late_nothing();
+	return interrupt_wait_for_gate();
+}
+
 static void
 answer_log(struct monitor *m)
 {
@@ -361,11 +369,10 @@ answer_log(struct monitor *m)
 		interrupt_late_end();
 		return;
 	case GATELOG_ENDS:
-		/* Until the client has read its last words the gate stays, for a time that the timer bounds. */
-		interrupt_wait_for_gate();
+		await_gate();
 		leave(m, 0);
 	case GATELOG_FAILS:
-		leave(m, interrupt_wait_for_gate());
+		leave(m, await_gate());
 	case GATELOG_WRONG:
 		break;
 	}

@@ -9,7 +9,7 @@ import threading
 import time
 
 import loglines
-from processes import GATE, GATE_ZYGOTE, MONITOR_ZYGOTE, SIGNER, children_of, connections_of, gates_of, name_of, role_of
+from processes import GATE, GATE_ZYGOTE, MONITOR_ZYGOTE, SIGNER, children_of, connections_of, descriptors_of, gates_of, name_of, role_of
 from session import Session
 from wire import PATIENCE, SocketWire
 
@@ -28,6 +28,10 @@ signal.signal(signal.SIGPIPE, signal.SIG_DFL)
 signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
 os.execvp(sys.argv[3], sys.argv[3:])
 '''
+
+
+# Seconds in which a listener closes what is over: an old key holder's end, a dry run's.
+LEFT = 2
 
 
 class Manager:
@@ -160,8 +164,11 @@ class Listener:
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen([*activate, *wrap, *self.command], stdin=subprocess.DEVNULL, stdout=log, stderr=stderr or log,
                                             cwd="/", pass_fds=fds, env={**os.environ, "NOTIFY_SOCKET": self.manager.path, **(env or {})}, **process)
+        self.process.serves_many = True
+        self.descriptors = None
         if wait:
             self.manager.wait_for("^READY=1$")
+            self.descriptors = descriptors_of(self.pid)
 
     @property
     def pid(self):
@@ -214,6 +221,19 @@ class Listener:
     def signal(self, number):
         self.process.send_signal(number)
 
+    def descriptors_left(self):
+        """What is open that was not when it began, and belongs to no connection. Nothing while clients are connected."""
+        end = time.monotonic() + LEFT
+        while (left := self._more_descriptors()) and time.monotonic() < end:
+            time.sleep(0.005)
+        return [] if connections_of(self.pid) else left
+
+    def _more_descriptors(self):
+        now = descriptors_of(self.pid)
+        if not self.descriptors or not now or len(now) <= len(self.descriptors):
+            return []
+        return [f"{fd}: {what}" for fd, what in now.items() if self.descriptors.get(fd) != what]
+
     def end(self, timeout=PATIENCE):
         self.status = self.process.wait(timeout)
         return self.status
@@ -224,6 +244,8 @@ class Listener:
     def __exit__(self, kind, value, traceback):
         try:
             if self.status is None:
+                left = self.descriptors_left() if kind is None else []
+                assert not left, f"descriptors that a listener without clients has left open: {left}"
                 self.signal(signal.SIGTERM)
                 assert self.end() == 0, self.log_text()
             if kind is None:

@@ -51,7 +51,7 @@ def _type(client, script, screen_path):
     """Line by line, as a human would, who waits for what comes of the last one: s_client has to read each by itself."""
     try:
         for line in script.splitlines():
-            time.sleep(0.1)
+            time.sleep(0.1)     # s_client says to nobody that it has shown all and reads again
             seen, end = screen_path.stat().st_size, time.monotonic() + 5
             client.stdin.write(line.encode() + b"\n")
             while screen_path.stat().st_size == seen and client.poll() is None and time.monotonic() < end:

@@ -236,6 +236,7 @@ signals_interrupt_nothing(void **state)
 	pid = fork();
 	assert_int_not_equal(pid, -1);
 	if (pid == 0) {
+		/* The other side has to be interrupted while it waits, some times. */
 		usleep(100000);
 		_exit(msg_send(pair[0], &sent) == 0 ? 0 : 1);
 	}
