@@ -134,8 +134,9 @@ enum board_limit	board_log_in(const struct board_seat *, const struct options *,
 enum board_line {
 	BOARD_LINE_END,		/* of a connection without a command */
 	BOARD_LINE_TLS_FAIL,
+	BOARD_LINE_AUTH_REFUSED,
 };
-#define BOARD_LINES	2
+#define BOARD_LINES	3
 
 /*
  * Counts a line that a client causes without a login. Returns for how many it

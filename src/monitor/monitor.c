@@ -36,7 +36,7 @@
 #define UNCOUNTED_MAX	10
 
 /* What the gate may have logged of one connection. */
-#define LOGS_MAX	(8 + 2 * OPTIONS_CERTS)
+#define LOGS_MAX	(11 + 2 * OPTIONS_CERTS)
 
 enum phase {
 	ASKING = 1,		/* nobody is logged in */
@@ -333,6 +333,9 @@ answer_log(struct monitor *m)
 		return;
 	case EVENT_TLS_FAIL:
 		report_tls_failure(log->text, board_count_line(m->start->seat, BOARD_LINE_TLS_FAIL, m->start->peer->address));
+		return;
+	case EVENT_AUTH_REFUSED:
+		report_auth_refused(log, board_count_line(m->start->seat, BOARD_LINE_AUTH_REFUSED, m->start->peer->address));
 		return;
 	case EVENT_END:
 		report_end(log, report_count_end(log, m->start->seat, m->start->peer, m->attempts + m->uncounted));

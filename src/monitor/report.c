@@ -8,6 +8,7 @@
 
 #include "childexit.h"
 #include "proto/reply.h"
+#include "proto/sasl.h"
 #include "proto/word.h"
 
 static void
@@ -149,6 +150,30 @@ report_tls_failure(const char *text, unsigned times)
 }
 
 void
+report_auth_refused(const struct msg_log *log, unsigned times)
+{
+	const char *mechanism = sasl_log_name(log->mechanism);
+	struct log_line l;
+
+	if (mechanism == NULL)
+		bug("gate names no mechanism");
+	log_begin(&l, LOG_NOTICE, "auth-refused");
+	if (log->cleartext)
+		log_field(&l, "code", "PRIVACYREQUIRED");
+	else
+		log_field(&l, "reason", "unsupported-mechanism");
+	log_field(&l, "mech", "%s", mechanism);
+	if (log->cleartext)
+		log_field(&l, "exposed", "%s", log->exposed ? "yes" : "no");
+	if (times > 1)
+		log_field(&l, "times", "%u", times);
+	if (log->cleartext)
+		log_quoted(&l, "user", log->text, strlen(log->text));
+	if (times > 0)
+		log_write(&l);
+}
+
+void
 report_tls(const struct msg_tls *tls)
 {
 	if (!word_is_plain(tls->protocol) || !word_is_plain(tls->cipher))
@@ -187,6 +212,8 @@ reason_name(enum msg_reason reason)
 		return "deadline";
 	case REASON_UNAVAILABLE:
 		return "unavailable";
+	case REASON_TLS_ON_CLEAR_PORT:
+		return "tls-on-clear-port";
 	}
 	bug("unknown reason %d", (int)reason);
 }
@@ -202,6 +229,8 @@ report_end(const struct msg_log *log, unsigned times)
 		log_field(&l, "why", "%s", why_name((enum msg_why)log->why));
 	log_field(&l, "commands", "%u", log->commands);
 	log_field(&l, "bad", "%u", log->bad);
+	if (log->refused > 0)
+		log_field(&l, "refused", "%u", log->refused);
 	write_times(&l, times);
 }
 

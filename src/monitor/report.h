@@ -26,6 +26,9 @@ void	report_program_end(const struct account *, int status, enum msg_said);
 /* tls-fail: text is OpenSSL's, or the gate's. Takes for how many such lines this one stands (board_count_line); 0: it is not written. */
 void	report_tls_failure(const char *text, unsigned times);
 
+/* auth-refused: a login that the gate has refused without asking; bug() if it names no mechanism. Takes times as above. */
+void	report_auth_refused(const struct msg_log *, unsigned times);
+
 /* end, as the gate tells it; bug() if it gives no known reason. Takes times as above. */
 void	report_end(const struct msg_log *, unsigned times);
 
