@@ -47,6 +47,7 @@ struct session {
 	struct ktls		 ktls;
 	unsigned		 commands;	/* read so far */
 	unsigned		 bad;		/* of them answered BAD */
+	unsigned		 refused;	/* logins refused without the monitor */
 	char			 tag[COMMAND_TAG_MAX + 1];
 	/* Arguments, as the verb's parse has found them. */
 	char			 mechanism[COMMAND_WORD_MAX + 1];

@@ -210,6 +210,9 @@ judge(struct session *s, bool waiting)
 		return NULL;
 	}
 	refusal = verb->refusal(s);
+	/* Of the verbs only LOGIN is refused for that. */
+	if (refusal == REFUSE_PRIVACY)
+		login_report_refused(s, !waiting);
 	if (refusal != REFUSE_NOT) {
 		dialogue_refuse(s, refusal);
 		return NULL;
