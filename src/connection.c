@@ -33,6 +33,7 @@
 #include "peer.h"
 #include "proxied.h"
 #include "refusal.h"
+#include "title.h"
 
 #define FAREWELL_MS	1000
 
@@ -338,10 +339,12 @@ meet(struct peer *peer, const struct options *o, const struct board_seat *seat, 
 	describe_peer(peer);
 	if (!known)
 		end_unknown();
+	title_set(NULL, peer->ip, "monitor");
 	if (!proxied_is_listed(o, peer))
 		return;
 	proxied_read(peer, deadline);
 	describe_peer(peer);
+	title_set(NULL, peer->ip, "monitor");
 	count_as(seat, o, peer);
 }
 

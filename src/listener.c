@@ -38,6 +38,7 @@
 #include "proto/network.h"
 #include "refusal.h"
 #include "reload.h"
+#include "title.h"
 
 /* The status line follows what happens, but not each connection. */
 #define STATUS_MS	1000
@@ -109,6 +110,7 @@ tell_status(struct listener *l)
 	if (memcmp(&count, &l->told, sizeof(count)) == 0)
 		return;
 	l->told = count;
+	title_set(NULL, NULL, "listener (%u waiting, %u sessions)", count.connections, count.sessions);
 	activation_notify("STATUS=%u connections before login, %u sessions logged in; "
 	    "since the start %lu connections, %lu logins, %lu failures, %lu refused",
 	    count.connections, count.sessions, count.accepted, count.logins, count.failures, count.refusals);

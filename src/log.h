@@ -88,6 +88,9 @@ void	log_count_dropped(_Atomic unsigned *);
 /* Sets a key that every later line carries, in order of first use. The value is ours, never the client's. */
 void	log_context(const char *key, const char *value);
 
+/* Returns what log_context has set last for a key, NULL if nothing. */
+const char	*log_context_value(const char *key);
+
 /* Starts a line with its event's name and everything log_context has set. */
 void	log_begin(struct log_line *, int priority, const char *event);
 

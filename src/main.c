@@ -23,6 +23,7 @@
 #include "options.h"
 #include "setting.h"
 #include "systemd.h"
+#include "title.h"
 
 /* A superserver may leave one of 0 to 2 closed; then the next file that is opened would be taken for the client. */
 static void
@@ -100,6 +101,9 @@ main(int argc, char *argv[])
 	/* CVE-2021-4034, and the day when somebody sets the setuid bit. */
 	if (argc < 1 || getauxval(AT_SECURE) != 0)
 		_exit(EX_USAGE);
+	argv = title_begin(argv);
+	if (argv == NULL)
+		_exit(EX_OSERR);
 	if (strcmp(argv[0], KEEPER_NAME) == 0)
 		keeper_run(argv);
 	fill_descriptors();

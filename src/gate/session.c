@@ -28,6 +28,7 @@
 #include "gate/login.h"
 #include "gate/relay.h"
 #include "log.h"
+#include "title.h"
 
 /* Refusals: what is open now, and what therefore is advertised. */
 
@@ -340,6 +341,7 @@ hand_off(struct session *s)
 	if (launch.how != HOW_RELAY)
 		_exit(0);
 	close(SANDBOX_MONITOR);
+	title_set(s->title_name, s->peer->ip, "relay");
 	bounds_start_session();
 	relay_run(&s->conn, SANDBOX_MAILBOX, apology_for(s), RELAY_FAREWELL_MS, s->said);
 	_exit(0);
@@ -437,6 +439,7 @@ session_run(const struct session_start *start)
 	static struct session s;
 	static struct tls none;
 
+	title_set(NULL, start->peer->ip, "gate");
 	ask_init(start->monitor, start->deadline);
 	log_diverted = ask_log_failure;
 	s.opts = start->opts;

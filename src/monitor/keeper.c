@@ -40,6 +40,7 @@
 #include "monitor/report.h"
 #include "msg.h"
 #include "proto/reply.h"
+#include "title.h"
 
 /* TLS's record type for alerts, and the alert: warning, close_notify (RFC 5246, 7.2; RFC 8446, 6). */
 #define RECORD_ALERT	21
@@ -259,6 +260,7 @@ keep(const struct session *s)
 	struct reply apology = { .len = 0 };
 	int status;
 
+	title_set(s->account.name, log_context_value("rip"), "keeper");
 	let_go(&s->account);
 	reply_no_mailbox(&apology, s->tag);
 	status = keeper_wait(s->program);

@@ -13,6 +13,7 @@
 
 #include "log.h"
 #include "monitor/sign.h"
+#include "title.h"
 
 /* Passes on why not: the asker logs it, since it alone knows for which client. */
 static void
@@ -53,6 +54,7 @@ keyholder_run(const struct options *o, int service)
 
 	keys.opts = o;
 	prctl(PR_SET_NAME, "imapgate-keys");
+	title_set(NULL, NULL, "key holder");
 	while ((fd = msg_called(service, &question)) != -1) {
 		answer(&keys, &question, &reply);
 		msg_send(fd, &reply);

@@ -26,6 +26,7 @@
 #include "monitor/keeper.h"
 #include "monitor/launch.h"
 #include "monitor/report.h"
+#include "title.h"
 
 /* How long the relay may take to tell whether the program has written something, and how often that is looked at. */
 #define RELAY_MS	1000
@@ -126,6 +127,7 @@ pamkeeper_stay(struct pamauth *p, const struct account *a, const int client[PAMK
 	if (pid == 0)
 		return true;
 	if (pid > 0) {
+		title_set(a->name, log_context_value("rip"), "pam-keeper");
 		/* A module may have changed the effective uid, and so undone it. */
 		launch_forbid_dumps();
 		close_client(client);
