@@ -25,6 +25,9 @@ int	interrupt_wait_for_gate(void);
 void	interrupt_late_login(const struct msg_login *, unsigned attempt);
 void	interrupt_late_end(void);
 
+/* The login of interrupt_late_login goes on to this step, a word for the log. Does nothing if there is none. */
+void	interrupt_late_step(const char *);
+
 /* Somebody is logged in: SIGTERM is for the mailbox program now, and its disposition as it was found. */
 void	interrupt_settle(void);
 

@@ -90,7 +90,7 @@ judge(struct monitor *m, const struct msg_login *login)
 static struct pamauth_verdict
 decide(struct monitor *m, const struct msg_login *login, int64_t began)
 {
-	struct pamauth_verdict verdict = { OUTCOME_AUTHENTICATIONFAILED, "repeated", true };
+	struct pamauth_verdict verdict = { .outcome = OUTCOME_AUTHENTICATIONFAILED, .reason = "repeated", .repeated = true };
 
 	m->admission.pam.judged = m->admission.pam.authenticated = false;
 	if (!delay_fits(m->start, began, m->attempts + 1)) {

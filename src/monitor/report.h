@@ -44,8 +44,8 @@ void	report_gate_failure(int priority, const char *event, const char *text);
 /* Every line from here on says which TLS it is. bug() if these are no names of OpenSSL's. */
 void	report_tls(const struct msg_tls *);
 
-/* The lines for a deadline that finds the monitor hanging, in a login or waiting for the gate; a signal handler will write them. */
-void	report_login_late(struct log_line *, const struct msg_login *, unsigned attempt);
+/* The lines for a deadline that finds the monitor hanging, in a step of a login (NULL: not known) or waiting for the gate; a signal handler will write them. */
+void	report_login_late(struct log_line *, const struct msg_login *, unsigned attempt, const char *step);
 void	report_end_late(struct log_line *, const char *reason);
 
 #endif

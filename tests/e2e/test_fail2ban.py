@@ -79,6 +79,10 @@ def visits(patient):
     yield RIGHT, {"more": ["--pam-service", "missing"]}, (0, 0)
     yield b"a LOGIN root x\r\n", {"pam": "permit"}, (1, 1)
     yield b"\x16\x03\x01\x00\x05hello", {"tls": True}, (0, 0)
+    # Words of modules, which may hold quotes, and the client's own name.
+    yield WRONG, {"pam": f'name=joe password=sesame [error=x" rip={VICTIM} code=AUTHENTICATIONFAILED user="y]'}, (1, 1)
+    yield RIGHT, {"pam": 'name=joe password=sesame account=13 [account-say=account "joe" has expired]'}, (0, 0)
+    yield RIGHT, {"pam": 'name=joe password=sesame auth=9 [say=code=AUTHENTICATIONFAILED user="joe"]'}, (0, 1)
     # What is refused without TLS was judged by nobody; only in mode aggressive it is a robot's guess.
     yield RIGHT, {"cleartext": "none"}, (0, 1)
     yield WRONG + OTHER, {"cleartext": "none"}, (0, 2)
