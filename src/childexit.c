@@ -4,6 +4,7 @@
 
 #include "childexit.h"
 
+#include <string.h>
 #include <sys/wait.h>
 
 #include "log.h"
@@ -27,5 +28,21 @@ childexit_report(pid_t pid, int status)
 	log_begin(&line, LOG_NOTICE, "exit");
 	log_field(&line, "pid", "%d", (int)pid);
 	childexit_field(&line, status);
+	log_write(&line);
+}
+
+void
+childexit_report_session(const char *address, pid_t pid, const char *user, int64_t ms, int status)
+{
+	struct log_line line;
+
+	log_begin(&line, LOG_INFO, "session-end");
+	if (address != NULL) {
+		log_field(&line, "rip", "%s", address);
+		log_field(&line, "pid", "%d", (int)pid);
+	}
+	log_field(&line, "seconds", "%lld", (long long)ms / 1000);
+	childexit_field(&line, status);
+	log_quoted(&line, "user", user, strlen(user));
 	log_write(&line);
 }

@@ -232,7 +232,7 @@ close_pair(const struct monitor *m)
 
 /* Keepers, where there is something to do behind the mailbox program, outermost first; what goes on is their child. */
 static void
-leave_keepers(struct monitor *m, const char *tag, enum msg_how how)
+leave_keepers(struct monitor *m, const char *tag, enum msg_how how, bool reports)
 {
 	const struct options *o = m->start->opts;
 	bool ok = true;
@@ -240,11 +240,11 @@ leave_keepers(struct monitor *m, const char *tag, enum msg_how how)
 	if (o->pam_session == PAM_SESSION_WAIT)
 		ok = pamkeeper_stay(&m->admission.pam, &m->admission.account, (const int[]){ m->client.in, m->client.out,
 		    m->start->gate != 0 ? m->start->mailbox_fd : -1 }, o->timeout_ms,
-		    &(struct pamkeeper_program){ how, m->start->said });
+		    &(struct pamkeeper_program){ how, m->start->said, reports });
 	pamauth_leave(&m->admission.pam);
 	show_client(m, how);
 	if (ok && how == HOW_KTLS)
-		ok = keeper_stay(&m->admission.account, tag);
+		ok = keeper_stay(&m->admission.account, tag, reports && o->pam_session != PAM_SESSION_WAIT);
 	if (ok)
 		return;
 	launch_apologize(tag);
@@ -264,13 +264,15 @@ hand_over(struct monitor *m, const char *tag, const struct msg_tls *tls, enum ms
 		.command = m->mechanism == MECH_LOGIN_COMMAND ? "LOGIN" : "AUTHENTICATE",
 		.pam = pamauth_environment(&m->admission.pam),
 	};
+	/* A listener sees the end of every session, and logs it. */
+	bool reports = m->start->seat->board == NULL;
 
 	refused_forget(&m->refused);
 	interrupt_end();
 	board_detach(m->start->seat);
 	forget_keys(m);
 	close_pair(m);
-	leave_keepers(m, tag, how);
+	leave_keepers(m, tag, how, reports);
 	launch_exec(m->start->opts, &m->admission.account, &facts, m->start->inherited, log_stream());
 	_exit(EX_TEMPFAIL);
 }

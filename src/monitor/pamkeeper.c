@@ -20,6 +20,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "childexit.h"
 #include "clock.h"
 #include "log.h"
 #include "monitor/deadline.h"
@@ -123,6 +124,7 @@ pamkeeper_stay(struct pamauth *p, const struct account *a, const int client[PAMK
 {
 	pid_t pid = keeper_fork();
 	int why = errno, status;
+	int64_t began = clock_ms();
 
 	if (pid == 0)
 		return true;
@@ -135,6 +137,8 @@ pamkeeper_stay(struct pamauth *p, const struct account *a, const int client[PAMK
 		status = keeper_wait(pid);
 		verdict = keeper_exit_status(status);
 		report_end_of(program, a, status);
+		if (program->reports)
+			childexit_report_session(NULL, 0, a->name, clock_ms() - began, status);
 		hear_no_signals();
 	}
 	close_session(p, a, most_ms);

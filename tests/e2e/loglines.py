@@ -16,6 +16,7 @@ FORMS = {
     "handoff": rf"{WHERE} {TLS} user={QUOTED} uid=\d+ gid=\d+ how=(?:exec|relay|ktls|tunnel) style=(?:tag|greeting)(?: why=[a-z-]+)? program={QUOTED}",
     "environment-full": rf"{WHERE} {TLS} variables=[0-9]+ first={QUOTED}",
     "program-end": rf"{WHERE} {TLS} said=(?:nothing|unknown) (?:status|signal)=\d+ user={QUOTED}",
+    "session-end": rf"(?:{WHERE} {TLS}|rip=\S+ pid=\d+) seconds=\d+ (?:status|signal)=\d+ user={QUOTED}",
     "session-fail": rf"{WHERE} {TLS} reason=\S+ user={QUOTED}",
     "tls-fail": rf"{WHERE}(?: {TLS})? reason={QUOTED}(?: times=\d+)?",
     "end": rf"{WHERE}(?: {TLS})? reason=\S+(?: commands=\d+ bad=\d+(?: refused=\d+)?| status=\d+)?(?: times=\d+)?",

@@ -106,10 +106,10 @@ os.execv(program, ["imapgate-keeper", str(child), uid, uid, "0", "tag", *words])
 
 
 @contextlib.contextmanager
-def keeping(stage, *more, log=subprocess.DEVNULL):
+def keeping(stage, reports="0", log=subprocess.DEVNULL):
     """The keeper of kernel TLS with a child, as the monitor starts it but for the TLS: the keeper, the child's pid, and the client's side."""
     words = ["3", "rip=192.0.2.7", "rport=1", "lip=192.0.2.1", "lport=993", "tls=TLSv1.3", "cipher=TLS_AES_256_GCM_SHA384"]
-    command = [sys.executable, "-c", KEEPER, stage.program, str(stage.users["imapgt1"].uid), "joe", *more, *words]
+    command = [sys.executable, "-c", KEEPER, stage.program, str(stage.users["imapgt1"].uid), "joe", reports, *words]
     client, server = socket.socketpair()
     with client, subprocess.Popen(command, stdin=server, stdout=subprocess.PIPE, stderr=log, cwd="/", text=True) as keeper:
         server.close()
