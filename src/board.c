@@ -9,6 +9,7 @@
 #include <openssl/hmac.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/random.h>
@@ -23,7 +24,7 @@
 #include "repeats.h"
 
 /* Counts up with each change of what is shared, for the next version that takes it over. */
-#define LAYOUT	5
+#define LAYOUT	6
 
 #define KEY	32
 
@@ -42,6 +43,7 @@ struct board_slot {
 	_Atomic uint64_t	user;		/* of a session: a number for its account */
 	_Atomic uint32_t	state;		/* enum state */
 	_Atomic int32_t		pid;		/* 0 until the child is born */
+	uint32_t		number;		/* where it is in slots */
 };
 
 struct shared {
@@ -52,6 +54,8 @@ struct shared {
 	struct failures		failures;
 	_Atomic unsigned	dropped;	/* lines of the log */
 	struct repeats		lines[BOARD_LINES];
+	/* By slot: written by its monitor, read by the listener when that has ended. Apart, since tally() reads all slots. */
+	struct board_client	clients[BOARD_SLOTS];
 	unsigned char		user_key[KEY];	/* makes accounts into numbers; sessions outlive a listener that executes itself anew */
 };
 
@@ -258,6 +262,8 @@ board_admit(struct board *b, const struct options *o, uint64_t network, struct b
 	slot->pid = 0;
 	slot->network = network;
 	slot->user = 0;
+	slot->number = (uint32_t)(slot - s->slots);
+	memset(&s->clients[slot->number], 0, sizeof(s->clients[0]));
 	slot->state = CONNECTED;
 	if (slot >= s->slots + s->used)
 		s->used = (size_t)(slot - s->slots) + 1;
@@ -286,6 +292,21 @@ void
 board_cancel(const struct board_seat *seat)
 {
 	free_slot(seat->board->shared, seat->slot);
+}
+
+bool
+board_find(const struct board *b, pid_t pid, struct board_client *client)
+{
+	const struct shared *s = b->shared;
+	const struct board_slot *slot;
+
+	for (slot = s->slots; slot < s->slots + s->used; slot++)
+		if (slot->state != FREE && slot->pid == pid) {
+			*client = s->clients[slot->number];
+			return true;
+		}
+	memset(client, 0, sizeof(*client));
+	return false;
 }
 
 void
@@ -352,6 +373,19 @@ board_detach(struct board_seat *seat)
 	explicit_bzero(seat->board->key, sizeof(seat->board->key));
 	munmap(seat->board, sizeof(*seat->board));
 	*seat = (struct board_seat){ NULL, NULL };
+}
+
+static struct board_client *
+client_of(const struct board_seat *seat)
+{
+	return &seat->board->shared->clients[seat->slot->number];
+}
+
+void
+board_describe(const struct board_seat *seat, const char *address)
+{
+	if (seat->board != NULL)
+		snprintf(client_of(seat)->address, sizeof(client_of(seat)->address), "%s", address);
 }
 
 /*
@@ -422,6 +456,8 @@ board_log_in(const struct board_seat *seat, const struct options *o, const char 
 	limit = session_limit(s, o, slot);
 	if (limit == BOARD_UNLIMITED) {
 		s->logins++;
+		snprintf(client_of(seat)->user, sizeof(client_of(seat)->user), "%s", account);
+		client_of(seat)->began = clock_ms();
 		return BOARD_UNLIMITED;
 	}
 	slot->state = CONNECTED;

@@ -22,6 +22,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "log.h"
 #include "options.h"
 #include "proto/network.h"
 
@@ -46,6 +47,13 @@ enum board_limit {
 	BOARD_MAX_SESSIONS_PER_ADDRESS,
 	BOARD_MAX_SESSIONS_PER_USER,
 	BOARD_SHUTDOWN,
+};
+
+/* One connection, for the lines that the listener logs about it. */
+struct board_client {
+	char	address[64];			/* numeric; empty if it is not known yet */
+	char	user[LOG_CLIENT_TEXT + 2];	/* of a session, cut behind what a line shows; else empty */
+	int64_t	began;				/* the session, on clock_ms(); 0: there is none */
 };
 
 struct board_counts {
@@ -103,6 +111,9 @@ void	board_enter(const struct board_seat *, pid_t);
 /* It was not. */
 void	board_cancel(const struct board_seat *);
 
+/* Finds what is known of a child's client, before board_leave. False, and all is empty, for a child that sits nowhere. */
+bool	board_find(const struct board *, pid_t, struct board_client *);
+
 /* A child has ended; any that sits nowhere is none of ours. */
 void	board_leave(struct board *, pid_t);
 
@@ -118,6 +129,9 @@ void	board_hide(const struct board_seat *);
 
 /* Lets go of the board: what this process is to become has no business with it. The seat stays taken, but is not known to us any more. */
 void	board_detach(struct board_seat *);
+
+/* Notes the client's numeric address for the listener's lines. */
+void	board_describe(const struct board_seat *, const char *address);
 
 /* It has turned out who the client is: a proxy had connected for it. */
 enum board_limit	board_move(const struct board_seat *, const struct options *, uint64_t network);

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/wait.h>
 
+#include "clock.h"
 #include "log.h"
 
 void
@@ -16,19 +17,6 @@ childexit_field(struct log_line *line, int status)
 		log_field(line, "status", "%d", WEXITSTATUS(status));
 	else
 		log_field(line, "signal", "%d", WTERMSIG(status));
-}
-
-void
-childexit_report(pid_t pid, int status)
-{
-	struct log_line line;
-
-	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
-		return;
-	log_begin(&line, LOG_NOTICE, "exit");
-	log_field(&line, "pid", "%d", (int)pid);
-	childexit_field(&line, status);
-	log_write(&line);
 }
 
 void
@@ -44,5 +32,24 @@ childexit_report_session(const char *address, pid_t pid, const char *user, int64
 	log_field(&line, "seconds", "%lld", (long long)ms / 1000);
 	childexit_field(&line, status);
 	log_quoted(&line, "user", user, strlen(user));
+	log_write(&line);
+}
+
+void
+childexit_report(pid_t pid, int status, const struct board_client *client)
+{
+	struct log_line line;
+
+	if (client->began != 0)
+		childexit_report_session(client->address, pid, client->user, clock_ms() - client->began, status);
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+		return;
+	log_begin(&line, LOG_NOTICE, "exit");
+	if (client->address[0] != '\0')
+		log_field(&line, "rip", "%s", client->address);
+	log_field(&line, "pid", "%d", (int)pid);
+	childexit_field(&line, status);
+	if (client->user[0] != '\0')
+		log_quoted(&line, "user", client->user, strlen(client->user));
 	log_write(&line);
 }

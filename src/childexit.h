@@ -4,13 +4,15 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "board.h"
 #include "log.h"
 
 /*
- * Logs how a child of the listener has ended, as a superserver would know it,
- * unless it was with status 0. Takes the status as waitpid(2) gives it.
+ * Logs how a child of the listener has ended: session-end if its client was
+ * logged in, and exit, as a superserver would know it, unless the status is 0.
+ * Takes the status as waitpid(2) gives it, and what board_find has found.
  */
-void	childexit_report(pid_t, int status);
+void	childexit_report(pid_t, int status, const struct board_client *);
 
 /*
  * Logs the end of a session (session-end): its user, how long it was, in

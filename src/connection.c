@@ -340,11 +340,13 @@ meet(struct peer *peer, const struct options *o, const struct board_seat *seat, 
 	if (!known)
 		end_unknown();
 	title_set(NULL, peer->ip, "monitor");
+	board_describe(seat, peer->ip);
 	if (!proxied_is_listed(o, peer))
 		return;
 	proxied_read(peer, deadline);
 	describe_peer(peer);
 	title_set(NULL, peer->ip, "monitor");
+	board_describe(seat, peer->ip);
 	count_as(seat, o, peer);
 }
 

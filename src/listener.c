@@ -304,6 +304,7 @@ end_reload(struct listener *l, int status)
 static void
 reap(struct listener *l)
 {
+	struct board_client client;
 	pid_t pid;
 	int status;
 
@@ -312,8 +313,9 @@ reap(struct listener *l)
 			end_reload(l, WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
 			continue;
 		}
+		board_find(l->board, pid, &client);
 		board_leave(l->board, pid);
-		childexit_report(pid, status);
+		childexit_report(pid, status, &client);
 		if (!l->stopping)
 			listenertls_ended(&l->setup, pid);
 	}

@@ -22,7 +22,7 @@ FORMS = {
     "end": rf"{WHERE}(?: {TLS})? reason=\S+(?: commands=\d+ bad=\d+(?: refused=\d+)?| status=\d+)?(?: times=\d+)?",
     "key-fail": rf"(?:{WHERE}(?: {TLS})? )?file={QUOTED} reason={QUOTED}",
     "key-exposed": rf"(?:{WHERE}(?: {TLS})? )?file={QUOTED} reason={QUOTED}",
-    "exit": r"pid=\d+ (?:status|signal)=\d+",
+    "exit": rf"(?:rip=\S+ )?pid=\d+ (?:status|signal)=\d+(?: user={QUOTED})?",
     "refused": rf"{WHERE} limit=[a-z-]+ times=\d+",
     "listener-ready": COUNTS,
     "listener-stop": COUNTS,

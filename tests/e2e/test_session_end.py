@@ -6,8 +6,9 @@ import signal
 import pytest
 
 import loglines
+from listening import Listener
 from loglines import unquote
-from processes import keeping
+from processes import keeping, program_of
 from wire import PATIENCE
 
 HOLDS = ["sh", "-c", "printf 'l OK ready\\r\\n'; read line"]
@@ -74,3 +75,77 @@ def test_keeper_of_kernel_tls(root_stage, reports):
     assert len(lines) == int(reports)
     for line in lines:
         assert (line["rip"], line["signal"], unquote(line["user"])) == ("192.0.2.7", "15", b"joe")
+
+
+@pytest.mark.superserver("makes listeners itself")
+@pytest.mark.parametrize("on, options", [("tcp", ()), ("tls", ()), ("tcp", ("--pam-session", "wait")), ("tls", ("--pam-session", "wait"))])
+def test_listener(stage, on, options):
+    """It sees every session's end, and is the only one to say so."""
+    certificate = stage.certificate()
+    with Listener(stage, "--allow-cleartext", "all", *certificate.options, *options, names=["imaps" if on == "tls" else "imap"]) as listener:
+        imap = listener.connect(context=certificate.context() if on == "tls" else None)
+        imap.login()
+        child, = listener.monitors()
+        assert not listener.log("session-end")
+        imap.wire.close()
+        line = listener.logged("session-end")
+        assert (line["rip"], line["pid"], line["status"], unquote(line["user"])) == ("127.0.0.1", str(child), "0", b"joe")
+        assert not listener.log("exit")
+    assert len(listener.log("session-end")) == 1
+
+
+@pytest.mark.superserver("makes listeners itself")
+def test_listener_tells_whose_session_was_killed(stage):
+    """As by the kernel, out of memory: exit is for whoever looks for trouble, session-end for whoever counts."""
+    with Listener(stage, "--allow-cleartext", "all") as listener:
+        idle, imap = listener.connect(), listener.connect()
+        imap.login()
+        session, = (pid for pid in listener.monitors() if program_of(pid) == stage.recorder)
+        os.kill(session, signal.SIGKILL)
+        line = listener.logged("exit")
+        assert (line["rip"], line["pid"], line["signal"], unquote(line["user"])) == ("127.0.0.1", str(session), "9", b"joe")
+        monitor, = listener.monitors()
+        os.kill(monitor, signal.SIGKILL)
+        line = listener.logged("exit", 2)
+        assert (line["rip"], line["pid"]) == ("127.0.0.1", str(monitor)) and "user" not in line
+        idle.wire.close()
+        imap.wire.close()
+        assert len(listener.log("session-end")) == 1
+
+
+@pytest.mark.superserver("makes listeners itself")
+def test_session_goes_on_while_the_listener_starts_itself_anew(stage):
+    with Listener(stage, "--allow-cleartext", "all") as listener:
+        imap = listener.connect()
+        imap.login()
+        listener.signal(signal.SIGHUP)
+        listener.logged("listener-ready", 2)
+        imap.wire.close()
+        assert unquote(listener.logged("session-end")["user"]) == b"joe"
+
+
+@pytest.mark.superserver("makes listeners itself")
+def test_place_of_another_client_tells_nothing_of_it(stage):
+    """A monitor that is killed early is not taken for the session that had its place before."""
+    with Listener(stage, "--allow-cleartext", "all") as listener:
+        imap = listener.connect()
+        imap.login()
+        imap.wire.close()
+        listener.logged("session-end")
+        other = listener.connect()
+        os.kill(listener.monitors()[0], signal.SIGKILL)
+        assert "user" not in listener.logged("exit")
+        other.wire.close()
+    assert len(listener.log("session-end")) == 1
+
+
+@pytest.mark.superserver("makes listeners itself")
+def test_listener_behind_a_proxy(stage):
+    """The client's address, not the proxy's."""
+    with Listener(stage, "--allow-cleartext", "all", "--proxy", "127.0.0.1") as listener:
+        imap = listener.connect(greeting=False)
+        imap.send("PROXY TCP4 192.0.2.7 192.0.2.1 40112 143\r\n")
+        imap.greeting()
+        imap.login()
+        imap.wire.close()
+        assert listener.logged("session-end")["rip"] == "192.0.2.7"

@@ -193,6 +193,57 @@ sessions_of_one_user_are_limited(void **state)
 	assert_int_equal(board_log_in(&seats[3], &o, "joe", "ann"), BOARD_UNLIMITED);
 }
 
+/* For the listener's lines about a child that has ended. */
+static void
+client_of_a_child_is_known_until_it_leaves(void **state)
+{
+	struct board_seat joe = enter(HERE, 101), other = enter(THERE, 102);
+	struct board_client client;
+
+	(void)state;
+	board_describe(&joe, "192.0.2.7");
+	assert_true(board_find(b, 101, &client));
+	assert_string_equal(client.address, "192.0.2.7");
+	assert_string_equal(client.user, "");
+	assert_int_equal(client.began, 0);
+	assert_int_equal(board_log_in(&joe, &o, "JOE", "joe"), BOARD_UNLIMITED);
+	assert_true(board_find(b, 101, &client));
+	assert_string_equal(client.user, "joe");
+	assert_int_not_equal(client.began, 0);
+	o.max_sessions = 1;
+	assert_int_equal(board_log_in(&other, &o, "ann", "ann"), BOARD_MAX_SESSIONS);
+	assert_true(board_find(b, 102, &client));
+	assert_string_equal(client.address, "");
+	assert_string_equal(client.user, "");
+	assert_int_equal(client.began, 0);
+	assert_false(board_find(b, 103, &client));
+	assert_int_equal(client.began, 0);
+	/* Whoever has the place next is somebody else. */
+	board_leave(b, 101);
+	assert_false(board_find(b, 101, &client));
+	enter(HERE, 104);
+	assert_true(board_find(b, 104, &client));
+	assert_string_equal(client.address, "");
+	assert_string_equal(client.user, "");
+}
+
+static void
+long_names_are_cut(void **state)
+{
+	struct board_seat seat = enter(HERE, 101);
+	struct board_client client;
+	char name[300];
+
+	(void)state;
+	memset(name, 'n', sizeof(name) - 1);
+	name[sizeof(name) - 1] = '\0';
+	board_describe(&seat, name);
+	assert_int_equal(board_log_in(&seat, &o, name, name), BOARD_UNLIMITED);
+	assert_true(board_find(b, 101, &client));
+	assert_int_equal(strlen(client.address), sizeof(client.address) - 1);
+	assert_int_equal(strlen(client.user), sizeof(client.user) - 1);
+}
+
 static void
 connections_of_one_address_are_limited(void **state)
 {
@@ -624,6 +675,8 @@ main(void)
 		cmocka_unit_test(without_a_list_this_host_is_one_network),
 		WITH_BOARD(this_host_leaves_room_for_others),
 		WITH_BOARD(sessions_of_one_user_are_limited),
+		WITH_BOARD(client_of_a_child_is_known_until_it_leaves),
+		WITH_BOARD(long_names_are_cut),
 		WITH_BOARD(connections_of_one_address_are_limited),
 		WITH_BOARD(connections_are_limited),
 		WITH_BOARD(those_without_address_are_limited_together_only),
