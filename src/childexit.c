@@ -19,6 +19,20 @@ childexit_field(struct log_line *line, int status)
 }
 
 void
+childexit_report_session(pid_t pid, const char *user, int64_t ms, int status)
+{
+	struct log_line line;
+
+	log_begin(&line, LOG_INFO, "session-end");
+	if (pid != 0)
+		log_field(&line, "pid", "%d", (int)pid);
+	log_field(&line, "seconds", "%lld", (long long)ms / 1000);
+	childexit_field(&line, status);
+	log_quoted(&line, "user", user, strlen(user));
+	log_write(&line);
+}
+
+void
 childexit_report(pid_t pid, int status, const char *user)
 {
 	struct log_line line;

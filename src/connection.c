@@ -33,6 +33,7 @@
 #include "boundary/msg.h"
 #include "openssl.h"
 #include "peer.h"
+#include "title.h"
 
 #define FAREWELL_MS	1000
 
@@ -268,6 +269,7 @@ connection_run(const struct options *o)
 		log_last_word = say_bye;
 	connection_clear_environment();
 	peer_log(&peer);
+	title_set(NULL, peer.ip, "monitor");
 	/* The client has reset the connection, and the kernel has forgotten it. */
 	if (!known) {
 		gatelog_end("disconnected", 1);

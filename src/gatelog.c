@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "proto/sasl.h"
 #include "proto/word.h"
 
 const char *
@@ -69,6 +70,8 @@ reason_name(enum msg_reason reason)
 		return "deadline";
 	case REASON_UNAVAILABLE:
 		return "unavailable";
+	case REASON_TLS_ON_CLEAR_PORT:
+		return "tls-on-clear-port";
 	case REASON_PROXY_MALFORMED:
 		return "proxy-malformed";
 	case REASON_PROXY_LATE:
@@ -99,6 +102,31 @@ gatelog_tls_failure(const char *text, unsigned times)
 	write_times(&l, times);
 }
 
+static bool
+write_refused_login(const struct msg_log *log, unsigned times)
+{
+	const char *mechanism = sasl_log_name(log->mechanism);
+	struct log_line l;
+
+	if (mechanism == NULL)
+		return false;
+	log_begin(&l, LOG_NOTICE, "auth-refused");
+	if (log->cleartext)
+		log_field(&l, "code", "PRIVACYREQUIRED");
+	else
+		log_field(&l, "reason", "unsupported-mechanism");
+	log_field(&l, "mech", "%s", mechanism);
+	if (log->cleartext)
+		log_field(&l, "exposed", "%s", log->exposed ? "yes" : "no");
+	if (times > 1)
+		log_field(&l, "times", "%u", times);
+	if (log->cleartext)
+		log_quoted(&l, "user", log->text, strlen(log->text));
+	if (times > 0)
+		log_write(&l);
+	return true;
+}
+
 /* A proxy that says nothing of its client is misconfigured, or none. */
 static int
 priority_of(enum msg_reason reason)
@@ -122,6 +150,8 @@ write_end(const struct msg_log *log, unsigned times)
 	if (log->reason < REASON_PROXY_MALFORMED) {
 		log_field(&l, "commands", "%u", log->commands);
 		log_field(&l, "bad", "%u", log->bad);
+		if (log->refused > 0)
+			log_field(&l, "refused", "%u", log->refused);
 	}
 	write_times(&l, times);
 	return true;
@@ -174,6 +204,8 @@ gatelog_write(const struct msg_log *log, unsigned times)
 	case EVENT_TLS_FAIL:
 		gatelog_tls_failure(log->text, times);
 		return GATELOG_GOES_ON;
+	case EVENT_AUTH_REFUSED:
+		return write_refused_login(log, times) ? GATELOG_GOES_ON : GATELOG_WRONG;
 	case EVENT_END:
 		return write_end(log, times) ? GATELOG_ENDS : GATELOG_WRONG;
 	case EVENT_ERROR:

@@ -218,6 +218,17 @@ log_context_clear(void)
 	context[0].key = NULL;
 }
 
+const char *
+log_context_value(const char *key)
+{
+	const struct context *c;
+
+	for (c = context; c < context + CONTEXT_MAX && c->key != NULL; c++)
+		if (strcmp(c->key, key) == 0)
+			return c->value;
+	return NULL;
+}
+
 /* Adds to the line; what does not fit is cut. */
 static void
 add_text(struct log_line *l, const char *text)

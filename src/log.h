@@ -94,6 +94,9 @@ void	log_context(const char *key, const char *value);
 /* Forgets all of them. */
 void	log_context_clear(void);
 
+/* Returns what log_context has set last for a key, NULL if nothing. */
+const char	*log_context_value(const char *key);
+
 /* Starts a line with its event's name and everything log_context has set. */
 void	log_begin(struct log_line *, int priority, const char *event);
 

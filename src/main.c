@@ -27,6 +27,7 @@
 #include "setting.h"
 #include "signer/signer.h"
 #include "systemd.h"
+#include "title.h"
 
 /* A superserver may leave one of 0 to 2 closed; then the next file that is opened would be taken for the client. */
 static void
@@ -121,6 +122,9 @@ main(int argc, char *argv[])
 	/* CVE-2021-4034, and the day when somebody sets the setuid bit. */
 	if (argc < 1 || getauxval(AT_SECURE) != 0)
 		_exit(EX_USAGE);
+	argv = title_begin(argv);
+	if (argv == NULL)
+		_exit(EX_OSERR);
 	if (strcmp(argv[0], KEEPER_NAME) == 0)
 		keeper_run(argv);
 	if (role_is(argv[0], &role))

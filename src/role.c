@@ -18,6 +18,13 @@
 
 #include "descriptors.h"
 #include "log.h"
+#include "title.h"
+
+static const char *const titles[] = {
+	[ROLE_GATES] = "gate zygote",
+	[ROLE_SIGNER] = "signer",
+	[ROLE_MONITORS] = "monitor zygote",
+};
 
 static const char *const names[] = {
 	[ROLE_GATES] = "imapgate-gates",
@@ -135,10 +142,13 @@ void
 role_begin(char *argv[], struct options *o)
 {
 	static char *words[WORDS_MAX + 1];
+	enum role role;
 	int n;
 
 	if (prctl(PR_SET_DUMPABLE, 0) == -1 || argv[1] == NULL || !log_take(ROLE_LOG, argv + 1))
 		_exit(EX_USAGE);
+	if (role_is(argv[0], &role))
+		title_set(NULL, NULL, "%s", titles[role]);
 	prctl(PR_SET_NAME, argv[0]);
 	fcntl(ROLE_CONTROL, F_SETFD, FD_CLOEXEC);
 	fcntl(ROLE_SIGNING, F_SETFD, FD_CLOEXEC);

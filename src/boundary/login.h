@@ -113,6 +113,7 @@ enum msg_event {
 	EVENT_END,		/* the connection ends before a login */
 	EVENT_ERROR,		/* the gate's die(); text is its message */
 	EVENT_BUG,		/* the gate's bug() */
+	EVENT_AUTH_REFUSED,	/* a login that the monitor was not asked about; text is the user */
 };
 
 /* Why a connection ended before a login. */
@@ -130,6 +131,7 @@ enum msg_reason {
 	REASON_SHUTDOWN,	/* the service stops */
 	REASON_MONITOR_SLOW,	/* the deadline passed while the monitor was asked */
 	REASON_UNAVAILABLE,	/* a login failed, and this connection can't have another one */
+	REASON_TLS_ON_CLEAR_PORT, /* the client begins with TLS, and this port does not */
 	REASON_PROXY_MALFORMED,	/* what came is no PROXY header */
 	REASON_PROXY_LATE,	/* it has not come in time */
 	REASON_PROXY_CLOSED,	/* nor will it */
@@ -141,6 +143,10 @@ struct msg_log {
 	uint32_t	why;		/* enum msg_why, with REASON_NO_KTLS */
 	uint32_t	commands;	/* how many were read, with EVENT_END */
 	uint32_t	bad;		/* how many of them were answered BAD */
+	uint32_t	refused;	/* logins that the monitor was not asked about, with EVENT_END */
+	uint32_t	mechanism;	/* sasl_log_number, with EVENT_AUTH_REFUSED */
+	uint32_t	cleartext;	/* the same: not 0 if the mechanism was refused for lack of TLS, not for itself */
+	uint32_t	exposed;	/* the same: not 0 if the password or token was sent all the same */
 	char		text[256];
 	struct msg_tls	tls;
 };

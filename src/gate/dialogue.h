@@ -19,6 +19,7 @@
 #include "proto/command.h"
 #include "proto/reply.h"
 #include "proto/sasl.h"
+#include "title.h"
 
 /* What happens next, after a command has been answered. */
 enum next {
@@ -47,11 +48,13 @@ struct session {
 	struct ktls		 ktls;
 	unsigned		 commands;	/* read so far */
 	unsigned		 bad;		/* of them answered BAD */
+	unsigned		 refused;	/* logins refused without the monitor */
 	char			 tag[COMMAND_TAG_MAX + 1];
 	/* Arguments, as the verb's parse has found them. */
 	char			 mechanism[COMMAND_WORD_MAX + 1];
 	struct command_span	 initial;
 	char			 identity[MSG_NAME_MAX]; /* whom the client's certificate names, or "" */
+	char			 title_name[TITLE_NAME + 1]; /* the user that has logged in, as the client said it; for ps(1) */
 	struct conn		 conn;
 	struct reply		 reply;		/* what has not been sent yet */
 	struct command		 command;

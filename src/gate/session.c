@@ -30,6 +30,7 @@
 #include "gate/proxied.h"
 #include "gate/relay.h"
 #include "log.h"
+#include "title.h"
 
 /* Refusals: what is open now, and what therefore is advertised. */
 
@@ -212,6 +213,9 @@ judge(struct session *s, bool waiting)
 		return NULL;
 	}
 	refusal = verb->refusal(s);
+	/* Of the verbs only LOGIN is refused for that. */
+	if (refusal == REFUSE_PRIVACY)
+		login_report_refused(s, !waiting);
 	if (refusal != REFUSE_NOT) {
 		dialogue_refuse(s, refusal);
 		return NULL;
@@ -346,6 +350,7 @@ hand_off(struct session *s)
 	}
 	if (stream == -1)
 		_exit(0);
+	title_set(s->title_name, s->peer->ip, "relay");
 	bounds_start_session();
 	relay_run(&s->conn, stream, apology_for(s), RELAY_FAREWELL_MS, ask_said);
 	_exit(0);
@@ -441,6 +446,7 @@ meet_proxy(struct session *s, int64_t deadline)
 		dialogue_finish(s, reasons[end], NULL);
 	if (!peer_replace(s->peer, &header))
 		bug("a PROXY header with other words than plain ones");
+	title_set(NULL, s->peer->ip, "gate");
 	if (!ask_proxied(&header, &limit))
 		dialogue_finish(s, REASON_MONITOR_SLOW, NULL);
 	if (limit == LIMIT_NONE)
@@ -472,6 +478,7 @@ session_run(const struct session_start *start)
 	static struct tls none;
 
 	prctl(PR_SET_NAME, "imapgate-gate");
+	title_set(NULL, start->peer->ip, "gate");
 	ask_init(start->monitor, start->monitor, start->deadline);
 	log_diverted = ask_log_failure;
 	s.opts = start->opts;

@@ -17,7 +17,7 @@
 #include "log.h"
 
 /* Counts up with each change of what is kept, messages included, for the next version that takes it over. */
-#define LAYOUT	10
+#define LAYOUT	11
 
 /* Lines of one kind from one network in a minute; fail2ban wants some. */
 #define LINES_A_MINUTE	10
@@ -319,6 +319,7 @@ connections_log_in(struct connection *c, const struct options *o, const struct m
 		return refused(limit);
 	p->state = LOGGED_IN;
 	p->account = account;
+	c->began = clock_ms();
 	memcpy(c->name, login->name, sizeof(c->name));
 	t->count.logins++;
 	return LIMIT_NONE;

@@ -65,6 +65,7 @@ struct connection {
 	enum msg_why	no_ktls;
 	struct peer	peer;
 	char		tls[16], cipher[64];	/* for the log; empty: none of ours */
+	int64_t		began;		/* its session, clock_ms() */
 	char		name[MSG_NAME_MAX];	/* of the account, once it is logged in */
 };
 
@@ -144,8 +145,9 @@ struct connections_count	connections_count(void);
 enum connections_line {
 	LINE_END,		/* of a connection without a command */
 	LINE_TLS_FAIL,
+	LINE_AUTH_REFUSED,
 };
-#define LINES	2
+#define LINES	3
 
 /* Counts a line that a client causes without a login. Returns for how many it stands, itself included; 0: it must not be written (repeats.h). */
 unsigned	connections_count_line(const struct connection *, enum connections_line);

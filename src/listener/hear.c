@@ -19,7 +19,7 @@
 #include "log.h"
 
 /* What a gate may have logged of one connection. */
-#define LOGS_MAX	(8 + 2 * OPTIONS_CERTS)
+#define LOGS_MAX	(11 + 2 * OPTIONS_CERTS)
 
 /* What the gate says, before there is a monitor. */
 
@@ -41,6 +41,8 @@ hear_log(struct connection *c, const struct msg_log *log)
 	}
 	if (log->event == EVENT_TLS_FAIL)
 		times = connections_count_line(c, LINE_TLS_FAIL);
+	else if (log->event == EVENT_AUTH_REFUSED)
+		times = connections_count_line(c, LINE_AUTH_REFUSED);
 	else if (log->event == EVENT_END && is_quiet_end(log))
 		times = connections_count_line(c, LINE_END);
 	life_enter_log(c);

@@ -39,6 +39,7 @@
 #include "listener/serve.h"
 #include "log.h"
 #include "proto/network.h"
+#include "title.h"
 
 /* The status line follows what happens, but not each connection. */
 #define STATUS_MS	1000
@@ -108,6 +109,7 @@ tell_status(struct listener *l)
 	if (memcmp(&count, &l->told, sizeof(count)) == 0)
 		return;
 	l->told = count;
+	title_set(NULL, NULL, "listener (%u waiting, %u sessions)", count.waiting, count.sessions);
 	activation_notify("STATUS=%u connections before login, %u sessions logged in; "
 	    "since the start %lu connections, %lu logins, %lu failures, %lu refused",
 	    count.waiting, count.sessions, count.accepted, count.logins, count.failures, count.refusals);

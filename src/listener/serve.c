@@ -293,6 +293,8 @@ static void
 reap(struct connection *c, struct connection_process *child, int status)
 {
 	life_enter_log(c);
+	if (child == &c->monitor && connections_is_session(c))
+		childexit_report_session(child->pid, c->name, clock_ms() - c->began, status);
 	childexit_report(child->pid, status, c->name);
 	life_leave_log();
 	if (child == &c->gate)

@@ -31,7 +31,8 @@ struct account {
  * Looks the name up (getpwnam(3)), or --run-as in its place. Returns NULL,
  * or the reason in a word why this account may not log in: "account" if
  * there is none, "uid" if it is root, below --min-uid, or not the uid that
- * we run with when that is not root; "name" if it is none for --home.
+ * we run with when that is not root (then the uid is set, and no more);
+ * "name" if it is none for --home.
  */
 const char	*account_find(struct account *, const struct options *, const char *name);
 

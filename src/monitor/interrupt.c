@@ -23,8 +23,12 @@
 #define GRACE_MS	3000
 
 /* The lines for the case that the deadline finds this process unable to go on, made ready before. */
-static struct log_line late[2];
-static volatile sig_atomic_t lates;
+static struct log_line late_login[2], late_end;
+static volatile sig_atomic_t lates;	/* how many: the end's, and that of a login before it */
+/* Which of late_login is complete: the other one is made, for the login's next step. */
+static volatile sig_atomic_t latest;
+static const struct msg_login *deciding;	/* NULL: there is none */
+static unsigned deciding_attempt;
 
 static volatile pid_t gate;		/* 0: there is none, or it is the listener's child */
 static volatile sig_atomic_t gate_fd = -1;
@@ -45,8 +49,10 @@ static void
 on_deadline(int sig)
 {
 	(void)sig;
-	for (int i = 0; i < lates; i++)
-		log_write(&late[i]);
+	if (lates > 1)
+		log_write(&late_login[latest]);
+	if (lates > 0)
+		log_write(&late_end);
 	end_gate();
 	_exit(EX_TEMPFAIL);
 }
@@ -111,8 +117,10 @@ void
 interrupt_late_login(const struct msg_login *login, unsigned attempt)
 {
 	lates = 0;
-	report_login_late(&late[0], login, attempt);
-	report_end_late(&late[1], "deadline");
+	deciding = login;
+	deciding_attempt = attempt;
+	report_login_late(&late_login[latest], login, attempt, NULL);
+	report_end_late(&late_end, "deadline");
 	lates = 2;
 }
 
@@ -120,7 +128,8 @@ void
 interrupt_late_end(void)
 {
 	lates = 0;
-	report_end_late(&late[0], "gate-hangs");
+	deciding = NULL;
+	report_end_late(&late_end, "gate-hangs");
 	lates = 1;
 }
 
@@ -128,6 +137,15 @@ void
 interrupt_late_nothing(void)
 {
 	lates = 0;
+}
+
+void
+interrupt_late_step(const char *step)
+{
+	if (deciding == NULL)
+		return;
+	report_login_late(&late_login[!latest], deciding, deciding_attempt, step);
+	latest = !latest;
 }
 
 void

@@ -28,6 +28,9 @@ void	interrupt_late_end(void);
 /* Nothing will be logged: the connection's end is in the log already. */
 void	interrupt_late_nothing(void);
 
+/* The login of interrupt_late_login goes on to this step, a word for the log. Does nothing if there is none. */
+void	interrupt_late_step(const char *);
+
 /* Somebody is logged in: SIGTERM is for the mailbox program now, and its disposition as it was found. */
 void	interrupt_settle(void);
 

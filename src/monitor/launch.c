@@ -131,24 +131,27 @@ launch_try(const struct options *o, const struct account *a)
 {
 	static struct arguments args;
 	char path[PATH_MAX];
-	bool privileged = geteuid() == 0, home, program;
+	bool privileged = geteuid() == 0;
+	int home, program;
 
 	if (!expand_arguments(&args, o, a))
 		return "arguments";
 	if (!environment_fits(o, a))
 		return "environment";
+	errno = 0;
 	if (!launch_find(o, path))
 		return "program";
 	if (privileged && seteuid(a->uid) == -1)
 		return "uid";
-	home = chdir(a->home) == 0;
-	program = faccessat(AT_FDCWD, path, X_OK, AT_EACCESS) == 0;
+	home = chdir(a->home) == 0 ? 0 : errno;
+	program = faccessat(AT_FDCWD, path, X_OK, AT_EACCESS) == 0 ? 0 : errno;
 	if (privileged && seteuid(0) == -1)
 		die("seteuid");
 	launch_forbid_dumps();
 	if (chdir("/") == -1)
 		die("/");
-	return !home ? "home" : !program ? "program" : NULL;
+	errno = home != 0 ? home : program;
+	return home != 0 ? "home" : program != 0 ? "program" : NULL;
 }
 
 /* The ceremony: after it there is no way back, and each step is fatal. */

@@ -33,8 +33,8 @@ void	launch_forbid_dumps(void);
 /*
  * Tries as the user what starting the program needs. PAM's session must be
  * open, since modules make or mount homes. Returns NULL, or in a word what
- * will fail: "home", "program", "arguments", "environment".
- * Stays root.
+ * will fail: "home", "program", "arguments", "environment", "uid"; behind
+ * "home", "program" and "uid" errno says why, or is 0. Stays root.
  */
 const char	*launch_try(const struct options *, const struct account *);
 

@@ -39,7 +39,7 @@
 #define UNCOUNTED_MAX	10
 
 /* What the gate may have logged of one connection. */
-#define LOGS_MAX	(8 + 2 * OPTIONS_CERTS)
+#define LOGS_MAX	(11 + 2 * OPTIONS_CERTS)
 
 enum phase {
 	ASKING = 1,		/* nobody is logged in */
@@ -96,7 +96,7 @@ judge(struct monitor *m, const struct msg_login *login)
 static struct pamauth_verdict
 decide(struct monitor *m, const struct msg_login *login, int64_t began)
 {
-	struct pamauth_verdict verdict = { OUTCOME_AUTHENTICATIONFAILED, "repeated", true };
+	struct pamauth_verdict verdict = { .outcome = OUTCOME_AUTHENTICATIONFAILED, .reason = "repeated", .repeated = true };
 
 	m->admission.pam.judged = m->admission.pam.authenticated = false;
 	if (!delay_fits(m->start, began, m->attempts + 1)) {
@@ -232,7 +232,7 @@ give_stream(struct monitor *m)
 
 /* Keepers, where there is something to do behind the mailbox program, outermost first; what goes on is their child. */
 static void
-leave_keepers(struct monitor *m, const char *tag, enum msg_how how, int stream)
+leave_keepers(struct monitor *m, const char *tag, enum msg_how how, int stream, bool reports)
 {
 	const struct options *o = m->start->opts;
 	int relay = how == HOW_RELAY ? m->start->gate_fd : -1;
@@ -243,13 +243,13 @@ leave_keepers(struct monitor *m, const char *tag, enum msg_how how, int stream)
 		close(m->start->gate_fd);
 	if (o->pam_session == PAM_SESSION_WAIT)
 		ok = pamkeeper_stay(&m->admission.pam, &m->admission.account, (const int[]){ m->client.in, m->client.out, stream }, o->timeout_ms,
-		    &(struct pamkeeper_program){ how, relay });
+		    &(struct pamkeeper_program){ how, relay, reports });
 	pamauth_leave(&m->admission.pam);
 	show_client(m, how, stream);
 	if (relay != -1)
 		close(relay);
 	if (ok && how == HOW_KTLS)
-		ok = keeper_stay(&m->admission.account, tag);
+		ok = keeper_stay(&m->admission.account, tag, reports && o->pam_session != PAM_SESSION_WAIT);
 	if (ok)
 		return;
 	launch_apologize(tag);
@@ -269,14 +269,15 @@ hand_over(struct monitor *m, const char *tag, const struct msg_tls *tls, enum ms
 		.command = m->mechanism == MECH_LOGIN_COMMAND ? "LOGIN" : "AUTHENTICATE",
 		.pam = pamauth_environment(&m->admission.pam),
 	};
-
+	/* A listener sees the end of every session, and logs it. */
+	bool reports = !tell_is_heard();
 	int stream = how == HOW_RELAY ? give_stream(m) : -1;
 
 	refused_forget(&m->refused);
 	interrupt_end();
 	tell_launched(how);
 	sign_forget(&m->keys);
-	leave_keepers(m, tag, how, stream);
+	leave_keepers(m, tag, how, stream, reports);
 	launch_exec(m->start->opts, &m->admission.account, &facts, m->start->inherited, log_stream());
 	_exit(EX_TEMPFAIL);
 }

@@ -23,6 +23,7 @@
 #include "openssl.h"
 #include "role.h"
 #include "sibling.h"
+#include "title.h"
 
 static struct zygote {
 	const struct options	*opts[2];	/* by whether TLS begins with the connection */
@@ -66,6 +67,7 @@ become_monitor(struct msg_spawn_monitor *spawn, const int fds[MSG_FDS])
 	prctl(PR_SET_NAME, "imapgate");
 	peer = spawn->peer;
 	peer_log(&peer);
+	title_set(NULL, peer.ip, "monitor");
 	if (spawn->tls[0] != '\0') {
 		log_context("tls", spawn->tls);
 		log_context("cipher", spawn->cipher);

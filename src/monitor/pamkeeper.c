@@ -20,12 +20,14 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "childexit.h"
 #include "clock.h"
 #include "log.h"
 #include "monitor/deadline.h"
 #include "monitor/keeper.h"
 #include "monitor/launch.h"
 #include "monitor/report.h"
+#include "title.h"
 
 /* How long the relay may take to tell whether the program has written something. */
 #define RELAY_MS	1000
@@ -129,10 +131,12 @@ pamkeeper_stay(struct pamauth *p, const struct account *a, const int client[PAMK
 {
 	pid_t pid = keeper_fork();
 	int why = errno, status;
+	int64_t began = clock_ms();
 
 	if (pid == 0)
 		return true;
 	if (pid > 0) {
+		title_set(a->name, log_context_value("rip"), "pam-keeper");
 		/* A module may have changed the effective uid, and so undone it. */
 		launch_forbid_dumps();
 		close_client(client);
@@ -140,6 +144,8 @@ pamkeeper_stay(struct pamauth *p, const struct account *a, const int client[PAMK
 		status = keeper_wait(pid);
 		verdict = keeper_exit_status(status);
 		report_end_of(program, a, status);
+		if (program->reports)
+			childexit_report_session(0, a->name, clock_ms() - began, status);
 		hear_no_signals();
 	}
 	close_session(p, a, most_ms);

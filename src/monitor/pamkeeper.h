@@ -24,6 +24,7 @@
 struct pamkeeper_program {
 	enum msg_how	how;
 	int		relay;	/* the pair by which a relay tells what the program wrote; -1: there is none */
+	bool		reports; /* the session's end is for the keeper to log */
 };
 
 /*
@@ -32,7 +33,7 @@ struct pamkeeper_program {
  * child (errno), and then all is closed. The parent never returns: it passes
  * signals on, waits, closes session and credentials within so many
  * milliseconds, logs the end of a program that has written nothing (or that has
- * failed, where it is not known what it wrote), and exits with the child's status, or 128 and the number of
+ * failed, where it is not known what it wrote) and of the session, and exits with the child's status, or 128 and the number of
  * the signal that killed it; what is in client it closes. The pair must have
  * been closed before, and secrets be gone.
  */

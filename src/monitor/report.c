@@ -10,6 +10,33 @@
 #include "gatelog.h"
 #include "proto/reply.h"
 
+/* SECURITY: what modules say is in the administrator's words, or in those of whoever wrote them: it may repeat the password. */
+static bool
+repeats_secret(const char *text, const struct msg_login *login)
+{
+	char cleaned[MSG_SECRET_MAX];
+	bool found;
+
+	if (login->secret[0] == '\0')
+		return false;
+	reply_clean(cleaned, sizeof(cleaned), login->secret);
+	found = strstr(text, login->secret) != NULL || (cleaned[0] != '\0' && strstr(text, cleaned) != NULL);
+	explicit_bzero(cleaned, sizeof(cleaned));
+	return found;
+}
+
+/* Behind the user, who must have room in the line. */
+static void
+add_details(struct log_line *l, const struct msg_login *login, const struct pamauth_verdict *verdict)
+{
+	if (verdict->text != NULL && verdict->text[0] != '\0')
+		log_text(l, "text", repeats_secret(verdict->text, login) ? "(not shown: the password is in it)" : verdict->text);
+	if (verdict->path != NULL)
+		log_text(l, "path", verdict->path);
+	if (verdict->error != NULL)
+		log_text(l, "error", verdict->error);
+}
+
 static void
 login_line(struct log_line *l, const struct msg_login *login, const struct pamauth_verdict *verdict, const char *user, unsigned attempt)
 {
@@ -21,11 +48,15 @@ login_line(struct log_line *l, const struct msg_login *login, const struct pamau
 	log_field(l, "mech", "%s", admission_mechanism(login->mechanism));
 	if (!ok) {
 		log_field(l, "attempt", "%u", attempt);
+		if (verdict->step != NULL)
+			log_field(l, "step", "%s", verdict->step);
 		log_field(l, "reason", "%s", verdict->reason);
 		if (verdict->repeated)
 			log_field(l, "repeated", "yes");
 	}
 	log_quoted(l, "user", user, strlen(user));
+	if (!ok)
+		add_details(l, login, verdict);
 }
 
 void
@@ -54,9 +85,9 @@ how_name(enum msg_how how)
 }
 
 void
-report_login_late(struct log_line *l, const struct msg_login *login, unsigned attempt)
+report_login_late(struct log_line *l, const struct msg_login *login, unsigned attempt, const char *step)
 {
-	const struct pamauth_verdict verdict = { .outcome = OUTCOME_UNAVAILABLE, .reason = "deadline" };
+	const struct pamauth_verdict verdict = { .outcome = OUTCOME_UNAVAILABLE, .reason = "deadline", .step = step };
 
 	login_line(l, login, &verdict, login->authcid, attempt);
 }

@@ -23,8 +23,8 @@ void	report_session_failure(struct log_line *, const struct account *, const cha
  */
 void	report_program_end(const struct account *, int status, enum msg_said);
 
-/* The lines for a deadline that finds the monitor hanging, in a login or waiting for the gate; a signal handler will write them. */
-void	report_login_late(struct log_line *, const struct msg_login *, unsigned attempt);
+/* The lines for a deadline that finds the monitor hanging, in a step of a login (NULL: not known) or waiting for the gate; a signal handler will write them. */
+void	report_login_late(struct log_line *, const struct msg_login *, unsigned attempt, const char *step);
 void	report_end_late(struct log_line *, const char *reason);
 
 #endif

@@ -571,6 +571,16 @@ log_unknown_reason(void)
 	pause();
 }
 
+static void
+log_unknown_mechanism(void)
+{
+	struct msg m = line(EVENT_AUTH_REFUSED);
+
+	m.u.log.mechanism = 99;
+	msg_send(monitor, &m);
+	pause();
+}
+
 /* Keys of every later line: a forged one would be believed. */
 static void
 log_forged_cipher(void)
@@ -642,6 +652,7 @@ static const struct hostility {
 	{ "log-without-end", log_without_end },
 	{ "log-unknown-event", log_unknown_event },
 	{ "log-unknown-reason", log_unknown_reason },
+	{ "log-unknown-mechanism", log_unknown_mechanism },
 	{ "log-forged-cipher", log_forged_cipher },
 	{ "log-bug-of-mine", log_bug_of_mine },
 };

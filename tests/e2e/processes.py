@@ -1,8 +1,12 @@
 """What /proc says of a process, and the children that we start."""
 
+import contextlib
 import os
 import select
+import signal
+import socket
 import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -213,3 +217,36 @@ class Process(subprocess.Popen):
             if self.pid in self.started:
                 self.started.remove(self.pid)
                 self.ended.append(found)
+
+
+# The keeper's child is there before it, and what it waits for is blocked from then on (keeper.h).
+KEEPER = """
+import os, signal, sys
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGCHLD, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2])
+child = os.fork()
+if child == 0:
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])
+    os.execvp("sleep", ["sleep", "60"])
+print(child, flush=True)
+os.dup2(2, 1)
+program, uid, *words = sys.argv[1:]
+os.execv(program, ["imapgate-keeper", str(child), uid, uid, "0", "tag", *words])
+"""
+
+
+@contextlib.contextmanager
+def keeping(stage, reports="0", log=subprocess.DEVNULL):
+    """The keeper of kernel TLS with a child, as the monitor starts it but for the TLS: the keeper, the child's pid, and the client's side."""
+    words = ["3", "rip=192.0.2.7", "rport=1", "lip=192.0.2.1", "lport=993", "tls=TLSv1.3", "cipher=TLS_AES_256_GCM_SHA384"]
+    command = [sys.executable, "-c", KEEPER, stage.program, str(stage.users["imapgt1"].uid), "joe", reports, *words]
+    client, server = socket.socketpair()
+    with client, subprocess.Popen(command, stdin=server, stdout=subprocess.PIPE, stderr=log, cwd="/", text=True) as keeper:
+        server.close()
+        child = int(keeper.stdout.readline())
+        try:
+            yield keeper, child, client
+        finally:
+            client.close()
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(child, signal.SIGKILL)
+            keeper.wait(20)

@@ -348,7 +348,7 @@ def test_key_of_an_authority_is_nobodys(root_stage, on):
 
 # --- a keeper that somebody starts by hand
 
-ARGUMENTS = ["1", "20000", "20000", "0", "a", "joe", "3", "rip=192.0.2.1"]
+ARGUMENTS = ["1", "20000", "20000", "0", "a", "joe", "1", "3", "rip=192.0.2.1"]
 
 
 def with_another(number, word):
@@ -357,8 +357,8 @@ def with_another(number, word):
 
 @pytest.mark.parametrize("arguments", (
     [], ARGUMENTS[:4], ARGUMENTS[:6], with_another(0, "0"), with_another(0, "-1"), with_another(1, "4294967296"), with_another(2, ""),
-    with_another(3, "0x"), with_another(4, "a" * 2000), with_another(5, "a" * 2000), with_another(6, "0"), with_another(6, "33"),
-    with_another(7, "rip")))
+    with_another(3, "0x"), with_another(4, "a" * 2000), with_another(5, "a" * 2000), with_another(6, "2"), with_another(6, ""),
+    with_another(7, "0"), with_another(7, "33"), with_another(8, "rip")))
 def test_keeper_by_hand(stage, arguments):
     done = subprocess.run(["imapgate-keeper", *arguments], executable=stage.program, capture_output=True, stdin=subprocess.DEVNULL, timeout=20)
     assert (done.returncode, done.stdout, done.stderr) == (64, b"", b"")

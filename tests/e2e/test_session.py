@@ -94,7 +94,7 @@ def test_logout(stage, on):
             assert kept.imap.wire.ended_cleanly
         assert kept.imap.status() == 0
         kept.closed()
-        assert [event.name for event in kept.imap.log()] == ["auth-ok", "handoff"]
+        assert [event.name for event in kept.imap.log()] == ["auth-ok", "handoff", "session-end"]
 
 
 @pytest.mark.parametrize("on", EVERYWHERE)

@@ -447,6 +447,25 @@ T33_login_command_with_strings_that_were_only_measured(void **state)
 	free(password);
 }
 
+static void
+T54_only_names_of_mechanisms_are_for_the_log(void **state)
+{
+	static const char *const known[] = { "LOGIN-command", "PLAIN", "CRAM-MD5", "SCRAM-SHA-256-PLUS", "KERBEROS_V4" };
+	static const char *const words[] = { "", "SESAME", "PLAIN ", "plain", "PLAINX", "OTHER", "X\nY" };
+	const struct sasl_mechanism *m;
+	size_t i;
+
+	(void)state;
+	for (m = sasl_mechanisms; m->name != NULL; m++)
+		assert_string_equal(sasl_log_name(sasl_log_number(m->name)), m->name);
+	for (i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+		assert_string_equal(sasl_log_name(sasl_log_number(known[i])), known[i]);
+	for (i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		assert_string_equal(sasl_log_name(sasl_log_number(words[i])), "other");
+	assert_null(sasl_log_name(1000));
+	assert_null(sasl_log_name((unsigned)-1));
+}
+
 int
 main(void)
 {
@@ -466,6 +485,7 @@ main(void)
 		cmocka_unit_test(T55_forgotten_exchange_is_all_zeros),
 		cmocka_unit_test(login_command_fills_credentials),
 		cmocka_unit_test(T33_login_command_with_strings_that_were_only_measured),
+		cmocka_unit_test(T54_only_names_of_mechanisms_are_for_the_log),
 	};
 
 	return cmocka_run_group_tests_name("sasl", tests, NULL, NULL);
