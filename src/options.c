@@ -19,7 +19,7 @@
 
 #define VERSION	"0.1"
 
-/* The name of the line that has PROGRAM and its arguments; on the command line they stand behind "--". */
+/* The line of the file that has PROGRAM and its arguments. */
 #define PROGRAM_LINE	"program"
 
 /* Parts of --help. */
@@ -288,7 +288,7 @@ is_whole(const char *word, const struct row *row)
 	return strncmp(word, "--", 2) == 0 && strncmp(word + 2, row->name, len) == 0 && (word[2 + len] == '\0' || word[2 + len] == '=');
 }
 
-/* Says what is wrong with a word that getopt_long(3) does not take, which would name a letter of it, or nothing. */
+/* Says what is wrong with a word that getopt_long(3) does not take. */
 static void __attribute__((noreturn))
 refuse_word(const char *word)
 {

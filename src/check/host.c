@@ -25,7 +25,7 @@
 #include "kerneltls.h"
 #include "log.h"
 
-/* Below this each system has the same accounts, as daemon and www-data, for whichever program wants one (login.defs(5)). */
+/* Accounts below are the same on each system, for any program: daemon, www-data. */
 #define UID_OF_ALL	100
 /* The overflow uid: files of NFS and of other user namespaces (user_namespaces(7)). */
 #define UID_NOBODY	65534

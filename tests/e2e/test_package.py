@@ -139,6 +139,15 @@ def test_upgrade_keeps_sessions_and_restarts_the_rest(machine):
     assert "message 1" in log_in(machine).read_message(1)
 
 
+def test_file_without_a_program_is_told(machine):
+    """The administrator has kept one from before there was the package's."""
+    configure = ("sh", "/var/lib/dpkg/info/imapgate.postinst", "configure", "0.1")
+    assert "no line" not in machine.run(*configure)
+    machine.shell("cp -p /etc/imapgate/imapgate.conf /root/kept; sed -i 's/^program = /#&/' /etc/imapgate/imapgate.conf")
+    assert 'imapgate.conf has no line "program = ..."' in machine.run(*configure)
+    machine.run("mv", "/root/kept", "/etc/imapgate/imapgate.conf")
+
+
 def test_remove_and_purge(machine):
     """Removed, it keeps its configuration; purged, it leaves its user, as Debian's packages do, and what is not its own."""
     machine.run("apt-get", "remove", "-y", "imapgate")
