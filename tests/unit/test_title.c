@@ -184,6 +184,24 @@ other_memory_is_left_alone(void **state)
 	assert_int_equal(memory[sizeof("imapgate-with-a-long-name")], 'x');
 }
 
+static void
+room_is_made_for_the_longest_title(void **state)
+{
+	char *at = memory, name[300];
+
+	(void)state;
+	memset(name, 'n', sizeof(name) - 1);
+	name[sizeof(name) - 1] = '\0';
+	arguments[0] = place(&at, "x");
+	arguments[1] = NULL;
+	variables[0] = place(&at, title_room());
+	variables[1] = NULL;
+	environ = variables;
+	begin_with_arguments();
+	title_set(name, name, "relay");
+	assert_in_range(strlen(memory), 180, 200);
+}
+
 int
 main(void)
 {
@@ -195,6 +213,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(
 		    long_name_is_cut_and_the_address_stays, keep_environment, restore_environment),
 		cmocka_unit_test_setup_teardown(other_memory_is_left_alone, keep_environment, restore_environment),
+		cmocka_unit_test_setup_teardown(room_is_made_for_the_longest_title, keep_environment, restore_environment),
 	};
 
 	return cmocka_run_group_tests_name("title", tests, NULL, NULL);
