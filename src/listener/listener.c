@@ -129,7 +129,7 @@ log_trouble(struct listener *l, const char *what, const char *why)
 	l->troubles++;
 	if (now < l->trouble_at)
 		return;
-	log_begin(&line, LOG_ERR, "listener-trouble");
+	log_begin(&line, LOG_ERR, "resource-shortage");
 	log_field(&line, "what", "%s", what);
 	log_field(&line, "times", "%u", l->troubles);
 	log_text(&line, "text", why);
@@ -253,7 +253,7 @@ renew(struct listener *l)
 static void
 keep_old(const char *reason)
 {
-	say("listener-kept", "reason", reason);
+	say("reload-failed", "reason", reason);
 	activation_notify("READY=1");
 }
 

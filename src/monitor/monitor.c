@@ -402,7 +402,7 @@ static const char *
 peer_objection(struct account *account, const struct monitor_start *start, const char *name)
 {
 	if (!sasl_is_name(name))
-		return "name";
+		return ACCOUNT_BAD_NAME;
 	if (start->peer->uid == 0 || start->peer->uid < start->opts->min_uid)
 		return "uid";
 	return account_find(account, start->opts, name);
