@@ -241,9 +241,7 @@ log_context_clear(void)
 const char *
 log_context_value(const char *key)
 {
-	const struct context *c;
-
-	for (c = context; c < context + CONTEXT_MAX && c->key != NULL; c++)
+	for (const struct context *c = context; c < context + CONTEXT_MAX && c->key != NULL; c++)
 		if (strcmp(c->key, key) == 0)
 			return c->value;
 	return NULL;

@@ -219,8 +219,6 @@ roles_begin(const struct options *o, const struct inherited *in, const struct ro
 	now.until = 0;
 }
 
-/* Asking. */
-
 bool
 roles_are_ready(void)
 {
@@ -298,8 +296,6 @@ roles_pending(void)
 	return pending;
 }
 
-/* Hearing. */
-
 static struct process *
 process_of(uint32_t index)
 {
@@ -374,8 +370,6 @@ roles_hear(uint32_t index)
 		drop(p);
 	}
 }
-
-/* Ending. */
 
 static void
 restart_later(void)
@@ -475,8 +469,6 @@ roles_tick(void)
 	process_kill(&next.signer);
 	give_up_next("", "it takes too long", true);
 }
-
-/* Going on. */
 
 bool
 roles_have_room(void)
