@@ -21,7 +21,6 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <sys/un.h>
-#include <sysexits.h>
 #include <unistd.h>
 
 #include "systemd.h"
@@ -37,11 +36,6 @@ struct context {
 	const char	*key;
 	char		 value[72];	/* a cipher's name, or an IPv6 address with its zone */
 };
-
-void (*log_last_word)(void);
-void (*log_last_act)(void);
-void (*log_diverted)(int priority, const char *text);
-int log_die_status = EX_TEMPFAIL;
 
 static enum log_target target = LOG_TO_STDERR;
 static bool stderr_is_journal;
@@ -459,51 +453,4 @@ log_write(const struct log_line *l)
 	if (!(target == LOG_TO_JOURNAL ? write_journal(l, gap) : write_text(l, gap)))
 		atomic_fetch_add(&dropped, n + 1);
 	errno = saved_errno;
-}
-
-static void
-log_failure(int priority, const char *event, const char *text)
-{
-	struct log_line l;
-
-	if (log_diverted != NULL) {
-		log_diverted(priority, text);
-		return;
-	}
-	log_begin(&l, priority, event);
-	log_text(&l, "text", text);
-	log_write(&l);
-}
-
-void
-die(const char *fmt, ...)
-{
-	char text[LOG_OWN_TEXT];
-	int saved_errno = errno, n;
-	va_list ap;
-
-	va_start(ap, fmt);
-	n = vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	if (saved_errno != 0 && n >= 0 && (size_t)n < sizeof(text))
-		snprintf(text + n, sizeof(text) - (size_t)n, ": %s", strerror(saved_errno));
-	log_failure(LOG_ERR, "error", text);
-	if (log_last_word != NULL)
-		log_last_word();
-	_exit(log_die_status);
-}
-
-void
-bug(const char *fmt, ...)
-{
-	char text[LOG_OWN_TEXT];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	log_failure(LOG_CRIT, "bug", text);
-	if (log_last_act != NULL)
-		log_last_act();
-	_exit(EX_SOFTWARE);
 }

@@ -1,0 +1,64 @@
+/*
+ * Ends of a process by a fault, the world's or ours, see log.h. Run by all.
+ */
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "log.h"
+
+void (*log_last_word)(void);
+void (*log_last_act)(void);
+void (*log_diverted)(int priority, const char *text);
+int log_die_status = EX_TEMPFAIL;
+
+static void
+log_failure(int priority, const char *event, const char *text)
+{
+	struct log_line l;
+
+	if (log_diverted != NULL) {
+		log_diverted(priority, text);
+		return;
+	}
+	log_begin(&l, priority, event);
+	log_text(&l, "text", text);
+	log_write(&l);
+}
+
+void
+die(const char *fmt, ...)
+{
+	char text[LOG_OWN_TEXT];
+	int saved_errno = errno, n;
+	va_list ap;
+
+	va_start(ap, fmt);
+	n = vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	if (saved_errno != 0 && n >= 0 && (size_t)n < sizeof(text))
+		snprintf(text + n, sizeof(text) - (size_t)n, ": %s", strerror(saved_errno));
+	log_failure(LOG_ERR, "error", text);
+	if (log_last_word != NULL)
+		log_last_word();
+	_exit(log_die_status);
+}
+
+void
+bug(const char *fmt, ...)
+{
+	char text[LOG_OWN_TEXT];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	log_failure(LOG_CRIT, "bug", text);
+	if (log_last_act != NULL)
+		log_last_act();
+	_exit(EX_SOFTWARE);
+}
