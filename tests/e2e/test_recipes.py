@@ -336,10 +336,12 @@ def run_dovecot(machine):
 
 
 def greeting_of(machine, port=143):
-    """The server's first line; without one, None."""
+    """The server's first line; nothing while it is changing its sockets; None if nobody listens."""
     try:
         with machine.connect(port) as client:
             return client.recv(1024).decode()
+    except ConnectionResetError:
+        return ""
     except ConnectionRefusedError:
         return None
 
