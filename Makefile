@@ -22,6 +22,9 @@ PAMFILE ?=	$(if $(wildcard /etc/pam.d/password-auth),pam.d/imapgate.fedora,pam.d
 SAN ?=		0
 SECCOMP ?=	1
 FUZZ_SECONDS ?=	60
+# None, in a BUILD of its own, is several times as quick and sees broken promises only.
+FUZZ_SANITIZE ?= address,undefined
+MUTATE_SECONDS ?=	3600
 PKG_CONFIG ?=	pkg-config
 CLANG ?=	clang
 PYTEST ?=	$(or $(shell command -v pytest-3 || command -v pytest),pytest-3)
@@ -81,8 +84,8 @@ DEPS =		-MMD -MP
 # Names what is made; V=1 shows the commands.
 Q =		$(if $(V),,@)
 
-SRCS :=		$(wildcard src/*.c src/check/*.c src/proto/*.c src/gate/*.c src/monitor/*.c)
-HEADERS :=	$(wildcard src/*.h src/check/*.h src/proto/*.h src/gate/*.h src/monitor/*.h)
+SRCS :=		$(wildcard src/*.c src/*/*.c)
+HEADERS :=	$(wildcard src/*.h src/*/*.h)
 OBJS :=		$(SRCS:src/%.c=$(BUILD)/%.o)
 LIBOBJS :=	$(filter-out $(BUILD)/main.o,$(OBJS))
 PROTOOBJS :=	$(filter $(BUILD)/proto/%,$(OBJS))
@@ -94,7 +97,7 @@ FUZZNAMES :=	$(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 REPLAYS :=	$(FUZZNAMES:%=$(BUILD)/tests/replay_%)
 FUZZERS :=	$(FUZZNAMES:%=$(BUILD)/fuzz/fuzz_%)
 
-.PHONY: all tests check check-faults check-vm check-bare check-suite check-valgrind demo install uninstall deb bench lint format fuzz clean help
+.PHONY: all tests check check-faults soak check-vm check-bare check-suite check-valgrind demo install uninstall deb bench lint format fuzz fuzzers fuzz-coverage prove mutate clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -157,6 +160,9 @@ $(HELPERS): $(BUILD)/tests/%: $(BUILD)/tests/e2e/%.o $(LIBOBJS)
 	@echo '  $@'
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS) $(SAN_LIBS)
 
+# fuzz_msg.c has a bug() of its own.
+$(BUILD)/tests/replay_msg: $(BUILD)/boundary/msg.o $(BUILD)/again.o
+
 $(REPLAYS): $(BUILD)/tests/replay_%: $(BUILD)/tests/fuzz/replay.o $(BUILD)/tests/fuzz/fuzz_%.o $(PROTOOBJS)
 	@echo '  $@'
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS) $(SAN_LIBS)
@@ -193,11 +199,17 @@ $(BUILD)/vm-mailbox: tests/vm/mailbox.c $(BUILD)/flags
 	@echo '  $@'
 	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $<
 
-check-vm: $(BUILD)/imapgate $(BUILD)/vm-mailbox $(BUILD)/tests/test_kerneltls ## kernel TLS, in a virtual machine; T=keeper narrows down, VM_KERNEL=linux-image-amd64 is another kernel
-	@IMAPGATE_BUILD='$(abspath $(BUILD))' tests/vm/check $(T)
+# A program for another processor is built by tests/vm/check, with libraries that it fetches first.
+VM_ARCH ?=	amd64
+check-vm: $(if $(filter amd64,$(VM_ARCH)),$(BUILD)/imapgate $(BUILD)/vm-mailbox $(BUILD)/tests/test_kerneltls) ## kernel TLS, in a virtual machine; T=keeper narrows down, VM_KERNEL=linux-image-amd64 is another kernel, VM_ARCH=arm64 another processor
+	@IMAPGATE_BUILD='$(abspath $(BUILD))' VM_ARCH='$(VM_ARCH)' tests/vm/check $(T)
 
 check-faults: tests ## let each system call of each process fail, one at a time; takes long (T="superserver-tls" is one connection)
 	@IMAPGATE_BUILD='$(abspath $(BUILD))' tests/faults/sweep.py $(T)
+
+SECONDS ?=	600
+soak: tests ## hundreds of clients of all kinds at once, with reloads and renewals, for SECONDS=600; SEED= repeats what they do
+	@IMAPGATE_BUILD='$(abspath $(BUILD))' timeout $$(($(SECONDS) + 120)) tests/soak/soak.py '$(SECONDS)' '$(SEED)'
 
 check-bare: ## the README's commands, all of them, in a Debian that debootstrap makes (SUITE=trixie); takes some ten minutes
 	@PYTEST='$(PYTEST)' SUITE='$(SUITE)' tests/boot/bare
@@ -226,10 +238,10 @@ bench: $(BUILD)/imapgate $(BENCH) ## measure against the floor and peers (root; 
 # --- fuzzing: clang's libFuzzer, with proto/ compiled for it
 
 FUZZ_CFLAGS =	-std=gnu17 $(WARN) -Wno-missing-prototypes -O1 -g -fno-omit-frame-pointer \
-		-fsanitize=fuzzer-no-link,address,undefined $(DEFINES) -Isrc $(PKG_CFLAGS)
-FUZZPROTO =	$(patsubst src/%.c,$(BUILD)/fuzz/%.o,$(wildcard src/proto/*.c))
+		-fsanitize=fuzzer-no-link$(FUZZ_SANITIZE:%=,%) $(FUZZ_COVERAGE) $(DEFINES) -Isrc $(PKG_CFLAGS)
+FUZZPROTO =	$(patsubst src/%.c,$(BUILD)/fuzz/src/%.o,$(wildcard src/proto/*.c))
 
-$(BUILD)/fuzz/proto/%.o: src/proto/%.c
+$(BUILD)/fuzz/src/%.o: src/%.c
 	@mkdir -p $(@D)
 	@echo '  $@'
 	$(Q)$(CLANG) $(FUZZ_CFLAGS) $(DEPS) -c -o $@ $<
@@ -239,9 +251,11 @@ $(BUILD)/fuzz/fuzz_%.o: tests/fuzz/fuzz_%.c
 	@echo '  $@'
 	$(Q)$(CLANG) $(FUZZ_CFLAGS) $(DEPS) -c -o $@ $<
 
+$(BUILD)/fuzz/fuzz_msg: $(BUILD)/fuzz/src/boundary/msg.o $(BUILD)/fuzz/src/again.o
+
 $(FUZZERS): $(BUILD)/fuzz/fuzz_%: $(BUILD)/fuzz/fuzz_%.o $(FUZZPROTO)
 	@echo '  $@'
-	$(Q)$(CLANG) -fsanitize=fuzzer,address,undefined -o $@ $^ $(LIBS)
+	$(Q)$(CLANG) -fsanitize=fuzzer$(FUZZ_SANITIZE:%=,%) $(FUZZ_COVERAGE) -o $@ $^ $(LIBS)
 
 fuzz: $(FUZZERS) ## fuzz each target for FUZZ_SECONDS=60; finds are kept in $(BUILD)/fuzz
 	@test -n '$(FUZZNAMES)' || { echo 'make fuzz: there is no tests/fuzz/fuzz_*.c' >&2; exit 1; }
@@ -251,6 +265,19 @@ fuzz: $(FUZZERS) ## fuzz each target for FUZZ_SECONDS=60; finds are kept in $(BU
 		$(BUILD)/fuzz/fuzz_$$name -max_total_time=$(FUZZ_SECONDS) -timeout=10 -print_final_stats=1 -verbosity=0 \
 		    $(patsubst %,-dict=%,$(wildcard tests/fuzz/imap.dict)) -artifact_prefix=$(BUILD)/fuzz/$$name- $(BUILD)/fuzz/corpus/$$name tests/fuzz/corpus/$$name; \
 	done
+
+# A build of its own, which counts; what `make fuzz` has found counts with the corpus.
+fuzz-coverage: ## show which lines of what is fuzzed the corpus reaches (clang, llvm)
+	@$(MAKE) --no-print-directory BUILD='$(BUILD)/coverage' FUZZ_COVERAGE='-fprofile-instr-generate -fcoverage-mapping' fuzzers
+	@FUZZERS='$(BUILD)/coverage/fuzz' FOUND='$(BUILD)/fuzz/corpus' tests/fuzz/coverage $(FUZZNAMES)
+
+fuzzers: $(FUZZERS)
+
+prove: ## prove with Frama-C that the parsers are free of undefined behaviour (T="sasl proxy" are some of them; packages: frama-c-base)
+	@IMAPGATE_BUILD='$(abspath $(BUILD))' tests/prove/run $(T)
+
+mutate: ## make one small fault at a time in the parsers: do the unit tests see it? MUTATE_SECONDS=3600 is the longest, T=sasl.c narrows down
+	@IMAPGATE_BUILD='$(abspath $(BUILD))' nice tests/mutate/mutate.py --seconds $(MUTATE_SECONDS) $(T)
 
 # --- what keeps the code as it should be
 
@@ -330,4 +357,4 @@ clean: ## remove the build folder
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
 
--include $(OBJS:.o=.d) $(wildcard $(BUILD)/tests/*/*.d $(BUILD)/fuzz/*.d $(BUILD)/fuzz/*/*.d)
+-include $(OBJS:.o=.d) $(wildcard $(BUILD)/tests/*/*.d $(BUILD)/fuzz/*.d $(BUILD)/fuzz/src/*.d $(BUILD)/fuzz/src/*/*.d)

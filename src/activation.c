@@ -22,7 +22,7 @@
 
 #define PORT_IMAPS	993
 
-/* From here on the kernel chooses ports itself (ip(7), ip_local_port_range): their numbers mean nothing. */
+/* From here on the kernel chooses ports itself (ip(7), ip_local_port_range). */
 #define PORT_EPHEMERAL	32768
 
 /* Linux's device number of /dev/null (null(4)). */
@@ -70,7 +70,10 @@ is_imaps(unsigned port, const char *name)
 	return !ends_in(name, "imap") && port == PORT_IMAPS;
 }
 
-/* A name that ends in imap is meant so, on any port but 993. Without FileDescriptorName= it is the unit's: "my-imaps.socket". */
+/*
+ * A name that ends in imap is meant so, on any port but 993. Without
+ * FileDescriptorName= a socket has its unit's name, as "my-imaps.socket".
+ */
 static bool
 misses_tls(const struct activation_socket *s, const char *name)
 {

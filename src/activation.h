@@ -19,7 +19,7 @@
 struct activation_socket {
 	int	fd;
 	bool	imaps;		/* its name, or its port, says that TLS begins with the connection */
-	bool	misses_tls;	/* clients begin with TLS there, by its port or name, and it is served without */
+	bool	misses_tls;	/* clients begin with TLS there, and it is served without */
 	unsigned port;		/* 0: no TCP socket */
 	int	standard;	/* how many of the descriptors 0 to 2 it was found on; 0: the service manager passed it */
 };

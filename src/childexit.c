@@ -4,6 +4,7 @@
 
 #include "childexit.h"
 
+#include <string.h>
 #include <sys/wait.h>
 
 #include "log.h"
@@ -18,7 +19,21 @@ childexit_field(struct log_line *line, int status)
 }
 
 void
-childexit_report(pid_t pid, int status)
+childexit_report_session(pid_t pid, const char *user, int64_t ms, int status)
+{
+	struct log_line line;
+
+	log_begin(&line, LOG_INFO, "session-end");
+	if (pid != 0)
+		log_field(&line, "pid", "%d", (int)pid);
+	log_field(&line, "seconds", "%lld", (long long)ms / 1000);
+	childexit_field(&line, status);
+	log_quoted(&line, "user", user, strlen(user));
+	log_write(&line);
+}
+
+void
+childexit_report(pid_t pid, int status, const char *user)
 {
 	struct log_line line;
 
@@ -27,5 +42,7 @@ childexit_report(pid_t pid, int status)
 	log_begin(&line, LOG_NOTICE, "exit");
 	log_field(&line, "pid", "%d", (int)pid);
 	childexit_field(&line, status);
+	if (user[0] != '\0')
+		log_quoted(&line, "user", user, strlen(user));
 	log_write(&line);
 }

@@ -10,7 +10,10 @@
 
 #include <stdio.h>
 
-/* Takes one setting, or a word of one. The strings are the callee's, for as long as the process lives; line counts from 1. */
+/*
+ * Takes one setting, or a word of one. The strings are the callee's, for as
+ * long as the process lives; line counts from 1.
+ */
 typedef void config_take(void *arg, const char *name, char *value, unsigned line);
 
 /* What is wrong with a file. */

@@ -1,20 +1,20 @@
 #ifndef IMAPGATE_CONNECTION_H
 #define IMAPGATE_CONNECTION_H
 
-#include <sys/socket.h>
+/* One connection of a superserver; and what a listener finds out about each of its own in the same way. */
 
-#include "board.h"
-#include "gate/sandbox.h"
-#include "gate/tls.h"
-#include "monitor/launch.h"
+#include <stdbool.h>
+
+#include "boundary/login.h"
+#include "sandbox.h"
+#include "inherited.h"
 #include "options.h"
+#include "peer.h"
 
 /* What all connections have in common, found out before the first one. */
 struct connection_setup {
 	struct sandbox		 sandbox;
-	struct tls		*tls;		/* ready for use; NULL: each gate makes its own when it is needed */
-	int			 keyholder;	/* who is asked for the private keys; -1: each monitor reads them when they are needed */
-	struct launch_inherited	 inherited;
+	struct inherited	 inherited;
 	bool			 no_program;	/* the mailbox program is missing; only where the gate is to say so */
 };
 
@@ -32,13 +32,15 @@ void	connection_prepare(struct connection_setup *, const struct options *, const
  */
 void	connection_run(const struct options *) __attribute__((noreturn));
 
+/* Is this peer logged in by its credentials alone, before there is a gate (--preauth peer)? */
+bool	connection_is_by_peer(const struct options *, const struct peer *);
+
 /*
- * The same in a child of the listener: what can be prepared was prepared
- * there. Takes this process's seat on its board, and the address that
- * accept(2) has returned.
+ * May the kernel have the TLS session of the client on these descriptors one
+ * day? It is asked before the first byte since that is when it can: to load its module takes
+ * privilege, and a client that closes its side early would be refused later.
  */
-void	connection_serve(const struct connection_setup *, const struct options *, struct board_seat *, const struct sockaddr_storage *from)
-	    __attribute__((noreturn));
+enum msg_why	connection_ask_kernel(const struct options *, const struct peer *, int in, int out);
 
 /*
  * Logs tls-missing: clients begin with TLS on a port that is served in the clear.
@@ -47,7 +49,7 @@ void	connection_serve(const struct connection_setup *, const struct options *, s
  */
 void	connection_warn_of_port(unsigned port, bool named);
 
-/* Leaves only a PATH: for what a superserver's environment had to say is read before. */
+/* Leaves of the environment what OpenSSL, PAM's modules and the C library shall find. */
 void	connection_clear_environment(void);
 
 #endif

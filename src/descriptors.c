@@ -64,6 +64,19 @@ descriptors_close_on_exec_from(int first)
 	    each_open_from(first, set_close_on_exec, false);
 }
 
+static void
+close_left(int fd)
+{
+	if ((fcntl(fd, F_GETFD) & FD_CLOEXEC) == 0)
+		close(fd);
+}
+
+bool
+descriptors_close_left_from(int first)
+{
+	return each_open_from(first, close_left, false);
+}
+
 int
 descriptors_move_up(int fd, int first)
 {

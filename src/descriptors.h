@@ -13,6 +13,9 @@ bool	descriptors_close_from(int first);
 /* Marks them close-on-exec in place of closing them. close_range(2) can do that since Linux 5.11. */
 bool	descriptors_close_on_exec_from(int first);
 
+/* Closes those from this number on that are not close-on-exec: what another image of this program has left. Returns false as above. */
+bool	descriptors_close_left_from(int first);
+
 /* Moves a descriptor to a number from first on, close-on-exec, and closes the old one. Returns the new number, or -1 with errno. */
 int	descriptors_move_up(int fd, int first);
 

@@ -7,7 +7,7 @@
  * session over.
  */
 
-#include "msg.h"
+#include "boundary/msg.h"
 
 /*
  * Readies a TCP connection to be given TLS keys one day. Returns WHY_NONE;

@@ -49,9 +49,8 @@ static bool stderr_is_journal;
 static int datagram_fd = -1;
 /* Standard error opened anew: O_NONBLOCK is a flag of the open file, and descriptor 2 is not ours alone. -1: not possible. */
 static int own_stderr = -1;
-/* Lines that were dropped by this process, or by all that share the place of log_count_dropped(). */
-static _Atomic unsigned own_dropped;
-static _Atomic unsigned *dropped = &own_dropped;
+/* Lines that were dropped, and that no line has told of; signal handlers write lines too. */
+static _Atomic unsigned dropped;
 static struct context context[CONTEXT_MAX];
 
 static const char *
@@ -168,10 +167,16 @@ log_take(int fd, char *words[])
 	return fcntl(fd, F_SETFD, FD_CLOEXEC) != -1;
 }
 
-void
-log_count_dropped(_Atomic unsigned *place)
+unsigned
+log_take_dropped(void)
 {
-	dropped = place != NULL ? place : &own_dropped;
+	return atomic_exchange(&dropped, 0);
+}
+
+void
+log_add_dropped(unsigned n)
+{
+	atomic_fetch_add(&dropped, n);
 }
 
 /*
@@ -201,8 +206,27 @@ log_context(const char *key, const char *value)
 	while (c->key != NULL && strcmp(c->key, key) != 0)
 		if (++c == context + CONTEXT_MAX)
 			return;
+	if (c->key == NULL && c + 1 < context + CONTEXT_MAX)
+		c[1].key = NULL;
 	c->key = key;
 	snprintf(c->value, sizeof(c->value), "%s", value);
+}
+
+void
+log_context_clear(void)
+{
+	context[0].key = NULL;
+}
+
+const char *
+log_context_value(const char *key)
+{
+	const struct context *c;
+
+	for (c = context; c < context + CONTEXT_MAX && c->key != NULL; c++)
+		if (strcmp(c->key, key) == 0)
+			return c->value;
+	return NULL;
 }
 
 /* Adds to the line; what does not fit is cut. */
@@ -406,7 +430,7 @@ void
 log_write(const struct log_line *l)
 {
 	int saved_errno = errno;
-	unsigned n = atomic_exchange(dropped, 0);
+	unsigned n = atomic_exchange(&dropped, 0);
 	char gap[32] = "", buffer[12];
 
 	if (n > 0) {
@@ -414,7 +438,7 @@ log_write(const struct log_line *l)
 		strcat(gap, decimal(buffer, n));
 	}
 	if (!(target == LOG_TO_JOURNAL ? write_journal(l, gap) : write_text(l, gap)))
-		atomic_fetch_add(dropped, n + 1);
+		atomic_fetch_add(&dropped, n + 1);
 	errno = saved_errno;
 }
 

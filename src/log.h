@@ -82,11 +82,20 @@ size_t	log_pass(char words[LOG_WORDS][LOG_WORD_MAX]);
  */
 bool	log_take(int fd, char *words[]);
 
-/* Counts lines that are dropped in this place from now on, which processes may share; NULL: in this process's own again. */
-void	log_count_dropped(_Atomic unsigned *);
+/* Returns how many lines this process has dropped that no line has told of, and forgets them: another process will tell. */
+unsigned	log_take_dropped(void);
+
+/* Has the next line tell of so many dropped ones more. */
+void	log_add_dropped(unsigned);
 
 /* Sets a key that every later line carries, in order of first use. The value is ours, never the client's. */
 void	log_context(const char *key, const char *value);
+
+/* Forgets all of them. */
+void	log_context_clear(void);
+
+/* Returns what log_context has set last for a key, NULL if nothing. */
+const char	*log_context_value(const char *key);
 
 /* Starts a line with its event's name and everything log_context has set. */
 void	log_begin(struct log_line *, int priority, const char *event);

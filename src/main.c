@@ -17,12 +17,17 @@
 #include "check/check.h"
 #include "check/probe.h"
 #include "connection.h"
-#include "listener.h"
+#include "gate/gatezygote.h"
+#include "listener/listener.h"
 #include "log.h"
 #include "monitor/keeper.h"
+#include "monitor/monitorzygote.h"
 #include "options.h"
+#include "role.h"
 #include "setting.h"
+#include "signer/signer.h"
 #include "systemd.h"
+#include "title.h"
 
 /* A superserver may leave one of 0 to 2 closed; then the next file that is opened would be taken for the client. */
 static void
@@ -89,19 +94,41 @@ require_tls_on_connect(const struct options *o)
 		setting_usage("--preauth cert needs --tls-on-connect");
 }
 
+/* What the listener has executed, see role.h. */
+static void __attribute__((noreturn))
+run_role(enum role role, char *argv[], struct options *o)
+{
+	role_begin(argv, o);
+	switch (role) {
+	case ROLE_GATES:
+		gatezygote_run(o);
+	case ROLE_SIGNER:
+		signer_run(o);
+	case ROLE_MONITORS:
+		monitorzygote_run(o);
+	}
+	_exit(EX_USAGE);
+}
+
 int
 main(int argc, char *argv[])
 {
 	static struct options opts;
 	static struct activation_socket sockets[ACTIVATION_MAX];
 	size_t listening;
+	enum role role;
 	bool inetd;
 
 	/* CVE-2021-4034, and the day when somebody sets the setuid bit. */
 	if (argc < 1 || getauxval(AT_SECURE) != 0)
 		_exit(EX_USAGE);
+	argv = title_begin(argv);
+	if (argv == NULL)
+		_exit(EX_OSERR);
 	if (strcmp(argv[0], KEEPER_NAME) == 0)
 		keeper_run(argv);
+	if (role_is(argv[0], &role))
+		run_role(role, argv, &opts);
 	fill_descriptors();
 	inetd = stderr_is_client();
 	if (inetd) {

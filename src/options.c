@@ -19,7 +19,7 @@
 
 #define VERSION	"0.1"
 
-/* The name of the line that has PROGRAM and its arguments; on the command line they stand behind "--". */
+/* The line of the file that has PROGRAM and its arguments. */
 #define PROGRAM_LINE	"program"
 
 /* Parts of --help. */
@@ -115,6 +115,14 @@ static const struct row {
 };
 #define ROWS	(sizeof(rows) / sizeof(rows[0]))
 
+/* What was taken, in its order: for options_write. */
+static struct taken {
+	const struct row	*row;
+	const char		*value;		/* NULL: a flag */
+} taken[ROWS + 2 * OPTIONS_CERTS + OPTIONS_TLS + OPTIONS_SETENV + OPTIONS_PROXIES + OPTIONS_UNLIMITED];
+static size_t takens;
+static char **program;
+
 /* PROGRAM can be hidden too. */
 _Static_assert(ROWS < OPTIONS_HIDDEN, "each option can be hidden");
 
@@ -169,6 +177,18 @@ take_version(struct options *o, const struct setting *s)
 	(void)s;
 	puts("imapgate " VERSION);
 	exit(0);
+}
+
+/* Gives a setting to its form, and remembers it. */
+static void
+take(struct options *o, const struct row *row, const struct setting *s)
+{
+	row->form(o, s);
+	if (row->times == NOT_IN_FILE || (row->form == setting_flag && !*(bool *)((char *)o + row->at)))
+		return;
+	if (takens == sizeof(taken) / sizeof(taken[0]))
+		setting_refuse(s, "too many options");
+	taken[takens++] = (struct taken){ row, row->form == setting_flag ? NULL : s->value };
 }
 
 /* --- the file */
@@ -236,7 +256,7 @@ take_from_file(void *arg, const char *name, char *value, unsigned line)
 	}
 	s.at = row->at;
 	s.words = row->words;
-	row->form(p->opts, &s);
+	take(p->opts, row, &s);
 }
 
 static void
@@ -268,7 +288,7 @@ is_whole(const char *word, const struct row *row)
 	return strncmp(word, "--", 2) == 0 && strncmp(word + 2, row->name, len) == 0 && (word[2 + len] == '\0' || word[2 + len] == '=');
 }
 
-/* Says what is wrong with a word that getopt_long(3) does not take, which would name a letter of it, or nothing. */
+/* Says what is wrong with a word that getopt_long(3) does not take. */
 static void __attribute__((noreturn))
 refuse_word(const char *word)
 {
@@ -327,7 +347,7 @@ read_command_line(struct parse *p, int argc, char *argv[])
 		p->commanded[index] = true;
 		row = &rows[index];
 		check_separate_value(argv[at], argv[at + 1], optarg);
-		row->form(p->opts, &(struct setting){ row->name, optarg, row->at, row->words, NULL, 0 });
+		take(p->opts, row, &(struct setting){ row->name, optarg, row->at, row->words, NULL, 0 });
 	}
 	/* The word behind "--" is PROGRAM, even if it looks like a value. */
 	if (row != NULL && row->value == NULL && row->words == NULL && strcmp(argv[optind - 1], "--") != 0)
@@ -412,4 +432,45 @@ options_parse(struct options *o, int argc, char *argv[])
 	if (o->config != NULL)
 		read_file(&p);
 	complete(o);
+	program = o->program;
+}
+
+/* --- for other processes */
+
+static bool
+is_one_of(const char *name, const char *const list[])
+{
+	for (; *list != NULL; list++)
+		if (strcmp(name, *list) == 0)
+			return true;
+	return false;
+}
+
+/* What a gate talks about with its client, and how it gives up what it has. */
+static const char *const for_gates[] = { "cert", "key", "tls-on-connect", "tls", "ktls", "client-ca", "client-crl", "cert-user",
+    "allow-cleartext", "preauth", "proxy", "timeout", "failure-delay", "capability", "strict", "oauth-service", "gate-user", "gate-root", NULL };
+static const char *const for_signer[] = { "cert", "key", "gate-user", "gate-root", NULL };
+
+static bool
+is_for(const struct row *row, enum role role)
+{
+	return role == ROLE_MONITORS || is_one_of(row->name, role == ROLE_GATES ? for_gates : for_signer);
+}
+
+bool
+options_write(enum role role, int fd)
+{
+	static char *nothing[] = { (char *)"-", NULL };
+	char **word = role == ROLE_MONITORS ? program : nothing;
+	bool written = dprintf(fd, "imapgate%c", '\0') > 0;
+	size_t i;
+
+	for (i = 0; i < takens && written; i++)
+		if (is_for(taken[i].row, role))
+			written = dprintf(fd, "--%s%s%s%c", taken[i].row->name, taken[i].value != NULL ? "=" : "",
+			    taken[i].value != NULL ? taken[i].value : "", '\0') > 0;
+	written = written && dprintf(fd, "--%c", '\0') > 0;
+	for (; *word != NULL && written; word++)
+		written = dprintf(fd, "%s%c", *word, '\0') > 0;
+	return written;
 }

@@ -138,6 +138,13 @@ struct options {
 	size_t		 nwords;
 };
 
+/* The processes that are told of settings by another one, see role.h. */
+enum role {
+	ROLE_GATES,		/* gate zygote */
+	ROLE_SIGNER,
+	ROLE_MONITORS,		/* monitor zygote */
+};
+
 /* Says what is wrong instead of standard error, for who has none; NULL: standard error. */
 extern void	(*options_complain)(const char *text);
 
@@ -149,5 +156,13 @@ extern void	(*options_complain)(const char *text);
  * the file EX_CONFIG or EX_NOINPUT (sysexits(3)).
  */
 void	options_parse(struct options *, int argc, char *argv[]);
+
+/*
+ * Writes what a role needs of the options that were parsed last: the words of
+ * a command line, each with its NUL. Returns false with errno if that fails.
+ *
+ * SECURITY: gates and the signer get no value of --setenv, and nothing of PAM.
+ */
+bool	options_write(enum role, int fd);
 
 #endif

@@ -16,6 +16,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "log.h"
+#include "proto/word.h"
+
 union address {
 	struct sockaddr		sa;
 	struct sockaddr_in	sin;
@@ -110,7 +113,8 @@ from_socket(struct peer *p, int fd, const struct sockaddr_storage *accepted)
 		strcpy(p->ip, "unknown");
 		return false;
 	}
-	if (remote.sa.sa_family == AF_UNIX)
+	p->unix_socket = remote.sa.sa_family == AF_UNIX;
+	if (p->unix_socket)
 		credentials(p, fd);
 	if (!is_ip(&remote))
 		return true;
@@ -267,4 +271,69 @@ peer_look(struct peer *p, int fd, const struct sockaddr_storage *accepted)
 	}
 	look_for_tunnel(&p->tunnel);
 	return known;
+}
+
+bool
+peer_is_proxy(const struct peer *p, const struct options *o)
+{
+	if (!p->socket && !p->unix_socket)
+		return false;
+	return p->unix_socket ? o->proxy_unix : network_any(o->proxy, o->proxies, p->address);
+}
+
+static void
+show_end(const struct proxy_end *end, char ip[PEER_ADDRESS], char port[6])
+{
+	bool ipv4 = network_is_ipv4(end->address);
+
+	inet_ntop(ipv4 ? AF_INET : AF_INET6, end->address + (ipv4 ? 12 : 0), ip, PEER_ADDRESS);
+	snprintf(port, 6, "%u", end->port);
+}
+
+static void
+use_addresses(struct peer *p, const struct proxy *header)
+{
+	/* Between proxy and client is another network; only on this machine is the whole way one of loopback. */
+	p->loopback = (p->loopback || p->kind == PEER_LOCAL) && network_is_loopback(header->source.address);
+	p->kind = PEER_TCP;
+	memcpy(p->address, header->source.address, NETWORK_ADDRESS);
+	show_end(&header->source, p->ip, p->port);
+	show_end(&header->destination, p->local_ip, p->local_port);
+}
+
+bool
+peer_replace(struct peer *p, const struct proxy *header)
+{
+	if (header->client > PROXY_TCP || (header->tls && (!word_is_plain(header->tls_protocol) || !word_is_plain(header->tls_cipher))))
+		return false;
+	if (header->client == PROXY_ITSELF)
+		return true;
+	snprintf(p->proxy, sizeof(p->proxy), "%s", p->ip);
+	/* SECURITY: what the kernel says of the other end is of the proxy, not of its client. */
+	p->has_uid = false;
+	if (header->client == PROXY_TCP)
+		use_addresses(p, header);
+	else
+		p->loopback = false;
+	if (header->client == PROXY_UNKNOWN)
+		p->kind = PEER_TCP;
+	if (header->tls) {
+		p->kind = PEER_TLS;
+		strcpy(p->tls_protocol, header->tls_protocol);
+		strcpy(p->tls_cipher, header->tls_cipher);
+	}
+	return true;
+}
+
+void
+peer_log(const struct peer *p)
+{
+	log_context("rip", p->ip);
+	log_context("rport", p->port);
+	log_context("lip", p->local_ip);
+	log_context("lport", p->local_port);
+	log_context("tls", p->kind == PEER_TLS ? p->tls_protocol : "none");
+	log_context("cipher", p->kind == PEER_TLS ? p->tls_cipher : "none");
+	if (p->proxy[0] != '\0')
+		log_context("proxy", p->proxy);
 }

@@ -13,7 +13,9 @@
 #include <sys/socket.h>
 #include <sys/types.h>
 
+#include "options.h"
 #include "proto/network.h"
+#include "proto/proxy.h"
 
 /* An IPv6 address with a zone: "fe80::1%eth0". */
 #define PEER_ADDRESS	(INET6_ADDRSTRLEN + 17)
@@ -33,6 +35,7 @@ struct peer_tunnel {
 struct peer {
 	enum peer_kind	kind;
 	bool		socket;			/* descriptor 0 is a TCP socket itself */
+	bool		unix_socket;		/* or a Unix-domain socket */
 	bool		loopback;		/* the remote address is of this machine's loopback network */
 	bool		has_uid;		/* with PEER_LOCAL: the kernel says who is there */
 	uid_t		uid;
@@ -58,6 +61,19 @@ bool	peer_look(struct peer *, int fd, const struct sockaddr_storage *accepted);
 
 /* Tests whether the descriptor is a pipe or a connected stream socket. One that its client has reset was connected. */
 bool	peer_is_connection(int fd);
+
+/* Is whoever has connected one of the proxies (--proxy) that have to say for whom? Else nothing is read that could be a header. */
+bool	peer_is_proxy(const struct peer *, const struct options *);
+
+/*
+ * Puts the client into its proxy's place, as far as the header says who that
+ * is. SECURITY: the header may be a gate's claim; its words are checked here:
+ * false if they are not plain, and nothing has changed.
+ */
+bool	peer_replace(struct peer *, const struct proxy *);
+
+/* Has every later line of the log say who the client is. */
+void	peer_log(const struct peer *);
 
 /* Is this descriptor a socket of any kind? Else it is read and written as a pipe. */
 bool	peer_is_socket(int fd);

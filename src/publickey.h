@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "msg.h"
+#include "boundary/msg.h"
 
 /*
  * What gate and monitor call a public key between them: a SHA-256 of its

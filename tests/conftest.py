@@ -1,7 +1,7 @@
 """What all pytest files share: the stage, what is run through a listener, and three rules for the whole run.
 
 In CI (the variable CI is set) a skipped test is a failed one; no log of the
-run may hold a password; and nothing that was started may be left over.
+run may hold a password; and no test may leave a process, or one that spins.
 """
 
 import base64
@@ -11,14 +11,17 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent / "e2e"))
 
+import leftovers  # noqa: E402
 from accounts import have_own_etc  # noqa: E402
+from processes import Process, ours, wait_for_ends  # noqa: E402
+
+subprocess.Popen = Process
 
 # These build a program of their own, so under the sanitizers they would only be the same once more; or are about what that build is not.
 collect_ignore = ["e2e/test_package.py", "e2e/test_readme.py", "e2e/test_ondemand.py"] if os.environ.get("SAN") == "1" else []
@@ -41,6 +44,7 @@ LISTENED = (
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "superserver(why): is not so under a listener")
+    config.addinivalue_line("markers", "background: runs its cases beside each other, so processes may outlive a test, but not the file")
     config.addinivalue_line("markers", "timed: says how long something took at most, so it is run when no other test is")
     # As a superserver leaves them to what it starts; a shell in the background ignores two, nohup(1) one more.
     for name in ("SIGHUP", "SIGINT", "SIGQUIT"):
@@ -54,11 +58,18 @@ def pytest_configure(config):
         have_own_etc(int(worker.removeprefix("gw")))
 
 
+# Those that take half a minute and more: begun first, as the last file of several that run side by side is waited for alone.
+LONG = ("clients", "package", "readme", "superservers", "secrets", "probe", "standard_input", "listener", "transcripts", "tls")
+
+
 def pytest_collection_modifyitems(config, items):
+    # Files are handed out in this order.
+    items.sort(key=lambda item: item.path.stem.removeprefix("test_") not in LONG)
     if os.environ.get("IMAPGATE_TEST_MODE") != "listener":
         return
+    # item.path is pytest 7's.
     listened = [item for item in items
-                if item.path.stem.removeprefix("test_") in LISTENED and not item.get_closest_marker("superserver")
+                if Path(item.location[0]).stem.removeprefix("test_") in LISTENED and not item.get_closest_marker("superserver")
                 and item.originalname != "test_bytewise"]
     config.hook.pytest_deselected(items=[item for item in items if item not in listened])
     items[:] = listened
@@ -73,6 +84,10 @@ def pytest_runtest_makereport(item, call):
         report.longrepr = f"skipped in CI: {report.longrepr[-1] if isinstance(report.longrepr, tuple) else report.longrepr}"
 
 
+# Of the stage, once there is one.
+_folders = []
+
+
 @pytest.fixture(scope="session")
 def _stage():
     from stage import BINARY, Stage
@@ -80,12 +95,39 @@ def _stage():
     if not BINARY.exists():
         pytest.fail(f"{BINARY} is not there: make tests", pytrace=False)
     stage = Stage()
+    _folders.append(stage.folder)
     try:
         yield stage
         _no_password_in_any_log(stage)
-        _nothing_left_over(stage)
     finally:
         stage.remove()
+
+
+@pytest.fixture(scope="session")
+def _watch(_stage):
+    return leftovers.Watch(_stage, "asan" in os.environ.get("IMAPGATE_BUILD", ""))
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_by_a_test(request):
+    if "_stage" not in request.fixturenames:
+        yield
+        return
+    watch = request.getfixturevalue("_watch")
+    watch.begin()
+    yield
+    if not request.node.get_closest_marker("background"):
+        wrong = watch.end()
+        assert not wrong, "\n".join(wrong)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def nothing_left_by_a_file():
+    """Behind the servers that its tests share."""
+    yield
+    for folder in _folders:
+        left = {pid: leftovers.end_of(pid) for pid in wait_for_ends(ours(folder), leftovers.PATIENCE)}
+        assert not left, f"left over behind the file's last test: {left}"
 
 
 @pytest.fixture
@@ -131,15 +173,3 @@ def _spellings(password):
     for shift in range(3):
         encoded = base64.b64encode(b"\0" * shift + password)
         yield encoded[(shift * 8 + 5) // 6:len(encoded) - 4]
-
-
-def _nothing_left_over(stage):
-    from processes import ours
-
-    end = time.monotonic() + 5
-    while left := ours(stage.folder):
-        if time.monotonic() > end:
-            for pid in left:
-                os.kill(pid, signal.SIGKILL)
-            raise AssertionError(f"still running at the end: {left}")
-        time.sleep(0.05)

@@ -21,7 +21,7 @@
 #include "gate/clientcert.h"
 #include "gate/tls.h"
 #include "gate/tlssettings.h"
-#include "monitor/sign.h"
+#include "signer/sign.h"
 #include "openssl.h"
 #include "pemfile.h"
 #include "publickey.h"

@@ -21,6 +21,7 @@
 #include "check/pamstack.h"
 #include "check/probe.h"
 #include "check/program.h"
+#include "check/units.h"
 #include "check/user.h"
 #include "connection.h"
 
@@ -91,6 +92,8 @@ check_config(const struct options *o)
 	else
 		finding(FINDING_OK, o->config, "options%s are read from it", o->program == o->words ? " and the mailbox program" : "");
 	show_hidden(o);
+	if (strcmp(o->config, OPTIONS_FILE) == 0)
+		units_check();
 }
 
 static void

@@ -25,7 +25,7 @@
 #include "kerneltls.h"
 #include "log.h"
 
-/* Below this each system has the same accounts, as daemon and www-data, for whichever program wants one (login.defs(5)). */
+/* Accounts below are the same on each system, for any program: daemon, www-data. */
 #define UID_OF_ALL	100
 /* The overflow uid: files of NFS and of other user namespaces (user_namespaces(7)). */
 #define UID_NOBODY	65534
@@ -135,7 +135,7 @@ enter(void *arg, int fd)
 	sandbox_descriptors((const int[]){ fd, open_echo() }, 2);
 	attempt_speak(SANDBOX_MONITOR);
 	sandbox_close_others();
-	sandbox_enter(arg);
+	sandbox_enter(arg, SANDBOX_GATE);
 	try_to_talk(SANDBOX_MONITOR + 1);
 	if (open("/", O_RDONLY) != -1 || errno != EACCES)
 		(void)!write(SANDBOX_MONITOR, leak, sizeof(leak) - 1);

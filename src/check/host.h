@@ -3,7 +3,7 @@
 
 /* Checks what this host has to have: the gate's user, its root directory, the sandbox, kernel TLS, a log. */
 
-#include "gate/sandbox.h"
+#include "sandbox.h"
 #include "options.h"
 
 /* Prints its findings, and fills sandbox with the gate's ids: 0 where there is no such user. */

@@ -67,7 +67,7 @@ become_program(const struct probe *p, int fd, int err_fd)
 	static const struct peer somewhere = { .ip = "127.0.0.1", .port = "143", .local_ip = "127.0.0.1", .local_port = "143" };
 	static const struct msg_tls none;
 	struct options bare = *p->opts;
-	struct launch_inherited inherited;
+	struct inherited inherited;
 	const char *wrong;
 
 	/* Nothing of ours may stand before the program's first words. */
@@ -76,7 +76,7 @@ become_program(const struct probe *p, int fd, int err_fd)
 	attempt_speak(err_fd);
 	/* SECURITY: the user's program must not reach root's terminal, where it could type (TIOCSTI, ioctl_tty(2)). */
 	setsid();
-	launch_inherit(&inherited, NULL);
+	inherited_take(&inherited, NULL);
 	if (dup2(fd, STDIN_FILENO) == -1 || dup2(fd, STDOUT_FILENO) == -1)
 		die("dup2");
 	wrong = launch_join_groups(&p->account) ? launch_try(&bare, &p->account) : "groups";

@@ -5,7 +5,7 @@
 
 #include <limits.h>
 
-#include "gate/sandbox.h"
+#include "sandbox.h"
 #include "options.h"
 
 /*

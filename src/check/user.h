@@ -11,10 +11,10 @@
 /* Looks an account up as a login would; false if it may not log in, after a finding that says why. */
 bool	user_find(struct account *, const struct options *, const char *name);
 
-/* Prints a finding about a uid that can't log in, since it is root's or below --min-uid, and how to mend it. */
+/* Prints a finding about a uid that can't log in: root's, or one below --min-uid. */
 void	user_report_uid(const struct options *, const char *subject, const char *name, uid_t uid);
 
-/* Tries what the monitor tries before it says OK. Returns false if that fails, after a finding that says why. */
+/* Tries what the monitor tries before it says OK. Returns false after a finding if that fails. */
 bool	user_can_start(const struct options *, const struct account *);
 
 /*

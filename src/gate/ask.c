@@ -13,23 +13,24 @@
 #include "log.h"
 
 /* There is one monitor, and OpenSSL calls us back without knowing it. */
-static int monitor_fd = -1;
+static int monitor_fd = -1, sign_fd = -1;
 static int64_t deadline;
 
 void
-ask_init(int monitor, int64_t until)
+ask_init(int monitor, int sign, int64_t until)
 {
 	monitor_fd = monitor;
+	sign_fd = sign;
 	deadline = until;
 }
 
-/* Sends a question and waits for its answer, which takes the question's place. */
+/* Sends a question and waits for its answer, which takes the question's place, with its descriptors. */
 static bool
-ask(struct msg *m)
+ask(int fd, struct msg *m, int fds[MSG_FDS])
 {
 	enum msg_type answer = (enum msg_type)(m->type + 1);
-	struct pollfd pfd = { monitor_fd, POLLIN, 0 };
-	int n, sent = msg_send(monitor_fd, m);
+	struct pollfd pfd = { fd, POLLIN, 0 };
+	int n, sent = msg_send(fd, m);
 
 	msg_wipe(m);
 	if (sent == -1)
@@ -37,16 +38,17 @@ ask(struct msg *m)
 	do
 		n = poll(&pfd, 1, clock_left(deadline));
 	while (n == -1 && errno == EINTR && clock_left(deadline) > 0);
-	if (n != 1 || msg_recv(monitor_fd, m) == 0)
+	if (n != 1 || msg_recv_fds(fd, m, fds) == 0)
 		return false;
 	if (m->type != answer)
-		bug("monitor answered %u instead of %u", m->type, answer);
+		bug("answered by %u instead of %u", m->type, answer);
 	return true;
 }
 
 bool
 ask_login(enum msg_mechanism mechanism, const struct credentials *cred, struct msg_login_answer *answer)
 {
+	int fds[MSG_FDS];
 	struct msg m;
 	bool answered;
 
@@ -57,26 +59,32 @@ ask_login(enum msg_mechanism mechanism, const struct credentials *cred, struct m
 		msg_text(m.u.login.authzid, sizeof(m.u.login.authzid), cred->authzid, strlen(cred->authzid));
 		msg_text(m.u.login.secret, sizeof(m.u.login.secret), cred->secret, strlen(cred->secret));
 	}
-	answered = ask(&m);
+	answered = ask(monitor_fd, &m, fds);
 	if (answered)
 		*answer = m.u.login_answer;
 	return answered;
 }
 
 bool
-ask_key(uint32_t index, const uint8_t key_digest[MSG_DIGEST])
+ask_key(uint32_t index, const uint8_t key_digest[MSG_DIGEST], char reason[MSG_REASON_MAX])
 {
+	int fds[MSG_FDS];
 	struct msg m;
 
 	msg_begin(&m, MSG_KEY);
 	m.u.key.index = index;
 	memcpy(m.u.key.key_digest, key_digest, MSG_DIGEST);
-	return ask(&m) && m.u.key_answer.held != 0;
+	strcpy(reason, "there is nobody who has it");
+	if (!ask(sign_fd, &m, fds))
+		return false;
+	memcpy(reason, m.u.key_answer.reason, MSG_REASON_MAX);
+	return m.u.key_answer.held != 0;
 }
 
 size_t
 ask_sign(void *arg, uint32_t index, uint32_t scheme, const uint8_t *tbs, size_t len, uint8_t *signature, size_t size)
 {
+	int fds[MSG_FDS];
 	struct msg m;
 
 	(void)arg;
@@ -87,7 +95,7 @@ ask_sign(void *arg, uint32_t index, uint32_t scheme, const uint8_t *tbs, size_t 
 	m.u.sign.scheme = scheme;
 	m.u.sign.len = (uint32_t)len;
 	memcpy(m.u.sign.tbs, tbs, len);
-	if (!ask(&m))
+	if (!ask(sign_fd, &m, fds))
 		return 0;
 	if (m.u.sign_answer.len > size || m.u.sign_answer.len > sizeof(m.u.sign_answer.signature))
 		return 0;
@@ -95,14 +103,50 @@ ask_sign(void *arg, uint32_t index, uint32_t scheme, const uint8_t *tbs, size_t 
 	return m.u.sign_answer.len;
 }
 
-void
-ask_launch(const struct msg_launch *launch)
+bool
+ask_launch(const struct msg_launch *launch, int *stream)
 {
+	int fds[MSG_FDS];
 	struct msg m;
 
 	msg_begin(&m, MSG_LAUNCH);
 	m.u.launch = *launch;
-	msg_send(monitor_fd, &m);
+	*stream = -1;
+	if (launch->how != HOW_RELAY)
+		return msg_send(monitor_fd, &m) == 0;
+	if (!ask(monitor_fd, &m, fds))
+		return false;
+	*stream = fds[0];
+	return true;
+}
+
+bool
+ask_proxied(const struct proxy *header, enum msg_limit *limit)
+{
+	int fds[MSG_FDS];
+	struct msg m;
+
+	msg_begin(&m, MSG_PROXIED);
+	m.u.proxied.client = header->client;
+	m.u.proxied.tls = header->tls;
+	m.u.proxied.source = header->source;
+	m.u.proxied.destination = header->destination;
+	strcpy(m.u.proxied.tls_protocol, header->tls_protocol);
+	strcpy(m.u.proxied.tls_cipher, header->tls_cipher);
+	if (!ask(monitor_fd, &m, fds))
+		return false;
+	*limit = (enum msg_limit)m.u.proxied_answer.limit;
+	return true;
+}
+
+void
+ask_said(enum msg_said said)
+{
+	struct msg m;
+
+	msg_begin(&m, MSG_SAID);
+	m.u.said.said = said;
+	msg_send_fds(monitor_fd, &m, NULL, false);
 }
 
 void

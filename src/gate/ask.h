@@ -11,11 +11,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "msg.h"
+#include "boundary/msg.h"
 #include "proto/sasl.h"
 
-/* To be called once, before the others. */
-void	ask_init(int monitor, int64_t deadline);
+/*
+ * To be called before the others. Signatures are asked of sign, which may be
+ * the monitor's descriptor too.
+ */
+void	ask_init(int monitor, int sign, int64_t deadline);
 
 /*
  * May this client log in? Malformed credentials are sent as empty ones, so
@@ -25,14 +28,24 @@ void	ask_init(int monitor, int64_t deadline);
  */
 bool	ask_login(enum msg_mechanism, const struct credentials *cred, struct msg_login_answer *);
 
-/* Does the monitor hold the private key number index, and is this its public half? */
-bool	ask_key(uint32_t index, const uint8_t key_digest[MSG_DIGEST]);
+/* Is the private key number index there, and is this its public half? Fills the reason if not; a monitor logs it and gives an empty one. */
+bool	ask_key(uint32_t index, const uint8_t key_digest[MSG_DIGEST], char reason[MSG_REASON_MAX]);
 
 /* A remotekey_sign: asks for a signature. */
 size_t	ask_sign(void *, uint32_t index, uint32_t scheme, const uint8_t *tbs, size_t len, uint8_t *signature, size_t size);
 
-/* Have the mailbox program started: this is the last that the monitor hears. */
-void	ask_launch(const struct msg_launch *);
+/*
+ * Have the mailbox program started: this is the last that the monitor hears,
+ * but for ask_said. For HOW_RELAY stream is the descriptor of its end of the
+ * mailbox program's stream, else -1. False as above.
+ */
+bool	ask_launch(const struct msg_launch *, int *stream);
+
+/* May the client stay whom the proxy speaks for? Fills the limit that is against it, LIMIT_NONE for none. False as above. */
+bool	ask_proxied(const struct proxy *, enum msg_limit *limit);
+
+/* Tell whether the mailbox program has said something; nobody may be left to hear it. */
+void	ask_said(enum msg_said);
 
 /* Tell the administrator. */
 void	ask_log(const struct msg_log *);

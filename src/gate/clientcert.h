@@ -9,7 +9,7 @@
 #include <openssl/ssl.h>
 #include <stdbool.h>
 
-#include "msg.h"
+#include "boundary/msg.h"
 #include "options.h"
 
 /*

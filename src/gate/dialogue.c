@@ -15,7 +15,8 @@
 void
 dialogue_finish(struct session *s, enum msg_reason reason, const char *bye)
 {
-	struct msg_log log = { .event = EVENT_END, .reason = reason, .why = s->ktls.why, .commands = s->commands, .bad = s->bad };
+	struct msg_log log = { .event = EVENT_END, .reason = reason, .why = s->ktls.why, .commands = s->commands, .bad = s->bad,
+	    .refused = s->refused };
 
 	if (bye != NULL)
 		reply_data(&s->reply, bye);
@@ -103,6 +104,15 @@ dialogue_is_private(const struct session *s)
 	return dialogue_has_tls(s) || s->peer->kind != PEER_TCP;
 }
 
+/* A mail program that is set up for TLS on port 143 is its user's mistake, and the administrator is asked about it. */
+static enum msg_reason
+foreign_reason(const struct session *s)
+{
+	bool clear = !dialogue_has_tls(s) && s->peer->kind != PEER_TLS;
+
+	return clear && command_is_tls(&s->command) ? REASON_TLS_ON_CLEAR_PORT : REASON_NOT_IMAP;
+}
+
 enum command_event
 dialogue_receive(struct session *s)
 {
@@ -117,7 +127,7 @@ dialogue_receive(struct session *s)
 		event = command_feed(&s->command, s->conn.look, s->conn.looked, &used);
 		conn_take(&s->conn, used);
 		if (s->commands == 0 && command_is_foreign(&s->command))
-			dialogue_finish(s, REASON_NOT_IMAP, "BYE This is an IMAP server");
+			dialogue_finish(s, foreign_reason(s), "BYE This is an IMAP server");
 	} while (event == COMMAND_MORE);
 	if (event == COMMAND_FLOOD)
 		dialogue_finish(s, REASON_LITERAL_TOO_BIG, "BYE [TOOBIG] Literal too big");

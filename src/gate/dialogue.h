@@ -13,12 +13,13 @@
 #include "gate/ktls.h"
 #include "gate/tls.h"
 #include "gate/tunnel.h"
-#include "msg.h"
+#include "boundary/msg.h"
 #include "options.h"
 #include "peer.h"
 #include "proto/command.h"
 #include "proto/reply.h"
 #include "proto/sasl.h"
+#include "title.h"
 
 /* What happens next, after a command has been answered. */
 enum next {
@@ -39,19 +40,21 @@ enum refusal {
 /* What is large stands at the end of it, or of its own struct: a client that only waits has touched few pages of it. */
 struct session {
 	const struct options	*opts;
-	const struct peer	*peer;
+	struct peer		*peer;
 	struct tls		*tls;
 	bool			 by_superserver; /* STARTTLS is its work: tunnel */
-	_Atomic int		*said;		/* for relay_run */
+	bool			 signed_apart;	/* SANDBOX_SIGN is a signer's */
 	enum msg_why		 no_ktls;	/* as it was before the first byte */
 	struct ktls		 ktls;
 	unsigned		 commands;	/* read so far */
 	unsigned		 bad;		/* of them answered BAD */
+	unsigned		 refused;	/* logins refused without the monitor */
 	char			 tag[COMMAND_TAG_MAX + 1];
 	/* Arguments, as the verb's parse has found them. */
 	char			 mechanism[COMMAND_WORD_MAX + 1];
 	struct command_span	 initial;
 	char			 identity[MSG_NAME_MAX]; /* whom the client's certificate names, or "" */
+	char			 title_name[TITLE_NAME + 1]; /* the user that has logged in, as the client said it; for ps(1) */
 	struct conn		 conn;
 	struct reply		 reply;		/* what has not been sent yet */
 	struct command		 command;

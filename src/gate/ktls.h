@@ -16,7 +16,7 @@
 
 #include "gate/conn.h"
 #include "gate/traffickeys.h"
-#include "msg.h"
+#include "boundary/msg.h"
 
 /* Two directions, as OpenSSL's callback counts them. */
 #define KTLS_READ	0

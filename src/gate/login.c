@@ -39,6 +39,30 @@ login_refusal(const struct session *s, const struct sasl_mechanism *m)
 	bug("unknown proof %d", (int)m->proof);
 }
 
+/* Lines of one connection about logins that were refused here; its end counts the others. Monitor.c has room for them. */
+#define REFUSED_LINES	3
+
+static void
+log_refused(struct session *s, const char *mechanism, bool cleartext, bool exposed, const char *user, size_t len)
+{
+	struct msg_log log = { .event = EVENT_AUTH_REFUSED, .mechanism = sasl_log_number(mechanism), .cleartext = cleartext, .exposed = exposed };
+
+	if (++s->refused > REFUSED_LINES)
+		return;
+	/* What is no name is none in the line either. */
+	if (msg_text(log.text, sizeof(log.text), user, len) == -1)
+		log.text[0] = '\0';
+	ask_log(&log);
+}
+
+void
+login_report_refused(struct session *s, bool complete)
+{
+	size_t len = s->user.len <= SASL_NAME_MAX ? s->user.len : 0;
+
+	log_refused(s, "LOGIN-command", true, complete, s->user.text, len);
+}
+
 /* Sends the challenge and receives a response into the command. False if the client gave up or sent what is none. */
 static bool
 challenge(struct session *s, const char *text)
@@ -76,6 +100,7 @@ ask_monitor(struct session *s, enum msg_mechanism mechanism, struct msg_login_an
 	bool answered = ask_login(mechanism, &s->sasl.credentials, a);
 	const struct reply_words *unavailable = reply_outcome(OUTCOME_UNAVAILABLE);
 
+	snprintf(s->title_name, sizeof(s->title_name), "%.*s", TITLE_NAME, s->sasl.credentials.authcid);
 	sasl_forget(&s->sasl);
 	if (!answered) {
 		if (s->tag[0] != '\0')
@@ -197,16 +222,37 @@ login_command(struct session *s)
 	return authenticate(s, MECH_LOGIN_COMMAND, NULL);
 }
 
+/* What the client has said too early: its name, if its initial response has one, and perhaps its password. */
+static void
+report_exposure(struct session *s, const struct sasl_mechanism *m)
+{
+	const struct credentials *cred = &s->sasl.credentials;
+	bool exposed = false;
+	size_t len;
+
+	sasl_begin(&s->sasl, m, "");
+	if (s->initial.text != NULL && decode(s, true, &len)) {
+		exposed = len > 0 && sasl_step(&s->sasl, s->message, len) == SASL_DONE;
+		explicit_bzero(s->message, sizeof(s->message));
+	}
+	log_refused(s, m->name, true, exposed, cred->authcid, cred->malformed ? 0 : strlen(cred->authcid));
+	sasl_forget(&s->sasl);
+}
+
 enum next
 login_authenticate(struct session *s)
 {
 	const struct sasl_mechanism *m = sasl_find(s->mechanism);
 	bool initial = s->initial.text != NULL;
 
-	if (m == NULL)
-		return dialogue_refuse(s, REFUSE_UNSUPPORTED);
-	if (login_refusal(s, m) != REFUSE_NOT)
-		return dialogue_refuse(s, login_refusal(s, m));
+	enum refusal refusal = m == NULL ? REFUSE_UNSUPPORTED : login_refusal(s, m);
+
+	if (refusal == REFUSE_PRIVACY)
+		report_exposure(s, m);
+	else if (refusal == REFUSE_UNSUPPORTED)
+		log_refused(s, s->mechanism, false, false, "", 0);
+	if (refusal != REFUSE_NOT)
+		return dialogue_refuse(s, refusal);
 	/* RFC 4959, 3 wants BAD where the server speaks first, but clients answer LOGIN's first question unasked. */
 	if (initial && m->server_first && s->opts->strict)
 		return dialogue_answer_bad(s, NULL, "This mechanism has no initial response");

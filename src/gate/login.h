@@ -14,6 +14,12 @@ enum refusal	login_refusal(const struct session *, const struct sasl_mechanism *
 /* The same of passwords in whatever way: for LOGIN and LOGINDISABLED. */
 enum refusal	login_refuse_password(const struct session *);
 
+/*
+ * Logs that a LOGIN command was refused for lack of TLS; complete says whether
+ * its password was sent. User is what was read of its first argument.
+ */
+void	login_report_refused(struct session *, bool complete);
+
 /* Logs in by the client's certificate alone. NEXT_HANDOFF, or the session is finished. */
 enum next	login_preauth(struct session *);
 

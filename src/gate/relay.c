@@ -23,7 +23,7 @@
 #include "clock.h"
 #include "gate/bounds.h"
 #include "log.h"
-#include "msg.h"
+#include "boundary/msg.h"
 
 /* How long the mailbox program may take to say its last words when the service stops. */
 #define STOP_MS		5000
@@ -43,7 +43,7 @@ struct lane {
 struct relay {
 	struct conn	*client;
 	int		 mailbox;
-	_Atomic int	*told;		/* enum msg_said for a PAM keeper; NULL: there is none */
+	relay_tell	*tell;
 	struct lane	 up;		/* client to mailbox program */
 	struct lane	 down;
 	bool		 up_done;	/* the client's end of file has been passed on */
@@ -169,13 +169,6 @@ write_mailbox(struct relay *r)
 	return !r->up_stuck;
 }
 
-static void
-tell(struct relay *r, enum msg_said said)
-{
-	if (r->told != NULL)
-		*r->told = said;
-}
-
 static bool
 read_mailbox(struct relay *r)
 {
@@ -184,7 +177,7 @@ read_mailbox(struct relay *r)
 	if (r->down.eof)
 		see_program_end(r);
 	if (!is_empty(&r->down) && !r->said)
-		tell(r, SAID_SOMETHING);
+		r->tell(SAID_SOMETHING);
 	r->said |= !is_empty(&r->down);
 	return moved;
 }
@@ -294,7 +287,7 @@ stop(struct relay *r)
 static void
 apologize(struct relay *r, const char *apology)
 {
-	tell(r, SAID_NOTHING);
+	r->tell(SAID_NOTHING);
 	r->apologized = true;
 	r->down.start = 0;
 	r->down.end = strlen(apology) < LANE ? strlen(apology) : 0;
@@ -302,13 +295,13 @@ apologize(struct relay *r, const char *apology)
 }
 
 void
-relay_run(struct conn *client, int mailbox, const char *apology, int farewell_ms, _Atomic int *told)
+relay_run(struct conn *client, int mailbox, const char *apology, int farewell_ms, relay_tell *tell)
 {
 	static struct relay r;
 
 	r.client = client;
 	r.mailbox = mailbox;
-	r.told = told;
+	r.tell = tell;
 	r.client_wants = POLLIN;
 	r.farewell_ms = farewell_ms;
 	while (!is_over(&r) && !is_late(&r) && !r.broken) {

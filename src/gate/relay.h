@@ -7,10 +7,14 @@
  * long a session may be idle is the mailbox program's business (RFC 9051, 5.4).
  */
 
+#include "boundary/login.h"
 #include "gate/conn.h"
 
 /* How long a relay waits for one side when the other has ended (stunnel's TIMEOUTclose has the same value). */
 #define RELAY_FAREWELL_MS	60000
+
+/* Hears, at most once each, whether the mailbox program has written something. */
+typedef void relay_tell(enum msg_said);
 
 /*
  * Moves bytes until the mailbox program's end of file has been passed on,
@@ -21,9 +25,8 @@
  * the client may take for what is on its way, and so long nothing may move
  * after the client's end. Behind that the connection is cut without a
  * close_notify. A mailbox program that ends without one octet is spoken for
- * by the apology. Whether it wrote something goes to told (enum msg_said; may
- * be NULL). SIGTERM ends the relay within seconds; it has to be blocked.
+ * by the apology. SIGTERM ends the relay within seconds; it has to be blocked.
  */
-void	relay_run(struct conn *, int mailbox, const char *apology, int farewell_ms, _Atomic int *told);
+void	relay_run(struct conn *, int mailbox, const char *apology, int farewell_ms, relay_tell *);
 
 #endif

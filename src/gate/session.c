@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/prctl.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -26,8 +27,10 @@
 #include "gate/dialogue.h"
 #include "gate/ktls.h"
 #include "gate/login.h"
+#include "gate/proxied.h"
 #include "gate/relay.h"
 #include "log.h"
+#include "title.h"
 
 /* Refusals: what is open now, and what therefore is advertised. */
 
@@ -210,6 +213,9 @@ judge(struct session *s, bool waiting)
 		return NULL;
 	}
 	refusal = verb->refusal(s);
+	/* Of the verbs only LOGIN is refused for that. */
+	if (refusal == REFUSE_PRIVACY)
+		login_report_refused(s, !waiting);
 	if (refusal != REFUSE_NOT) {
 		dialogue_refuse(s, refusal);
 		return NULL;
@@ -284,6 +290,9 @@ start_tls(struct session *s)
 		log_tls_failure(error);
 		dialogue_finish(s, REASON_TLS_FAILED, NULL);
 	}
+	/* The signer signs once. With a superserver it is the monitor, which is still wanted. */
+	if (s->signed_apart)
+		close(SANDBOX_SIGN);
 	tls_describe(&s->conn, &log.tls);
 	ask_log(&log);
 	if (s->opts->client_ca != NULL)
@@ -323,6 +332,7 @@ static void __attribute__((noreturn))
 hand_off(struct session *s)
 {
 	struct msg_launch launch;
+	int stream;
 
 	command_reset(&s->command);
 	memset(&launch, 0, sizeof(launch));
@@ -333,12 +343,16 @@ hand_off(struct session *s)
 		launch.tls = s->tunnel.tls;
 	launch.how = choose_how(s);
 	launch.why = s->ktls.why;
-	ask_launch(&launch);
-	if (launch.how != HOW_RELAY)
+	if (!ask_launch(&launch, &stream)) {
+		if (s->tag[0] != '\0')
+			dialogue_answer(s, "NO", "UNAVAILABLE", "The mailbox can't be opened at the moment");
+		dialogue_finish(s, REASON_MONITOR_SLOW, "BYE [UNAVAILABLE] Please try again later");
+	}
+	if (stream == -1)
 		_exit(0);
-	close(SANDBOX_MONITOR);
+	title_set(s->title_name, s->peer->ip, "relay");
 	bounds_start_session();
-	relay_run(&s->conn, SANDBOX_MAILBOX, apology_for(s), RELAY_FAREWELL_MS, s->said);
+	relay_run(&s->conn, stream, apology_for(s), RELAY_FAREWELL_MS, ask_said);
 	_exit(0);
 }
 
@@ -415,6 +429,35 @@ wipe_options(const struct options *o)
 		explicit_bzero(o->setenv[i], strlen(o->setenv[i]));
 }
 
+/* A proxy has connected for its client, and says first who that is. Nobody is answered who does not. */
+static void
+meet_proxy(struct session *s, int64_t deadline)
+{
+	static const enum msg_reason reasons[] = {
+		[PROXIED_MALFORMED] = REASON_PROXY_MALFORMED,
+		[PROXIED_LATE] = REASON_PROXY_LATE,
+		[PROXIED_CLOSED] = REASON_PROXY_CLOSED,
+	};
+	struct proxy header = { 0 };
+	enum proxied_end end = proxied_read(&header, deadline);
+	enum msg_limit limit;
+
+	if (end != PROXIED_READ)
+		dialogue_finish(s, reasons[end], NULL);
+	if (!peer_replace(s->peer, &header))
+		bug("a PROXY header with other words than plain ones");
+	title_set(NULL, s->peer->ip, "gate");
+	if (!ask_proxied(&header, &limit))
+		dialogue_finish(s, REASON_MONITOR_SLOW, NULL);
+	if (limit == LIMIT_NONE)
+		return;
+	if (!s->opts->tls_on_connect) {
+		reply_data(&s->reply, "BYE [UNAVAILABLE] Too many connections; please try again later");
+		conn_write(&s->conn, s->reply.text, s->reply.len);
+	}
+	_exit(0);
+}
+
 static void
 take_descriptors(struct session *s, const struct session_start *start)
 {
@@ -422,7 +465,7 @@ take_descriptors(struct session *s, const struct session_start *start)
 
 	/* With a certificate TLS is ours. */
 	s->by_superserver = start->opts->certs == 0 && t->control != 0;
-	sandbox_descriptors((const int[]){ start->monitor, start->mailbox, t->control, t->read, t->write }, s->by_superserver ? 5 : 2);
+	sandbox_descriptors((const int[]){ start->monitor, start->sign, t->control, t->read, t->write }, s->by_superserver ? 5 : 2);
 	conn_init(&s->conn, STDIN_FILENO, STDOUT_FILENO, SANDBOX_MONITOR, start->deadline);
 	if (s->by_superserver)
 		tunnel_init(&s->tunnel, SANDBOX_MONITOR, start->deadline);
@@ -434,21 +477,25 @@ session_run(const struct session_start *start)
 	static struct session s;
 	static struct tls none;
 
-	ask_init(start->monitor, start->deadline);
+	prctl(PR_SET_NAME, "imapgate-gate");
+	title_set(NULL, start->peer->ip, "gate");
+	ask_init(start->monitor, start->monitor, start->deadline);
 	log_diverted = ask_log_failure;
 	s.opts = start->opts;
 	s.peer = start->peer;
 	s.no_ktls = start->no_ktls;
-	s.said = start->said;
+	s.signed_apart = start->sign != -1;
 	s.tls = start->tls != NULL ? start->tls : &none;
 	s.tls->maker = &tls_gate;
 	take_descriptors(&s, start);
-	ask_init(SANDBOX_MONITOR, start->deadline);
+	ask_init(SANDBOX_MONITOR, s.signed_apart ? SANDBOX_SIGN : SANDBOX_MONITOR, start->deadline);
 	sandbox_close_others();
 	bounds_start(start->deadline);
 	wipe_options(start->opts);
-	sandbox_enter(&start->sandbox);
+	sandbox_enter(&start->sandbox, SANDBOX_GATE);
 	s.command.strict = start->opts->strict;
+	if (peer_is_proxy(s.peer, s.opts))
+		meet_proxy(&s, start->deadline);
 	if (start->no_program)
 		refuse_without_program(&s);
 	if (start->opts->tls_on_connect)

@@ -9,20 +9,19 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "gate/sandbox.h"
-#include "msg.h"
+#include "sandbox.h"
+#include "boundary/msg.h"
 #include "options.h"
 #include "peer.h"
 
 /* What a gate is born with. */
 struct session_start {
 	const struct options	*opts;
-	const struct peer	*peer;
+	struct peer		*peer;		/* its own copy: a proxy's client takes its place */
 	struct tls		*tls;		/* loaded before the fork; NULL: there is no certificate */
 	struct sandbox		 sandbox;
-	int			 monitor;	/* the gate's end of the pair of msg.h */
-	int			 mailbox;	/* its end of the stream to the mailbox program */
-	_Atomic int		*said;		/* what a relay tells a PAM keeper (enum msg_said); NULL: there is none */
+	int			 monitor;	/* the gate's end of the login pair */
+	int			 sign;		/* and of the signer's; -1: the monitor signs */
 	enum msg_why		 no_ktls;	/* why the kernel can't do TLS on this connection, as far as is known */
 	bool			 no_program;	/* there is no mailbox program: say so behind the handshake, and end */
 	int64_t			 deadline;	/* of the login, clock_ms() */

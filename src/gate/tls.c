@@ -128,7 +128,15 @@ tell_monitor(const char *file, const char *wrong)
 	ask_log(&log);
 }
 
-const struct tls_maker tls_gate = { ask_key, ask_sign, tell_monitor };
+static bool
+monitor_has_key(uint32_t index, const uint8_t key_digest[MSG_DIGEST])
+{
+	char reason[MSG_REASON_MAX];
+
+	return ask_key(index, key_digest, reason);
+}
+
+const struct tls_maker tls_gate = { monitor_has_key, ask_sign, tell_monitor };
 
 /* Makes an identity of a file. One that is broken, perhaps half renewed, does not keep the others from working. */
 static void

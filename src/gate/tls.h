@@ -14,7 +14,7 @@
 
 #include "gate/conn.h"
 #include "gate/remotekey.h"
-#include "msg.h"
+#include "boundary/msg.h"
 #include "options.h"
 
 /* A certificate that can be shown, its chain, and the key that is the monitor's. */

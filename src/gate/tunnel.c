@@ -11,7 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "gate/sandbox.h"
+#include "sandbox.h"
 #include "proto/word.h"
 
 /* Some superservers tell all of their certificate and the client's. */

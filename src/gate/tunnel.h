@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 #include "gate/conn.h"
-#include "msg.h"
+#include "boundary/msg.h"
 
 struct tunnel {
 	struct conn	control;	/* where it is asked */

@@ -144,12 +144,12 @@ account_find(struct account *a, const struct options *o, const char *name)
 	pw = getpwnam(o->run_as != NULL ? o->run_as : name);
 	if (pw == NULL)
 		return lookup_error();
+	a->uid = pw->pw_uid;
 	/* SECURITY: root is nobody's mailbox, nor is any account of the system. */
 	if (pw->pw_uid == 0 || pw->pw_uid < o->min_uid)
 		return "uid";
 	if (geteuid() != 0 && pw->pw_uid != geteuid())
 		return "uid";
-	a->uid = pw->pw_uid;
 	a->gid = pw->pw_gid;
 	if (!copy(a->name, sizeof(a->name), name) || !copy(a->owner, sizeof(a->owner), pw->pw_name) ||
 	    !copy(a->home, sizeof(a->home), pw->pw_dir) || !copy(a->shell, sizeof(a->shell), pw->pw_shell))

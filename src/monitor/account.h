@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-#include "msg.h"
+#include "boundary/msg.h"
 #include "options.h"
 
 /* Reasons of account_find: the user database does not know the name, or could not be asked (errno says why). */
@@ -31,7 +31,8 @@ struct account {
  * Looks the name up (getpwnam(3)), or --run-as in its place. Returns NULL,
  * or the reason in a word why this account may not log in: "account" if
  * there is none, "uid" if it is root, below --min-uid, or not the uid that
- * we run with when that is not root; "name" if it is none for --home.
+ * we run with when that is not root (then the uid is set, and no more);
+ * "name" if it is none for --home.
  */
 const char	*account_find(struct account *, const struct options *, const char *name);
 

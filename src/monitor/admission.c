@@ -6,10 +6,14 @@
 
 #include "monitor/admission.h"
 
+#include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "log.h"
+#include "monitor/interrupt.h"
 #include "monitor/launch.h"
+#include "monitor/tell.h"
 #include "proto/sasl.h"
 
 /* What it takes to log in by a mechanism. */
@@ -68,6 +72,32 @@ static struct pamauth_verdict
 refuse(enum msg_outcome outcome, const char *reason)
 {
 	return (struct pamauth_verdict){ .outcome = outcome, .reason = reason };
+}
+
+/* The same for a step that has failed at a file (NULL: at none) with this errno (0: not known). */
+static struct pamauth_verdict
+refuse_file(const char *reason, const char *path, int error)
+{
+	struct pamauth_verdict verdict = refuse(OUTCOME_UNAVAILABLE, reason);
+
+	verdict.path = path;
+	verdict.error = error != 0 ? strerror(error) : NULL;
+	return verdict;
+}
+
+/* The same for a uid that is not served, with its number: the name alone does not tell. */
+static struct pamauth_verdict
+refuse_uid(const struct admission *a)
+{
+	struct pamauth_verdict verdict = refuse(OUTCOME_AUTHENTICATIONFAILED, "uid");
+	static char error[96];
+
+	if (a->account.uid == 0 || a->account.uid < a->opts->min_uid)
+		snprintf(error, sizeof(error), "its uid is %u, --min-uid %u", (unsigned)a->account.uid, (unsigned)a->opts->min_uid);
+	else
+		snprintf(error, sizeof(error), "its uid is %u, not that of the client or of this process", (unsigned)a->account.uid);
+	verdict.error = error;
+	return verdict;
 }
 
 /* What PAM does not have to be asked for. */
@@ -141,41 +171,58 @@ is_own_authzid(const struct msg_login *login, const char *name, enum proof proof
 	return proof != PROOF_TOKEN && strcmp(login->authzid, login->authcid) == 0;
 }
 
+/* The file that launch_try was about. */
+static struct pamauth_verdict
+refuse_launch(const struct admission *a, const char *wrong, int error)
+{
+	const char *path = NULL;
+
+	if (strcmp(wrong, "home") == 0)
+		path = a->account.home;
+	else if (strcmp(wrong, "program") == 0)
+		path = a->opts->program[0];
+	return refuse_file(wrong, path, path != NULL || strcmp(wrong, "uid") == 0 ? error : 0);
+}
+
 /* PAM has said yes. What else has to be so, before the client may hear it. */
 static struct pamauth_verdict
 admit(struct admission *a, const struct msg_login *login, enum proof proof)
 {
 	const char *name = pamauth_user(&a->pam), *wrong;
 	struct pamauth_verdict verdict;
-	enum board_limit limit;
+	enum msg_limit limit;
 
 	if (!is_own_authzid(login, name, proof))
 		return refuse(OUTCOME_AUTHORIZATIONFAILED, "authzid");
 	if (!sasl_is_name(name))
 		return refuse(OUTCOME_AUTHENTICATIONFAILED, "name");
+	interrupt_late_step("directory");
 	wrong = account_find(&a->account, a->opts, name);
 	/* PAM has said yes, so the directory that knows the account is down, or was never asked: no fault of the client's. */
 	if (wrong != NULL && account_is_missing(wrong))
-		return refuse(OUTCOME_UNAVAILABLE, wrong);
-	if (wrong != NULL || !is_peers_own(a))
-		return refuse(OUTCOME_AUTHENTICATIONFAILED, wrong != NULL ? wrong : "uid");
+		return refuse_file(wrong, NULL, strcmp(wrong, ACCOUNT_NO_DIRECTORY) == 0 ? errno : 0);
+	if (wrong == NULL && !is_peers_own(a))
+		wrong = "uid";
+	if (wrong != NULL)
+		return strcmp(wrong, "uid") == 0 ? refuse_uid(a) : refuse(OUTCOME_AUTHENTICATIONFAILED, wrong);
 	if (a->account.home[0] == '\0')
-		return refuse(OUTCOME_UNAVAILABLE, "home");
+		return refuse_file("home", a->opts->home, 0);
 	/* From here on this process is changed for one user: groups, and limits or niceness by PAM. */
 	a->changed = true;
 	if (!launch_join_groups(&a->account))
-		return refuse(OUTCOME_UNAVAILABLE, "groups");
+		return refuse_file("groups", NULL, errno);
 	verdict = pamauth_open(&a->pam, a->opts);
 	if (verdict.outcome != OUTCOME_OK)
 		return verdict;
+	interrupt_late_step("home");
 	wrong = launch_try(a->opts, &a->account);
 	if (wrong != NULL)
-		return refuse(OUTCOME_UNAVAILABLE, wrong);
+		return refuse_launch(a, wrong, errno);
 	/* Last of all, since from here on it is a session for all who count them. */
-	limit = board_log_in(a->seat, a->opts, login->authcid, a->account.name);
-	if (limit == BOARD_UNLIMITED)
+	limit = tell_logged_in(login->authcid, a->account.name);
+	if (limit == LIMIT_NONE)
 		return verdict;
-	return refuse(limit == BOARD_SHUTDOWN ? OUTCOME_UNAVAILABLE : OUTCOME_LIMIT, board_limit_name(limit));
+	return refuse(limit == LIMIT_SHUTDOWN ? OUTCOME_UNAVAILABLE : OUTCOME_LIMIT, msg_limit_name(limit));
 }
 
 struct pamauth_verdict
@@ -195,5 +242,6 @@ admission_judge(struct admission *a, const struct msg_login *login)
 		verdict = admit(a, login, proof);
 	if (verdict.outcome != OUTCOME_OK)
 		pamauth_close(&a->pam);
+	verdict.text = a->pam.text;
 	return verdict;
 }

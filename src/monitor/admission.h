@@ -9,17 +9,15 @@
 
 #include <stdbool.h>
 
-#include "board.h"
 #include "monitor/account.h"
 #include "monitor/pamauth.h"
-#include "msg.h"
+#include "boundary/msg.h"
 #include "options.h"
 #include "peer.h"
 
 struct admission {
 	const struct options	*opts;
 	const struct peer	*peer;
-	const struct board_seat	*seat;
 	struct pamauth		 pam;		/* open after OUTCOME_OK, and only then */
 	struct account		 account;	/* valid after OUTCOME_OK */
 	bool			 by_peer;	/* the name is that of the peer's uid, and the monitor has found it */

@@ -19,6 +19,7 @@
 #include <time.h>
 
 #include "clock.h"
+#include "monitor/tell.h"
 
 bool
 delay_fits(const struct monitor_start *start, int64_t began, unsigned attempt)
@@ -27,9 +28,9 @@ delay_fits(const struct monitor_start *start, int64_t began, unsigned attempt)
 }
 
 unsigned
-delay_count(const struct board_seat *seat, const struct msg_login *login, unsigned attempts, int64_t began)
+delay_count(const struct msg_login *login, unsigned attempts, int64_t began)
 {
-	unsigned remembered = board_failed(seat, login->authcid, login->secret, began);
+	unsigned remembered = tell_failed(login, began);
 
 	return remembered > attempts ? remembered : attempts;
 }

@@ -6,9 +6,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "board.h"
 #include "monitor/monitor.h"
-#include "msg.h"
+#include "boundary/msg.h"
 
 /*
  * Does the delay of this attempt, counted from 1, end before the deadline if
@@ -23,7 +22,7 @@ bool	delay_fits(const struct monitor_start *, int64_t began, unsigned attempt);
  * many failures are held against the client: the attempts of this connection,
  * or under a listener those of its address, if these are more.
  */
-unsigned	delay_count(const struct board_seat *, const struct msg_login *, unsigned attempts, int64_t began);
+unsigned	delay_count(const struct msg_login *, unsigned attempts, int64_t began);
 
 /* Waits until a failure of a login that began then may be told; so many are held against the client. Not beyond the deadline. */
 void	delay_failure(const struct monitor_start *, int64_t began, unsigned failures);

@@ -4,7 +4,7 @@
 /* The environment of the mailbox program, built from nothing (see the manual, ENVIRONMENT). */
 
 #include "monitor/account.h"
-#include "msg.h"
+#include "boundary/msg.h"
 #include "options.h"
 #include "peer.h"
 

@@ -17,21 +17,26 @@
 #include "log.h"
 #include "monitor/deadline.h"
 #include "monitor/report.h"
+#include "monitor/tell.h"
 
 /* The gate tells the client of the deadline and waits for its last words to be read; behind that this process ends by itself. */
 #define GRACE_MS	3000
 
 /* The lines for the case that the deadline finds this process unable to go on, made ready before. */
-static struct log_line late[2];
-static volatile sig_atomic_t lates;
+static struct log_line late_login[2], late_end;
+static volatile sig_atomic_t lates;	/* how many: the end's, and that of a login before it */
+/* Which of late_login is complete: the other one is made, for the login's next step. */
+static volatile sig_atomic_t latest;
+static const struct msg_login *deciding;	/* NULL: there is none */
+static unsigned deciding_attempt;
 
-static volatile pid_t gate;		/* 0: there is none */
+static volatile pid_t gate;		/* 0: there is none, or it is the listener's child */
 static volatile sig_atomic_t gate_fd = -1;
 static volatile sig_atomic_t stopped;	/* SIGTERM has come */
 static struct sigaction found;		/* what SIGTERM did when we were started */
 static timer_t timer;
 
-/* A gate that was taken over would keep the client for itself, if nobody ended it. */
+/* A gate that was taken over would keep the client for itself, if nobody ended it. Under a listener that does it, when this process has ended. */
 static void
 end_gate(void)
 {
@@ -44,8 +49,10 @@ static void
 on_deadline(int sig)
 {
 	(void)sig;
-	for (int i = 0; i < lates; i++)
-		log_write(&late[i]);
+	if (lates > 1)
+		log_write(&late_login[latest]);
+	if (lates > 0)
+		log_write(&late_end);
 	end_gate();
 	_exit(EX_TEMPFAIL);
 }
@@ -93,6 +100,10 @@ interrupt_wait_for_gate(void)
 	unsigned tries = 0;
 	int status;
 
+	if (gate == 0 && tell_is_heard()) {
+		status = tell_gate_end();
+		return WIFEXITED(status) ? WEXITSTATUS(status) : EX_SOFTWARE;
+	}
 	/* It was born without an exit signal (connection.c), hence __WALL. */
 	while (waitpid(gate, &status, __WALL) == -1)
 		if (errno != EINTR || !again(&tries))
@@ -106,8 +117,10 @@ void
 interrupt_late_login(const struct msg_login *login, unsigned attempt)
 {
 	lates = 0;
-	report_login_late(&late[0], login, attempt);
-	report_end_late(&late[1], "deadline");
+	deciding = login;
+	deciding_attempt = attempt;
+	report_login_late(&late_login[latest], login, attempt, NULL);
+	report_end_late(&late_end, "deadline");
 	lates = 2;
 }
 
@@ -115,8 +128,24 @@ void
 interrupt_late_end(void)
 {
 	lates = 0;
-	report_end_late(&late[0], "gate-hangs");
+	deciding = NULL;
+	report_end_late(&late_end, "gate-hangs");
 	lates = 1;
+}
+
+void
+interrupt_late_nothing(void)
+{
+	lates = 0;
+}
+
+void
+interrupt_late_step(const char *step)
+{
+	if (deciding == NULL)
+		return;
+	report_login_late(&late_login[!latest], deciding, deciding_attempt, step);
+	latest = !latest;
 }
 
 void

@@ -10,12 +10,12 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "msg.h"
+#include "boundary/msg.h"
 
 /* From here on the deadline (clock_ms) ends this process some seconds later, if it could not end by itself; SIGTERM is obeyed. */
 void	interrupt_begin(int64_t deadline);
 
-/* The gate that is heard from here on, by its process and our end of its pair. If SIGTERM has come before, it is told now. */
+/* The gate that is heard from here on, by its process (0: it is the listener's child) and our end of its pair. If SIGTERM has come before, it is told now. */
 void	interrupt_hear_gate(pid_t, int fd);
 
 /* Waits for its end; its exit status, or EX_SOFTWARE if something has killed it. */
@@ -24,6 +24,12 @@ int	interrupt_wait_for_gate(void);
 /* What will be logged if this process hangs from here on: a module in the login that begins, or the gate. */
 void	interrupt_late_login(const struct msg_login *, unsigned attempt);
 void	interrupt_late_end(void);
+
+/* Nothing will be logged: the connection's end is in the log already. */
+void	interrupt_late_nothing(void);
+
+/* The login of interrupt_late_login goes on to this step, a word for the log. Does nothing if there is none. */
+void	interrupt_late_step(const char *);
 
 /* Somebody is logged in: SIGTERM is for the mailbox program now, and its disposition as it was found. */
 void	interrupt_settle(void);

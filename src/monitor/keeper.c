@@ -33,13 +33,15 @@
 #include <unistd.h>
 
 #include "again.h"
+#include "childexit.h"
 #include "clock.h"
 #include "descriptors.h"
 #include "log.h"
 #include "monitor/launch.h"
 #include "monitor/report.h"
-#include "msg.h"
+#include "boundary/msg.h"
 #include "proto/reply.h"
+#include "title.h"
 
 /* TLS's record type for alerts, and the alert: warning, close_notify (RFC 5246, 7.2; RFC 8446, 6). */
 #define RECORD_ALERT	21
@@ -57,8 +59,9 @@ struct session {
 	struct account	 account;	/* uid, gid and name */
 	uint64_t	 written;	/* to the client, before the mailbox program; 0: not known */
 	const char	*tag;
+	bool		 reports;	/* the session's end is for this process to log */
 };
-#define ARGUMENTS	7
+#define ARGUMENTS	8
 
 /* Failures of sigwaitinfo(2) that are further apart are not in a row. */
 #define RARELY_MS	10000
@@ -96,7 +99,7 @@ keeper_fork(void)
 	sigset_t signals;
 	pid_t pid;
 
-	/* Waited for, not caught: in the child they stay blocked until launch_restore. */
+	/* Waited for, not caught: in the child they stay blocked until inherited_restore. */
 	keeper_signals(&signals);
 	sigprocmask(SIG_BLOCK, &signals, NULL);
 	pid = fork();
@@ -257,12 +260,16 @@ static void __attribute__((noreturn))
 keep(const struct session *s)
 {
 	struct reply apology = { .len = 0 };
+	int64_t began = clock_ms();
 	int status;
 
+	title_set(s->account.name, log_context_value("rip"), "keeper");
 	let_go(&s->account);
 	reply_no_mailbox(&apology, s->tag);
 	status = keeper_wait(s->program);
 	verdict = keeper_exit_status(status);
+	if (s->reports)
+		childexit_report_session(0, s->account.name, clock_ms() - began, status);
 	start_deadline();
 	if (s->written != 0 && octets_written() == s->written && !is_reset()) {
 		report_program_end(&s->account, status, SAID_NOTHING);
@@ -285,8 +292,8 @@ static void
 execute_anew(const struct session *s)
 {
 	char name[] = KEEPER_NAME, program[DIGITS], uid[DIGITS], gid[DIGITS], written[DIGITS], tag[MSG_TAG_MAX];
-	char user[MSG_NAME_MAX], words[LOG_WORDS][LOG_WORD_MAX];
-	char *argv[ARGUMENTS + LOG_WORDS + 1] = { name, program, uid, gid, written, tag, user }, *environment[] = { NULL };
+	char user[MSG_NAME_MAX], reports[] = { s->reports ? '1' : '0', '\0' }, words[LOG_WORDS][LOG_WORD_MAX];
+	char *argv[ARGUMENTS + LOG_WORDS + 1] = { name, program, uid, gid, written, tag, user, reports }, *environment[] = { NULL };
 	size_t i, n = log_pass(words);
 
 	snprintf(program, sizeof(program), "%jd", (intmax_t)s->program);
@@ -313,9 +320,9 @@ log_failure(int error)
 }
 
 bool
-keeper_stay(const struct account *a, const char *tag)
+keeper_stay(const struct account *a, const char *tag, bool reports)
 {
-	struct session s = { .account = *a, .written = octets_written(), .tag = tag };
+	struct session s = { .account = *a, .written = octets_written(), .tag = tag, .reports = reports };
 
 	s.program = keeper_fork();
 	if (s.program <= 0)
@@ -351,7 +358,7 @@ keeper_run(char *argv[])
 		argc++;
 	if (argc < ARGUMENTS || !take_number(argv[1], INT_MAX, &program) || !take_number(argv[2], UINT32_MAX, &uid) ||
 	    !take_number(argv[3], UINT32_MAX, &gid) || !take_number(argv[4], UINT64_MAX, &written) || program == 0 || strlen(argv[5]) >= MSG_TAG_MAX ||
-	    strlen(argv[6]) >= MSG_NAME_MAX || !log_take(STDOUT_FILENO, argv + ARGUMENTS))
+	    strlen(argv[6]) >= MSG_NAME_MAX || strspn(argv[7], "01") != 1 || argv[7][1] != '\0' || !log_take(STDOUT_FILENO, argv + ARGUMENTS))
 		_exit(EX_USAGE);
 	prctl(PR_SET_NAME, KEEPER_NAME);
 	s.program = (pid_t)program;
@@ -359,6 +366,7 @@ keeper_run(char *argv[])
 	s.account.gid = (gid_t)gid;
 	s.written = written;
 	s.tag = argv[5];
+	s.reports = argv[7][0] == '1';
 	strcpy(s.account.name, argv[6]);
 	keep(&s);
 }

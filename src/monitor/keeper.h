@@ -34,9 +34,10 @@ int	keeper_exit_status(int status);
  * program; false if there is no child. The parent never returns: it executes
  * this program anew as KEEPER_NAME. For a mailbox program that ends without
  * one octet the keeper tells the client that its mailbox can't be opened, by
- * this tag ("" for PREAUTH), and logs a line. Secrets must be gone before.
+ * this tag ("" for PREAUTH), and logs a line; with reports it logs the
+ * session's end too. Secrets must be gone before.
  */
-bool	keeper_stay(const struct account *, const char *tag);
+bool	keeper_stay(const struct account *, const char *tag, bool reports);
 
 /* The name, argv[0], by which keeper_stay executes this program. */
 #define KEEPER_NAME	"imapgate-keeper"

@@ -40,27 +40,6 @@ struct arguments {
 	char	 store[ARGUMENTS_SIZE];
 };
 
-void
-launch_inherit(struct launch_inherited *in, const sigset_t *blocked)
-{
-	const struct sigaction ignore = { .sa_handler = SIG_IGN }, normal = { .sa_handler = SIG_DFL };
-	sigset_t none;
-
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, blocked != NULL ? blocked : &none, &in->mask);
-	sigaction(SIGPIPE, &ignore, &in->pipe);
-	/* With SIGCHLD ignored nobody could wait for a child: not we, not PAM's modules. */
-	sigaction(SIGCHLD, &normal, &in->child);
-}
-
-void
-launch_restore(const struct launch_inherited *in)
-{
-	sigaction(SIGPIPE, &in->pipe, NULL);
-	sigaction(SIGCHLD, &in->child, NULL);
-	sigprocmask(SIG_SETMASK, &in->mask, NULL);
-}
-
 static bool
 is_program(const char *path)
 {
@@ -152,24 +131,27 @@ launch_try(const struct options *o, const struct account *a)
 {
 	static struct arguments args;
 	char path[PATH_MAX];
-	bool privileged = geteuid() == 0, home, program;
+	bool privileged = geteuid() == 0;
+	int home, program;
 
 	if (!expand_arguments(&args, o, a))
 		return "arguments";
 	if (!environment_fits(o, a))
 		return "environment";
+	errno = 0;
 	if (!launch_find(o, path))
 		return "program";
 	if (privileged && seteuid(a->uid) == -1)
 		return "uid";
-	home = chdir(a->home) == 0;
-	program = faccessat(AT_FDCWD, path, X_OK, AT_EACCESS) == 0;
+	home = chdir(a->home) == 0 ? 0 : errno;
+	program = faccessat(AT_FDCWD, path, X_OK, AT_EACCESS) == 0 ? 0 : errno;
 	if (privileged && seteuid(0) == -1)
 		die("seteuid");
 	launch_forbid_dumps();
 	if (chdir("/") == -1)
 		die("/");
-	return !home ? "home" : !program ? "program" : NULL;
+	errno = home != 0 ? home : program;
+	return home != 0 ? "home" : program != 0 ? "program" : NULL;
 }
 
 /* The ceremony: after it there is no way back, and each step is fatal. */
@@ -276,7 +258,7 @@ launch_apologize(const char *tag)
 }
 
 void
-launch_exec(const struct options *o, const struct account *a, const struct environment_facts *facts, const struct launch_inherited *in,
+launch_exec(const struct options *o, const struct account *a, const struct environment_facts *facts, const struct inherited *in,
     int err_fd)
 {
 	static struct environment env;
@@ -300,7 +282,7 @@ launch_exec(const struct options *o, const struct account *a, const struct envir
 		log_failure(path, EPIPE);
 		return;
 	}
-	launch_restore(in);
+	inherited_restore(in);
 	/* What is kept open for the case of failure is close-on-exec. */
 	if (!descriptors_close_on_exec_from(STDERR_FILENO + 1))
 		die("closing descriptors");

@@ -7,24 +7,12 @@
  */
 
 #include <limits.h>
-#include <signal.h>
 
+#include "inherited.h"
 #include "monitor/account.h"
 #include "monitor/environment.h"
 #include "options.h"
 #include "proto/reply.h"
-
-/* How this process was found, to be left so to the mailbox program. */
-struct launch_inherited {
-	sigset_t		mask;
-	struct sigaction	pipe, child;
-};
-
-/* Puts signals into the state that monitor and PAM need, but for those that are to be blocked (NULL: none), and remembers how they were. */
-void	launch_inherit(struct launch_inherited *, const sigset_t *blocked);
-
-/* The state before launch_inherit again. */
-void	launch_restore(const struct launch_inherited *);
 
 /* Finds PROGRAM, by PATH if its name has no slash (execvp(3)), as an absolute path: programs look at argv[0]. False if there is none. */
 bool	launch_find(const struct options *, char path[PATH_MAX]);
@@ -45,8 +33,8 @@ void	launch_forbid_dumps(void);
 /*
  * Tries as the user what starting the program needs. PAM's session must be
  * open, since modules make or mount homes. Returns NULL, or in a word what
- * will fail: "home", "program", "arguments", "environment".
- * Stays root.
+ * will fail: "home", "program", "arguments", "environment", "uid"; behind
+ * "home", "program" and "uid" errno says why, or is 0. Stays root.
  */
 const char	*launch_try(const struct options *, const struct account *);
 
@@ -72,7 +60,7 @@ bool	launch_say(const struct reply *, bool more);
  * descriptor 1, and runs the program on descriptors 0 and 1, with
  * err_fd as 2 (-1: there is none, which is a failure). Returns only if that can't be done, after the client was told; the caller can but exit.
  */
-void	launch_exec(const struct options *, const struct account *, const struct environment_facts *, const struct launch_inherited *,
+void	launch_exec(const struct options *, const struct account *, const struct environment_facts *, const struct inherited *,
 	    int err_fd);
 
 #endif

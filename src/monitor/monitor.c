@@ -12,31 +12,34 @@
 #include <pwd.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sysexits.h>
 #include <unistd.h>
 
 #include "clock.h"
+#include "gatelog.h"
 #include "log.h"
 #include "monitor/admission.h"
 #include "monitor/client.h"
 #include "monitor/delay.h"
 #include "monitor/interrupt.h"
 #include "monitor/keeper.h"
-#include "monitor/keyholder.h"
+#include "monitor/launch.h"
 #include "monitor/pamkeeper.h"
 #include "monitor/refused.h"
 #include "monitor/report.h"
-#include "monitor/sign.h"
-#include "msg.h"
+#include "monitor/tell.h"
+#include "boundary/msg.h"
 #include "proto/command.h"
 #include "proto/reply.h"
 #include "proto/sasl.h"
+#include "signer/sign.h"
 
 /* Logins that end in UNAVAILABLE or EXPIRED are no guesses, but they are not free either. */
 #define UNCOUNTED_MAX	10
 
 /* What the gate may have logged of one connection. */
-#define LOGS_MAX	(8 + 2 * OPTIONS_CERTS)
+#define LOGS_MAX	(11 + 2 * OPTIONS_CERTS)
 
 enum phase {
 	ASKING = 1,		/* nobody is logged in */
@@ -46,13 +49,15 @@ enum phase {
 struct monitor {
 	const struct monitor_start	*start;
 	enum phase			 phase;
-	unsigned			 asked[MSG_LOG + 1]; /* how often, by type */
+	unsigned			 asked[MSG_TYPES]; /* how often, by type */
+	unsigned			 heard;			/* messages in all */
 	unsigned			 attempts;		/* that were guesses */
 	unsigned			 uncounted;		/* that were not */
 	struct sign_keys		 keys;
 	struct admission		 admission;
 	uint32_t			 mechanism;		/* of the login that was accepted */
 	bool				 last;			/* no further attempt will be heard */
+	bool				 proxied;		/* the peer is a proxy's client */
 	struct refused			 refused;
 	struct client			 client;
 	struct msg			 request, reply;
@@ -63,6 +68,7 @@ leave(struct monitor *m, int status)
 {
 	pamauth_close(&m->admission.pam);
 	sign_forget(&m->keys);
+	tell_end();
 	_exit(status);
 }
 
@@ -90,7 +96,7 @@ judge(struct monitor *m, const struct msg_login *login)
 static struct pamauth_verdict
 decide(struct monitor *m, const struct msg_login *login, int64_t began)
 {
-	struct pamauth_verdict verdict = { OUTCOME_AUTHENTICATIONFAILED, "repeated", true };
+	struct pamauth_verdict verdict = { .outcome = OUTCOME_AUTHENTICATIONFAILED, .reason = "repeated", .repeated = true };
 
 	m->admission.pam.judged = m->admission.pam.authenticated = false;
 	if (!delay_fits(m->start, began, m->attempts + 1)) {
@@ -133,7 +139,7 @@ answer_login(struct monitor *m)
 	report_login(login, &verdict, verdict.outcome == OUTCOME_OK ? m->admission.account.name : login->authcid,
 	    m->attempts + m->uncounted);
 	if (guess) {
-		unsigned failures = delay_count(m->start->seat, login, m->attempts, began);
+		unsigned failures = delay_count(login, m->attempts, began);
 
 		explicit_bzero(login->secret, sizeof(login->secret));
 		delay_failure(m->start, began, failures);
@@ -152,19 +158,17 @@ answer_login(struct monitor *m)
 	send_reply(m);
 }
 
-/* Keys: in a child of the listener they are another process's. */
+/* Keys, with a superserver; under a listener they are the signer's, and no gate of ours asks here. */
 
 static void
 answer_key(struct monitor *m)
 {
 	const struct msg_key *q = &m->request.u.key;
-	char text[MSG_REASON_MAX];
 	const char *reason;
 
-	if (q->index >= m->start->opts->certs)
+	if (q->index >= m->start->opts->certs || tell_is_heard())
 		bug("gate asks for a key that does not exist");
-	reason = m->start->keyholder == -1 ? sign_holds(&m->keys, q->index, q->key_digest) :
-	    keyholder_has(m->start->keyholder, q->index, q->key_digest, text) ? NULL : text;
+	reason = sign_holds(&m->keys, q->index, q->key_digest);
 	if (reason != NULL)
 		sign_report_key(m->start->opts, q->index, reason);
 	msg_begin(&m->reply, MSG_KEY_ANSWER);
@@ -178,14 +182,13 @@ answer_sign(struct monitor *m)
 {
 	const struct msg_sign *q = &m->request.u.sign;
 	struct msg_sign_answer *a = &m->reply.u.sign_answer;
-	const char *refused = a->reason;
+	const char *refused;
 
-	m->reply.type = MSG_SIGN_ANSWER;
-	if (m->start->keyholder != -1)
-		keyholder_sign(m->start->keyholder, q, a);
-	else
-		refused = sign_answer(&m->keys, q, a);
-	if (refused != NULL && refused[0] != '\0') {
+	if (tell_is_heard())
+		bug("gate wants a signature of its monitor");
+	msg_begin(&m->reply, MSG_SIGN_ANSWER);
+	refused = sign_answer(&m->keys, q, a);
+	if (refused != NULL) {
 		sign_report_refusal(q, refused);
 		bug("gate wanted signed what is not TLS");
 	}
@@ -194,57 +197,59 @@ answer_sign(struct monitor *m)
 	send_reply(m);
 }
 
-/* A key holder whose keys were renewed ends when all sockets to it are closed, and a keeper may live for days. */
-static void
-forget_keys(struct monitor *m)
-{
-	sign_forget(&m->keys);
-	if (m->start->keyholder != -1)
-		close(m->start->keyholder);
-}
-
 /* Handing off. */
 
-/* PAM has done its part: descriptors 0 and 1 are what the mailbox program will have. */
+/* PAM has done its part: descriptors 0 and 1 are what the mailbox program will have. Stream is the mailbox program's end of a relay's, or -1. */
 static void
-show_client(struct monitor *m, enum msg_how how)
+show_client(struct monitor *m, enum msg_how how, int stream)
 {
 	const struct peer *p = m->start->peer;
 
 	if (how == HOW_RELAY)
-		client_replace(&m->client, m->start->mailbox_fd, m->start->mailbox_fd);
+		client_replace(&m->client, stream, stream);
 	else if (how == HOW_TUNNEL)
 		client_replace(&m->client, p->tunnel.read, p->tunnel.write);
 	else
 		client_show(&m->client);
-	if (m->start->gate != 0)
-		close(m->start->mailbox_fd);
+	if (stream != -1)
+		close(stream);
 }
 
-/* Nothing more is said to the gate; and if it relays, the client's end shall come when the mailbox program closes its stream. */
-static void
-close_pair(const struct monitor *m)
+/* Makes the stream between relay and mailbox program, and gives the relay its end. Returns the other. */
+static int
+give_stream(struct monitor *m)
 {
-	if (m->start->gate == 0)
-		return;
-	close(m->start->gate_fd);
+	int stream[2];
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, stream) == -1)
+		die("socketpair");
+	msg_begin(&m->reply, MSG_LAUNCH_ANSWER);
+	if (msg_send_fds(m->start->gate_fd, &m->reply, &stream[1], true) == -1)
+		die("relay");
+	close(stream[1]);
+	return stream[0];
 }
 
 /* Keepers, where there is something to do behind the mailbox program, outermost first; what goes on is their child. */
 static void
-leave_keepers(struct monitor *m, const char *tag, enum msg_how how)
+leave_keepers(struct monitor *m, const char *tag, enum msg_how how, int stream, bool reports)
 {
 	const struct options *o = m->start->opts;
+	int relay = how == HOW_RELAY ? m->start->gate_fd : -1;
 	bool ok = true;
 
+	/* Nothing more is said to the gate; and only a relay has something to say. */
+	if (m->start->gate_fd != -1 && relay == -1)
+		close(m->start->gate_fd);
 	if (o->pam_session == PAM_SESSION_WAIT)
-		ok = pamkeeper_stay(&m->admission.pam, &m->admission.account, (const int[]){ m->client.in, m->client.out,
-		    m->start->gate != 0 ? m->start->mailbox_fd : -1 }, o->timeout_ms,
-		    &(struct pamkeeper_program){ how, m->start->said });
+		ok = pamkeeper_stay(&m->admission.pam, &m->admission.account, (const int[]){ m->client.in, m->client.out, stream }, o->timeout_ms,
+		    &(struct pamkeeper_program){ how, relay, reports });
 	pamauth_leave(&m->admission.pam);
-	show_client(m, how);
+	show_client(m, how, stream);
+	if (relay != -1)
+		close(relay);
 	if (ok && how == HOW_KTLS)
-		ok = keeper_stay(&m->admission.account, tag);
+		ok = keeper_stay(&m->admission.account, tag, reports && o->pam_session != PAM_SESSION_WAIT);
 	if (ok)
 		return;
 	launch_apologize(tag);
@@ -264,13 +269,15 @@ hand_over(struct monitor *m, const char *tag, const struct msg_tls *tls, enum ms
 		.command = m->mechanism == MECH_LOGIN_COMMAND ? "LOGIN" : "AUTHENTICATE",
 		.pam = pamauth_environment(&m->admission.pam),
 	};
+	/* A listener sees the end of every session, and logs it. */
+	bool reports = !tell_is_heard();
+	int stream = how == HOW_RELAY ? give_stream(m) : -1;
 
 	refused_forget(&m->refused);
 	interrupt_end();
-	board_detach(m->start->seat);
-	forget_keys(m);
-	close_pair(m);
-	leave_keepers(m, tag, how);
+	tell_launched(how);
+	sign_forget(&m->keys);
+	leave_keepers(m, tag, how, stream, reports);
 	launch_exec(m->start->opts, &m->admission.account, &facts, m->start->inherited, log_stream());
 	_exit(EX_TEMPFAIL);
 }
@@ -319,34 +326,58 @@ answer_launch(struct monitor *m)
 	hand_over(m, launch->tag, &tls, how);
 }
 
+/* The client's proxy has said who that is. Under a listener it is for that to hear. */
+static void
+answer_proxied(struct monitor *m)
+{
+	const struct msg_proxied *p = &m->request.u.proxied;
+	struct proxy header = { (enum proxy_client)p->client, p->source, p->destination, p->tls != 0, "", "" };
+
+	if (m->heard > 1 || tell_is_heard() || !peer_is_proxy(m->start->peer, m->start->opts))
+		bug("gate speaks for a proxy that there is not");
+	memcpy(header.tls_protocol, p->tls_protocol, sizeof(header.tls_protocol));
+	memcpy(header.tls_cipher, p->tls_cipher, sizeof(header.tls_cipher));
+	if (!peer_replace(m->start->peer, &header))
+		bug("gate has made up a PROXY header");
+	peer_log(m->start->peer);
+	m->proxied = true;
+	interrupt_late_end();
+	msg_begin(&m->reply, MSG_PROXIED_ANSWER);
+	send_reply(m);
+}
+
 /* The gate's lines. */
+
+/* Behind its last one the gate stays until the client has read its last words, for a time that the timer bounds. */
+static int
+await_gate(void)
+{
+	interrupt_late_nothing();
+	return interrupt_wait_for_gate();
+}
 
 static void
 answer_log(struct monitor *m)
 {
 	const struct msg_log *log = &m->request.u.log;
 
-	switch ((enum msg_event)log->event) {
-	case EVENT_TLS:
-		report_tls(&log->tls);
+	switch (gatelog_write(log, 1)) {
+	case GATELOG_GOES_ON:
+		if (log->event != EVENT_TLS)
+			return;
+		log_context("tls", log->tls.protocol);
+		log_context("cipher", log->tls.cipher);
 		interrupt_late_end();
 		return;
-	case EVENT_TLS_FAIL:
-		report_tls_failure(log->text, board_count_line(m->start->seat, BOARD_LINE_TLS_FAIL, m->start->peer->address));
-		return;
-	case EVENT_END:
-		report_end(log, report_count_end(log, m->start->seat, m->start->peer, m->attempts + m->uncounted));
-		/* Until the client has read its last words the gate stays, for a time that the timer bounds. */
-		interrupt_wait_for_gate();
+	case GATELOG_ENDS:
+		await_gate();
 		leave(m, 0);
-	case EVENT_ERROR:
-		report_gate_failure(LOG_ERR, "error", log->text);
-		leave(m, interrupt_wait_for_gate());
-	case EVENT_BUG:
-		report_gate_failure(LOG_CRIT, "bug", log->text);
-		leave(m, interrupt_wait_for_gate());
+	case GATELOG_FAILS:
+		leave(m, await_gate());
+	case GATELOG_WRONG:
+		break;
 	}
-	bug("gate logs an unknown event %u", log->event);
+	bug("gate logs what no gate does, event %u", log->event);
 }
 
 static const struct request {
@@ -360,6 +391,7 @@ static const struct request {
 	{ MSG_SIGN,	ASKING,			1,			answer_sign },
 	{ MSG_LAUNCH,	ACCEPTED,		1,			answer_launch },
 	{ MSG_LOG,	ASKING | ACCEPTED,	LOGS_MAX,		answer_log },
+	{ MSG_PROXIED,	ASKING,			1,			answer_proxied },
 };
 
 static const struct request *
@@ -378,12 +410,16 @@ obey(struct monitor *m)
 {
 	const struct request *r = find_request(m->request.type);
 
+	m->heard++;
 	if ((r->phases & m->phase) == 0)
 		bug("gate asks for %u in phase %d", m->request.type, (int)m->phase);
 	if (r->most > 0 && m->asked[r->type]++ == r->most)
 		bug("gate asks for %u once too often", m->request.type);
 	if (r->type == MSG_LOGIN && (m->attempts >= m->start->opts->max_attempts || m->uncounted >= UNCOUNTED_MAX))
 		bug("gate asks for one more login");
+	/* SECURITY: else the client would be taken for its proxy, which no limit is for. */
+	if (r->type == MSG_LOGIN && !m->proxied && !tell_is_heard() && peer_is_proxy(m->start->peer, m->start->opts))
+		bug("gate does not say whom the proxy speaks for");
 	r->answer(m);
 	msg_wipe(&m->request);
 }
@@ -395,7 +431,7 @@ begin(struct monitor *m, const struct monitor_start *start)
 	m->keys.opts = start->opts;
 	m->admission.opts = start->opts;
 	m->admission.peer = start->peer;
-	m->admission.seat = start->seat;
+	m->asked[MSG_LOG] = start->logs;
 	interrupt_begin(start->deadline);
 	client_hide(&m->client);
 }
@@ -414,7 +450,7 @@ monitor_run(const struct monitor_start *start)
 
 	/* The gate has gone without a word: killed by its sandbox, or out of memory. */
 	status = interrupt_wait_for_gate();
-	report_gate_died(status);
+	gatelog_died(status);
 	leave(&m, status != 0 ? status : EX_SOFTWARE);
 }
 
@@ -426,9 +462,9 @@ refuse_preauth(struct monitor *m, enum msg_outcome outcome)
 	const struct msg_log end = { .event = EVENT_END, .reason = REASON_PREAUTH };
 	struct reply r = { .len = 0 };
 
-	report_end(&end, 1);
+	gatelog_write(&end, 1);
 	reply_line(&r, "*", "BYE", words->code, words->text);
-	show_client(m, HOW_EXEC);
+	show_client(m, HOW_EXEC, -1);
 	launch_say(&r, false);
 	leave(m, 0);
 }

@@ -10,24 +10,20 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "board.h"
-#include "monitor/launch.h"
-#include "msg.h"
+#include "inherited.h"
+#include "boundary/msg.h"
 #include "options.h"
 #include "peer.h"
 
 /* What a monitor is born with. */
 struct monitor_start {
 	const struct options		*opts;
-	const struct peer		*peer;
-	const struct launch_inherited	*inherited;
-	pid_t				 gate;		/* 0: there is none */
-	int				 gate_fd;	/* our end of the pair of msg.h */
-	int				 mailbox_fd;	/* the mailbox program's end of the stream that a relay would use */
-	int				 keyholder;	/* who is asked for the private keys; -1: they are read here */
+	struct peer			*peer;		/* its own copy: a proxy's client takes its place */
+	const struct inherited	*inherited;
+	pid_t				 gate;		/* 0: there is none, or it is the listener's child */
+	int				 gate_fd;	/* our end of the login pair; -1: there is no gate */
+	unsigned			 logs;		/* lines that the gate has had before */
 	int64_t				 deadline;	/* of the login, clock_ms() */
-	const _Atomic int		*said;		/* what a relay tells a PAM keeper (enum msg_said); NULL: there is none */
-	struct board_seat		*seat;		/* on the listener's board; all zeros without a listener */
 };
 
 /*

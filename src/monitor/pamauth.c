@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "monitor/interrupt.h"
 #include "ondemand.h"
 #include "proto/reply.h"
 
@@ -56,13 +57,15 @@ static const struct code {
 #undef CODE
 };
 
+/* The step is that of the function which has returned the code. */
 static struct pamauth_verdict
-verdict_of(int code, bool afterwards)
+verdict_of(const char *step, int code, bool afterwards)
 {
 	/* SECURITY: a code that nobody knows is no success. */
 	if (code < 0 || (size_t)code >= sizeof(codes) / sizeof(codes[0]) || codes[code].name == NULL)
-		return (struct pamauth_verdict){ .outcome = OUTCOME_UNAVAILABLE, .reason = "unknown-pam-code" };
-	return (struct pamauth_verdict){ .outcome = afterwards ? codes[code].afterwards : codes[code].authenticating, .reason = codes[code].name };
+		return (struct pamauth_verdict){ .outcome = OUTCOME_UNAVAILABLE, .reason = "unknown-pam-code", .step = step };
+	return (struct pamauth_verdict){ .outcome = afterwards ? codes[code].afterwards : codes[code].authenticating, .reason = codes[code].name,
+	    .step = step };
 }
 
 static void
@@ -213,35 +216,51 @@ finish(struct pamauth *p, int code)
 	p->handle = NULL;
 }
 
+/* Says which of PAM's functions is called next, for the case that it never returns. */
+static const char *
+begin_step(const char *step)
+{
+	interrupt_late_step(step);
+	return step;
+}
+
 struct pamauth_verdict
 pamauth_check(struct pamauth *p, const struct options *o, const struct peer *peer, const char *service, const char *user,
     const char *secret)
 {
+	static char path[PATH_MAX];
 	bool afterwards = secret == NULL;
+	const char *step = "start", *wrong;
 	int code;
 
 	*p = (struct pamauth){ .secret = secret };
 	snprintf(p->user, sizeof(p->user), "%s", user);
-	if (ondemand_pam() != NULL)
-		return (struct pamauth_verdict){ .outcome = OUTCOME_UNAVAILABLE, .reason = "no-libpam" };
-	if (!service_exists(o, service))
-		return (struct pamauth_verdict){ .outcome = OUTCOME_UNAVAILABLE, .reason = "no-pam-service" };
+	wrong = ondemand_pam();
+	if (wrong != NULL)
+		return (struct pamauth_verdict){ .outcome = OUTCOME_UNAVAILABLE, .reason = "no-libpam", .error = wrong };
+	if (!service_exists(o, service)) {
+		pamauth_place(o->pam_confdir, service, 0, path);
+		return (struct pamauth_verdict){ .outcome = OUTCOME_UNAVAILABLE, .reason = "no-pam-service", .path = path };
+	}
 	code = start(p, o, peer, service);
 	p->judged = code == PAM_SUCCESS && secret != NULL;
-	if (p->judged)
+	if (p->judged) {
+		step = begin_step("authenticate");
 		code = pam_authenticate(p->handle, PAM_DISALLOW_NULL_AUTHTOK);
+	}
 	/* A module that failed because it could not ask twice has refused the login, whatever it returned. */
 	p->secret = NULL;
 	p->authenticated = code == PAM_SUCCESS;
 	if (code == PAM_SUCCESS) {
 		afterwards = true;
+		step = begin_step("account");
 		code = pam_acct_mgmt(p->handle, PAM_DISALLOW_NULL_AUTHTOK);
 	}
 	if (code != PAM_SUCCESS)
 		finish(p, code);
 	if (code != PAM_SUCCESS && p->second_prompt)
-		return (struct pamauth_verdict){ .outcome = OUTCOME_UNAVAILABLE, .reason = "second-prompt" };
-	return verdict_of(code, afterwards);
+		return (struct pamauth_verdict){ .outcome = OUTCOME_UNAVAILABLE, .reason = "second-prompt", .step = step };
+	return verdict_of(step, code, afterwards);
 }
 
 const char *
@@ -257,15 +276,17 @@ pamauth_user(const struct pamauth *p)
 struct pamauth_verdict
 pamauth_open(struct pamauth *p, const struct options *o)
 {
+	const char *step = begin_step("credentials");
 	struct pamauth_verdict verdict;
 	int code = pam_setcred(p->handle, PAM_ESTABLISH_CRED);
 
 	p->credentials = code == PAM_SUCCESS;
 	if (code == PAM_SUCCESS && o->pam_session != PAM_SESSION_NONE) {
+		step = begin_step("session");
 		code = pam_open_session(p->handle, 0);
 		p->session = code == PAM_SUCCESS;
 	}
-	verdict = verdict_of(code, true);
+	verdict = verdict_of(step, code, true);
 	if (code != PAM_SUCCESS)
 		pamauth_close(p);
 	return verdict;
@@ -290,7 +311,7 @@ pamauth_close(struct pamauth *p)
 	finish(p, session != PAM_SUCCESS ? session : credentials);
 	if (session == PAM_SUCCESS && credentials == PAM_SUCCESS)
 		return NULL;
-	return verdict_of(session != PAM_SUCCESS ? session : credentials, true).reason;
+	return verdict_of(NULL, session != PAM_SUCCESS ? session : credentials, true).reason;
 }
 
 void

@@ -12,7 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "msg.h"
+#include "boundary/msg.h"
 #include "options.h"
 #include "peer.h"
 
@@ -34,6 +34,11 @@ struct pamauth_verdict {
 	enum msg_outcome	 outcome;
 	const char		*reason;
 	bool			 repeated;	/* PAM was not asked: the attempt before was the same */
+	/* More for the log; NULL where there is none. */
+	const char		*step;		/* whose code the reason is: PAM's "start", "authenticate", "account", "credentials", "session" */
+	const char		*text;		/* what modules wanted the user to read; as long as struct pamauth is not used again */
+	const char		*path;		/* the file that is in the way */
+	const char		*error;		/* the system's words */
 };
 
 /*

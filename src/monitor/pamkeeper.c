@@ -20,16 +20,17 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "childexit.h"
 #include "clock.h"
 #include "log.h"
 #include "monitor/deadline.h"
 #include "monitor/keeper.h"
 #include "monitor/launch.h"
 #include "monitor/report.h"
+#include "title.h"
 
-/* How long the relay may take to tell whether the program has written something, and how often that is looked at. */
+/* How long the relay may take to tell whether the program has written something. */
 #define RELAY_MS	1000
-#define POLL_MS		5
 
 /* For the case that the deadline finds a module hanging. */
 static struct log_line late;
@@ -78,13 +79,21 @@ hear_no_signals(void)
 
 /* Waits for the relay, which reads the program's last words behind the program's end. */
 static enum msg_said
-await_word(const _Atomic int *said)
+await_word(int relay)
 {
 	int64_t until = clock_ms() + RELAY_MS;
+	struct pollfd pfd = { relay, POLLIN, 0 };
+	int fds[MSG_FDS], n;
+	const char *wrong;
+	struct msg m;
 
-	while (*said == SAID_UNKNOWN && clock_left(until) > 0)
-		poll(NULL, 0, POLL_MS);
-	return *said == SAID_NOTHING ? SAID_NOTHING : SAID_SOMETHING;
+	do
+		n = poll(&pfd, 1, clock_left(until));
+	while (n == -1 && errno == EINTR && clock_left(until) > 0);
+	/* A relay that says nothing, or nonsense, has not said that there was nothing. */
+	if (n != 1 || msg_recv_now(relay, &m, fds, &wrong) != 1 || m.type != MSG_SAID)
+		return SAID_SOMETHING;
+	return m.u.said.said == SAID_NOTHING ? SAID_NOTHING : SAID_SOMETHING;
 }
 
 /* Over kernel TLS it is for the keeper below us to say. */
@@ -95,8 +104,8 @@ report_end_of(const struct pamkeeper_program *program, const struct account *a, 
 
 	if (program->how == HOW_KTLS)
 		return;
-	if (program->how == HOW_RELAY && program->said != NULL)
-		said = await_word(program->said);
+	if (program->how == HOW_RELAY && program->relay != -1)
+		said = await_word(program->relay);
 	if (said == SAID_NOTHING || (said == SAID_UNKNOWN && status != 0))
 		report_program_end(a, status, said);
 }
@@ -122,10 +131,12 @@ pamkeeper_stay(struct pamauth *p, const struct account *a, const int client[PAMK
 {
 	pid_t pid = keeper_fork();
 	int why = errno, status;
+	int64_t began = clock_ms();
 
 	if (pid == 0)
 		return true;
 	if (pid > 0) {
+		title_set(a->name, log_context_value("rip"), "pam-keeper");
 		/* A module may have changed the effective uid, and so undone it. */
 		launch_forbid_dumps();
 		close_client(client);
@@ -133,6 +144,8 @@ pamkeeper_stay(struct pamauth *p, const struct account *a, const int client[PAMK
 		status = keeper_wait(pid);
 		verdict = keeper_exit_status(status);
 		report_end_of(program, a, status);
+		if (program->reports)
+			childexit_report_session(0, a->name, clock_ms() - began, status);
 		hear_no_signals();
 	}
 	close_session(p, a, most_ms);

@@ -7,23 +7,24 @@
  *
  * SECURITY: it is root if the monitor was, since the modules that have opened
  * the session may need that to close it. So there is nothing that it could be
- * talked into: it has neither the client nor the gate, reads nothing, and
- * hears of nothing but signals and the program's end.
+ * talked into: it has not the client, and hears of nothing but signals, the
+ * program's end, and behind that one message of a relay, of fixed size.
  */
 
 #include <stdbool.h>
 
 #include "monitor/account.h"
 #include "monitor/pamauth.h"
-#include "msg.h"
+#include "boundary/msg.h"
 
-/* Descriptors by which the client or the gate could be reached: the client's two, and the relay's stream. -1: none. */
+/* Descriptors by which the client could be reached: its two, and the relay's stream. -1: none. */
 #define PAMKEEPER_FDS	3
 
 /* The keeper's knowledge of the mailbox program's words. */
 struct pamkeeper_program {
-	enum msg_how		 how;
-	const _Atomic int	*said;	/* enum msg_said, which the relay sets; NULL: there is none */
+	enum msg_how	how;
+	int		relay;	/* the pair by which a relay tells what the program wrote; -1: there is none */
+	bool		reports; /* the session's end is for the keeper to log */
 };
 
 /*
@@ -32,7 +33,7 @@ struct pamkeeper_program {
  * child (errno), and then all is closed. The parent never returns: it passes
  * signals on, waits, closes session and credentials within so many
  * milliseconds, logs the end of a program that has written nothing (or that has
- * failed, where it is not known what it wrote), and exits with the child's status, or 128 and the number of
+ * failed, where it is not known what it wrote) and of the session, and exits with the child's status, or 128 and the number of
  * the signal that killed it; what is in client it closes. The pair must have
  * been closed before, and secrets be gone.
  */

@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "msg.h"
+#include "boundary/msg.h"
 
 /* A digest with a random key: a mistyped password is nearly the right one, and must not stay in memory. */
 struct refused {

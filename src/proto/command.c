@@ -13,6 +13,9 @@
 
 #include <string.h>
 
+/* Type and version of the record that a ClientHello comes in (RFC 8446, 5.1). */
+#define TLS_OPENING	"\x16\x03"
+
 static bool
 is_digit(char ch)
 {
@@ -171,7 +174,7 @@ command_is_foreign(const struct command *c)
 	/* What browsers, scanners and relays begin with. As tags they would be legal, but no IMAP client uses them. */
 	static const char *const openings[] = {
 		"GET ", "HEAD ", "POST ", "PUT ", "PATCH ", "DELETE ", "OPTIONS ", "CONNECT ", "TRACE ", "PRI * HTTP/",
-		"EHLO ", "HELO ", "SSH-", "PROXY TCP", "\x16\x03",
+		"EHLO ", "HELO ", "SSH-", "PROXY TCP", TLS_OPENING,
 	};
 	size_t i, len;
 
@@ -181,4 +184,10 @@ command_is_foreign(const struct command *c)
 			return true;
 	}
 	return false;
+}
+
+bool
+command_is_tls(const struct command *c)
+{
+	return c->len >= strlen(TLS_OPENING) && memcmp(c->text, TLS_OPENING, strlen(TLS_OPENING)) == 0;
 }

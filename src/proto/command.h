@@ -124,4 +124,7 @@ enum command_verdict	command_id(const struct command *);
 /* Is this the beginning of another protocol: HTTP, SMTP, SSH, TLS? Ask it of a connection's first line only. */
 bool	command_is_foreign(const struct command *);
 
+/* Is it TLS's? */
+bool	command_is_tls(const struct command *);
+
 #endif

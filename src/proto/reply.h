@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "msg.h"
+#include "boundary/msg.h"
 
 /* Room for two ALERT lines, a capability list and the tagged line. */
 #define REPLY_MAX	4096

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "msg.h"
+#include "boundary/msg.h"
 #include "proto/utf8.h"
 
 /* Ends a key and its value in OAuth's messages (RFC 7628, 3.1). */
@@ -227,6 +227,35 @@ sasl_find(const char *name)
 		if (strcmp(m->name, name) == 0)
 			return m;
 	return NULL;
+}
+
+/*
+ * SECURITY: a word in a mechanism's place may be a password that was typed in
+ * the wrong one, so the log has names of this list only: those of clients and
+ * servers in use (IANA, SASL Mechanisms).
+ */
+static const char *const log_names[] = {
+	"other", "LOGIN-command", "PLAIN", "LOGIN", "EXTERNAL", "OAUTHBEARER", "XOAUTH2", "XOAUTH", "ANONYMOUS", "CRAM-MD5",
+	"DIGEST-MD5", "NTLM", "GSSAPI", "GSS-SPNEGO", "GS2-KRB5", "KERBEROS_V4", "OTP", "SKEY", "SECURID", "OPENID20", "SAML20",
+	"SCRAM-SHA-1", "SCRAM-SHA-1-PLUS", "SCRAM-SHA-256", "SCRAM-SHA-256-PLUS", "SCRAM-SHA-512", "SCRAM-SHA-512-PLUS",
+};
+#define LOG_NAMES	(sizeof(log_names) / sizeof(log_names[0]))
+
+unsigned
+sasl_log_number(const char *name)
+{
+	unsigned i;
+
+	for (i = 1; i < LOG_NAMES; i++)
+		if (strcmp(log_names[i], name) == 0)
+			return i;
+	return 0;
+}
+
+const char *
+sasl_log_name(unsigned number)
+{
+	return number < LOG_NAMES ? log_names[number] : NULL;
 }
 
 void

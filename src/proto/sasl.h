@@ -67,6 +67,15 @@ extern const struct sasl_mechanism sasl_mechanisms[];
 const struct sasl_mechanism	*sasl_find(const char *name);
 
 /*
+ * Returns a number for a mechanism's name in upper case, known to us or only
+ * by name, for a line of the log; all other words have one number in common.
+ */
+unsigned	sasl_log_number(const char *name);
+
+/* Returns the name that the log has for such a number, "other" for a word that is no mechanism; NULL if there is no such number. */
+const char	*sasl_log_name(unsigned number);
+
+/*
  * Begins an exchange; challenge is what to send if the client gave no
  * initial response. Identity is whom the client's certificate names, or "".
  */

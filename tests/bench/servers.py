@@ -36,7 +36,7 @@ class Stage:
             setattr(self, name, self._copy(BUILD / "bench" / name))
         self._own_etc()
         self._certificate()
-        subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+        subprocess.run([*(["busybox"] if shutil.which("ip") is None else []), "ip", "link", "set", "lo", "up"], check=True)
         self.port = 1143
         self.cores = sorted(os.sched_getaffinity(0))
 
@@ -246,27 +246,22 @@ class Dovecot(Server):
         program = "/usr/lib/dovecot/imap"
         if apart.procs != Path("/dev/null"):
             program = f"{stage.apart} {apart.procs} {program}"
-        base.with_suffix(".conf").write_text(f"""
-            base_dir = {base}
-            state_dir = {base}
+        base.with_suffix(".conf").write_text(self.configuration(stage, mode, program))
+        return ["dovecot", "-F", "-c", str(base.with_suffix(".conf"))]
+
+    def configuration(self, stage, mode, program):
+        version = subprocess.run(["dovecot", "--version"], capture_output=True, text=True, check=True).stdout
+        own, connections = self._of_2_3(stage) if version.startswith("2.3.") else self._of_2_4(stage)
+        return f"""{own}
+            base_dir = {stage.folder / self.name}
+            state_dir = {stage.folder / self.name}
             log_path = {stage.log(self.name)}
             protocols = imap
             listen = 127.0.0.1
             ssl = yes
-            ssl_cert = <{stage.cert}
-            ssl_key = <{stage.key}
-            disable_plaintext_auth = no
             auth_mechanisms = plain login
             auth_failure_delay = 0
-            mail_location = maildir:~/Maildir
             mail_max_userip_connections = 100000
-            passdb {{
-              driver = pam
-              args = imapgate
-            }}
-            userdb {{
-              driver = passwd
-            }}
             service imap {{
               executable = {program}
               process_limit = 8000
@@ -285,17 +280,46 @@ class Dovecot(Server):
                 port = {stage.port if mode == "tls" else 0}
                 ssl = yes
               }}
+              {connections}
               {self.service}
             }}
-        """)
-        return ["dovecot", "-F", "-c", str(base.with_suffix(".conf"))]
+        """
+
+    def _of_2_3(self, stage):
+        return f"""
+            ssl_cert = <{stage.cert}
+            ssl_key = <{stage.key}
+            disable_plaintext_auth = no
+            mail_location = maildir:~/Maildir
+            passdb {{
+              driver = pam
+              args = imapgate
+            }}
+            userdb {{
+              driver = passwd
+            }}""", f"service_count = {self.connections or 0}"
+
+    def _of_2_4(self, stage):
+        return f"""dovecot_config_version = 2.4.0
+            dovecot_storage_version = 2.4.0
+            ssl_server_cert_file = {stage.cert}
+            ssl_server_key_file = {stage.key}
+            auth_allow_cleartext = yes
+            mail_driver = maildir
+            mail_path = ~/Maildir
+            mail_inbox_path = ~/Maildir
+            passdb pam {{
+              service_name = imapgate
+            }}
+            userdb passwd {{
+            }}""", f"restart_request_count = {self.connections or 'unlimited'}"
 
 
 class DovecotPerformance(Dovecot):
     name = "dovecot-performance"
     where = "a few login processes for all; its imap process is not counted"
-    service = """service_count = 0
-              client_limit = 5000
+    connections = None      # of a login process, before it ends
+    service = """client_limit = 5000
               process_min_avail = 2
               process_limit = 4
               vsz_limit = 1G"""
@@ -304,8 +328,8 @@ class DovecotPerformance(Dovecot):
 class DovecotSecurity(Dovecot):
     name = "dovecot-security"
     where = "a login process for each connection; its imap process is not counted"
-    service = """service_count = 1
-              client_limit = 1
+    connections = 1
+    service = """client_limit = 1
               process_limit = 8000"""
 
 

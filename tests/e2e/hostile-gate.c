@@ -24,10 +24,9 @@
 
 #include "clock.h"
 #include "log.h"
-#include "monitor/keyholder.h"
 #include "monitor/launch.h"
 #include "monitor/monitor.h"
-#include "msg.h"
+#include "boundary/msg.h"
 #include "options.h"
 #include "peer.h"
 #include "publickey.h"
@@ -572,6 +571,16 @@ log_unknown_reason(void)
 	pause();
 }
 
+static void
+log_unknown_mechanism(void)
+{
+	struct msg m = line(EVENT_AUTH_REFUSED);
+
+	m.u.log.mechanism = 99;
+	msg_send(monitor, &m);
+	pause();
+}
+
 /* Keys of every later line: a forged one would be believed. */
 static void
 log_forged_cipher(void)
@@ -643,6 +652,7 @@ static const struct hostility {
 	{ "log-without-end", log_without_end },
 	{ "log-unknown-event", log_unknown_event },
 	{ "log-unknown-reason", log_unknown_reason },
+	{ "log-unknown-mechanism", log_unknown_mechanism },
 	{ "log-forged-cipher", log_forged_cipher },
 	{ "log-bug-of-mine", log_bug_of_mine },
 };
@@ -669,37 +679,14 @@ find(const char *name)
 	errx(64, "what is \"%s\"?", name);
 }
 
-/* As under a listener: the keys are another process's, which ends with this one. */
-static int
-start_keyholder(void)
-{
-	int pair[2];
-
-	if (getenv("HOSTILE_KEYHOLDER") == NULL)
-		return -1;
-	if (msg_pair(pair) == -1)
-		die("socketpair");
-	switch (fork()) {
-	case -1:
-		err(71, "fork");
-	case 0:
-		close(pair[0]);
-		keyholder_run(&opts, pair[1]);
-	}
-	close(pair[1]);
-	return pair[0];
-}
-
 int
 main(int argc, char *argv[])
 {
-	static struct board_seat seat;
 	static struct peer peer;
-	struct launch_inherited inherited;
+	struct inherited inherited;
 	const struct hostility *hostility;
-	int pair[2], stream[2];
+	int pair[2];
 	pid_t gate;
-	int keyholder;
 
 	if (argc == 2 && strcmp(argv[1], "--list") == 0) {
 		for (size_t i = 0; i < CASES; i++)
@@ -711,14 +698,11 @@ main(int argc, char *argv[])
 	hostility = find(argv[1]);
 	options_parse(&opts, argc - 1, argv + 1);
 	log_open(opts.log);
-	launch_inherit(&inherited, NULL);
-	keyholder = start_keyholder();
+	inherited_take(&inherited, NULL);
 	peer_look(&peer, STDIN_FILENO, NULL);
 	describe(&peer);
 	if (msg_pair(pair) == -1)
 		die("socketpair");
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, stream) == -1)
-		err(71, "socketpair");
 	gate = (pid_t)syscall(SYS_clone, 0UL, NULL, NULL, NULL, NULL);
 	if (gate == -1)
 		err(71, "fork");
@@ -729,7 +713,6 @@ main(int argc, char *argv[])
 		_exit(0);
 	}
 	close(pair[1]);
-	monitor_run(&(struct monitor_start){ .opts = &opts, .peer = &peer, .inherited = &inherited, .gate = gate, .keyholder = keyholder,
-	    .gate_fd = pair[0], .mailbox_fd = stream[0],
-	    .deadline = clock_ms() + opts.timeout_ms, .seat = &seat });
+	monitor_run(&(struct monitor_start){ .opts = &opts, .peer = &peer, .inherited = &inherited, .gate = gate, .gate_fd = pair[0],
+	    .deadline = clock_ms() + opts.timeout_ms });
 }

@@ -9,7 +9,7 @@ import threading
 import time
 
 import loglines
-from processes import connections_of, keyholder_of
+from processes import GATE, GATE_ZYGOTE, MONITOR_ZYGOTE, SIGNER, children_of, connections_of, descriptors_of, gates_of, name_of, role_of
 from session import Session
 from wire import PATIENCE, SocketWire
 
@@ -28,6 +28,10 @@ signal.signal(signal.SIGPIPE, signal.SIG_DFL)
 signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
 os.execvp(sys.argv[3], sys.argv[3:])
 '''
+
+
+# Seconds in which a listener closes what is over: an old key holder's end, a dry run's.
+LEFT = 2
 
 
 class Manager:
@@ -76,7 +80,7 @@ def path(stage):
 
 
 class OnlyChild:
-    """The one connection's process of a listener that has no others, to be used like the process that a superserver starts.
+    """The one connection's processes of a listener that has no others, to be used like the process that a superserver starts.
 
     How it has ended only its parent can know: what is not 0 is in the log.
     """
@@ -84,8 +88,14 @@ class OnlyChild:
     def __init__(self, process, log_path):
         self.process, self.log_path = process, log_path
         self.listener = process.pid
-        self.pid = self._born()
+        self.first = self._born()
         self.returncode = None
+
+    @property
+    def pid(self):
+        """The monitor, or what it has become; as long as there is none, the gate."""
+        pids = connections_of(self.listener)
+        return next((pid for pid in pids if name_of(pid) != GATE), pids[0] if pids else self.first)
 
     def _born(self):
         """Waits for the child; None if it was too quick to be seen. Before the listener is ready its children are others."""
@@ -111,7 +121,7 @@ class OnlyChild:
         return rest.partition("\n")[2] if ready else None
 
     def poll(self):
-        if self.returncode is None and (self.process.poll() is not None or self.pid not in connections_of(self.listener)):
+        if self.returncode is None and (self.process.poll() is not None or not connections_of(self.listener)):
             self._ended()
         return self.returncode
 
@@ -154,18 +164,32 @@ class Listener:
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen([*activate, *wrap, *self.command], stdin=subprocess.DEVNULL, stdout=log, stderr=stderr or log,
                                             cwd="/", pass_fds=fds, env={**os.environ, "NOTIFY_SOCKET": self.manager.path, **(env or {})}, **process)
+        self.process.serves_many = True
+        self.descriptors = None
         if wait:
             self.manager.wait_for("^READY=1$")
+            self.descriptors = descriptors_of(self.pid)
 
     @property
     def pid(self):
         return self.process.pid
 
-    def monitors(self):
+    def connections(self):
+        """Gates, monitors and what these have become."""
         return connections_of(self.pid)
 
-    def keyholder(self):
-        return keyholder_of(self.pid)
+    def gates(self):
+        return gates_of(self.pid)
+
+    def monitors(self):
+        return [pid for pid in self.connections() if name_of(pid) != GATE]
+
+    def signer(self):
+        return role_of(self.pid, SIGNER)
+
+    def roles(self):
+        """The processes that it has for all connections together, by their names; without a certificate there is no signer."""
+        return {name: pid for pid in children_of(self.pid) if (name := name_of(pid)) in (GATE_ZYGOTE, MONITOR_ZYGOTE, SIGNER)}
 
     def connect(self, number=0, context=None, greeting=True):
         """A connection as a Session. With a context, TLS begins at once."""
@@ -197,6 +221,19 @@ class Listener:
     def signal(self, number):
         self.process.send_signal(number)
 
+    def descriptors_left(self):
+        """What is open that was not when it began, and belongs to no connection. Nothing while clients are connected."""
+        end = time.monotonic() + LEFT
+        while (left := self._more_descriptors()) and time.monotonic() < end:
+            time.sleep(0.005)
+        return [] if connections_of(self.pid) else left
+
+    def _more_descriptors(self):
+        now = descriptors_of(self.pid)
+        if not self.descriptors or not now or len(now) <= len(self.descriptors):
+            return []
+        return [f"{fd}: {what}" for fd, what in now.items() if self.descriptors.get(fd) != what]
+
     def end(self, timeout=PATIENCE):
         self.status = self.process.wait(timeout)
         return self.status
@@ -207,6 +244,8 @@ class Listener:
     def __exit__(self, kind, value, traceback):
         try:
             if self.status is None:
+                left = self.descriptors_left() if kind is None else []
+                assert not left, f"descriptors that a listener without clients has left open: {left}"
                 self.signal(signal.SIGTERM)
                 assert self.end() == 0, self.log_text()
             if kind is None:

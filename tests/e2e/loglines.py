@@ -10,16 +10,19 @@ COUNTS = r"waiting=\d+ sessions=\d+"
 
 FORMS = {
     "auth-ok": rf"{WHERE} {TLS} mech=\S+ user={QUOTED}",
-    "auth-fail": rf"{WHERE} {TLS} code=[A-Z]+ mech=\S+ attempt=\d+ reason=\S+(?: repeated=yes)? user={QUOTED}",
+    "auth-fail": rf"{WHERE} {TLS} code=[A-Z]+ mech=\S+ attempt=\d+(?: step=[a-z]+)? reason=\S+(?: repeated=yes)? user={QUOTED}"
+                 rf"(?: text={QUOTED})?(?: path={QUOTED})?(?: error={QUOTED})?",
+    "auth-refused": rf"{WHERE} {TLS} (?:code=PRIVACYREQUIRED mech=\S+ exposed=(?:yes|no)(?: times=\d+)? user={QUOTED}|reason=unsupported-mechanism mech=\S+(?: times=\d+)?)",
     "handoff": rf"{WHERE} {TLS} user={QUOTED} uid=\d+ gid=\d+ how=(?:exec|relay|ktls|tunnel) style=(?:tag|greeting)(?: why=[a-z-]+)? program={QUOTED}",
     "environment-full": rf"{WHERE} {TLS} variables=[0-9]+ first={QUOTED}",
     "program-end": rf"{WHERE} {TLS} said=(?:nothing|unknown) (?:status|signal)=\d+ user={QUOTED}",
+    "session-end": rf"{WHERE} {TLS}(?: pid=\d+)? seconds=\d+ (?:status|signal)=\d+ user={QUOTED}",
     "session-fail": rf"{WHERE} {TLS} reason=\S+ user={QUOTED}",
     "tls-fail": rf"{WHERE}(?: {TLS})? reason={QUOTED}(?: times=\d+)?",
-    "end": rf"{WHERE}(?: {TLS})? reason=\S+(?: commands=\d+ bad=\d+| status=\d+)?(?: times=\d+)?",
+    "end": rf"{WHERE}(?: {TLS})? reason=\S+(?: commands=\d+ bad=\d+(?: refused=\d+)?| status=\d+)?(?: times=\d+)?",
     "key-fail": rf"(?:{WHERE}(?: {TLS})? )?file={QUOTED} reason={QUOTED}",
     "key-exposed": rf"(?:{WHERE}(?: {TLS})? )?file={QUOTED} reason={QUOTED}",
-    "exit": r"pid=\d+ (?:status|signal)=\d+",
+    "exit": rf"(?:{WHERE} {TLS} )?pid=\d+ (?:status|signal)=\d+(?: user={QUOTED})?",
     "refused": rf"{WHERE} limit=[a-z-]+ times=\d+",
     "listener-ready": COUNTS,
     "listener-stop": COUNTS,
@@ -69,8 +72,8 @@ def parse(text):
 
 
 def read(text, but=None):
-    """All of imapgate's lines in what came out on standard error but those of one process; other programs' lines are skipped."""
-    return [parse(line[m.end():]) for line in text.splitlines() if (m := PREFIX.match(line)) and int(m[1]) != but]
+    """All of imapgate's lines in what came out on standard error, but of one process only those about a connection; other programs' lines are skipped."""
+    return [parse(line[m.end():]) for line in text.splitlines() if (m := PREFIX.match(line)) and (int(m[1]) != but or " rip=" in line)]
 
 
 CONCLUSIONS = ("handoff", "end", "error", "bug")

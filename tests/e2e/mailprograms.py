@@ -60,7 +60,7 @@ server = localhost
 port = {errand.port}
 username = {errand.user}
 password = {errand.password}
-timeout = 20
+timeout = 10
 [destination]
 type = MDA_external
 path = /bin/sh
@@ -70,7 +70,15 @@ allow_root_commands = true
 read_all = true
 delete = false
 """)
-    errand.run("getmail", "--getmaildir", errand.folder, "--rcfile", settings)
+    for left in (2, 1, 0):
+        fetched.write_text("")
+        try:
+            errand.run("getmail", "--getmaildir", errand.folder, "--rcfile", settings)
+            break
+        except AssertionError as error:
+            # Its version 6.19 misses the end of a child that is quicker than its own wait, and then waits for nothing.
+            if not left or "waiting child pid" not in str(error):
+                raise
     text = fetched.read_text()
     assert text.count("Subject: message number") == 3, text
     return text

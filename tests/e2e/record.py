@@ -14,6 +14,14 @@ def pam_calls(path):
     return calls
 
 
+def wait_for_file(path):
+    """Waits until somebody has written into it: a PAM module that was asked, a mailbox program that runs."""
+    end = time.monotonic() + PATIENCE
+    while not path.exists() or path.stat().st_size == 0:
+        assert time.monotonic() < end, f"nothing was written into {path.name}"
+        time.sleep(0.002)
+
+
 class Report:
     def __init__(self, path):
         self.path = path

@@ -28,7 +28,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "gate/sandbox.h"
+#include "sandbox.h"
 
 /* It was possible, it failed with an error; or it is a case in which all is allowed, and was. */
 #define ESCAPED	10
@@ -335,7 +335,7 @@ main(int argc, char *argv[])
 	};
 	sandbox_descriptors((const int[]){ pair[1], stream[1] }, 2);
 	sandbox_close_others();
-	sandbox_enter(&sandbox);
+	sandbox_enter(&sandbox, SANDBOX_GATE);
 	for (size_t i = 0; i < DEEDS; i++)
 		if (strcmp(deeds[i].name, argv[1]) == 0)
 			_exit(deeds[i].act());

@@ -206,7 +206,13 @@ class Stage:
             started = subprocess.Popen(["sh", "-c", LISTEN, "sh", *command], stdin=listening, stdout=log, stderr=log,
                                        cwd=process.pop("cwd", "/"), **process)
         client = wire(SocketWire(client)) if wire else SocketWire(client)
-        return Session(OnlyChild(started, log_path), client, log_path, protected=on not in TCP)
+        try:
+            child = OnlyChild(started, log_path)
+        except BaseException:
+            started.kill()
+            started.wait()
+            raise
+        return Session(child, client, log_path, protected=on not in TCP)
 
     def start(self, *options, on="unix", pam="joe", virtual=None, mailbox=None, certificate="ecdsa", context=None,
               handshake=True, **launching):

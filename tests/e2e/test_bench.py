@@ -1,5 +1,6 @@
 """The benchmark of tests/bench: what of it can be tested without a stopwatch. No time that was measured is ever a test."""
 
+import shutil
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -20,6 +21,24 @@ def test_compiles_without_a_warning(source):
 def test_help():
     said = subprocess.run([sys.executable, "-B", BENCH / "run", "--help"], capture_output=True, text=True, check=True).stdout
     assert "imapgate-listener" in said and "dovecot-performance" in said
+
+
+@pytest.mark.parametrize("name", ["dovecot-performance", "dovecot-security"])
+def test_dovecot_takes_its_settings(tmp_path, monkeypatch, name):
+    """Dovecot 2.3 and 2.4 have other names for them: those of the one that is installed."""
+    if not shutil.which("doveconf"):
+        pytest.skip("no Dovecot: install dovecot-imapd")
+    monkeypatch.syspath_prepend(str(BENCH))
+    import servers
+    server = next(server for server in servers.ALL if server.name == name)
+    for file in ("cert", "key"):
+        (tmp_path / file).touch()
+    stage = SimpleNamespace(folder=tmp_path, cert=tmp_path / "cert", key=tmp_path / "key", port=1143, log=lambda name: tmp_path / name)
+    settings = tmp_path / "dovecot.conf"
+    settings.write_text(server.configuration(stage, "tls", "/usr/lib/dovecot/imap"))
+    done = subprocess.run(["doveconf", "-n", "-c", settings], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, ""), done.stderr
+    assert "~/Maildir" in done.stdout and "pam" in done.stdout
 
 
 @pytest.fixture

@@ -10,9 +10,10 @@ import time
 
 import pytest
 
+from record import wait_for_file
 from wire import TlsWire
 
-pytestmark = pytest.mark.timed
+pytestmark = [pytest.mark.timed, pytest.mark.background]
 
 # One second is the shortest deadline; the slack is for a busy machine.
 DEADLINE, SLACK = 1.0, 1.0
@@ -105,7 +106,7 @@ def silence_elsewhere(stage, on):
 
 @case("an octet now and then")
 def drip(stage):
-    """It buys no time."""
+    """It buys no time: the octets come until the deadline, and not all at once."""
     with Clock(), start(stage) as imap:
         imap.greeting()
         for octet in b"a LOGIN joe":
@@ -116,7 +117,7 @@ def drip(stage):
 
 @case("commands that are answered")
 def busy(stage):
-    """They buy no time either."""
+    """They buy no time either, up to the deadline."""
     with Clock(), start(stage) as imap:
         imap.greeting()
         try:
@@ -189,10 +190,11 @@ def program_hangs(stage):
 @case("a module hangs and the client goes")
 def client_goes(stage):
     """Nobody waits any more, and still nothing stays behind for long."""
-    with Clock(GRACE), start(stage, pam="sleep=30") as imap:
+    asked = stage.file("reports")
+    with Clock(GRACE), start(stage, pam=f"sleep=30 record={asked}") as imap:
         imap.greeting()
         imap.send("a LOGIN joe sesame\r\n")
-        time.sleep(0.1)
+        wait_for_file(asked)
         imap.wire.close()
         assert imap.status() in (0, 75)
 
@@ -202,7 +204,7 @@ def test_attempt_whose_delay_does_not_fit_is_not_judged(stage, password):
     """Threat T33: cut off by the deadline, the time of the answer would say how long PAM took, and so whether there is such a user."""
     record = stage.file("reports")
     with stage.ready("--timeout", "2", "--failure-delay", "1", pam=f"name=joe password=sesame record={record}") as imap:
-        time.sleep(1.2)
+        time.sleep(1.2)     # more of the deadline has to be over than the delay leaves
         assert imap.command(f"a LOGIN joe {password}")[1].startswith(b"a NO [UNAVAILABLE] ")
         imap.expect("* BYE ...")
         imap.expect_end()
@@ -246,8 +248,8 @@ def test_deadline_is_not_met_early(stage):
     """Two seconds are two seconds, and after the login there is none."""
     with stage.start("--timeout", "2") as imap:
         imap.greeting()
-        time.sleep(1.4)
+        time.sleep(1.4)     # only time shows that it is not over
         assert imap.command("a NOOP")[1] == b"a OK NOOP completed"
         imap.login()
-        time.sleep(1)
+        time.sleep(1)       # likewise: the two seconds are over now
         assert imap.command("b NOOP")[1] == b"b OK heard NOOP"

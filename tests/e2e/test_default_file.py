@@ -12,7 +12,8 @@ FILE = "/etc/imapgate/imapgate.conf"
 EXAMPLE = TREE / "etc" / "imapgate.conf"
 # An /etc of its own, a copy, with the file given as first word in its place; "-" for none.
 ENTER = """folder=$(mktemp -d) && mount -t tmpfs none "$folder" && cp -a /etc/. "$folder" && mount --move "$folder" /etc && rmdir "$folder" &&
-rm -rf /etc/imapgate && mkdir -m 755 /etc/imapgate && { [ "$1" = - ] || cp -p "$1" /etc/imapgate/imapgate.conf; } && shift && exec "$@"
+rm -rf /etc/imapgate && mkdir -m 755 /etc/imapgate && { [ "$1" = - ] || cp -p "$1" /etc/imapgate/imapgate.conf; } &&
+eval "$2" && shift 2 && exec "$@"
 """
 
 
@@ -29,13 +30,13 @@ class Place:
         words = " ".join(f'"{word}"' for word in program or self.stage.mailbox())
         return [*lines, f"program = {words}", *more]
 
-    def wrap(self, lines, mode=0o644):
+    def wrap(self, lines, mode=0o644, before="true"):
         path = "-"
         if lines is not None:
             path = self.stage.file("scratch", ".conf")
             path.write_text("".join(f"{line}\n" for line in lines))
             path.chmod(mode)
-        return ["unshare", "--mount", "--propagation", "private", "sh", "-c", ENTER, "sh", str(path)]
+        return ["unshare", "--mount", "--propagation", "private", "sh", "-c", ENTER, "sh", str(path), before]
 
     def run(self, lines, *words, **more):
         return subprocess.run([*self.wrap(lines, **more), self.stage.program, *words], stdin=subprocess.DEVNULL, capture_output=True,
@@ -128,6 +129,18 @@ def test_check_names_what_the_command_line_hides(place):
     assert re.search(rf"note     {FILE}: program in line \d+ does not count: the command line has another\n", done.stdout)
     assert done.returncode == place.run(lines[3:], *words[:3], "--", "/bin/cat").returncode
     assert "does not count" not in place.run(lines, "--check").stdout
+
+
+@pytest.mark.parametrize("path", ["imapgate.service.d/override.conf", "imapgates-inetd@.service.d/x.conf", "imapgate.service"])
+@pytest.mark.parametrize("line, named", [("ExecStart=/usr/sbin/imapgate --cert c -- prog", True), ("ExecStart=", False), ("TasksMax=7", False)])
+def test_check_names_a_unit_that_runs_something_else(place, path, line, named):
+    """What "systemctl edit" has set before there was this file goes on, and is not what is checked."""
+    file = f"/etc/systemd/system/{path}"
+    before = f"mkdir -p {file.rpartition('/')[0]} && printf '[Service]\\n{line}\\n' > {file}"
+    done = place.run(place.lines(), "--check", before=before)
+    assert (f"note     {file}: its ExecStart= is not what is checked here" in done.stdout) == named, done.stdout + done.stderr
+    other = place.run(place.lines(), "--check", *place.stage.options(), "--", "/bin/cat", before=before)
+    assert "ExecStart" not in other.stdout
 
 
 # --- the example that is installed

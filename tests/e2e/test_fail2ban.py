@@ -79,14 +79,24 @@ def visits(patient):
     yield RIGHT, {"more": ["--pam-service", "missing"]}, (0, 0)
     yield b"a LOGIN root x\r\n", {"pam": "permit"}, (1, 1)
     yield b"\x16\x03\x01\x00\x05hello", {"tls": True}, (0, 0)
+    # Words of modules, which may hold quotes, and the client's own name.
+    yield WRONG, {"pam": f'name=joe password=sesame [error=x" rip={VICTIM} code=AUTHENTICATIONFAILED user="y]'}, (1, 1)
+    yield RIGHT, {"pam": 'name=joe password=sesame account=13 [account-say=account "joe" has expired]'}, (0, 0)
+    yield RIGHT, {"pam": 'name=joe password=sesame auth=9 [say=code=AUTHENTICATIONFAILED user="joe"]'}, (0, 1)
+    # What is refused without TLS was judged by nobody; only in mode aggressive it is a robot's guess.
+    yield RIGHT, {"cleartext": "none"}, (0, 1)
+    yield WRONG + OTHER, {"cleartext": "none"}, (0, 2)
+    yield b'a LOGIN "x\\" code=PRIVACYREQUIRED" mumble\r\n', {}, (1, 1)
+    yield b"a AUTHENTICATE CRAM-MD5\r\n", {"cleartext": "none"}, (0, 0)
+    yield b"\x16\x03\x01\x00\x05hello", {"cleartext": "none"}, (0, 0)
     for name in NAMES:
         octets = name.encode()
         yield b"a LOGIN {%d+}\r\n%s mumble\r\n" % (len(octets), octets), {}, (1, 1)
 
 
-def visit(stage, address, said, target, wrap, log, *, pam="joe", more=(), tls=False):
+def visit(stage, address, said, target, wrap, log, *, pam="joe", more=(), tls=False, cleartext="all"):
     """One connection from this address, to its end."""
-    command = [*wrap, stage.program, *stage.options(pam), "--log", target, "--allow-cleartext", "all", *more]
+    command = [*wrap, stage.program, *stage.options(pam), "--log", target, "--allow-cleartext", cleartext, *more]
     if tls:
         command += ["--tls-on-connect", *map(str, stage.certificate().options)]
     with socket.create_server(("127.0.0.1", 0)) as listening:
@@ -187,6 +197,18 @@ def corpus(request, _stage):
 @pytest.mark.parametrize("mode", ("normal", "aggressive"))
 def test_guesses_count_and_nothing_else(corpus, mode):
     assert found(corpus.source, mode) == +corpus.expected[mode == "aggressive"]
+
+
+@pytest.mark.parametrize("line", ["auth-fail ... code=AUTHENTICATIONFAILED mech=PLAIN attempt=1 reason=PAM_AUTH_ERR user=\"joe\"",
+                                  "auth-refused ... code=PRIVACYREQUIRED mech=PLAIN exposed=yes user=\"joe\""])
+def test_a_line_behind_dropped_ones_counts(stage, line):
+    """A log that is flooded is when the filter is needed."""
+    if not shutil.which("fail2ban-regex"):
+        pytest.skip("no fail2ban on this machine")
+    where = "rip=192.0.2.7 rport=1 lip=10.0.0.1 lport=143 tls=none cipher=none"
+    source = stage.file("scratch")
+    source.write_text(f"{time.strftime('%b %e %H:%M:%S')} mail imapgate[1]: {line.replace('...', where)} dropped=3\n")
+    assert found(source, "aggressive") == {"192.0.2.7": 1}
 
 
 @pytest.mark.parametrize("on, address", [("tcp6", ["::1"]), ("unix", [])])

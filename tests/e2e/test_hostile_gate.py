@@ -15,7 +15,7 @@ BUGS = """nonsense one-octet type-only one-octet-short one-octet-long oversize t
     launch-before-login launch-after-failure launch-with-login-unanswered launch-in-no-tunnel login-after-login
     sign-after-login login-once-too-often mechanism-zero mechanism-unknown mechanism-external mechanism-preauth mechanism-token
     sign-twice sign-anything sign-too-much sign-with-no-key ask-for-keys ask-for-a-key-for-ever no-tag tag-with-space tag-with-line-end
-    log-without-end log-unknown-event log-unknown-reason log-forged-cipher""".split()
+    log-without-end log-unknown-event log-unknown-reason log-unknown-mechanism log-forged-cipher""".split()
 OTHERS = ["honest", "silent", "gone", "killed", "empty", "log-bug-of-mine"]
 
 

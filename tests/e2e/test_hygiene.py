@@ -186,7 +186,7 @@ def unit(name):
 @pytest.mark.parametrize("name, port, implicit", [("imapgates", "993", True), ("imapgate", "143", False)])
 def test_S16_units(name, port, implicit):
     """RFC 8314: implicit TLS is there for 993; T39, T61: connections are bounded, in all and from one address."""
-    socket, service = unit(f"{name}-inetd.socket")["Socket"], unit(f"{name}-inetd@.service")["Service"]
+    socket, service = unit(f"{name}-per-connection.socket")["Socket"], unit(f"{name}-per-connection@.service")["Service"]
     assert socket["ListenStream"].endswith(port)
     assert socket["Accept"] in ("yes", "true")
     assert int(socket["MaxConnections"]) > 0 and int(socket["MaxConnectionsPerSource"]) > 0
@@ -196,6 +196,12 @@ def test_S16_units(name, port, implicit):
     listening = unit(f"{name}.socket")["Socket"]
     assert listening["ListenStream"].endswith(port) and listening["FileDescriptorName"] == name.replace("gate", "")
     assert "--allow-cleartext" not in unit("imapgate.service")["Service"]["ExecStart"]
+
+
+def test_S16_file_of_options():
+    """Nothing but where things are is set before the administrator has had a say."""
+    text = (TREE / "etc" / "imapgate.conf").read_text()
+    assert [line.split(" = ")[0] for line in text.splitlines() if line and line[0] != "#"] == ["program", "cert", "key"]
 
 
 @pytest.mark.parametrize("name", ("imapgate", "imapgate.fedora"))

@@ -14,6 +14,7 @@ import time
 
 import pytest
 
+from processes import wait_until_waiting
 from wire import TlsWire
 
 MAIL, WEB = "mail.example.org", "web.example.net"
@@ -299,7 +300,7 @@ def test_renewed_while_a_client_has_not_said_hello(stage):
     """The files are read as the connection begins; what comes between is not half of each."""
     pair = Pair(stage, stage.certificate("ecdsa"))
     with implicit(stage, pair) as imap:
-        time.sleep(0.2)
+        wait_until_waiting(imap.process.pid)
         pair.write(stage.certificate("rsa"))
         imap.hand_over()
         try:

@@ -81,7 +81,7 @@ def test_off_by_default(stage):
         for mechanism in MECHANISMS:
             assert imap.command(f"a AUTHENTICATE {mechanism} {b64(MESSAGE[mechanism]())}")[1] \
                 == b"a NO Unsupported authentication mechanism"
-        assert not imap.log()
+        assert {event.name for event in imap.log()} <= {"auth-refused"}, "PAM was asked"
 
 
 @pytest.mark.parametrize("on", ("tls", "starttls", "unix", "pipe"))
@@ -203,7 +203,7 @@ def test_OB2_bad_messages(stage, what):
         told, line = authenticate(imap, "OAUTHBEARER", BAD[what])
         assert line == FAILED
         assert told in (None, {"status": "invalid_token"}, {"status": "invalid_request"})
-        assert imap.log("auth-fail")[0]["reason"] in ("malformed", "name", "secret")
+        assert imap.log("auth-fail")[0]["reason"] in ("malformed", "bad-user-name", "password-not-text", "password-too-long")
         assert imap.command("b NOOP")[1] == b"b OK NOOP completed"
     assert not record.exists()
 

@@ -72,10 +72,20 @@ def test_program_is_hardened(package, tmp_path):
     assert "__stack_chk_fail" in dynamic and "_chk@" in dynamic
 
 
+# What this package, `make install` or the README's commands have put into this system would be in the way.
+CLEAN = """
+! dpkg-query -W imapgate || dpkg --purge imapgate
+rm -rf /etc/imapgate /run/imapgate
+find /usr/local/{sbin,libexec,lib,share} /etc/systemd /etc/pam.d /etc/fail2ban /var/lib/systemd -xdev -name '*imapgate*' -prune -exec rm -rf {} +
+systemctl daemon-reload
+"""
+
+
 def booted(package):
     """A machine with this package, and somebody who has mail."""
     machine = Machine()
     try:
+        machine.shell(CLEAN)
         # What is installed is the newest there is: without lists, apt wants to fetch nothing.
         machine.shell("rm -rf /var/lib/apt/lists/*; cat > /root/imapgate.deb", stdin=open(package, "rb"))
         machine.add_user(NAME, PASSWORD)
@@ -127,6 +137,15 @@ def test_upgrade_keeps_sessions_and_restarts_the_rest(machine):
     assert machine.show("imapgate.service", "MainPID") not in ("0", pid)
     assert "message 1" in inside.read_message(1)
     assert "message 1" in log_in(machine).read_message(1)
+
+
+def test_file_without_a_program_is_told(machine):
+    """The administrator has kept one from before there was the package's."""
+    configure = ("sh", "/var/lib/dpkg/info/imapgate.postinst", "configure", "0.1")
+    assert "no line" not in machine.run(*configure)
+    machine.shell("cp -p /etc/imapgate/imapgate.conf /root/kept; sed -i 's/^program = /#&/' /etc/imapgate/imapgate.conf")
+    assert 'imapgate.conf has no line "program = ..."' in machine.run(*configure)
+    machine.run("mv", "/root/kept", "/etc/imapgate/imapgate.conf")
 
 
 def test_remove_and_purge(machine):

@@ -86,7 +86,7 @@ def test_allowed(stage, canary, deed):
 
 @pytest.mark.parametrize("on", ("unix", "tls"))
 def test_gate_from_outside(root_stage, on):
-    """Own uid, no groups, no capabilities, an empty root directory, five descriptors, no core."""
+    """Own uid, no groups, no capabilities, an empty root directory, four descriptors, no core."""
     with root_stage.ready(on=on) as imap:
         pid, user = gate_of(imap.process.pid), pwd.getpwnam("_imapgate")
         gate, status = Path(f"/proc/{pid}"), status_of(pid)
@@ -97,7 +97,7 @@ def test_gate_from_outside(root_stage, on):
         assert all(int(status[name], 16) == 0 for name in ("CapEff", "CapPrm", "CapInh", "CapAmb"))
         assert os.readlink(gate / "root") == str(root_stage.folder / "gate")
         assert os.listdir(gate / "root") == []
-        assert sorted(map(int, os.listdir(gate / "fd"))) == [0, 1, 2, 3, 4]
+        assert sorted(map(int, os.listdir(gate / "fd"))) == [0, 1, 2, 3]
         assert os.readlink(gate / "fd/2") == "/dev/null" or "asan" in str(BUILD)
         limits = (gate / "limits").read_text()
         for name in ("Max core file size", "Max file size"):
@@ -123,5 +123,5 @@ def test_gate_that_dies_is_told(root_stage):
     with root_stage.ready() as imap:
         os.kill(gate_of(imap.process.pid), signal.SIGKILL)
         imap.rest()
-        assert imap.status() == 70
+        assert imap.status() in (70, -signal.SIGKILL)
         assert imap.log("end")[0]["reason"] == "gate-died"

@@ -1,4 +1,4 @@
-"""Which process has which secret in its memory: the one that needs it, and no gate, relay, listener or key holder.
+"""Which process has which secret in its memory: the one that needs it, and no gate, relay, zygote of gates, listener or signer.
 
 Each is a marker, and each search has a positive control: a process that must have it, has it.
 """
@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from listening import Listener
-from processes import children_of, gate_of, keyholder_of, name_of, runs, status_of
+from processes import GATE_ZYGOTE, MONITOR_ZYGOTE, SIGNER, children_of, gate_of, name_of, runs, status_of
 from test_tls import memory_of
 
 # An argument of a module, as a database's password, in a PAM file that only root can read; a value of --setenv in such a --config file.
@@ -71,21 +71,42 @@ def test_module_argument_is_found_where_it_is(root_stage, secret):
 
 
 def test_processes_of_a_listener(root_stage, secret):
-    """PAM's files are not read by what gates are forked from."""
+    """What gates are forked from has never had a secret; it is not even told of what is one. The control is the monitor zygote."""
     certificate = root_stage.certificate()
     with Listener(root_stage, *secret, *certificate.options, mailbox=root_stage.mailbox("tag", "echo")) as listener:
+        roles = listener.roles()
+        assert has(roles[MONITOR_ZYGOTE], VALUE)
         for _ in range(2):
             imap = listener.connect()
-            monitor, = listener.monitors()
-            gate = gate_of(monitor)
+            gate, = listener.gates()
             imap.starttls(certificate.context())
             imap.command("a LOGIN joe mumble")
-            for pid in (gate, listener.pid, keyholder_of(listener.pid)):
+            monitor, = listener.monitors()
+            for pid in (gate, listener.pid, *roles.values()):
                 assert not has(pid, ARGUMENT)
-            assert not has(gate, VALUE) and has(monitor, VALUE)
+            for pid in (gate, roles[GATE_ZYGOTE], roles[SIGNER]):
+                assert not has(pid, VALUE)
+            assert has(monitor, VALUE)
             told = len(listener.manager.told)
             imap.wire.close()
             listener.manager.wait_for("^STATUS=0 connections", since=told)
+
+
+def test_no_gate_has_another_clients_octets(root_stage, secret):
+    """What one client has said is in its own gate, and nowhere else that strangers talk to."""
+    word = b"Zebra-client-1848"
+    with Listener(root_stage, *secret, "--allow-cleartext", "loopback") as listener:
+        first = listener.connect()
+        own, = listener.gates()
+        first.send(b'a NOOP ' + word)
+        wait_until_has(own, word)
+        second = listener.connect()
+        other, = set(listener.gates()) - {own}
+        for pid in (other, listener.pid, *listener.roles().values()):
+            assert not has(pid, word)
+        first.wire.close()
+        second.wire.close()
+        listener.manager.wait_for("^STATUS=0 connections")
 
 
 @pytest.mark.parametrize("on", ("unix", "tls"))
@@ -208,21 +229,21 @@ def test_hash_of_a_neighbour(root_stage, neighbours, on, session):
 
 @pytest.mark.parametrize("session", ("none", "wait"))
 def test_hash_of_a_neighbour_under_a_listener(root_stage, neighbours, session):
-    """The listener and the key holder too, and the gate of the connection that comes next."""
+    """The listener, its zygotes and the signer too, and the gate of the connection that comes next."""
     certificate, account = root_stage.certificate(), neighbours
     with Listener(root_stage, "--pam-session", session, *certificate.options, pam="unix", mailbox=root_stage.mailbox("tag", "echo")) as listener:
         imap = listener.connect()
-        monitor, = listener.monitors()
-        gate = gate_of(monitor)
+        gate, = listener.gates()
         imap.starttls(certificate.context())
         imap.command(f'a LOGIN {account.name} "mumble"')
+        monitor, = listener.monitors()
         assert not has_neighbour(gate)
         imap.login(account.name, account.password)
         imap.hand_over()
         look_at_session(monitor, gate, account)
         following = listener.connect()
-        other, = set(listener.monitors()) - {monitor}
-        for pid in (listener.pid, keyholder_of(listener.pid), other, gate_of(other)):
+        other, = set(listener.gates()) - {gate}
+        for pid in (listener.pid, *listener.roles().values(), other):
             assert not has_neighbour(pid)
         following.wire.close()
         imap.wire.close()
@@ -270,17 +291,17 @@ def one_file(request, root_stage):
 
 
 @pytest.mark.parametrize("kind", ("rsa", "ecdsa", "ed25519"))
-def test_key_in_the_certificates_file_is_the_key_holders(root_stage, one_file, kind):
-    """Neither the listener nor a monitor or a gate has it. The control is the key holder."""
+def test_key_in_the_certificates_file_is_the_signers(root_stage, one_file, kind):
+    """Neither the listener nor a zygote, a monitor or a gate has it. The control is the signer."""
     certificate, options = one_file
     with Listener(root_stage, *options, mailbox=root_stage.mailbox("tag", "echo")) as listener:
         imap = listener.connect()
-        monitor, = listener.monitors()
-        gate = gate_of(monitor)
         imap.starttls(certificate.context())
-        assert key_in(listener.keyholder(), certificate), "the control has no key"
-        found = {name: key_in(pid, certificate) for name, pid in (("listener", listener.pid), ("monitor", monitor), ("gate", gate))}
-        assert found == {"listener": set(), "monitor": set(), "gate": set()}
+        imap.command("a LOGIN joe mumble")
+        roles = listener.roles()
+        assert key_in(roles.pop(SIGNER), certificate), "the control has no key"
+        processes = {"listener": listener.pid, "monitor": listener.monitors()[0], "gate": listener.gates()[0], **roles}
+        assert {name: key_in(pid, certificate) for name, pid in processes.items()} == {name: set() for name in processes}
         imap.wire.close()
         listener.manager.wait_for("^STATUS=0 connections")
 
@@ -327,7 +348,7 @@ def test_key_of_an_authority_is_nobodys(root_stage, on):
 
 # --- a keeper that somebody starts by hand
 
-ARGUMENTS = ["1", "20000", "20000", "0", "a", "joe", "3", "rip=192.0.2.1"]
+ARGUMENTS = ["1", "20000", "20000", "0", "a", "joe", "1", "3", "rip=192.0.2.1"]
 
 
 def with_another(number, word):
@@ -336,8 +357,8 @@ def with_another(number, word):
 
 @pytest.mark.parametrize("arguments", (
     [], ARGUMENTS[:4], ARGUMENTS[:6], with_another(0, "0"), with_another(0, "-1"), with_another(1, "4294967296"), with_another(2, ""),
-    with_another(3, "0x"), with_another(4, "a" * 2000), with_another(5, "a" * 2000), with_another(6, "0"), with_another(6, "33"),
-    with_another(7, "rip")))
+    with_another(3, "0x"), with_another(4, "a" * 2000), with_another(5, "a" * 2000), with_another(6, "2"), with_another(6, ""),
+    with_another(7, "0"), with_another(7, "33"), with_another(8, "rip")))
 def test_keeper_by_hand(stage, arguments):
     done = subprocess.run(["imapgate-keeper", *arguments], executable=stage.program, capture_output=True, stdin=subprocess.DEVNULL, timeout=20)
     assert (done.returncode, done.stdout, done.stderr) == (64, b"", b"")

@@ -94,7 +94,7 @@ def test_logout(stage, on):
             assert kept.imap.wire.ended_cleanly
         assert kept.imap.status() == 0
         kept.closed()
-        assert [event.name for event in kept.imap.log()] == ["auth-ok", "handoff"]
+        assert [event.name for event in kept.imap.log()] == ["auth-ok", "handoff", "session-end"]
 
 
 @pytest.mark.parametrize("on", EVERYWHERE)
@@ -364,14 +364,25 @@ def file_of(pid, fd):
     return os.readlink(f"/proc/{pid}/fd/{fd}")
 
 
+def datagram_sockets(pid):
+    """Those of the Unix domain in a process's network, as /proc/PID/fd names them."""
+    rows = (line.split() for line in Path(f"/proc/{pid}/net/unix").read_text().splitlines()[1:])
+    return {f"socket:[{row[6]}]" for row in rows if row[4] == "0002"}
+
+
 @pytest.mark.parametrize("on", EVERYWHERE)
 def test_keeper_has_nothing_of_the_connection(root_stage, on):
-    """Neither the client's socket nor the gate's: root that nobody can talk to."""
+    """Neither the client's socket nor the relay's: root to which a relay can say one word, and nobody else any."""
     with Kept(root_stage, on=on) as kept:
         pid = kept.imap.process.pid
         assert kept.program in children_of(pid)
         descriptors = {int(fd): file_of(pid, fd) for fd in os.listdir(f"/proc/{pid}/fd")}
         log = str(kept.imap.log_path)
+        # Where there is a syslog, libpam has spoken to it, and syslog(3) keeps its socket: a datagram's, so neither of the two.
+        others = {fd: descriptors.pop(fd) for fd in list(descriptors) if fd > 3}
+        syslog = set(others.values()) & datagram_sockets(pid)
+        assert len(syslog) <= os.path.exists("/dev/log")
+        assert len(set(others.values()) - syslog) == (on in ("tls", "starttls")), "the relay's pair"
         assert descriptors == {0: "/dev/null", 1: "/dev/null", 2: log, 3: log}
         status = status_of(pid)
         assert status["Name"] == "imapgate-keeper" and status["Uid"].split() == ["0"] * 4

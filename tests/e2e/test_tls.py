@@ -5,6 +5,7 @@ import re
 import socket
 import ssl
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -50,7 +51,7 @@ def _type(client, script, screen_path):
     """Line by line, as a human would, who waits for what comes of the last one: s_client has to read each by itself."""
     try:
         for line in script.splitlines():
-            time.sleep(0.1)
+            time.sleep(0.1)     # s_client says to nobody that it has shown all and reads again
             seen, end = screen_path.stat().st_size, time.monotonic() + 5
             client.stdin.write(line.encode() + b"\n")
             while screen_path.stat().st_size == seen and client.poll() is None and time.monotonic() < end:
@@ -239,7 +240,8 @@ def test_alpn_of_another_protocol(stage):
     context.set_alpn_protocols(["http/1.1", "h2"])
     with stage.start(on="tls", handshake=False) as imap:
         imap.hand_over()
-        with pytest.raises(ssl.SSLError, match="(?i)no.application.protocol"):
+        # Python 3.10 has no name for this alert.
+        with pytest.raises(ssl.SSLError, match="(?i)no.application.protocol" if sys.version_info >= (3, 11) else "unknown error"):
             imap.handshake(context)
         assert imap.logged("tls-fail")
 

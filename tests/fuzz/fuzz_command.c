@@ -19,7 +19,8 @@ struct end {
 	size_t			at;
 };
 
-static char	input[64 * 1024];
+/* More than a command can have, so that it becomes too long. */
+static char	input[COMMAND_TEXT_MAX + 16384];
 static size_t	input_len;
 static bool	response, invite;
 

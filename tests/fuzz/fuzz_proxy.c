@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "proto/proxy.h"
+#include "proto/word.h"
 
 /* From memory that ends where the input does, so that a sanitizer sees who reads on. */
 static enum proxy_verdict
@@ -86,9 +87,12 @@ check_network(const char *text)
 	if (!network_parse(&n, text))
 		return;
 	MUST(n.bits <= 128 && strspn(text, "0123456789abcdefABCDEF.:/") == strlen(text));
-	if (network_is_ipv4(n.address) && n.bits < 96)
+	if (network_is_ipv4(n.address) && n.bits < 96) {
+		MUST(!network_holds(&n, n.address));
 		return;
-	MUST(network_holds(&n, n.address));
+	}
+	MUST(network_holds(&n, n.address) && network_any(&n, 1, n.address) && !network_any(&n, 0, n.address));
+	MUST(!network_is_loopback(n.address) || n.address[15] != 0 || n.address[12] == 127);
 	memcpy(other, n.address, sizeof(other));
 	if (n.bits > 0) {
 		other[(n.bits - 1) / 8] ^= (uint8_t)(0x80 >> (n.bits - 1) % 8);
@@ -111,6 +115,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	text[size] = '\0';
 	check_header(data, size);
 	check_network(text);
+	MUST(word_is_plain(text) == (text[0] == '\0' || is_word(text, size + 1)));
 	free(text);
 	return 0;
 }

@@ -21,7 +21,7 @@ check_clean(const char *text, size_t size)
 	MUST(clean != NULL && again != NULL);
 	reply_clean(clean, size, text);
 	len = strnlen(clean, size);
-	MUST(len < size);
+	MUST(len < size && utf8_sequence(clean, 0) == 0);
 	for (at = 0; at < len; at += octets) {
 		octets = utf8_sequence(clean + at, len - at);
 		MUST(octets > 0 && (unsigned char)clean[at] >= ' ' && clean[at] != 0x7f);
@@ -33,6 +33,7 @@ check_clean(const char *text, size_t size)
 	free(again);
 }
 
+/* Lines of every kind, until there is no more room. */
 static void
 check_lines(const char *text, size_t len)
 {
@@ -53,6 +54,36 @@ check_lines(const char *text, size_t len)
 	MUST(lines <= 9 && (lines == 9) == !r.cut);
 }
 
+/* What is never a client's words comes as it is: so many octets, and all of them or none. */
+static void
+check_room(size_t before, const char *tag)
+{
+	static struct reply r;
+	size_t len = strlen(tag);
+
+	memset(&r, 0, sizeof(r));
+	for (r.len = before; r.len + 4 + len <= REPLY_MAX;)
+		reply_data(&r, tag);
+	MUST(!r.cut);
+	before = r.len;
+	reply_continue(&r, tag);
+	MUST(r.len == before && r.cut);
+	r.len = before = REPLY_MAX / 2;
+	reply_prefix(&r, tag);
+	MUST(r.len == before || (r.len == before + len + 4 && memcmp(r.text + r.len - 4, " OK ", 4) == 0));
+	reply_no_mailbox(&r, tag);
+	MUST(r.len <= REPLY_MAX);
+}
+
+static void
+check_outcome(uint32_t outcome)
+{
+	const struct reply_words *words = reply_outcome(outcome);
+
+	MUST((words != NULL) == (outcome > OUTCOME_OK && outcome <= OUTCOME_LIMIT));
+	MUST(words == NULL || (words->code[0] != '\0' && words->text[0] != '\0'));
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -66,6 +97,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	text[size - 1] = '\0';
 	check_clean(text, 1u + data[0]);
 	check_lines(text, strlen(text));
+	check_room(data[0] * 16u, text);
+	check_outcome(data[0]);
 	free(text);
 	return 0;
 }

@@ -155,6 +155,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memcpy(text, data, size);
 	text[size] = '\0';
 	check_text(text);
+	MUST(sasl_find(text) == NULL || strcmp(sasl_find(text)->name, text) == 0);
 	check_base64(in, size);
 	check_plain(&s, in, size);
 	check_login(&s, in, size);

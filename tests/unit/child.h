@@ -6,17 +6,11 @@
  * said, for what ends a process: die(), bug(), usage errors.
  */
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <cmocka.h>
+#include "unit.h"
 
 /* The exit status of a child whose function came back. */
 #define CHILD_RETURNED	99

@@ -7,26 +7,10 @@
  * sentinel bytes, which the parser must leave alone.
  */
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
 #include "proto/command.h"
+#include "unit.h"
 
-#define BYTES(s)	{ (s), sizeof(s) - 1 }
 #define SENTINEL	"sentinel {9+}\r\n"
-
-struct bytes {
-	const char	*text;
-	size_t		 len;
-};
 
 /* How it is to be fed, and what came of it. */
 struct feeding {

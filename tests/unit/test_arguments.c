@@ -274,6 +274,46 @@ LIT1_command_that_is_good_so_far_awaits_its_literal(void **state)
 }
 
 static void
+LIT7_number_over_the_limit_is_no_literal(void **state)
+{
+	(void)state;
+	ARGUMENTS(LOGIN, COMMAND_LITERAL_BIG, WRONG("a LOGIN {4097}\r\n"), WRONG("a LOGIN {40960}\r\n"),
+	    WRONG("a LOGIN u {40961}\r\n"), WRONG("a LOGIN {18446744073709551617}\r\n"));
+}
+
+/* Behind the end of a text is what an earlier command has left there: a digit, a quote, the end of a line. */
+static void
+T18_text_that_is_cut_is_no_command(void **state)
+{
+	static const struct bytes rows[] = {
+		BYTES("a NOOP\r\n"),
+		BYTES("a LOGIN u p\r\n"),
+		BYTES("a LOGIN \"u\\\\\" \"p\\\"\"\r\n"),
+		BYTES("a LOGIN {12+}\r\n123456789012 {1+}\r\np\r\n"),
+		BYTES("a ID (\"a\" NIL \"b\" {1+}\r\nc)\r\n"),
+		BYTES("a AUTHENTICATE PLAIN =\r\n"),
+	};
+	char tag[COMMAND_TAG_MAX + 1], mechanism[COMMAND_WORD_MAX + 1];
+	struct command_string user, password;
+	struct command_span initial;
+	size_t i, whole;
+
+	(void)state;
+	for (i = 0; i < ROWS(rows); i++) {
+		feed_once(&feeding, rows[i], rows[i].len, 1);
+		expect_fed(&feeding, feeding.event == COMMAND_READY);
+		for (whole = feeding.c.len; feeding.c.len-- > 0;) {
+			expect_fed(&feeding, command_tag(&feeding.c, tag) == (feeding.c.len > 1));
+			expect_fed(&feeding, command_nothing(&feeding.c) == COMMAND_BAD);
+			expect_fed(&feeding, command_login(&feeding.c, &user, &password) != COMMAND_GOOD);
+			expect_fed(&feeding, command_authenticate(&feeding.c, mechanism, &initial) == COMMAND_BAD);
+			expect_fed(&feeding, command_id(&feeding.c) != COMMAND_GOOD);
+		}
+		feeding.c.len = whole;
+	}
+}
+
+static void
 L1_login_in_all_forms(void **state)
 {
 	(void)state;
@@ -398,7 +438,7 @@ check_authenticate(const struct feeding *f, const void *arg)
 {
 	const struct authenticate_row *row = arg;
 	char mechanism[COMMAND_WORD_MAX + 1];
-	struct command_span initial;
+	struct command_span initial = { "left over", 9 };
 	enum command_verdict verdict = command_authenticate(&f->c, mechanism, &initial);
 
 	expect_fed(f, f->event == COMMAND_READY);
@@ -408,8 +448,10 @@ check_authenticate(const struct feeding *f, const void *arg)
 		return;
 	assert_string_equal(mechanism, row->mechanism);
 	expect_fed(f, (initial.text != NULL) == (row->initial != NULL));
-	if (row->initial == NULL)
+	if (row->initial == NULL) {
+		expect_fed(f, initial.len == 0);
 		return;
+	}
 	expect_fed(f, initial.len == strlen(row->initial));
 	expect_fed(f, memcmp(initial.text, row->initial, initial.len) == 0);
 }
@@ -525,6 +567,26 @@ A3_initial_response_that_is_no_base64_is_bad(void **state)
 		feed_with_sentinel(&feeding, rows[i], check_initial_refused, NULL);
 }
 
+/* Printable ASCII may be base64, all else ends the argument. */
+static void
+A3_initial_response_is_printable(void **state)
+{
+	char text[] = "a AUTHENTICATE PLAIN AGE?\r\n", *at = strchr(text, '?'), mechanism[COMMAND_WORD_MAX + 1];
+	const struct bytes in = { text, sizeof(text) - 1 };
+	struct command_span initial;
+	int ch;
+
+	(void)state;
+	for (ch = 0; ch < 256; ch++) {
+		if (ch == '\n' || ch == '\r' || ch == ' ')
+			continue;
+		*at = (char)ch;
+		feed_once(&feeding, in, in.len, 1);
+		expect_fed(&feeding, feeding.event == COMMAND_READY);
+		expect_fed(&feeding, (command_authenticate(&feeding.c, mechanism, &initial) == COMMAND_GOOD) == (ch > ' ' && ch < 0x7f));
+	}
+}
+
 /* RFC 4959, 3. No literal can be an argument of AUTHENTICATE, so none may be invited. */
 static void
 LIT11_authenticate_awaits_no_literal(void **state)
@@ -572,7 +634,8 @@ ID2_pairs_are_complete_and_no_name_comes_twice(void **state)
 	    WRONG("a ID (\"a\" \"b\" \"c\")\r\n"), WRONG("a ID (\"a\" \"b\" )\r\n"),
 	    WRONG("a ID (\"a\" \"b\"\"c\" \"d\")\r\n"), WRONG("a ID (\"a\"\"b\")\r\n"),
 	    WRONG("a ID (\"a\"  \"b\")\r\n"), WRONG("a ID (\"a\" \"b\" \"a\" \"c\")\r\n"),
-	    WRONG("a ID (\"name\" \"b\" \"NAME\" \"c\")\r\n"), WRONG("a ID (\"a\" NIL \"b\" NIL {1+}\r\na NIL)\r\n"),
+	    WRONG("a ID (\"name\" \"b\" \"NAME\" \"c\")\r\n"), WRONG("a ID (\"a\" NIL \"b\" NIL \"b\" NIL)\r\n"),
+	    WRONG("a ID (\"a\" NIL \"b\" NIL \"c\" NIL \"C\" NIL)\r\n"), WRONG("a ID (\"a\" NIL \"b\" NIL {1+}\r\na NIL)\r\n"),
 	    WRONG("a ID (\"a\\\"\" NIL {2+}\r\na\" NIL)\r\n"), GOOD("a ID (\"a\" \"x\" \"aa\" \"x\" \"\" \"x\")\r\n"));
 }
 
@@ -702,6 +765,8 @@ main(void)
 		cmocka_unit_test(T25_what_stands_before_the_line_end),
 		cmocka_unit_test(LIT2_command_that_is_wrong_already_invites_no_literal),
 		cmocka_unit_test(LIT1_command_that_is_good_so_far_awaits_its_literal),
+		cmocka_unit_test(LIT7_number_over_the_limit_is_no_literal),
+		cmocka_unit_test(T18_text_that_is_cut_is_no_command),
 		cmocka_unit_test(L1_login_in_all_forms),
 		cmocka_unit_test(X4_login_with_too_little_or_too_much),
 		cmocka_unit_test(T15_what_announces_no_literal_is_no_argument),
@@ -717,6 +782,7 @@ main(void)
 		cmocka_unit_test(A10_mechanism_is_an_atom_between_single_spaces),
 		cmocka_unit_test(X7_trailing_space_after_authenticate),
 		cmocka_unit_test(A3_initial_response_that_is_no_base64_is_bad),
+		cmocka_unit_test(A3_initial_response_is_printable),
 		cmocka_unit_test(LIT11_authenticate_awaits_no_literal),
 		cmocka_unit_test(ID1_nil_or_list),
 		cmocka_unit_test(ID2_pairs_are_complete_and_no_name_comes_twice),

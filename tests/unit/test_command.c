@@ -641,6 +641,29 @@ T11_foreign_protocols_are_known_by_their_first_line(void **state)
 }
 
 static void
+T11_tls_is_told_from_other_protocols(void **state)
+{
+	static const struct {
+		struct bytes in;
+		bool tls;
+	} rows[] = {
+		{ BYTES("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\n"), true },
+		{ BYTES("\x16\x03\n"), true },
+		{ BYTES("\x16\n"), false },
+		{ BYTES("GET / HTTP/1.1\r\n"), false },
+		{ BYTES("a \x16\x03\n"), false },
+		{ BYTES("\n"), false },
+	};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		feed_once(&feeding, rows[i].in, 1, 1);
+		expect_fed(&feeding, command_is_tls(&feeding.c) == rows[i].tls);
+	}
+}
+
+static void
 T11_foreign_line_that_is_too_long_is_known_too(void **state)
 {
 	(void)state;
@@ -750,6 +773,7 @@ main(void)
 		cmocka_unit_test(T55_reset_wipes_all_that_came_in),
 		cmocka_unit_test(reset_keeps_strict_and_ends_a_response),
 		cmocka_unit_test(T11_foreign_protocols_are_known_by_their_first_line),
+		cmocka_unit_test(T11_tls_is_told_from_other_protocols),
 		cmocka_unit_test(T11_foreign_line_that_is_too_long_is_known_too),
 		cmocka_unit_test(T16_commands_in_a_row_end_where_they_were_made_to),
 	};

@@ -7,8 +7,6 @@
 #include "child.h"
 
 #include <getopt.h>
-#include <stdbool.h>
-#include <stdlib.h>
 #include <sys/stat.h>
 #include <sysexits.h>
 #include <unistd.h>

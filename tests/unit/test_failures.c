@@ -3,19 +3,14 @@
  * that processes who write at the same time, or are killed, spoil nothing.
  */
 
-#include "failures.h"
+#include "listener/failures.h"
 
-#include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <cmocka.h>
+#include "unit.h"
 
 #define HERE	7
 #define THERE	8
@@ -155,59 +150,6 @@ oldest_make_room_when_the_table_is_full(void **state)
 	assert_true(failures_any(f, 1002));
 }
 
-/* --- several processes */
-
-static void __attribute__((noreturn))
-write_many(uint64_t network, uint64_t first, uint64_t n)
-{
-	uint64_t i;
-
-	for (i = first; i < first + n; i++)
-		note(network, 1, i, NOW);
-	_exit(0);
-}
-
-static void
-processes_write_at_the_same_time(void **state)
-{
-	uint64_t i;
-	int status;
-
-	(void)state;
-	for (i = 0; i < 8; i++)
-		if (fork() == 0)
-			write_many(HERE + i / 4, i * 1000, 3);
-	while (wait(&status) != -1)
-		assert_int_equal(status, 0);
-	/* Twelve of each: all are there, unless two met in the very same moment, who then may have counted one too rarely. */
-	assert_in_range(note(HERE, 1, 9999, NOW), 10, 13);
-	assert_in_range(note(HERE + 1, 1, 9999, NOW), 10, 13);
-}
-
-/* Whenever a writer dies, the others go on, and what they count stays within its bounds. */
-static void
-process_is_killed_while_it_writes(void **state)
-{
-	unsigned count, before = 0;
-	int try, status;
-	pid_t pid;
-
-	(void)state;
-	for (try = 0; try < 50; try++) {
-		pid = fork();
-		if (pid == 0)
-			write_many(THERE, (uint64_t)try << 32, UINT64_MAX >> 1);
-		usleep((useconds_t)(500 + 37 * try));
-		kill(pid, SIGKILL);
-		assert_int_equal(waitpid(pid, &status, 0), pid);
-		assert_true(WIFSIGNALED(status));
-		count = note(HERE, 1, (uint64_t)try, NOW);
-		assert_in_range(count, before, FAILURES_PER_NETWORK);
-		before = count;
-	}
-	assert_int_equal(before, FAILURES_PER_NETWORK);
-}
-
 #define WITH_TABLE(t)	cmocka_unit_test_setup_teardown(t, make_table, drop_table)
 
 int
@@ -223,8 +165,6 @@ main(void)
 		WITH_TABLE(success_forgives_no_other_user),
 		WITH_TABLE(network_pushes_out_its_own_only),
 		WITH_TABLE(oldest_make_room_when_the_table_is_full),
-		WITH_TABLE(processes_write_at_the_same_time),
-		WITH_TABLE(process_is_killed_while_it_writes),
 	};
 
 	return cmocka_run_group_tests_name("failures", tests, NULL, NULL);

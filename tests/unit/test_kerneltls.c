@@ -3,22 +3,13 @@
  * kernel tells of itself, whichever it is. tests/vm runs this too, where it can.
  */
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include <errno.h>
 #include <netinet/in.h>
-#include <stdbool.h>
-#include <stdio.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "kerneltls.h"
+#include "unit.h"
 
 /* Once a module was asked for: is it there? */
 static bool

@@ -5,19 +5,11 @@
  * whoever knows them; if one of them is wrong, it can't.
  */
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include <openssl/err.h>
-#include <stdio.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "gate/ktls.h"
+#include "unit.h"
 
 /* A record: header, perhaps an explicit nonce, the text, a tag (RFC 5246, 6.2.3.3; RFC 8446, 5.2). */
 #define HEADER		5

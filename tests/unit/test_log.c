@@ -9,9 +9,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
-#include <stdbool.h>
-#include <stdint.h>
-#include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -702,25 +699,37 @@ lines_that_nobody_reads_are_dropped_and_counted(void **state)
 }
 
 static void
-fill_shared_counter(void *arg)
+fill_and_hand_on(void *arg)
 {
-	_Atomic unsigned *count = arg;
-	int pair[2];
+	int pair[2], err = dup(STDERR_FILENO);
+	struct log_line line;
+	unsigned taken;
 
-	log_count_dropped(count);
+	(void)arg;
 	if (pipe(pair) == -1 || dup2(pair[1], STDERR_FILENO) == -1)
 		abort();
 	write_lines(20000);
+	taken = log_take_dropped();
+	dup2(err, STDERR_FILENO);
+	log_begin(&line, LOG_INFO, "nothing");
+	log_write(&line);
+	log_add_dropped(taken);
+	log_add_dropped(1);
+	log_begin(&line, LOG_INFO, "handed-on");
+	log_write(&line);
 }
 
+/* What one process has lost another one tells. */
 static void
-processes_can_count_together(void **state)
+processes_can_hand_on_what_they_count(void **state)
 {
-	_Atomic unsigned *count = mmap(NULL, sizeof(*count), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	unsigned dropped;
 
 	(void)state;
-	child_run(&child, fill_shared_counter, (void *)count);
-	assert_true(*count > 10000);
+	child_run(&child, fill_and_hand_on, NULL);
+	assert_non_null(strstr(child.err, "]: nothing\n"));
+	assert_int_equal(sscanf(strstr(child.err, "handed-on"), "handed-on dropped=%u", &dropped), 1);
+	assert_true(dropped > 10000);
 }
 
 #define NO_NAMESPACE	77
@@ -1007,7 +1016,7 @@ main(void)
 		cmocka_unit_test(T53_text_of_die_is_escaped_and_cut),
 		cmocka_unit_test(stream_for_the_program_is_never_the_log),
 		cmocka_unit_test(lines_that_nobody_reads_are_dropped_and_counted),
-		cmocka_unit_test(processes_can_count_together),
+		cmocka_unit_test(processes_can_hand_on_what_they_count),
 		cmocka_unit_test(a_socket_that_nobody_reads_does_not_stop_us),
 		cmocka_unit_test(a_daemon_that_was_started_anew_is_found),
 		cmocka_unit_test(line_for_stderr_goes_there_whatever_there_is),

@@ -8,22 +8,29 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <stdbool.h>
-#include <stdlib.h>
 #include <sys/time.h>
 #include <sysexits.h>
 
 #include "log.h"
-#include "msg.h"
+#include "boundary/msg.h"
 
-#define TYPE(id, member) { id, sizeof(((struct msg *)NULL)->u.member) }
+#define BODY			offsetof(struct msg, u)
+#define TYPE(id, member, fds)	{ id, sizeof(((struct msg *)NULL)->u.member), fds }
+#define BARE(id, fds)		{ id, 0, fds }
 
 static const struct type {
 	uint32_t	id;
 	size_t		size;		/* of its struct */
+	size_t		fds;		/* descriptors that come with it */
 } types[] = {
-	TYPE(MSG_LOGIN, login), TYPE(MSG_LOGIN_ANSWER, login_answer), TYPE(MSG_KEY, key), TYPE(MSG_KEY_ANSWER, key_answer), TYPE(MSG_SIGN, sign),
-	TYPE(MSG_SIGN_ANSWER, sign_answer), TYPE(MSG_LAUNCH, launch), TYPE(MSG_LOG, log),
+	TYPE(MSG_LOGIN, login, 0), TYPE(MSG_LOGIN_ANSWER, login_answer, 0), TYPE(MSG_LAUNCH, launch, 0), BARE(MSG_LAUNCH_ANSWER, 1),
+	TYPE(MSG_LOG, log, 0), TYPE(MSG_PROXIED, proxied, 0), TYPE(MSG_PROXIED_ANSWER, proxied_answer, 0), TYPE(MSG_SAID, said, 0),
+	TYPE(MSG_KEY, key, 0), TYPE(MSG_KEY_ANSWER, key_answer, 0), TYPE(MSG_SIGN, sign, 0), TYPE(MSG_SIGN_ANSWER, sign_answer, 0),
+	TYPE(MSG_PAIR, pair, 1), TYPE(MSG_SIGN_REPORT, sign_report, 0), TYPE(MSG_READY, ready, 0), TYPE(MSG_SPAWN_GATE, spawn_gate, 2),
+	TYPE(MSG_SPAWN_MONITOR, spawn_monitor, 3), TYPE(MSG_SPAWN_PEER, spawn_monitor, 2), TYPE(MSG_SPAWNED, spawned, 0),
+	TYPE(MSG_FAILED, failed, 0), TYPE(MSG_FAILED_ANSWER, failed_answer, 0), TYPE(MSG_LOGGED_IN, logged_in, 0),
+	TYPE(MSG_LOGGED_IN_ANSWER, logged_in_answer, 0), BARE(MSG_GATE_END, 0), TYPE(MSG_GATE_END_ANSWER, gate_end_answer, 0),
+	TYPE(MSG_LAUNCHED, launched, 0), BARE(MSG_PEER_UNKNOWN, 0), TYPE(MSG_DROPPED, dropped, 0),
 };
 #define TYPES (sizeof(types) / sizeof(types[0]))
 
@@ -34,9 +41,11 @@ static const struct text {
 	size_t		offset, size;
 } texts[] = {
 	TEXT(MSG_LOGIN, login.authcid), TEXT(MSG_LOGIN, login.authzid), TEXT(MSG_LOGIN, login.secret), TEXT(MSG_LOGIN_ANSWER, login_answer.text),
-	TEXT(MSG_KEY_ANSWER, key_answer.reason), TEXT(MSG_SIGN_ANSWER, sign_answer.reason),
+	TEXT(MSG_KEY_ANSWER, key_answer.reason),
 	TEXT(MSG_LAUNCH, launch.tag), TEXT(MSG_LAUNCH, launch.tls.protocol), TEXT(MSG_LAUNCH, launch.tls.cipher), TEXT(MSG_LAUNCH, launch.tls.sni),
 	TEXT(MSG_LOG, log.text), TEXT(MSG_LOG, log.tls.protocol), TEXT(MSG_LOG, log.tls.cipher), TEXT(MSG_LOG, log.tls.sni),
+	TEXT(MSG_PROXIED, proxied.tls_protocol), TEXT(MSG_PROXIED, proxied.tls_cipher), TEXT(MSG_SIGN_REPORT, sign_report.reason),
+	TEXT(MSG_READY, ready.file), TEXT(MSG_READY, ready.reason), TEXT(MSG_LOGGED_IN, logged_in.name),
 };
 #define TEXTS (sizeof(texts) / sizeof(texts[0]))
 
@@ -90,7 +99,7 @@ a_message_begins_empty_and_is_wiped(void **state)
 		assert_memory_equal(&m.u, none, types[i].size);
 		fill(&m, &types[i], 5);
 		msg_wipe(&m);
-		assert_memory_equal(&m, none, offsetof(struct msg, u) + types[i].size);
+		assert_memory_equal(&m, none, BODY + types[i].size);
 	}
 }
 
@@ -108,6 +117,30 @@ pair_keeps_messages_apart_and_is_closed_on_exec(void **state)
 	}
 }
 
+/* With the descriptors of its type, which are all standard error. */
+static int
+send_whole(int fd, const struct msg *m, const struct type *type)
+{
+	static const int fds[MSG_FDS] = { STDERR_FILENO, STDERR_FILENO, STDERR_FILENO };
+
+	return type->fds > 0 ? msg_send_fds(fd, m, fds, true) : msg_send(fd, m);
+}
+
+static int
+receive_whole(int fd, struct msg *m, const struct type *type)
+{
+	int fds[MSG_FDS], received = msg_recv_fds(fd, m, fds);
+
+	for (size_t i = 0; received == 1 && i < MSG_FDS; i++) {
+		assert_true((fds[i] != -1) == (i < type->fds));
+		if (fds[i] == -1)
+			continue;
+		assert_true((fcntl(fds[i], F_GETFD) & FD_CLOEXEC) != 0);
+		close(fds[i]);
+	}
+	return received;
+}
+
 static void
 each_type_makes_the_round_trip(void **state)
 {
@@ -118,9 +151,9 @@ each_type_makes_the_round_trip(void **state)
 	for (i = 0; i < 2 * TYPES; i++) {
 		fill(&sent, &types[i / 2], (unsigned)i);
 		memset(&got, 0, sizeof(got));
-		assert_int_equal(msg_send(pair[i % 2], &sent), 0);
-		assert_int_equal(msg_recv(pair[1 - i % 2], &got), 1);
-		assert_memory_equal(&got, &sent, sizeof(got.type) + types[i / 2].size);
+		assert_int_equal(send_whole(pair[i % 2], &sent, &types[i / 2]), 0);
+		assert_int_equal(receive_whole(pair[1 - i % 2], &got, &types[i / 2]), 1);
+		assert_memory_equal(&got, &sent, BODY + types[i / 2].size);
 	}
 }
 
@@ -133,9 +166,9 @@ message_is_as_long_as_its_type(void **state)
 	(void)state;
 	for (i = 0; i < TYPES; i++) {
 		fill(&sent, &types[i], 0);
-		assert_int_equal(msg_send(pair[0], &sent), 0);
-		assert_int_equal(recv(pair[1], &got, sizeof(got), MSG_TRUNC), sizeof(got.type) + types[i].size);
-		assert_memory_equal(&got, &sent, sizeof(got.type) + types[i].size);
+		assert_int_equal(send_whole(pair[0], &sent, &types[i]), 0);
+		assert_int_equal(recv(pair[1], &got, sizeof(got), MSG_TRUNC), BODY + types[i].size);
+		assert_memory_equal(&got, &sent, BODY + types[i].size);
 	}
 }
 
@@ -148,13 +181,13 @@ messages_arrive_in_order_and_one_at_a_time(void **state)
 	(void)state;
 	for (i = 0; i < TYPES; i++) {
 		fill(&sent, &types[i], (unsigned)i);
-		assert_int_equal(msg_send(pair[0], &sent), 0);
+		assert_int_equal(send_whole(pair[0], &sent, &types[i]), 0);
 	}
 	for (i = 0; i < TYPES; i++) {
 		fill(&sent, &types[i], (unsigned)i);
-		assert_int_equal(msg_recv(pair[1], &got), 1);
+		assert_int_equal(receive_whole(pair[1], &got, &types[i]), 1);
 		assert_int_equal(got.type, types[i].id);
-		assert_memory_equal(&got, &sent, sizeof(got.type) + types[i].size);
+		assert_memory_equal(&got, &sent, BODY + types[i].size);
 	}
 }
 
@@ -173,7 +206,7 @@ closed_peer_is_gone(void **state)
 	signal(SIGPIPE, SIG_DFL);
 	for (i = 0; i < TYPES; i++) {
 		fill(&m, &types[i], 0);
-		assert_int_equal(msg_send(pair[1], &m), -1);
+		assert_int_equal(send_whole(pair[1], &m, &types[i]), -1);
 	}
 	assert_int_equal(msg_recv(pair[1], &m), 0);
 	pair[0] = dup(pair[1]);
@@ -203,6 +236,7 @@ signals_interrupt_nothing(void **state)
 	pid = fork();
 	assert_int_not_equal(pid, -1);
 	if (pid == 0) {
+		/* The other side has to be interrupted while it waits, some times. */
 		usleep(100000);
 		_exit(msg_send(pair[0], &sent) == 0 ? 0 : 1);
 	}
@@ -214,7 +248,7 @@ signals_interrupt_nothing(void **state)
 	sigaction(SIGALRM, &before, NULL);
 	assert_true(interruptions > 0);
 	assert_int_equal(waitpid(pid, NULL, 0), pid);
-	assert_memory_equal(&got, &sent, sizeof(got.type) + types[0].size);
+	assert_memory_equal(&got, &sent, BODY + types[0].size);
 }
 
 /* --- what a hostile process sends ---------------------------------------- */
@@ -225,7 +259,7 @@ receive(void *arg)
 	static struct msg m;
 
 	(void)arg;
-	msg_recv(pair[1], &m);
+	msg_recv_fds(pair[1], &m, (int[MSG_FDS]){ 0 });
 }
 
 /* The receiver ends with one line that calls it a bug. */
@@ -260,11 +294,13 @@ T35_short_message_is_a_bug(void **state)
 	(void)state;
 	for (i = 0; i < TYPES; i++) {
 		fill(&m, &types[i], 0);
-		size = sizeof(m.type) + types[i].size;
+		size = BODY + types[i].size;
 		send_octets(&m, size - 1);
 		assert_refused("one octet too short", i);
 		send_octets(&m, size - 4);
 		assert_refused("four octets too short", i);
+		if (size == BODY)
+			continue;
 		send_octets(&m, sizeof(m.type));
 		assert_refused("type only", i);
 	}
@@ -287,7 +323,7 @@ T35_long_message_is_a_bug(void **state)
 	for (i = 0; i < TYPES; i++) {
 		memset(&u, 0, sizeof(u));
 		u.m.type = types[i].id;
-		size = sizeof(u.m.type) + types[i].size;
+		size = BODY + types[i].size;
 		send_octets(&u, size + 1);
 		assert_refused("one octet too long", i);
 		send_octets(&u, sizeof(u.m) + 1);
@@ -304,7 +340,7 @@ T35_long_message_is_a_bug(void **state)
 static void
 T35_unknown_type_is_a_bug(void **state)
 {
-	static const uint32_t unknown[] = { 0, 1, 9, 11, 12, 13, 100, 255, 256, 0x02000000, 0x7fffffff, 0x80000000,
+	static const uint32_t unknown[] = { 0, 1, 7, 11, 17, 19, 21, 23, 25, 35, 37, MSG_TYPES, 100, 255, 256, 0x02000000, 0x7fffffff, 0x80000000,
 		0xffffffff };
 	static struct msg m;
 	size_t i;
@@ -331,7 +367,7 @@ fill_text(struct msg *m, size_t text, size_t len)
 	memset((char *)m + texts[text].offset, 'x', len);
 	for (j = 0; j < TYPES; j++)
 		if (types[j].id == texts[text].id)
-			return sizeof(m->type) + types[j].size;
+			return BODY + types[j].size;
 	fail_msg("text %zu is in no message", text);
 	return 0;
 }
@@ -398,12 +434,64 @@ T35_passed_descriptor_is_a_bug(void **state)
 
 	(void)state;
 	for (i = 0; i < TYPES; i++) {
-		for (n = 1; n <= 8; n *= 2) {
+		for (n = 1; n <= 8; n++) {
+			if (n == types[i].fds)
+				continue;
 			fill(&m, &types[i], 0);
-			send_with_descriptors(&m, sizeof(m.type) + types[i].size, n);
+			send_with_descriptors(&m, BODY + types[i].size, n);
 			assert_refused("descriptors", n);
 		}
 	}
+}
+
+/* Who serves others too is told what is wrong, and lives. */
+static void
+T35_what_is_a_bug_can_be_heard_without_dying(void **state)
+{
+	static struct msg m, got;
+	const char *wrong = NULL;
+	int fds[MSG_FDS];
+	size_t i;
+
+	(void)state;
+	assert_int_equal(msg_recv_now(pair[1], &got, fds, &wrong), 0);
+	assert_int_equal(errno, EAGAIN);
+	for (i = 0; i < TYPES; i++) {
+		fill(&m, &types[i], 0);
+		send_octets(&m, BODY + types[i].size + 1);
+		assert_int_equal(msg_recv_now(pair[1], &got, fds, &wrong), -1);
+		assert_non_null(wrong);
+		send_with_descriptors(&m, BODY + types[i].size, types[i].fds + 1);
+		assert_int_equal(msg_recv_now(pair[1], &got, fds, &wrong), -1);
+		assert_int_equal(fds[0], -1);
+	}
+	close(pair[0]);
+	assert_int_equal(msg_recv_now(pair[1], &got, fds, &wrong), 0);
+	assert_int_equal(errno, 0);
+	pair[0] = dup(pair[1]);
+}
+
+/* A look takes nothing. */
+static void
+the_type_of_the_next_message_can_be_looked_at(void **state)
+{
+	static struct msg m;
+	uint32_t type;
+	size_t i;
+
+	(void)state;
+	assert_int_equal(msg_look(pair[1], &type), 0);
+	assert_int_equal(errno, EAGAIN);
+	for (i = 0; i < TYPES; i++) {
+		fill(&m, &types[i], 0);
+		assert_int_equal(send_whole(pair[0], &m, &types[i]), 0);
+		assert_int_equal(msg_look(pair[1], &type), 1);
+		assert_int_equal(type, types[i].id);
+		assert_int_equal(receive_whole(pair[1], &m, &types[i]), 1);
+	}
+	send_octets(&m, 2);
+	assert_int_equal(msg_look(pair[1], &type), 1);
+	assert_int_equal(type, 0);
 }
 
 /* It looks like an end of file; what it must not look like is a message. */
@@ -434,7 +522,7 @@ static void
 nothing_of_unknown_type_is_sent(void **state)
 {
 	static struct child c;
-	uint32_t type = 9;
+	uint32_t type = 7;
 
 	(void)state;
 	child_run(&c, send_unknown, &type);
@@ -492,6 +580,8 @@ main(void)
 		WITH_PAIR(T35_text_without_end_is_a_bug),
 		WITH_PAIR(text_that_fills_its_array_but_for_the_nul_is_good),
 		WITH_PAIR(T35_passed_descriptor_is_a_bug),
+		WITH_PAIR(T35_what_is_a_bug_can_be_heard_without_dying),
+		WITH_PAIR(the_type_of_the_next_message_can_be_looked_at),
 		WITH_PAIR(empty_message_is_none),
 		WITH_PAIR(nothing_of_unknown_type_is_sent),
 		cmocka_unit_test(a_message_begins_empty_and_is_wiped),

@@ -1,47 +1,20 @@
 /*
  * The messages of OAUTHBEARER (RFC 7628, 3.1) and XOAUTH2, octet by octet:
- * headers, names and their escapes, pairs, and whom the client means to
- * speak to. test_sasl.c has the table of mechanisms and the limits; here is
- * the grammar. Messages are allocations of their own size, so that the
- * sanitizer sees who looks behind their end.
+ * headers, names and their escapes, pairs, whom the client means to speak
+ * to, and how long each part may be.
  */
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+#include "exchange.h"
 
-#include <cmocka.h>
-
-#include "proto/sasl.h"
-
-#define BYTES(s)	{ (s), sizeof(s) - 1 }
-#define ROWS(a)		(sizeof(a) / sizeof((a)[0]))
-
-struct bytes {
-	const char	*text;
-	size_t		 len;
-};
-
-static struct sasl sasl;
-
-/* One message to a new exchange; true if it can be given to PAM. */
+/* Gives one message to a new exchange. Returns true if what it says can be given to PAM. */
 static bool
 take(const char *mechanism, const char *text, size_t len)
 {
 	const struct credentials *c = &sasl.credentials;
-	char *copy = malloc(len > 0 ? len : 1);
 
-	assert_non_null(copy);
-	memcpy(copy, text, len);
 	sasl_begin(&sasl, sasl_find(mechanism), "eve");
 	assert_string_equal(sasl.challenge, "");
-	assert_int_equal(sasl_step(&sasl, copy, len), SASL_DONE);
-	free(copy);
+	assert_int_equal(step((struct bytes){ text, len }), SASL_DONE);
 	return !c->malformed && sasl_is_text(c->secret) && (c->authcid[0] == '\0' || sasl_is_name(c->authcid));
 }
 
@@ -316,6 +289,200 @@ T55_forgotten_token_is_wiped(void **state)
 		assert_int_equal(at[i], 0);
 }
 
+/* --- whole messages ------------------------------------------------------ */
+
+struct token_row {
+	struct bytes	 message;
+	const char	*name, *token;		/* NULL: malformed */
+	const char	*host, *port;
+};
+
+static void
+check_token(const char *mechanism, const struct token_row *row)
+{
+	struct credentials *c = &sasl.credentials;
+
+	sasl_begin(&sasl, sasl_find(mechanism), "");
+	assert_int_equal(step(row->message), SASL_DONE);
+	if (c->malformed != (row->token == NULL))
+		fail_msg("%s is%s malformed: %.*s", mechanism, c->malformed ? "" : " not", (int)row->message.len,
+		    row->message.text);
+	if (c->malformed)
+		return;
+	assert_string_equal(c->authcid, row->name);
+	assert_string_equal(c->authzid, row->name);
+	assert_string_equal(c->secret, row->token);
+	assert_string_equal(sasl.host, row->host);
+	assert_string_equal(sasl.port, row->port);
+}
+
+static const struct token_row bearers[] = {
+	{ BYTES("n,a=u@x,\1host=h\1port=143\1foo=1\1auth=Bearer T\1\1"), "u@x", "T", "h", "143" },
+	{ BYTES("n,a=u@x,\1auth=Bearer T\1\1"), "u@x", "T", "", "" },
+	{ BYTES("n,,\1auth=Bearer T\1\1"), "", "T", "", "" },
+	{ BYTES("y,a=u,\1auth=Bearer T\1\1"), "u", "T", "", "" },
+	{ BYTES("n,a=u,\1auth=bearer T\1\1"), "u", "T", "", "" },
+	{ BYTES("n,a=u,\1auth=BEARER ya29.a0-_~+/=\1\1"), "u", "ya29.a0-_~+/=", "", "" },
+	{ BYTES("n,a=u,\1auth=Bearer T\1port=993\1host=imap.example.org\1\1"), "u", "T", "imap.example.org", "993" },
+	{ BYTES("n,a=a=2Cb=3Dc,\1auth=Bearer T\1\1"), "a,b=c", "T", "", "" },
+	{ BYTES("n,a=u,\1mthd=POST\1path=/\1post=\1qs=x=y\1auth=Bearer T\1\1"), "u", "T", "", "" },
+	/* RFC 7628, 3.1: the key/value list and each of its parts end in ^A. */
+	{ BYTES("n,a=u,\1auth=Bearer T\1"), NULL, NULL, NULL, NULL },
+	{ BYTES("n,a=u,\1auth=Bearer T"), NULL, NULL, NULL, NULL },
+	{ BYTES("n,a=u,\1auth=Bearer T\1\1\1"), NULL, NULL, NULL, NULL },
+	{ BYTES("n,a=u,\1auth=Bearer T\1\1x"), NULL, NULL, NULL, NULL },
+	{ BYTES("n,a=u,\1\1auth=Bearer T\1\1"), NULL, NULL, NULL, NULL },
+	{ BYTES("n,a=u,auth=Bearer T\1\1"), NULL, NULL, NULL, NULL },
+	{ BYTES("n,a=u,\1\1"), NULL, NULL, NULL, NULL },
+	{ BYTES("n,,\1"), NULL, NULL, NULL, NULL },
+	/* auth is required, its scheme is Bearer, and there is a token. */
+	{ BYTES("n,a=u,\1host=h\1\1"), NULL, NULL, NULL, NULL },
+	{ BYTES("n,a=u,\1auth=Basic T\1\1"), NULL, NULL, NULL, NULL },
+	{ BYTES("n,a=u,\1auth=T\1\1"), NULL, NULL, NULL, NULL },
+	{ BYTES("n,a=u,\1auth=Bearer\1\1"), NULL, NULL, NULL, NULL },
+	{ BYTES("n,a=u,\1auth=Bearer \1\1"), NULL, NULL, NULL, NULL },
+	{ BYTES("n,a=u,\1xauth=Bearer T\1\1"), NULL, NULL, NULL, NULL },
+	/* RFC 5801, 4: the gs2 header. */
+	{ BYTES("p=tls-exporter,a=u,\1auth=Bearer T\1\1"), NULL, NULL, NULL, NULL },
+	{ BYTES("x,a=u,\1auth=Bearer T\1\1"), NULL, NULL, NULL, NULL },
+	{ BYTES("n,u,\1auth=Bearer T\1\1"), NULL, NULL, NULL, NULL },
+	{ BYTES("n,a,\1auth=Bearer T\1\1"), NULL, NULL, NULL, NULL },
+	{ BYTES("n,b=u,\1auth=Bearer T\1\1"), NULL, NULL, NULL, NULL },
+	{ BYTES("n,a=u\1auth=Bearer T\1\1"), NULL, NULL, NULL, NULL },
+	{ BYTES("n\1auth=Bearer T\1\1"), NULL, NULL, NULL, NULL },
+	{ BYTES("n,a=u=,\1auth=Bearer T\1\1"), NULL, NULL, NULL, NULL },
+	{ BYTES("n,a=u=2,\1auth=Bearer T\1\1"), NULL, NULL, NULL, NULL },
+	{ BYTES("n,a=u=2D,\1auth=Bearer T\1\1"), NULL, NULL, NULL, NULL },
+	{ BYTES("n,a=u,v,\1auth=Bearer T\1\1"), NULL, NULL, NULL, NULL },
+	/* NUL, and messages that are nearly nothing (OB5). */
+	{ BYTES("n,a=u\0v,\1auth=Bearer T\1\1"), NULL, NULL, NULL, NULL },
+	{ BYTES("n,a=u,\1auth=Bearer T\0U\1\1"), NULL, NULL, NULL, NULL },
+	{ BYTES("n,a=u,\1host=\0\1auth=Bearer T\1\1"), NULL, NULL, NULL, NULL },
+	{ BYTES("\1"), NULL, NULL, NULL, NULL },
+	{ BYTES(""), NULL, NULL, NULL, NULL },
+	{ BYTES("n"), NULL, NULL, NULL, NULL },
+	{ BYTES("n,"), NULL, NULL, NULL, NULL },
+	{ BYTES("n,,"), NULL, NULL, NULL, NULL },
+	{ BYTES(",,,,"), NULL, NULL, NULL, NULL },
+};
+
+static void
+OB2_oauthbearer_message(void **state)
+{
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < ROWS(bearers); i++)
+		check_token("OAUTHBEARER", &bearers[i]);
+}
+
+static const struct token_row xoauth2s[] = {
+	{ BYTES("user=u@x\1auth=Bearer T\1\1"), "u@x", "T", "", "" },
+	{ BYTES("auth=Bearer T\1user=u@x\1\1"), "u@x", "T", "", "" },
+	{ BYTES("user=u\1foo=1\1auth=bearer ya29.x\1\1"), "u", "ya29.x", "", "" },
+	{ BYTES("user=u\1auth=Bearer T\1"), NULL, NULL, NULL, NULL },
+	{ BYTES("user=u\1auth=Bearer T"), NULL, NULL, NULL, NULL },
+	{ BYTES("user=u\1auth=Bearer T\1\1x"), NULL, NULL, NULL, NULL },
+	{ BYTES("user=u\1auth=Bearer \1\1"), NULL, NULL, NULL, NULL },
+	{ BYTES("user=u\1auth=Basic T\1\1"), NULL, NULL, NULL, NULL },
+	{ BYTES("user=\1auth=Bearer T\1\1"), NULL, NULL, NULL, NULL },
+	{ BYTES("auth=Bearer T\1\1"), NULL, NULL, NULL, NULL },
+	{ BYTES("user=u\1\1"), NULL, NULL, NULL, NULL },
+	{ BYTES("user=u\1user=\1auth=Bearer T\1\1"), NULL, NULL, NULL, NULL },
+	{ BYTES("user=u\1auth=Bearer T\1auth=Bearer \1\1"), NULL, NULL, NULL, NULL },
+	{ BYTES("user=u\1auth=Bearer T\1host=h\1host=\1port=1\1port=\1\1"), "u", "T", "", "" },
+	{ BYTES("user=u\0v\1auth=Bearer T\1\1"), NULL, NULL, NULL, NULL },
+	{ BYTES("user=u\1auth=Bearer \0T\1\1"), NULL, NULL, NULL, NULL },
+	{ BYTES("\1"), NULL, NULL, NULL, NULL },
+	{ BYTES("\1\1"), NULL, NULL, NULL, NULL },
+	{ BYTES(""), NULL, NULL, NULL, NULL },
+};
+
+static void
+xoauth2_message(void **state)
+{
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < ROWS(xoauth2s); i++)
+		check_token("XOAUTH2", &xoauth2s[i]);
+}
+
+/* RFC 7628 does not say what a key means that comes twice; but it is one of its values, not a mixture. */
+static void
+key_that_comes_twice_has_one_of_its_values(void **state)
+{
+	static const struct bytes message = BYTES("user=somebody\1user=x\1auth=Bearer token\1auth=Bearer T\1\1");
+	struct credentials *c = &sasl.credentials;
+
+	(void)state;
+	sasl_begin(&sasl, sasl_find("XOAUTH2"), "");
+	assert_int_equal(step(message), SASL_DONE);
+	if (c->malformed)
+		return;
+	assert_true(strcmp(c->authcid, "somebody") == 0 || strcmp(c->authcid, "x") == 0);
+	assert_true(strcmp(c->secret, "token") == 0 || strcmp(c->secret, "T") == 0);
+}
+
+/* Nothing of one key can be read as another's: a message with a part cut off anywhere is malformed. */
+static void
+T18_truncated_oauth_messages_are_malformed(void **state)
+{
+	static const struct token_row none = { BYTES(""), NULL, NULL, NULL, NULL };
+	struct token_row row = none;
+
+	(void)state;
+	for (row.message = bearers[0].message; row.message.len-- > 0;)
+		check_token("OAUTHBEARER", &row);
+	for (row.message = xoauth2s[0].message; row.message.len-- > 0;)
+		check_token("XOAUTH2", &row);
+}
+
+static void
+OB2_parts_of_oauth_messages_have_limits(void **state)
+{
+	static const struct {
+		size_t name, host, port, token;
+		bool good;
+	} rows[] = {
+		{ 255, 255, 5, 8192, true },
+		{ 1, 0, 0, 1, true },
+		{ 256, 1, 1, 1, false },
+		{ 1, 256, 1, 1, false },
+		{ 1, 1, 6, 1, false },
+		{ 1, 1, 1, 8193, false },
+		{ 1, 1, 1, 12000, false },
+		{ 11000, 1, 1, 1, false },
+	};
+	static char message[16384], x[12001];
+	size_t i, len;
+
+	(void)state;
+	memset(x, 'x', sizeof(x) - 1);
+	for (i = 0; i < ROWS(rows); i++) {
+		len = (size_t)sprintf(message, "n,a=%.*s,\1host=%.*s\1port=%.*s\1auth=Bearer %.*s\1\1",
+		    (int)rows[i].name, x, (int)rows[i].host, x, (int)rows[i].port, x, (int)rows[i].token, x);
+		sasl_begin(&sasl, sasl_find("OAUTHBEARER"), "");
+		assert_int_equal(step((struct bytes){ message, len }), SASL_DONE);
+		assert_int_equal(sasl.credentials.malformed, !rows[i].good);
+		len = (size_t)sprintf(
+		    message, "user=%.*s\1auth=Bearer %.*s\1\1", (int)rows[i].name, x, (int)rows[i].token, x);
+		sasl_begin(&sasl, sasl_find("XOAUTH2"), "");
+		assert_int_equal(step((struct bytes){ message, len }), SASL_DONE);
+		assert_int_equal(
+		    sasl.credentials.malformed, rows[i].name > SASL_NAME_MAX || rows[i].token > SASL_TOKEN_MAX);
+	}
+}
+
+static void
+OB4_failure_is_told_in_json(void **state)
+{
+	(void)state;
+	assert_memory_equal(sasl_find("OAUTHBEARER")->failure, "{\"status\":\"invalid_token\"", 25);
+	assert_int_equal(sasl_find("OAUTHBEARER")->failure[strlen(sasl_find("OAUTHBEARER")->failure) - 1], '}');
+	assert_memory_equal(sasl_find("XOAUTH2")->failure, "{\"status\":\"4", 12);
+}
+
 int
 main(void)
 {
@@ -331,6 +498,12 @@ main(void)
 		cmocka_unit_test(OB6_certificate_is_nothing_to_a_token),
 		cmocka_unit_test(xoauth2_needs_a_user),
 		cmocka_unit_test(T55_forgotten_token_is_wiped),
+		cmocka_unit_test(OB2_oauthbearer_message),
+		cmocka_unit_test(xoauth2_message),
+		cmocka_unit_test(key_that_comes_twice_has_one_of_its_values),
+		cmocka_unit_test(T18_truncated_oauth_messages_are_malformed),
+		cmocka_unit_test(OB2_parts_of_oauth_messages_have_limits),
+		cmocka_unit_test(OB4_failure_is_told_in_json),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -6,8 +6,6 @@
 #include "child.h"
 
 #include <getopt.h>
-#include <stdbool.h>
-#include <stdlib.h>
 #include <sysexits.h>
 
 #include "options.h"

@@ -2,12 +2,7 @@
 
 #include "pemfile.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdint.h>
-#include <string.h>
-
-#include <cmocka.h>
+#include "unit.h"
 
 #define PART(label)	"-----BEGIN " label "-----\nAAAA\n-----END " label "-----"
 #define CERTIFICATE	PART("CERTIFICATE") "\n"

@@ -4,44 +4,52 @@
  * networks of addresses.
  */
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include <arpa/inet.h>
-#include <cmocka.h>
 
 #include "proto/proxy.h"
+#include "unit.h"
 
-#define BYTES(s)	(const uint8_t *)(s), sizeof(s) - 1
+#define OCTETS(s)	(const uint8_t *)(s), sizeof(s) - 1
 #define SIGNATURE	"\r\n\r\n\0\r\nQUIT\n"
 #define V4		"\300\0\2\7" "\306\63\144\1" "\234\260" "\3\341"	/* 192.0.2.7 port 40112 to 198.51.100.1 port 993 */
 
 static struct proxy proxy;
 
-/* As long as it is not whole there must be more; what follows it must not matter. */
-static enum proxy_verdict
-parse(const uint8_t *header, size_t len)
+/*
+ * Parses one octet more each time, as it would come: there is more until the
+ * verdict, and the first verdict stays, whatever else of the header comes.
+ */
+static void
+parse_octets(const uint8_t *header, size_t len, enum proxy_verdict verdict)
 {
-	enum proxy_verdict verdict, early;
-	uint8_t followed[PROXY_MAX + 64];
+	enum proxy_verdict early, before = PROXY_MORE;
 	size_t used, i;
 
-	verdict = proxy_parse(&proxy, header, len, &used);
-	if (verdict != PROXY_READY)
-		return verdict;
-	assert_int_equal(used, len);
 	for (i = 0; i < len; i++) {
 		uint8_t *exact = malloc(i + 1);
 
 		memcpy(exact, header, i);
 		early = proxy_parse(&proxy, exact, i, &used);
 		free(exact);
-		assert_int_equal(early, PROXY_MORE);
+		assert_true(early == PROXY_MORE || (early == PROXY_BAD && verdict == PROXY_BAD));
+		assert_false(before == PROXY_BAD && early != PROXY_BAD);
+		before = early;
 	}
+}
+
+/* As long as it is not whole there must be more; what follows it must not matter. */
+static enum proxy_verdict
+parse(const uint8_t *header, size_t len)
+{
+	uint8_t followed[PROXY_MAX + 64];
+	enum proxy_verdict verdict;
+	size_t used, end;
+
+	verdict = proxy_parse(&proxy, header, len, &end);
+	parse_octets(header, len, verdict);
+	if (verdict != PROXY_READY)
+		return verdict;
+	assert_int_equal(end, len);
 	memcpy(followed, header, len);
 	memset(followed + len, '\n', 64);
 	assert_int_equal(proxy_parse(&proxy, followed, len + 64, &used), PROXY_READY);
@@ -63,19 +71,19 @@ static void
 a_line_has_addresses_and_ports(void **state)
 {
 	(void)state;
-	assert_int_equal(parse(BYTES("PROXY TCP4 192.0.2.7 198.51.100.1 40112 993\r\n")), PROXY_READY);
+	assert_int_equal(parse(OCTETS("PROXY TCP4 192.0.2.7 198.51.100.1 40112 993\r\n")), PROXY_READY);
 	assert_int_equal(proxy.client, PROXY_TCP);
 	is_end(&proxy.source, "::ffff:192.0.2.7", 40112);
 	is_end(&proxy.destination, "::ffff:198.51.100.1", 993);
 	assert_false(proxy.tls);
 
-	assert_int_equal(parse(BYTES("PROXY TCP6 2001:db8::7 2001:DB8::1 0 65535\r\n")), PROXY_READY);
+	assert_int_equal(parse(OCTETS("PROXY TCP6 2001:db8::7 2001:DB8::1 0 65535\r\n")), PROXY_READY);
 	assert_int_equal(proxy.client, PROXY_TCP);
 	is_end(&proxy.source, "2001:db8::7", 0);
 	is_end(&proxy.destination, "2001:db8::1", 65535);
 
-	assert_int_equal(parse(BYTES("PROXY TCP4 255.255.255.255 255.255.255.255 65535 65535\r\n")), PROXY_READY);
-	assert_int_equal(parse(BYTES("PROXY TCP6 ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff "
+	assert_int_equal(parse(OCTETS("PROXY TCP4 255.255.255.255 255.255.255.255 65535 65535\r\n")), PROXY_READY);
+	assert_int_equal(parse(OCTETS("PROXY TCP6 ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff "
 	    "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff 65535 65535\r\n")), PROXY_READY);
 }
 
@@ -83,12 +91,12 @@ static void
 a_line_may_tell_nothing(void **state)
 {
 	(void)state;
-	assert_int_equal(parse(BYTES("PROXY UNKNOWN\r\n")), PROXY_READY);
+	assert_int_equal(parse(OCTETS("PROXY UNKNOWN\r\n")), PROXY_READY);
 	assert_int_equal(proxy.client, PROXY_UNKNOWN);
-	assert_int_equal(parse(BYTES("PROXY UNKNOWN ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff "
+	assert_int_equal(parse(OCTETS("PROXY UNKNOWN ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff "
 	    "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff 65535 65535\r\n")), PROXY_READY);
 	assert_int_equal(proxy.client, PROXY_UNKNOWN);
-	assert_int_equal(parse(BYTES("PROXY UNKNOWN what ever it is\r\n")), PROXY_READY);
+	assert_int_equal(parse(OCTETS("PROXY UNKNOWN what ever it is\r\n")), PROXY_READY);
 }
 
 static void
@@ -111,7 +119,7 @@ a_line_of_another_form_is_none(void **state)
 	for (i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
 		if (proxy_parse(&proxy, (const uint8_t *)lines[i], strlen(lines[i]), &used) != PROXY_BAD)
 			fail_msg("taken for a header: %s", lines[i]);
-	assert_int_equal(parse(BYTES("PROXY TCP4 192.0.2.7\0 192.0.2.1 1 2\r\n")), PROXY_BAD);
+	assert_int_equal(parse(OCTETS("PROXY TCP4 192.0.2.7\0 192.0.2.1 1 2\r\n")), PROXY_BAD);
 }
 
 /* 107 octets with CRLF, and not one more; it is known to be bad before a line end comes. */
@@ -137,12 +145,12 @@ static void
 a_binary_header_has_addresses_and_ports(void **state)
 {
 	(void)state;
-	assert_int_equal(parse(BYTES(SIGNATURE "\x21\x11\0\14" V4)), PROXY_READY);
+	assert_int_equal(parse(OCTETS(SIGNATURE "\x21\x11\0\14" V4)), PROXY_READY);
 	assert_int_equal(proxy.client, PROXY_TCP);
 	is_end(&proxy.source, "::ffff:192.0.2.7", 40112);
 	is_end(&proxy.destination, "::ffff:198.51.100.1", 993);
 
-	assert_int_equal(parse(BYTES(SIGNATURE "\x21\x21\0\44" "\x20\1\15\270\0\0\0\0\0\0\0\0\0\0\0\7" "\x20\1\15\270\0\0\0\0\0\0\0\0\0\0\0\1"
+	assert_int_equal(parse(OCTETS(SIGNATURE "\x21\x21\0\44" "\x20\1\15\270\0\0\0\0\0\0\0\0\0\0\0\7" "\x20\1\15\270\0\0\0\0\0\0\0\0\0\0\0\1"
 	    "\0\1\377\377")), PROXY_READY);
 	assert_int_equal(proxy.client, PROXY_TCP);
 	is_end(&proxy.source, "2001:db8::7", 1);
@@ -159,18 +167,18 @@ a_binary_header_may_tell_nothing(void **state)
 	assert_int_equal(parse(of_unix, sizeof(of_unix)), PROXY_READY);
 	assert_int_equal(proxy.client, PROXY_UNIX);
 	/* A health check: what else it says is not looked at, whatever it is. */
-	assert_int_equal(parse(BYTES(SIGNATURE "\x20\0\0\0")), PROXY_READY);
+	assert_int_equal(parse(OCTETS(SIGNATURE "\x20\0\0\0")), PROXY_READY);
 	assert_int_equal(proxy.client, PROXY_ITSELF);
-	assert_int_equal(parse(BYTES(SIGNATURE "\x20\x11\0\14" V4)), PROXY_READY);
+	assert_int_equal(parse(OCTETS(SIGNATURE "\x20\x11\0\14" V4)), PROXY_READY);
 	assert_int_equal(proxy.client, PROXY_ITSELF);
-	assert_int_equal(parse(BYTES(SIGNATURE "\x20\xff\0\1?")), PROXY_READY);
+	assert_int_equal(parse(OCTETS(SIGNATURE "\x20\xff\0\1?")), PROXY_READY);
 	assert_int_equal(proxy.client, PROXY_ITSELF);
 	/* Families and transports that are none of ours. */
-	assert_int_equal(parse(BYTES(SIGNATURE "\x21\0\0\0")), PROXY_READY);
+	assert_int_equal(parse(OCTETS(SIGNATURE "\x21\0\0\0")), PROXY_READY);
 	assert_int_equal(proxy.client, PROXY_UNKNOWN);
-	assert_int_equal(parse(BYTES(SIGNATURE "\x21\x12\0\14" V4)), PROXY_READY);
+	assert_int_equal(parse(OCTETS(SIGNATURE "\x21\x12\0\14" V4)), PROXY_READY);
 	assert_int_equal(proxy.client, PROXY_UNKNOWN);
-	assert_int_equal(parse(BYTES(SIGNATURE "\x21\x10\0\3" "\40\0\0")), PROXY_READY);
+	assert_int_equal(parse(OCTETS(SIGNATURE "\x21\x10\0\3" "\40\0\0")), PROXY_READY);
 	assert_int_equal(proxy.client, PROXY_UNKNOWN);
 	assert_false(proxy.tls);
 }
@@ -179,31 +187,32 @@ static void
 a_binary_header_of_another_form_is_none(void **state)
 {
 	(void)state;
-	assert_int_equal(parse(BYTES("\r\n\r\n\0\r\nQUIT\r")), PROXY_BAD);
-	assert_int_equal(parse(BYTES(SIGNATURE "\x11\x11\0\14" V4)), PROXY_BAD);
-	assert_int_equal(parse(BYTES(SIGNATURE "\x31")), PROXY_BAD);
-	assert_int_equal(parse(BYTES(SIGNATURE "\x22\x11\0\14" V4)), PROXY_BAD);
-	assert_int_equal(parse(BYTES(SIGNATURE "\x21\x41\0\14" V4)), PROXY_BAD);
-	assert_int_equal(parse(BYTES(SIGNATURE "\x21\x13\0\14" V4)), PROXY_BAD);
-	assert_int_equal(parse(BYTES(SIGNATURE "\x21\x11\0\13" V4)), PROXY_BAD);
-	assert_int_equal(parse(BYTES(SIGNATURE "\x21\x21\0\14" V4)), PROXY_BAD);
-	assert_int_equal(parse(BYTES(SIGNATURE "\x21\x31\0\14" V4)), PROXY_BAD);
+	assert_int_equal(parse(OCTETS("x")), PROXY_BAD);
+	assert_int_equal(parse(OCTETS("\r\n\r\n\0\r\nQUIT\r")), PROXY_BAD);
+	assert_int_equal(parse(OCTETS(SIGNATURE "\x11\x11\0\14" V4)), PROXY_BAD);
+	assert_int_equal(parse(OCTETS(SIGNATURE "\x31")), PROXY_BAD);
+	assert_int_equal(parse(OCTETS(SIGNATURE "\x22\x11\0\14" V4)), PROXY_BAD);
+	assert_int_equal(parse(OCTETS(SIGNATURE "\x21\x41\0\14" V4)), PROXY_BAD);
+	assert_int_equal(parse(OCTETS(SIGNATURE "\x21\x13\0\14" V4)), PROXY_BAD);
+	assert_int_equal(parse(OCTETS(SIGNATURE "\x21\x11\0\13" V4)), PROXY_BAD);
+	assert_int_equal(parse(OCTETS(SIGNATURE "\x21\x21\0\14" V4)), PROXY_BAD);
+	assert_int_equal(parse(OCTETS(SIGNATURE "\x21\x31\0\14" V4)), PROXY_BAD);
 	/* More than is ever read. */
-	assert_int_equal(parse(BYTES(SIGNATURE "\x21\x11\x0f\xf1" V4)), PROXY_BAD);
-	assert_int_equal(parse(BYTES(SIGNATURE "\x21\x11\x0f\xf0")), PROXY_MORE);
+	assert_int_equal(parse(OCTETS(SIGNATURE "\x21\x11\x0f\xf1" V4)), PROXY_BAD);
+	assert_int_equal(parse(OCTETS(SIGNATURE "\x21\x11\x0f\xf0")), PROXY_MORE);
 }
 
 static void
 what_stands_behind_the_addresses_must_be_whole(void **state)
 {
 	(void)state;
-	assert_int_equal(parse(BYTES(SIGNATURE "\x21\x11\0\17" V4 "\4\0\0")), PROXY_READY);
-	assert_int_equal(parse(BYTES(SIGNATURE "\x21\x11\0\25" V4 "\4\0\1x\352\0\2yz")), PROXY_READY);
-	assert_int_equal(parse(BYTES(SIGNATURE "\x21\x11\0\15" V4 "\4")), PROXY_BAD);
-	assert_int_equal(parse(BYTES(SIGNATURE "\x21\x11\0\16" V4 "\4\0")), PROXY_BAD);
-	assert_int_equal(parse(BYTES(SIGNATURE "\x21\x11\0\17" V4 "\4\0\1")), PROXY_BAD);
-	assert_int_equal(parse(BYTES(SIGNATURE "\x21\x11\0\20" V4 "\4\0\0x")), PROXY_BAD);
-	assert_int_equal(parse(BYTES(SIGNATURE "\x21\x11\0\20" V4 "\4\377\377x")), PROXY_BAD);
+	assert_int_equal(parse(OCTETS(SIGNATURE "\x21\x11\0\17" V4 "\4\0\0")), PROXY_READY);
+	assert_int_equal(parse(OCTETS(SIGNATURE "\x21\x11\0\25" V4 "\4\0\1x\352\0\2yz")), PROXY_READY);
+	assert_int_equal(parse(OCTETS(SIGNATURE "\x21\x11\0\15" V4 "\4")), PROXY_BAD);
+	assert_int_equal(parse(OCTETS(SIGNATURE "\x21\x11\0\16" V4 "\4\0")), PROXY_BAD);
+	assert_int_equal(parse(OCTETS(SIGNATURE "\x21\x11\0\17" V4 "\4\0\1")), PROXY_BAD);
+	assert_int_equal(parse(OCTETS(SIGNATURE "\x21\x11\0\20" V4 "\4\0\0x")), PROXY_BAD);
+	assert_int_equal(parse(OCTETS(SIGNATURE "\x21\x11\0\20" V4 "\4\377\377x")), PROXY_BAD);
 }
 
 /* The sum was made by another implementation, which gives 0xe3069283 for "123456789" as it should. */
@@ -225,8 +234,21 @@ a_checksum_is_checked(void **state)
 		assert_int_not_equal(parse(summed, sizeof(summed) - 1), PROXY_READY);
 		summed[i] ^= 1;
 	}
-	assert_int_equal(parse(BYTES(SIGNATURE "\x21\x11\0\17" V4 "\3\0\0")), PROXY_BAD);
-	assert_int_equal(parse(BYTES(SIGNATURE "\x21\x11\0\22" V4 "\3\0\3\0\0\0")), PROXY_BAD);
+	assert_int_equal(parse(OCTETS(SIGNATURE "\x21\x11\0\17" V4 "\3\0\0")), PROXY_BAD);
+	assert_int_equal(parse(OCTETS(SIGNATURE "\x21\x11\0\22" V4 "\3\0\3\0\0\0")), PROXY_BAD);
+}
+
+/* These sums too. Of two that are right, each counts with what the other one says. */
+static void
+a_checksum_stands_anywhere_but_once(void **state)
+{
+	(void)state;
+	assert_int_equal(parse(OCTETS(SIGNATURE "\x21\x11\0\x18" V4 "\3\0\4\xab\xe5\x23\xee" "\4\0\2xy")), PROXY_READY);
+	assert_int_equal(parse(OCTETS(SIGNATURE "\x21\x11\0\x18" V4 "\4\0\2xy" "\3\0\4\x3f\x4c\xe5\x70")), PROXY_READY);
+	assert_int_equal(parse(OCTETS(SIGNATURE "\x21\x11\0\x17" V4 "\3\0\4\x0a\xa6\xd1\xa4" "\377\0\1\377")), PROXY_READY);
+	assert_int_equal(parse(OCTETS(SIGNATURE "\x21\x11\0\x1a" V4 "\3\0\4\0\x75\x5f\x8f" "\3\0\4\xc5\x78\x9d\2")), PROXY_BAD);
+	assert_int_equal(parse(OCTETS(SIGNATURE "\x21\x11\0\x1f" V4 "\3\0\4\x87\xdf\xd6\x37" "\4\0\2xy" "\3\0\4\xb3\x5b\xde\xc0")),
+	    PROXY_BAD);
 }
 
 #define SSL_V4(len, tlv_len, value)	SIGNATURE "\x21\x11\0" len V4 "\x20\0" tlv_len value
@@ -235,19 +257,19 @@ static void
 tls_by_the_proxy_is_told(void **state)
 {
 	(void)state;
-	assert_int_equal(parse(BYTES(SSL_V4("\x2d", "\x1e", "\1\0\0\0\0" "\x21\0\7TLSv1.3" "\x23\0\14AES_128-GCM."))), PROXY_READY);
+	assert_int_equal(parse(OCTETS(SSL_V4("\x2d", "\x1e", "\1\0\0\0\0" "\x21\0\7TLSv1.3" "\x23\0\14AES_128-GCM."))), PROXY_READY);
 	assert_true(proxy.tls);
 	assert_string_equal(proxy.tls_protocol, "TLSv1.3");
 	assert_string_equal(proxy.tls_cipher, "AES_128-GCM.");
 	is_end(&proxy.source, "::ffff:192.0.2.7", 40112);
 
-	assert_int_equal(parse(BYTES(SSL_V4("\24", "\5", "\1\0\0\0\0"))), PROXY_READY);
+	assert_int_equal(parse(OCTETS(SSL_V4("\24", "\5", "\1\0\0\0\0"))), PROXY_READY);
 	assert_true(proxy.tls);
 	assert_string_equal(proxy.tls_protocol, "TLS");
 	assert_string_equal(proxy.tls_cipher, "unknown");
 
 	/* Without the bit the client came in the clear, certificate or not. */
-	assert_int_equal(parse(BYTES(SSL_V4("\x1e", "\17", "\6\0\0\0\0" "\x21\0\7TLSv1.3"))), PROXY_READY);
+	assert_int_equal(parse(OCTETS(SSL_V4("\x1e", "\17", "\6\0\0\0\0" "\x21\0\7TLSv1.3"))), PROXY_READY);
 	assert_false(proxy.tls);
 }
 
@@ -255,11 +277,11 @@ static void
 names_that_could_forge_a_log_line_are_not_taken_over(void **state)
 {
 	(void)state;
-	assert_int_equal(parse(BYTES(SSL_V4("\x2d", "\x1e", "\1\0\0\0\0" "\x21\0\7TLS v.3" "\x23\0\14AES\n128-GCM."))), PROXY_READY);
+	assert_int_equal(parse(OCTETS(SSL_V4("\x2d", "\x1e", "\1\0\0\0\0" "\x21\0\7TLS v.3" "\x23\0\14AES\n128-GCM."))), PROXY_READY);
 	assert_true(proxy.tls);
 	assert_string_equal(proxy.tls_protocol, "TLS");
 	assert_string_equal(proxy.tls_cipher, "unknown");
-	assert_int_equal(parse(BYTES(SSL_V4("\x2d", "\x1e", "\1\0\0\0\0" "\x21\0\26ABCDEFGHIJKLMNOPQRSTUV"))), PROXY_READY);
+	assert_int_equal(parse(OCTETS(SSL_V4("\x2d", "\x1e", "\1\0\0\0\0" "\x21\0\26ABCDEFGHIJKLMNOPQRSTUV"))), PROXY_READY);
 	assert_string_equal(proxy.tls_protocol, "TLS");
 }
 
@@ -267,12 +289,13 @@ static void
 what_is_said_of_tls_must_be_whole(void **state)
 {
 	(void)state;
-	assert_int_equal(parse(BYTES(SSL_V4("\23", "\4", "\1\0\0\0"))), PROXY_BAD);
-	assert_int_equal(parse(BYTES(SSL_V4("\17", "\0", ""))), PROXY_BAD);
-	assert_int_equal(parse(BYTES(SSL_V4("\x1e", "\17", "\1\0\0\0\0" "\x21\0\10TLSv1.3"))), PROXY_BAD);
-	assert_int_equal(parse(BYTES(SSL_V4("\25", "\6", "\1\0\0\0\0" "\x21"))), PROXY_BAD);
+	assert_int_equal(parse(OCTETS(SSL_V4("\23", "\4", "\1\0\0\0"))), PROXY_BAD);
+	assert_int_equal(parse(OCTETS(SSL_V4("\17", "\0", ""))), PROXY_BAD);
+	assert_int_equal(parse(OCTETS(SSL_V4("\x1e", "\17", "\1\0\0\0\0" "\x21\0\10TLSv1.3"))), PROXY_BAD);
+	assert_int_equal(parse(OCTETS(SSL_V4("\25", "\6", "\1\0\0\0\0" "\x21"))), PROXY_BAD);
 	/* Said twice. */
-	assert_int_equal(parse(BYTES(SSL_V4("\x1c", "\5", "\1\0\0\0\0" "\x20\0\5\0\0\0\0\0"))), PROXY_BAD);
+	assert_int_equal(parse(OCTETS(SSL_V4("\x1c", "\5", "\1\0\0\0\0" "\x20\0\5\0\0\0\0\0"))), PROXY_BAD);
+	assert_int_equal(parse(OCTETS(SSL_V4("\x1f", "\5", "\1\0\0\0\0" "\4\0\0" "\x20\0\5\0\0\0\0\0"))), PROXY_BAD);
 }
 
 static void
@@ -354,6 +377,7 @@ main(void)
 		cmocka_unit_test(a_binary_header_of_another_form_is_none),
 		cmocka_unit_test(what_stands_behind_the_addresses_must_be_whole),
 		cmocka_unit_test(a_checksum_is_checked),
+		cmocka_unit_test(a_checksum_stands_anywhere_but_once),
 		cmocka_unit_test(tls_by_the_proxy_is_told),
 		cmocka_unit_test(names_that_could_forge_a_log_line_are_not_taken_over),
 		cmocka_unit_test(what_is_said_of_tls_must_be_whole),

@@ -11,20 +11,13 @@
 #include <openssl/rsa.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
-#include "monitor/sign.h"
-#include "msg.h"
+#include "signer/sign.h"
+#include "boundary/msg.h"
 #include "options.h"
 #include "publickey.h"
+#include "unit.h"
 
 enum who { RSA2048, P256, P384, P521, ED25519, WHO };
 

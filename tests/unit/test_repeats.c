@@ -1,14 +1,7 @@
 /* Lines that are counted together: which are written, and for how many they stand. */
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
-
-#include <cmocka.h>
-
-#include "repeats.h"
+#include "listener/repeats.h"
+#include "unit.h"
 
 #define NOW	INT64_C(1000000)
 #define HERE	UINT64_C(7)

@@ -3,18 +3,9 @@
  * makes a line that the grammar does not know (RFC 9051, 9).
  */
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
 #include "proto/reply.h"
 #include "proto/utf8.h"
+#include "unit.h"
 
 static struct reply reply;
 

@@ -4,24 +4,17 @@
  * tried with each of its octets wrong.
  */
 
-#include "monitor/sign.h"
+#include "signer/sign.h"
 
 #include <fcntl.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/rsa.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
 #include "publickey.h"
+#include "unit.h"
 
 enum who {
 	RSA2048,

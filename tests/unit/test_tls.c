@@ -6,17 +6,10 @@
 #include "gate/tls.h"
 
 #include <openssl/pem.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
-#include "monitor/sign.h"
+#include "signer/sign.h"
+#include "unit.h"
 
 static char path[] = "/tmp/test_tls.XXXXXX";
 static struct options opts;

@@ -3,17 +3,10 @@
  * for the key block of TLS 1.2 (CAVP, SP 800-135, tls.zip).
  */
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include <openssl/crypto.h>
-#include <string.h>
 
 #include "gate/traffickeys.h"
+#include "unit.h"
 
 static size_t
 octets(const char *hex, uint8_t *out, size_t size)

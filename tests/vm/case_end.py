@@ -25,7 +25,7 @@ def with_fin(client):
 
 def with_rst(client):
     client.flush()
-    time.sleep(0.5)
+    time.sleep(0.5)     # a reset overtakes what has not been read, and nobody says that it has
     client.reset()
 
 

@@ -58,7 +58,7 @@ def signals_to_the_keeper_are_the_programs(stage):
 def the_keeper_waits_for_a_client_with_unread_words(stage):
     client, session = logged_in(stage)
     client.send(b"POUR 200000\r\n", b"EXIT 0\r\n", b"not read by anybody\r\n")
-    time.sleep(1)
+    time.sleep(1)       # only time shows that it waits
     expect(client.rest(), poured(200000), "octets")
     expect(client.ended, "close_notify", "end")
 

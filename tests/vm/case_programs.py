@@ -31,7 +31,7 @@ def relay_and_kernel_say_the_same(stage):
     expect(carried[2], 3, "status")
 
 
-DOVECOT = "/usr/lib/dovecot/imap"
+DOVECOT = "imapgate-dovecot"     # finds 2.3 or 2.4, each with its own options
 
 
 def dovecot_session(stage, *options):
@@ -43,7 +43,7 @@ def dovecot_session(stage, *options):
     (home / "Maildir/new/1.big").write_bytes(b"Subject: big\r\n\r\n" + body)
     for path in (home, *home.rglob("*")):
         os.chown(path, 65534, 65534)
-    program = [DOVECOT, "-O", "-o", f"mail_location=maildir:{home}/Maildir"]
+    program = ["/usr/bin/env", f"HOME={home}", stage.folder / "bin" / DOVECOT]
     client, session = greeted(stage, *options, program=program)
     client.login()
     client.send(b"b SELECT INBOX\r\n")
@@ -71,7 +71,7 @@ def dovecot_session(stage, *options):
 
 @case
 def dovecot(stage):
-    if not os.path.exists(DOVECOT):
-        raise Skip(f"no {DOVECOT}")
+    if not os.path.exists("/usr/lib/dovecot/imap"):
+        raise Skip("no imap of Dovecot")
     expect(dovecot_session(stage), "ktls", "handoff")
     expect(dovecot_session(stage, "--ktls", "off"), "relay off", "handoff")

@@ -37,7 +37,7 @@ class Stage:
         for name, mode in (("bin", 0o755), ("pam", 0o755), ("reports", 0o777), ("home", 0o777), ("logs", 0o755)):
             (self.folder / name).mkdir()
             (self.folder / name).chmod(mode)
-        for path in (BUILD / "imapgate", BUILD / "vm-mailbox"):
+        for path in (BUILD / "imapgate", BUILD / "vm-mailbox", TREE / "src" / "imapgate-dovecot"):
             (self.folder / "bin" / path.name).write_bytes(path.read_bytes())
             (self.folder / "bin" / path.name).chmod(0o755)
         os.chown(self.folder / "home", 65534, 65534)

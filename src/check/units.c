@@ -1,0 +1,53 @@
+/*
+ * Units of the administrator's, see units.h. Before there was a file of
+ * options, "systemctl edit" was how to set them: such a command line still
+ * works, but it is not the one that --check without options looks at.
+ */
+
+#include "check/units.h"
+
+#include <glob.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "check/finding.h"
+#include "options.h"
+
+/* Where administrators and "systemctl edit --runtime" put units and drop-ins. */
+static const char *const patterns[] = {
+	"/etc/systemd/system/imapgate*.service",
+	"/etc/systemd/system/imapgate*.service.d/*.conf",
+	"/run/systemd/system/imapgate*.service",
+	"/run/systemd/system/imapgate*.service.d/*.conf",
+};
+
+/* An empty ExecStart= only takes others away. */
+static bool
+has_command(const char *file)
+{
+	FILE *f = fopen(file, "re");
+	char line[4096];
+	bool found = false;
+
+	while (f != NULL && !found && fgets(line, sizeof(line), f) != NULL)
+		found = strncmp(line, "ExecStart=/", 11) == 0;
+	if (f != NULL)
+		fclose(f);
+	return found;
+}
+
+void
+units_check(void)
+{
+	glob_t found = { 0 };
+	size_t i;
+
+	for (i = 0; i < sizeof(patterns) / sizeof(patterns[0]); i++)
+		glob(patterns[i], i > 0 ? GLOB_APPEND : 0, NULL, &found);
+	for (i = 0; i < found.gl_pathc; i++)
+		if (has_command(found.gl_pathv[i]))
+			finding(FINDING_NOTE, found.gl_pathv[i], "its ExecStart= is not what is checked here; move its options and program into "
+			    OPTIONS_FILE ", and take it out");
+	globfree(&found);
+}

@@ -1,0 +1,245 @@
+/*
+ * The gate zygote, see gatezygote.h. Begins as root, which reads certificates
+ * and nothing else; from then on it is the gate user in the empty root.
+ */
+
+#include "gate/gatezygote.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "boundary/msg.h"
+#include "clock.h"
+#include "gate/ask.h"
+#include "sandbox.h"
+#include "gate/session.h"
+#include "gate/tls.h"
+#include "log.h"
+#include "openssl.h"
+#include "role.h"
+#include "sibling.h"
+
+/* How long the signer may take for one answer before there is a client. */
+#define SIGNER_MS	10000
+
+static struct zygote {
+	const struct options	*opts[2];	/* by whether TLS begins with the connection */
+	struct tls		 tls;
+	struct sandbox		 sandbox;
+} zygote;
+
+static void
+log_file(const char *event, const char *file, const char *reason)
+{
+	struct log_line line;
+
+	log_begin(&line, LOG_ERR, event);
+	if (file != NULL)
+		log_text(&line, "file", file);
+	log_text(&line, "reason", reason);
+	log_write(&line);
+}
+
+static void
+complain(const char *file, const char *wrong)
+{
+	log_file("certificate-fail", file, wrong);
+}
+
+static bool
+has_key(uint32_t index, const uint8_t key_digest[MSG_DIGEST])
+{
+	char reason[MSG_REASON_MAX];
+
+	if (ask_key(index, key_digest, reason))
+		return true;
+	log_file("key-fail", zygote.opts[0]->key[index], reason);
+	return false;
+}
+
+/* Makes a pair with the signer, good for one signature. Returns our end, -1 with errno if there is none. */
+static int
+make_pair(uint32_t slot, uint32_t serial)
+{
+	struct msg m;
+	int pair[2], sent;
+
+	if (msg_pair(pair) == -1)
+		return -1;
+	msg_begin(&m, MSG_PAIR);
+	m.u.pair.slot = slot;
+	m.u.pair.serial = serial;
+	sent = msg_send_fds(ROLE_SIGNING, &m, &pair[1], true);
+	close(pair[1]);
+	if (sent == 0)
+		return pair[0];
+	close(pair[0]);
+	return -1;
+}
+
+/* A remotekey_sign for the self-test, as a gate's would be. */
+static size_t
+sign(void *arg, uint32_t index, uint32_t scheme, const uint8_t *tbs, size_t len, uint8_t *signature, size_t size)
+{
+	int pair = make_pair(UINT32_MAX, 0);
+	size_t n;
+
+	ask_init(-1, pair, clock_ms() + SIGNER_MS);
+	n = pair == -1 ? 0 : ask_sign(arg, index, scheme, tbs, len, signature, size);
+	close(pair);
+	return n;
+}
+
+static const struct tls_maker maker = { has_key, sign, complain };
+
+/* Each question to the signer takes a pair; without one there is no answer. */
+static bool
+lacks_descriptors(void)
+{
+	int pair[2];
+
+	if (msg_pair(pair) == -1)
+		return true;
+	close(pair[0]);
+	close(pair[1]);
+	return false;
+}
+
+static void
+tell_ready(const struct msg_ready *ready)
+{
+	struct msg m;
+
+	msg_begin(&m, MSG_READY);
+	m.u.ready = *ready;
+	if (msg_send(ROLE_CONTROL, &m) == -1)
+		_exit(0);
+}
+
+/* TLS is not possible: where there is one certificate only, that has to do with it. */
+static void __attribute__((noreturn))
+give_up(const struct options *o, const char *file, const char *wrong)
+{
+	struct msg_ready ready = { .failed = 1, .later = lacks_descriptors() };
+
+	if (ready.later)
+		wrong = "the signer can't be asked";
+	if (file == NULL && o->certs == 1)
+		file = o->cert[0];
+	snprintf(ready.file, sizeof(ready.file), "%s", file != NULL ? file : "");
+	snprintf(ready.reason, sizeof(ready.reason), "%s", wrong);
+	tell_ready(&ready);
+	_exit(0);
+}
+
+static void
+make_tls(struct tls *t, const struct options *o)
+{
+	const char *wrong;
+
+	tls_load(t, o, &maker);
+	ask_init(-1, ROLE_SIGNING, clock_ms() + SIGNER_MS);
+	wrong = tls_prepare(t);
+	if (wrong != NULL)
+		give_up(o, t->wrong_file, wrong);
+	if (!tls_self_test(t))
+		give_up(o, o->cert[t->identity[0].index], "a handshake with itself failed");
+}
+
+/* SECURITY: a zygote's standard error and log must not be in any gate. */
+static void
+leave_log(void)
+{
+#ifndef IMAPGATE_SANITIZED
+	int nowhere = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	if (nowhere == -1 || dup2(nowhere, STDERR_FILENO) == -1)
+		die("/dev/null");
+	close(nowhere);
+#endif
+	/* What dies from here on is told to the listener. */
+	ask_init(ROLE_CONTROL, -1, INT64_MAX);
+	log_diverted = ask_log_failure;
+	close(ROLE_LOG);
+}
+
+static void __attribute__((noreturn))
+become_gate(const struct msg_spawn_gate *spawn, const int fds[MSG_FDS], int sign_fd)
+{
+	static struct peer peer;
+	struct session_start session = { .opts = zygote.opts[spawn->tls_on_connect != 0], .peer = &peer, .monitor = fds[1], .sign = sign_fd,
+	    .no_ktls = (enum msg_why)spawn->no_ktls, .deadline = spawn->deadline };
+
+	peer = spawn->peer;
+	session.tls = zygote.tls.possible ? &zygote.tls : NULL;
+	ask_init(fds[1], -1, spawn->deadline);
+	if (dup2(fds[0], STDIN_FILENO) == -1 || dup2(fds[0], STDOUT_FILENO) == -1)
+		die("dup2");
+	if (session.tls != NULL)
+		openssl_forked();
+	session_run(&session);
+}
+
+static void
+spawn_gate(const struct msg_spawn_gate *spawn, const int fds[MSG_FDS])
+{
+	bool signs = zygote.tls.possible;
+	int sign_fd = signs ? make_pair(spawn->slot, spawn->serial) : -1;
+	pid_t pid = signs && sign_fd == -1 ? -1 : sibling_fork();
+	struct msg answer;
+
+	if (pid == 0)
+		become_gate(spawn, fds, sign_fd);
+	msg_begin(&answer, MSG_SPAWNED);
+	answer.u.spawned.slot = spawn->slot;
+	answer.u.spawned.serial = spawn->serial;
+	answer.u.spawned.pid = pid;
+	answer.u.spawned.error = errno;
+	if (sign_fd != -1)
+		close(sign_fd);
+	if (msg_send(ROLE_CONTROL, &answer) == -1)
+		_exit(0);
+}
+
+static void __attribute__((noreturn))
+serve(void)
+{
+	static struct msg m;
+	int fds[MSG_FDS], i;
+
+	while (msg_recv_fds(ROLE_CONTROL, &m, fds) == 1) {
+		if (m.type != MSG_SPAWN_GATE)
+			bug("the gate zygote is asked for %u", m.type);
+		spawn_gate(&m.u.spawn_gate, fds);
+		for (i = 0; i < 2; i++)
+			close(fds[i]);
+	}
+	_exit(0);
+}
+
+void
+gatezygote_run(const struct options *o)
+{
+	static struct options on_connect;
+
+	on_connect = *o;
+	on_connect.tls_on_connect = true;
+	zygote.opts[false] = o;
+	zygote.opts[true] = &on_connect;
+	if (o->certs > 0)
+		make_tls(&zygote.tls, o);
+	log_die_status = EX_CONFIG;
+	sandbox_find(&zygote.sandbox, o);
+	log_die_status = EX_TEMPFAIL;
+	leave_log();
+	sandbox_enter(&zygote.sandbox, SANDBOX_ZYGOTE);
+	zygote.sandbox = (struct sandbox){ .privileged = false };
+	tell_ready(&(struct msg_ready){ .usable = (uint32_t)zygote.tls.identities });
+	serve();
+}

@@ -1,0 +1,32 @@
+/*
+ * Signals as they were found, see inherited.h. Run by all that begin as this
+ * program, and by the monitor before its end.
+ */
+
+#include "inherited.h"
+
+#include <stddef.h>
+
+void
+inherited_take(struct inherited *in, const sigset_t *blocked)
+{
+	const struct sigaction ignore = { .sa_handler = SIG_IGN }, normal = { .sa_handler = SIG_DFL };
+	sigset_t none;
+
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, blocked != NULL ? blocked : &none, &in->mask);
+	sigaction(SIGPIPE, &ignore, &in->pipe);
+	/* A log in a file that may not grow any more (RLIMIT_FSIZE) is no reason to die. */
+	sigaction(SIGXFSZ, &ignore, &in->file_size);
+	/* With SIGCHLD ignored nobody could wait for a child: not we, not PAM's modules. */
+	sigaction(SIGCHLD, &normal, &in->child);
+}
+
+void
+inherited_restore(const struct inherited *in)
+{
+	sigaction(SIGPIPE, &in->pipe, NULL);
+	sigaction(SIGXFSZ, &in->file_size, NULL);
+	sigaction(SIGCHLD, &in->child, NULL);
+	sigprocmask(SIG_SETMASK, &in->mask, NULL);
+}

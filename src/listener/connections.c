@@ -1,0 +1,425 @@
+/*
+ * The table of connections, see connections.h. Run by the listener, as root.
+ */
+
+#include "listener/connections.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "listener/failures.h"
+#include "listener/repeats.h"
+#include "log.h"
+
+/* Counts up with each change of what is kept, messages included, for the next version that takes it over. */
+#define LAYOUT	11
+
+/* Lines of one kind from one network in a minute; fail2ban wants some. */
+#define LINES_A_MINUTE	10
+
+enum state {
+	FREE,
+	CONNECTED,
+	DISMISSED,		/* connected, but never to be logged in */
+	LOGGED_IN,
+	LEAVING,		/* processes are left, and that is all */
+};
+
+/* What is counted, of each slot. */
+struct place {
+	uint64_t	network;
+	uint64_t	account;	/* of a session: a number for it */
+	enum state	state;
+	pid_t		gate, monitor;	/* while they run; to be found by them */
+};
+
+/*
+ * The key makes users and passwords that failed into numbers. A mistyped
+ * password is nearly the right one; whoever finds this memory, in a core
+ * file or on a swap device, can't try words on it without the key, which is
+ * kept off both as far as the system lets us, and is lost when this listener
+ * ends or executes itself anew.
+ */
+static uint8_t *failure_key;
+
+static struct table {
+	uint64_t		layout, size;
+	uint32_t		used;		/* no slot from here on is taken */
+	uint32_t		serials;
+	struct connections_count count;		/* waiting and sessions are not kept up to date */
+	struct place		places[CONNECTIONS_MAX];
+	struct failures		failures;
+	struct repeats		lines[LINES];
+	uint8_t			account_key[MSG_KEY_SIZE];	/* sessions outlive a listener that executes itself anew */
+	struct connection	connections[CONNECTIONS_MAX];
+} *t;
+static int table_fd = -1;
+
+static uint64_t
+number_of(const uint8_t address[NETWORK_ADDRESS])
+{
+	/* IPv4 has the last half, 0000:ffff and the address: no IPv6 network begins so (RFC 4291, 2.4). */
+	const uint8_t *half = network_is_ipv4(address) ? address + 8 : address;
+	uint64_t network = 0;
+	size_t i;
+
+	for (i = 0; i < 8; i++)
+		network = network << 8 | half[i];
+	return network != 0 ? network : 1;
+}
+
+uint64_t
+connections_network(const struct options *o, const uint8_t address[NETWORK_ADDRESS])
+{
+	static const uint8_t none[NETWORK_ADDRESS];
+
+	if (memcmp(address, none, sizeof(none)) == 0 || network_any(o->unlimited, o->unlimiteds, address) ||
+	    network_any(o->proxy, o->proxies, address))
+		return 0;
+	if (o->unlimiteds == 0 && network_is_loopback(address))
+		return NETWORK_LOCAL;
+	return number_of(address);
+}
+
+/* Making it, or taking it over. */
+
+static void
+make_key(uint8_t key[MSG_KEY_SIZE])
+{
+	if (getrandom(key, MSG_KEY_SIZE, 0) != MSG_KEY_SIZE)
+		die("getrandom");
+}
+
+/* SECURITY: no child of this process has it, whatever that becomes. */
+static struct table *
+map(int fd)
+{
+	void *at = mmap(NULL, sizeof(struct table), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+	if (at == MAP_FAILED)
+		return NULL;
+	if (madvise(at, sizeof(struct table), MADV_DONTFORK) == -1)
+		die("MADV_DONTFORK");
+	return at;
+}
+
+/* Its size is sealed: nobody can make it shorter and so kill those who read it. */
+static void
+make(void)
+{
+	table_fd = memfd_create("imapgate-connections", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (table_fd == -1 || ftruncate(table_fd, sizeof(struct table)) == -1 ||
+	    fcntl(table_fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == -1)
+		die("table of connections");
+	t = map(table_fd);
+	if (t == NULL)
+		die("table of connections");
+	t->layout = LAYOUT;
+	t->size = sizeof(struct table);
+	make_key(t->account_key);
+}
+
+static bool
+take_over(int fd)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) == -1 || st.st_size != (off_t)sizeof(struct table) || fcntl(fd, F_SETFD, FD_CLOEXEC) == -1)
+		return false;
+	t = map(fd);
+	if (t == NULL)
+		return false;
+	if (t->layout != LAYOUT || t->size != sizeof(struct table)) {
+		munmap(t, sizeof(struct table));
+		return false;
+	}
+	table_fd = fd;
+	return true;
+}
+
+bool
+connections_open(int fd)
+{
+	bool taken;
+
+	failure_key = mmap(NULL, MSG_KEY_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (failure_key == MAP_FAILED || madvise(failure_key, MSG_KEY_SIZE, MADV_DONTFORK) == -1)
+		die("table of connections");
+	/* Kept off the disk as far as this system lets us. */
+	mlock(failure_key, MSG_KEY_SIZE);
+	madvise(failure_key, MSG_KEY_SIZE, MADV_DONTDUMP);
+	make_key(failure_key);
+	taken = fd != -1 && take_over(fd);
+	if (!taken)
+		make();
+	else
+		connections_keep(false);
+	return taken || fd == -1;
+}
+
+int
+connections_fd(void)
+{
+	return table_fd;
+}
+
+void
+connections_keep(bool keep)
+{
+	uint32_t slot;
+	size_t i;
+
+	for (slot = 0; slot < t->used; slot++) {
+		const struct connection *c = &t->connections[slot];
+		const int fds[] = { c->client, c->login, c->account };
+
+		for (i = 0; t->places[slot].state != FREE && i < 3; i++)
+			if (fds[i] != -1)
+				fcntl(fds[i], F_SETFD, keep ? 0 : FD_CLOEXEC);
+	}
+}
+
+void
+connections_keys(uint8_t failures[MSG_KEY_SIZE], uint8_t accounts[MSG_KEY_SIZE])
+{
+	memcpy(failures, failure_key, MSG_KEY_SIZE);
+	memcpy(accounts, t->account_key, MSG_KEY_SIZE);
+}
+
+/* Counting. */
+
+/* How many there are now, in all, of one network and of one account. */
+struct tally {
+	unsigned	waiting, sessions, own_waiting, own_sessions, account_sessions;
+};
+
+/* Numbers are counted whenever they are wanted, so none can be wrong for long. Account 0 is nobody. */
+static struct tally
+tally(uint64_t network, uint64_t account)
+{
+	const struct place *p, *end = t->places + t->used;
+	struct tally n = { 0 };
+	bool own;
+
+	for (p = t->places; p < end; p++) {
+		own = p->network == network;
+		if (p->state == LOGGED_IN) {
+			n.sessions++;
+			n.own_sessions += own;
+			n.account_sessions += p->account == account;
+		} else if (p->state == CONNECTED || p->state == DISMISSED) {
+			n.waiting++;
+			n.own_waiting += own;
+		}
+	}
+	return n;
+}
+
+struct connections_count
+connections_count(void)
+{
+	struct tally n = tally(0, 0);
+	struct connections_count count = t->count;
+
+	count.waiting = n.waiting;
+	count.sessions = n.sessions;
+	return count;
+}
+
+static enum msg_limit
+refused(enum msg_limit limit)
+{
+	t->count.refusals++;
+	return limit;
+}
+
+/* The limit per address for a network, where this many may come in all. */
+static unsigned
+limit_of(uint64_t network, unsigned per_address, unsigned all)
+{
+	return network == NETWORK_LOCAL ? all - all / 4 : per_address;
+}
+
+static uint32_t
+find_free(void)
+{
+	uint32_t slot;
+
+	for (slot = 0; slot < t->used; slot++)
+		if (t->places[slot].state == FREE)
+			break;
+	return slot;
+}
+
+enum msg_limit
+connections_admit(const struct options *o, uint64_t network, struct connection **connection)
+{
+	struct tally n = tally(network, 0);
+	uint32_t slot = find_free();
+	struct connection *c;
+
+	if (n.waiting >= o->max_connections || slot == CONNECTIONS_MAX)
+		return refused(LIMIT_MAX_CONNECTIONS);
+	if (network != 0 && n.own_waiting >= limit_of(network, o->max_connections_per_address, o->max_connections))
+		return refused(LIMIT_MAX_CONNECTIONS_PER_ADDRESS);
+	if (slot >= t->used)
+		t->used = slot + 1;
+	t->places[slot] = (struct place){ network, 0, CONNECTED, 0, 0 };
+	c = &t->connections[slot];
+	memset(c, 0, sizeof(*c));
+	c->slot = slot;
+	c->serial = ++t->serials;
+	c->client = c->login = c->account = -1;
+	t->count.accepted++;
+	*connection = c;
+	return LIMIT_NONE;
+}
+
+enum msg_limit
+connections_move(const struct connection *c, const struct options *o, uint64_t network)
+{
+	t->places[c->slot].network = network;
+	if (network != 0 && tally(network, 0).own_waiting > limit_of(network, o->max_connections_per_address, o->max_connections))
+		return refused(LIMIT_MAX_CONNECTIONS_PER_ADDRESS);
+	return LIMIT_NONE;
+}
+
+/* The limit that one more session would be too many for. */
+static enum msg_limit
+session_limit(const struct options *o, const struct place *p, uint64_t account)
+{
+	struct tally n = tally(p->network, account);
+
+	if (n.sessions >= o->max_sessions)
+		return LIMIT_MAX_SESSIONS;
+	if (p->network != 0 && n.own_sessions >= limit_of(p->network, o->max_sessions_per_address, o->max_sessions))
+		return LIMIT_MAX_SESSIONS_PER_ADDRESS;
+	return n.account_sessions >= o->max_sessions_per_user ? LIMIT_MAX_SESSIONS_PER_USER : LIMIT_NONE;
+}
+
+enum msg_limit
+connections_log_in(struct connection *c, const struct options *o, const struct msg_logged_in *login)
+{
+	struct place *p = &t->places[c->slot];
+	/* 0 is for those who are nobody yet. */
+	uint64_t account = login->account | 1;
+	enum msg_limit limit;
+
+	if (failures_any(&t->failures, p->network))
+		failures_forgive(&t->failures, p->network, login->user);
+	if (p->state != CONNECTED)
+		return LIMIT_SHUTDOWN;
+	limit = session_limit(o, p, account);
+	if (limit != LIMIT_NONE)
+		return refused(limit);
+	p->state = LOGGED_IN;
+	p->account = account;
+	c->began = clock_ms();
+	memcpy(c->name, login->name, sizeof(c->name));
+	t->count.logins++;
+	return LIMIT_NONE;
+}
+
+unsigned
+connections_failed(const struct connection *c, const struct msg_failed *failed)
+{
+	uint64_t network = t->places[c->slot].network;
+	struct failure failure = { network, failed->user, failed->attempt };
+
+	t->count.failures++;
+	if (network == 0 || network == NETWORK_LOCAL)
+		return 0;
+	return failures_note(&t->failures, &failure, failed->when);
+}
+
+void
+connections_dismiss(const struct connection *c)
+{
+	if (t->places[c->slot].state == CONNECTED)
+		t->places[c->slot].state = DISMISSED;
+}
+
+bool
+connections_is_dismissed(const struct connection *c)
+{
+	return t->places[c->slot].state == DISMISSED;
+}
+
+bool
+connections_is_session(const struct connection *c)
+{
+	return t->places[c->slot].state == LOGGED_IN;
+}
+
+void
+connections_end_session(const struct connection *c)
+{
+	t->places[c->slot].state = LEAVING;
+}
+
+void
+connections_leave(struct connection *c)
+{
+	t->places[c->slot].state = FREE;
+	while (t->used > 0 && t->places[t->used - 1].state == FREE)
+		t->used--;
+}
+
+struct connection *
+connections_at(uint32_t slot)
+{
+	return slot < t->used && t->places[slot].state != FREE ? &t->connections[slot] : NULL;
+}
+
+struct connection *
+connections_find(uint32_t slot, uint32_t serial)
+{
+	struct connection *c = connections_at(slot);
+
+	return c != NULL && c->serial == serial ? c : NULL;
+}
+
+void
+connections_enter(struct connection *c, struct connection_process *child, pid_t pid)
+{
+	*(child == &c->gate ? &t->places[c->slot].gate : &t->places[c->slot].monitor) = pid;
+	child->state = CHILD_RUNNING;
+	child->pid = pid;
+}
+
+struct connection_process *
+connections_reap(pid_t pid, int status, struct connection **c)
+{
+	struct connection_process *child;
+	uint32_t slot;
+
+	for (slot = 0; slot < t->used; slot++) {
+		struct place *p = &t->places[slot];
+
+		if (p->gate != pid && p->monitor != pid)
+			continue;
+		*c = &t->connections[slot];
+		child = p->gate == pid ? &(*c)->gate : &(*c)->monitor;
+		*(p->gate == pid ? &p->gate : &p->monitor) = 0;
+		*child = (struct connection_process){ CHILD_ENDED, pid, status };
+		return child;
+	}
+	return NULL;
+}
+
+uint32_t
+connections_end(void)
+{
+	return t->used;
+}
+
+unsigned
+connections_count_line(const struct connection *c, enum connections_line line)
+{
+	return repeats_count(&t->lines[line], number_of(c->peer.address), LINES_A_MINUTE, clock_ms());
+}

@@ -1,0 +1,89 @@
+/*
+ * Failed logins, see failures.h. Run by the listener.
+ */
+
+#include "listener/failures.h"
+
+#include <stddef.h>
+
+struct oldest {
+	struct failures_record	*record;
+	int64_t			 when;
+};
+
+/* What one look through the table has found for a failure. */
+struct view {
+	unsigned		 count;		/* different failures of its network */
+	struct failures_record	*same;		/* this very failure, NULL: it is new */
+	struct oldest		 own, other;	/* its network's oldest record, and that of all others, free ones first */
+};
+
+static bool
+is_kept(int64_t when, int64_t now)
+{
+	return when != 0 && now - when < FAILURES_KEPT_MS;
+}
+
+static void
+prefer_older(struct oldest *o, struct failures_record *r, int64_t when)
+{
+	if (o->record == NULL || when < o->when)
+		*o = (struct oldest){ r, when };
+}
+
+static struct view
+look(struct failures *f, const struct failure *it, int64_t now)
+{
+	struct view v = { .count = 0 };
+	struct failures_record *r;
+
+	for (r = f->records; r < f->records + FAILURES_MAX; r++) {
+		int64_t when = r->when;
+
+		if (!is_kept(when, now) || r->network != it->network) {
+			prefer_older(&v.other, r, when);
+			continue;
+		}
+		v.count++;
+		prefer_older(&v.own, r, when);
+		if (r->attempt == it->attempt)
+			v.same = r;
+	}
+	return v;
+}
+
+unsigned
+failures_note(struct failures *f, const struct failure *it, int64_t now)
+{
+	struct view v = look(f, it, now);
+	/* A network that has all it may have loses one of its own, so it can't push out what others did. */
+	struct failures_record *victim = v.count < FAILURES_PER_NETWORK ? v.other.record : v.own.record;
+
+	if (v.same != NULL) {
+		v.same->when = now;
+		return v.count;
+	}
+	*victim = (struct failures_record){ now, it->network, it->user, it->attempt };
+	return v.count < FAILURES_PER_NETWORK ? v.count + 1 : v.count;
+}
+
+bool
+failures_any(const struct failures *f, uint64_t network)
+{
+	const struct failures_record *r;
+
+	for (r = f->records; r < f->records + FAILURES_MAX; r++)
+		if (r->network == network && r->when != 0)
+			return true;
+	return false;
+}
+
+void
+failures_forgive(struct failures *f, uint64_t network, uint64_t user)
+{
+	struct failures_record *r;
+
+	for (r = f->records; r < f->records + FAILURES_MAX; r++)
+		if (r->network == network && r->user == user)
+			r->when = 0;
+}

@@ -1,0 +1,254 @@
+/*
+ * What gates and monitors say, see hear.h. Run by the listener, as root.
+ *
+ * SECURITY: a gate may be in the hands of its client. Of what it says only
+ * types are looked at here, and structs of fixed size taken; passwords go to
+ * the monitor unread. A gate or monitor that does what none does is killed,
+ * and its connection ends.
+ */
+
+#include "listener/hear.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "boundary/msg.h"
+#include "gatelog.h"
+#include "listener/life.h"
+#include "listener/spawn.h"
+#include "log.h"
+
+/* What a gate may have logged of one connection. */
+#define LOGS_MAX	(11 + 2 * OPTIONS_CERTS)
+
+/* What the gate says, before there is a monitor. */
+
+static bool
+is_quiet_end(const struct msg_log *log)
+{
+	return log->commands == 0 && log->reason != REASON_SHUTDOWN;
+}
+
+static void
+hear_log(struct connection *c, const struct msg_log *log)
+{
+	unsigned times = 1;
+	enum gatelog said;
+
+	if (++c->logs > LOGS_MAX) {
+		life_expel(c, &c->gate, "gate logs once too often");
+		return;
+	}
+	if (log->event == EVENT_TLS_FAIL)
+		times = connections_count_line(c, LINE_TLS_FAIL);
+	else if (log->event == EVENT_AUTH_REFUSED)
+		times = connections_count_line(c, LINE_AUTH_REFUSED);
+	else if (log->event == EVENT_END && is_quiet_end(log))
+		times = connections_count_line(c, LINE_END);
+	life_enter_log(c);
+	said = gatelog_write(log, times);
+	life_leave_log();
+	c->told |= said == GATELOG_ENDS || said == GATELOG_FAILS;
+	if (said == GATELOG_WRONG)
+		life_expel(c, &c->gate, "gate logs what no gate does");
+	else if (log->event == EVENT_TLS) {
+		memcpy(c->tls, log->tls.protocol, sizeof(c->tls));
+		memcpy(c->cipher, log->tls.cipher, sizeof(c->cipher));
+	}
+}
+
+/* Behind a proxy it is only now known whose connection this is. It was counted as the proxy's, which is unlimited. */
+static void
+hear_proxied(struct connection *c, const struct msg_proxied *p)
+{
+	struct proxy header = { (enum proxy_client)p->client, p->source, p->destination, p->tls != 0, "", "" };
+	const struct options *o = life_options(c);
+	struct msg answer;
+	enum msg_limit limit;
+
+	memcpy(header.tls_protocol, p->tls_protocol, sizeof(header.tls_protocol));
+	memcpy(header.tls_cipher, p->tls_cipher, sizeof(header.tls_cipher));
+	if (c->heard || !peer_is_proxy(&c->peer, o) || !peer_replace(&c->peer, &header)) {
+		life_expel(c, &c->gate, "gate speaks for a proxy that there is not");
+		return;
+	}
+	c->proxied = true;
+	limit = connections_move(c, o, connections_network(o, c->peer.address));
+	msg_begin(&answer, MSG_PROXIED_ANSWER);
+	answer.u.proxied_answer.limit = limit;
+	msg_send_fds(c->login, &answer, NULL, false);
+	if (limit == LIMIT_NONE)
+		return;
+	life_enter_log(c);
+	gatelog_end(msg_limit_name(limit), connections_count_line(c, LINE_END));
+	life_leave_log();
+	c->told = true;
+}
+
+/* Anything else is for a monitor to hear. */
+static void
+want_monitor(struct connection *c)
+{
+	if (connections_is_dismissed(c)) {
+		life_enter_log(c);
+		gatelog_end("shutdown", 1);
+		life_leave_log();
+		c->told = true;
+		life_close(&c->login);
+		return;
+	}
+	/* SECURITY: else the client would be taken for its proxy, which no limit is for. */
+	if (!c->proxied && peer_is_proxy(&c->peer, life_options(c))) {
+		life_expel(c, &c->gate, "gate does not say whom the proxy speaks for");
+		return;
+	}
+	spawn_monitor(c, false);
+}
+
+/* Takes one message. False if there is none, or none more is heard. */
+bool
+hear_gate(struct connection *c)
+{
+	static struct msg m;
+	const char *wrong = NULL;
+	int fds[MSG_FDS], received;
+	uint32_t type;
+
+	if (c->login == -1)
+		return false;
+	received = msg_look(c->login, &type);
+	if (received == 1 && type != MSG_LOG && type != MSG_PROXIED) {
+		want_monitor(c);
+		return false;
+	}
+	if (received == 1)
+		received = msg_recv_now(c->login, &m, fds, &wrong);
+	if (received == 0 && errno == EAGAIN)
+		return false;
+	if (received == 0)
+		life_close(&c->login);
+	else if (received == -1)
+		life_expel(c, &c->gate, wrong);
+	else if (m.type == MSG_LOG)
+		hear_log(c, &m.u.log);
+	else
+		hear_proxied(c, &m.u.proxied);
+	c->heard = true;
+	return c->login != -1;
+}
+
+/* What the monitor says. */
+
+static void
+answer_monitor(struct connection *c, const struct msg *answer)
+{
+	/* A monitor has asked one thing at a time, so there is room. */
+	if (msg_send_fds(c->account, answer, NULL, false) == -1 && errno == EAGAIN)
+		life_expel(c, &c->monitor, "monitor does not listen");
+}
+
+void
+hear_answer_gate_end(struct connection *c)
+{
+	struct msg answer;
+
+	c->waited = life_is_here(&c->gate);
+	if (c->waited)
+		return;
+	msg_begin(&answer, MSG_GATE_END_ANSWER);
+	answer.u.gate_end_answer.status = c->gate.status;
+	answer_monitor(c, &answer);
+}
+
+static void
+hear_launched(struct connection *c, const struct msg_launched *launched)
+{
+	if (!connections_is_session(c)) {
+		life_expel(c, &c->monitor, "monitor launches without a login");
+		return;
+	}
+	log_add_dropped(launched->dropped);
+	c->launched = true;
+	c->relayed = launched->how == HOW_RELAY;
+	life_close(&c->account);
+}
+
+static void
+hear_failed(struct connection *c, const struct msg_failed *failed)
+{
+	struct msg answer;
+
+	log_add_dropped(failed->dropped);
+	msg_begin(&answer, MSG_FAILED_ANSWER);
+	answer.u.failed_answer.failures = connections_failed(c, failed);
+	answer_monitor(c, &answer);
+}
+
+static void
+hear_logged_in(struct connection *c, const struct msg_logged_in *login)
+{
+	struct msg answer;
+
+	log_add_dropped(login->dropped);
+	msg_begin(&answer, MSG_LOGGED_IN_ANSWER);
+	answer.u.logged_in_answer.limit = connections_log_in(c, life_options(c), login);
+	answer_monitor(c, &answer);
+}
+
+/* --preauth peer, and nobody whom we serve: somebody who may log in like everybody else, as soon as this monitor has ended. */
+static void
+hear_peer_unknown(struct connection *c)
+{
+	if (c->gate.state != CHILD_NONE || c->client == -1)
+		life_expel(c, &c->monitor, "monitor wants a second gate");
+	else
+		c->peer_unknown = true;
+}
+
+static void
+obey_monitor(struct connection *c, const struct msg *m)
+{
+	switch (m->type) {
+	case MSG_FAILED:
+		hear_failed(c, &m->u.failed);
+		return;
+	case MSG_LOGGED_IN:
+		hear_logged_in(c, &m->u.logged_in);
+		return;
+	case MSG_GATE_END:
+		hear_answer_gate_end(c);
+		return;
+	case MSG_LAUNCHED:
+		hear_launched(c, &m->u.launched);
+		return;
+	case MSG_PEER_UNKNOWN:
+		hear_peer_unknown(c);
+		return;
+	case MSG_DROPPED:
+		log_add_dropped(m->u.dropped.dropped);
+		return;
+	}
+	life_expel(c, &c->monitor, "monitor says what none does");
+}
+
+/* Takes one message. False if there is none, or none more is heard. */
+bool
+hear_monitor(struct connection *c)
+{
+	static struct msg m;
+	const char *wrong = NULL;
+	int fds[MSG_FDS], received;
+
+	if (c->account == -1)
+		return false;
+	received = msg_recv_now(c->account, &m, fds, &wrong);
+	if (received == 0 && errno == EAGAIN)
+		return false;
+	if (received == 1)
+		obey_monitor(c, &m);
+	else if (received == -1)
+		life_expel(c, &c->monitor, wrong);
+	else
+		life_close(&c->account);
+	return c->account != -1;
+}

@@ -1,0 +1,512 @@
+/*
+ * The listener, see listener.h. Runs as root for as long as the service does,
+ * so there is nothing in it that a client could make use of: it reads not one
+ * byte of theirs, never forks for one, and never waits for any of them.
+ * Neither OpenSSL nor PAM is in it. Whatever goes wrong with one connection is
+ * that connection's end.
+ *
+ * Signals are blocked and come through a descriptor, so that the loop below
+ * sees one thing after the other.
+ */
+
+#include "listener/listener.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "again.h"
+#include "childexit.h"
+#include "clock.h"
+#include "connection.h"
+#include "descriptors.h"
+#include "listener/connections.h"
+#include "listener/events.h"
+#include "listener/life.h"
+#include "listener/refusal.h"
+#include "listener/reload.h"
+#include "listener/roles.h"
+#include "listener/serve.h"
+#include "log.h"
+#include "proto/network.h"
+#include "title.h"
+
+/* The status line follows what happens, but not each connection. */
+#define STATUS_MS	1000
+
+/* Without descriptors, memory or processes it is of no use to try again at once: others must end first. */
+#define PAUSE_MS	100
+
+/* The same trouble is logged so often. */
+#define TROUBLE_MS	60000
+
+/* What those who are not logged in get for their farewells, PAM modules included. */
+#define STOP_MS		5000
+
+static struct listener {
+	const struct options		*opts[2];	/* by whether TLS begins with the connection */
+	const struct activation_socket	*sockets;
+	size_t				 n;
+	struct connection_setup		 setup;
+	struct connections_count	 told;		/* by the status line */
+	int				 signals;	/* signalfd(2) */
+	int				 watchdog_ms;	/* 0: nobody watches */
+	pid_t				 trial;		/* of a reload, 0 for none */
+	bool				 accepting;	/* sockets are waited for */
+	bool				 renewing;	/* a reload takes place as soon as nothing is on its way */
+	bool				 stopping;
+	/* Points on clock_ms(), 0 for never. */
+	int64_t				 status_at, watchdog_at, resume_at, stop_at, trouble_at;
+	unsigned			 troubles;	/* since the last line about them */
+	unsigned			 reads, accepts; /* that failed in a row */
+} listener;
+
+static sigset_t
+our_signals(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGCHLD);
+	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	return set;
+}
+
+static void
+say(const char *event, const char *key, const char *text)
+{
+	struct connections_count count = connections_count();
+	struct log_line line;
+
+	log_begin(&line, LOG_INFO, event);
+	log_field(&line, "waiting", "%u", count.waiting);
+	log_field(&line, "sessions", "%u", count.sessions);
+	if (key != NULL)
+		log_text(&line, key, text);
+	log_write(&line);
+}
+
+/* What the administrator sees in the service's status. */
+static void
+tell_status(struct listener *l)
+{
+	struct connections_count count = connections_count();
+
+	/* As long as there is somebody whose time may be over, there is something to look at. */
+	l->status_at = connections_end() > 0 ? clock_ms() + STATUS_MS : 0;
+	if (memcmp(&count, &l->told, sizeof(count)) == 0)
+		return;
+	l->told = count;
+	title_set(NULL, NULL, "listener (%u waiting, %u sessions)", count.waiting, count.sessions);
+	activation_notify("STATUS=%u connections before login, %u sessions logged in; "
+	    "since the start %lu connections, %lu logins, %lu failures, %lu refused",
+	    count.waiting, count.sessions, count.accepted, count.logins, count.failures, count.refusals);
+}
+
+static void
+status_changed(struct listener *l)
+{
+	if (l->status_at == 0)
+		l->status_at = clock_ms() + STATUS_MS;
+}
+
+static void
+log_trouble(struct listener *l, const char *what, const char *why)
+{
+	int64_t now = clock_ms();
+	struct log_line line;
+
+	l->troubles++;
+	if (now < l->trouble_at)
+		return;
+	log_begin(&line, LOG_ERR, "listener-trouble");
+	log_field(&line, "what", "%s", what);
+	log_field(&line, "times", "%u", l->troubles);
+	log_text(&line, "text", why);
+	log_write(&line);
+	l->trouble_at = now + TROUBLE_MS;
+	l->troubles = 0;
+}
+
+/* Something is missing that will be there again some time. It is said in a line now and then. */
+static void
+rest(const char *what, const char *why)
+{
+	struct listener *l = &listener;
+
+	l->resume_at = clock_ms() + PAUSE_MS;
+	log_trouble(l, what, why);
+}
+
+/* Whom a client is counted as. */
+static uint64_t
+network_of(const struct options *o, const struct sockaddr *sa)
+{
+	uint8_t address[NETWORK_ADDRESS];
+
+	if (sa->sa_family == AF_INET)
+		network_map(address, (const uint8_t *)&((const struct sockaddr_in *)sa)->sin_addr);
+	else if (sa->sa_family == AF_INET6)
+		memcpy(address, &((const struct sockaddr_in6 *)sa)->sin6_addr, sizeof(address));
+	else
+		return o->proxy_unix ? 0 : NETWORK_LOCAL;
+	return connections_network(o, address);
+}
+
+static void
+accept_one(struct listener *l, const struct activation_socket *s)
+{
+	const struct options *o = l->opts[s->imaps];
+	struct connection *connection;
+	struct sockaddr_storage from;
+	enum msg_limit limit;
+	uint64_t network;
+	int fd;
+
+	/* Files that were read before there was a client may be others now; then it is for the new ones. */
+	roles_refresh();
+	if (!roles_are_ready())
+		return;
+	status_changed(l);
+	fd = activation_accept(s, &from);
+	if (fd == -1) {
+		/* A client that has gone is no trouble, but many in a row are: each costs a turn of the loop. */
+		if (errno != 0 || ++l->accepts > AGAIN_MAX)
+			rest("accept", strerror(errno));
+		return;
+	}
+	l->accepts = 0;
+	network = network_of(o, (struct sockaddr *)&from);
+	limit = connections_admit(o, network, &connection);
+	if (limit == LIMIT_NONE)
+		serve_accepted(connection, s->imaps, fd, &from);
+	else
+		refusal(fd, o->tls_on_connect, limit, network, &from);
+}
+
+/* Waits for clients, or not. */
+static void
+set_accepting(struct listener *l)
+{
+	bool accepting = !l->stopping && !l->renewing && l->resume_at == 0 && roles_are_ready();
+	size_t i;
+
+	if (accepting == l->accepting)
+		return;
+	l->accepting = accepting;
+	for (i = 0; i < l->n; i++)
+		if (!accepting)
+			events_remove(l->sockets[i].fd);
+		else if (!events_add(l->sockets[i].fd, EVENT_SOCKET, (uint32_t)i))
+			die("epoll");
+}
+
+/* Stopping. */
+
+static void
+stop(struct listener *l)
+{
+	size_t i;
+
+	if (l->stopping)
+		return;
+	l->stopping = true;
+	l->stop_at = clock_ms() + STOP_MS;
+	set_accepting(l);
+	for (i = 0; i < l->n; i++)
+		close(l->sockets[i].fd);
+	activation_notify("STOPPING=1");
+	serve_dismiss_all();
+	say("listener-stop", NULL, NULL);
+}
+
+/* Reloading. */
+
+static void
+begin_reload(struct listener *l)
+{
+	if (l->trial != 0 || l->renewing || l->stopping)
+		return;
+	activation_notify("RELOADING=1\nMONOTONIC_USEC=%lld", (long long)clock_ms() * 1000);
+	l->trial = reload_try();
+	if (l->trial == -1) {
+		l->trial = 0;
+		rest("fork", strerror(errno));
+		activation_notify("READY=1");
+	}
+}
+
+/* The dispositions are passed on as they were found, and the signals blocked as they are. */
+static void
+renew(struct listener *l)
+{
+	const sigset_t ours = our_signals();
+	struct inherited found = l->setup.inherited, again;
+	char generations[512];
+
+	/* Not for a moment may they be let through: one that waits would end us. */
+	found.mask = ours;
+	inherited_restore(&found);
+	roles_keep(generations, sizeof(generations), true);
+	connections_keep(true);
+	reload_exec(connections_fd(), generations);
+	connections_keep(false);
+	roles_keep(generations, sizeof(generations), false);
+	inherited_take(&again, &ours);
+}
+
+static void
+keep_old(const char *reason)
+{
+	say("listener-kept", "reason", reason);
+	activation_notify("READY=1");
+}
+
+/* The new program takes over here, as soon as no process is on its way whose id the old one was to hear. */
+static void
+renew_if_quiet(struct listener *l)
+{
+	if (!l->renewing || roles_pending() > 0)
+		return;
+	l->renewing = false;
+	say("listener-reload", NULL, NULL);
+	renew(l);
+	keep_old("it can't be executed");
+}
+
+/* The trial has ended: either there is a reload, or everything stays as it was. */
+static void
+end_reload(struct listener *l, int status)
+{
+	char text[64];
+
+	l->trial = 0;
+	if (l->stopping)
+		return;
+	snprintf(text, sizeof(text), "a trial ended with status %d", status);
+	if (status != 0)
+		keep_old(text);
+	else if (!roles_have_room())
+		keep_old("connections of too many earlier reloads still wait for their login");
+	else
+		l->renewing = true;
+}
+
+/* The loop. */
+
+static void
+reap(struct listener *l)
+{
+	pid_t pid;
+	int status;
+
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		if (pid == l->trial) {
+			end_reload(l, WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
+			continue;
+		}
+		if (!serve_ended(pid, status) && (l->stopping || !roles_ended(pid, status)))
+			childexit_report(pid, status, "");
+	}
+	status_changed(l);
+}
+
+static void
+obey_signal(struct listener *l)
+{
+	struct signalfd_siginfo info;
+
+	if (read(l->signals, &info, sizeof(info)) != sizeof(info)) {
+		/* Else poll(2) would say for ever that there is a signal. */
+		if ((errno != EAGAIN && errno != EINTR) || !again(&l->reads))
+			die("signalfd");
+		return;
+	}
+	l->reads = 0;
+	if (info.ssi_signo == SIGCHLD)
+		reap(l);
+	else if (info.ssi_signo == SIGHUP)
+		begin_reload(l);
+	else
+		stop(l);
+}
+
+static void
+sooner(int64_t *at, int64_t other)
+{
+	if (other != 0 && (*at == 0 || other < *at))
+		*at = other;
+}
+
+static int
+time_to_wait(const struct listener *l)
+{
+	int64_t at = 0;
+
+	sooner(&at, l->status_at);
+	sooner(&at, l->watchdog_at);
+	sooner(&at, l->resume_at);
+	sooner(&at, l->stop_at);
+	sooner(&at, roles_due());
+	return at == 0 ? -1 : clock_left(at);
+}
+
+static void
+keep_time(struct listener *l)
+{
+	int64_t now = clock_ms();
+
+	if (l->status_at != 0 && now >= l->status_at) {
+		serve_look_at_deadlines();
+		tell_status(l);
+	}
+	roles_tick();
+	if (l->resume_at != 0 && now >= l->resume_at)
+		l->resume_at = 0;
+	if (l->watchdog_at != 0 && now >= l->watchdog_at) {
+		activation_notify("WATCHDOG=1");
+		l->watchdog_at = now + l->watchdog_ms;
+	}
+}
+
+static bool
+is_over(const struct listener *l)
+{
+	return l->stopping && (connections_count().waiting == 0 || clock_left(l->stop_at) == 0);
+}
+
+static void
+obey(struct listener *l, const struct event *e)
+{
+	switch (e->kind) {
+	case EVENT_SIGNAL:
+		obey_signal(l);
+		return;
+	case EVENT_SOCKET:
+		if (l->accepting)
+			accept_one(l, &l->sockets[e->index]);
+		return;
+	case EVENT_ROLE:
+		roles_hear(e->index);
+		return;
+	case EVENT_LOGIN:
+		serve_login(e->index);
+		return;
+	case EVENT_ACCOUNT:
+		serve_account(e->index);
+		return;
+	}
+}
+
+static void
+loop(struct listener *l)
+{
+	struct event events[EVENTS_MAX];
+	int i, n;
+
+	/* Who has ended while we executed ourselves was told of before. */
+	reap(l);
+	while (!is_over(l)) {
+		set_accepting(l);
+		n = events_wait(events, time_to_wait(l));
+		keep_time(l);
+		for (i = 0; i < n; i++)
+			obey(l, &events[i]);
+		renew_if_quiet(l);
+	}
+}
+
+/* Nobody may make us wait in accept(2). */
+static void
+prepare_socket(int fd)
+{
+	if (fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) == -1)
+		die("socket %d", fd);
+}
+
+static void
+prepare_sockets(struct listener *l)
+{
+	const struct options *o = l->opts[0];
+	bool imaps = false;
+	size_t i;
+
+	for (i = 0; i < l->n; i++) {
+		prepare_socket(l->sockets[i].fd);
+		/* Behind a proxy the TLS may be the proxy's. */
+		if (l->sockets[i].misses_tls && !o->tls_on_connect && o->proxies == 0 && !reload_is_trial())
+			connection_warn_of_port(l->sockets[i].port, l->sockets[i].standard == 0);
+		imaps |= l->sockets[i].imaps;
+	}
+	log_die_status = EX_CONFIG;
+	errno = 0;
+	if (imaps && o->certs == 0)
+		die("a socket for imaps needs a --cert");
+	if (o->preauth == PREAUTH_CERT && !imaps && !o->tls_on_connect)
+		die("--preauth cert needs --tls-on-connect or a socket for imaps");
+	log_die_status = EX_TEMPFAIL;
+}
+
+static void
+prepare(struct listener *l)
+{
+	static const struct roles_ears ears = { serve_spawned, serve_lost, serve_signing, rest };
+	const sigset_t ours = our_signals();
+	bool taken;
+
+	connection_prepare(&l->setup, l->opts[0], &ours);
+	if (reload_is_resumed())
+		for (int sig = 1; sig < NSIG; sig++)
+			if (sigismember(&ours, sig))
+				sigdelset(&l->setup.inherited.mask, sig);
+	prepare_sockets(l);
+	events_begin();
+	life_begin(l->opts, rest);
+	taken = connections_open(reload_table());
+	/* What another version has left can't be understood: its gates hear that nobody is there. */
+	if (!taken && !descriptors_close_left_from(STDERR_FILENO + 1))
+		die("closing descriptors");
+	roles_begin(l->opts[0], &l->setup.inherited, &ears, taken ? reload_generations() : NULL);
+	if (reload_is_trial())
+		_exit(0);
+	serve_resume();
+	l->signals = signalfd(-1, &ours, SFD_CLOEXEC);
+	if (l->signals == -1 || !events_add(l->signals, EVENT_SIGNAL, 0))
+		die("signalfd");
+}
+
+void
+listener_run(const struct options *opts, const struct activation_socket *sockets, size_t n, char *argv[])
+{
+	static struct options on_connect;
+	struct listener *l = &listener;
+
+	on_connect = *opts;
+	on_connect.tls_on_connect = true;
+	l->opts[false] = opts;
+	l->opts[true] = &on_connect;
+	l->sockets = sockets;
+	l->n = n;
+	reload_begin(argv, sockets, n);
+	prepare(l);
+	l->watchdog_ms = activation_watchdog();
+	l->watchdog_at = l->watchdog_ms > 0 ? clock_ms() + l->watchdog_ms : 0;
+	say("listener-ready", NULL, NULL);
+	activation_notify("READY=1");
+	l->told.waiting = UINT_MAX;
+	tell_status(l);
+	loop(l);
+	_exit(0);
+}

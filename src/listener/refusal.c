@@ -1,0 +1,55 @@
+/*
+ * Refusals, see refusal.h. Run by the listener, so a flood costs no more than
+ * an accept(2), a send(2) and a close(2) for each connection.
+ */
+
+#include "listener/refusal.h"
+
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "log.h"
+#include "peer.h"
+#include "listener/repeats.h"
+
+/* What has been logged of a network. */
+static struct repeats repeats;
+
+static void
+report(int fd, const struct sockaddr_storage *from, enum msg_limit limit, unsigned times)
+{
+	struct log_line line;
+	struct peer peer;
+
+	peer_look(&peer, fd, from);
+	log_begin(&line, LOG_NOTICE, "refused");
+	log_field(&line, "rip", "%s", peer.ip);
+	log_field(&line, "rport", "%s", peer.port);
+	log_field(&line, "lip", "%s", peer.local_ip);
+	log_field(&line, "lport", "%s", peer.local_port);
+	log_field(&line, "limit", "%s", msg_limit_name(limit));
+	log_field(&line, "times", "%u", times);
+	log_write(&line);
+}
+
+void
+refusal_say(int fd, bool tls)
+{
+	static const char bye[] = "* BYE [UNAVAILABLE] Too many connections; please try again later\r\n";
+
+	if (!tls)
+		send(fd, bye, sizeof(bye) - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+void
+refusal(int fd, bool tls, enum msg_limit limit, uint64_t network, const struct sockaddr_storage *from)
+{
+	/* Where the limit is everybody's, it does not matter who comes. */
+	unsigned times = repeats_count(&repeats, limit == LIMIT_MAX_CONNECTIONS ? 0 : network, 1, clock_ms());
+
+	if (times > 0)
+		report(fd, from, limit, times);
+	refusal_say(fd, tls);
+	close(fd);
+}

@@ -1,0 +1,46 @@
+/*
+ * Lines that are counted together, see repeats.h. Run by the listener.
+ */
+
+#include "listener/repeats.h"
+
+#include <stddef.h>
+
+/* The network's record, or the one whose time is the oldest. */
+static struct repeats_record *
+find(struct repeats *t, uint64_t network)
+{
+	struct repeats_record *r, *oldest = t->records;
+
+	for (r = t->records; r < t->records + REPEATS_NETWORKS; r++) {
+		if (r->began != 0 && r->network == network)
+			return r;
+		if (r->began < oldest->began)
+			oldest = r;
+	}
+	oldest->network = network;
+	oldest->began = 0;
+	oldest->held = 0;
+	return oldest;
+}
+
+unsigned
+repeats_count(struct repeats *t, uint64_t network, unsigned most, int64_t now)
+{
+	struct repeats_record *r = find(t, network);
+	unsigned held;
+
+	if (r->began == 0 || now - r->began >= REPEATS_MS) {
+		r->began = now;
+		r->written = 1;
+		held = r->held;
+		r->held = 0;
+		return held + 1;
+	}
+	if (r->written < most) {
+		r->written++;
+		return 1;
+	}
+	r->held++;
+	return 0;
+}

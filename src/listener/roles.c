@@ -1,0 +1,607 @@
+/*
+ * Zygotes and signers, see roles.h. Run by the listener, as root. They are
+ * started, heard and counted here; nothing is ever waited for once the first
+ * ones are ready.
+ */
+
+#include "listener/roles.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "gatelog.h"
+#include "listener/events.h"
+#include "log.h"
+#include "role.h"
+#include "stamp.h"
+
+/* A zygote that is not ready by then is not going to be. */
+#define READY_MS	30000
+
+/* Files that were read are looked at so often. */
+#define REFRESH_MS	1000
+
+/* Who has died is not started anew at once: it might die again. Each time in a row it is twice as long, up to the second. */
+#define RESTART_MS	200
+#define RESTART_MAX_MS	10000
+
+/* Questions that a zygote may have to answer at one time, for as many as fit its socket. */
+#define PENDING_MAX	64
+
+/* Room for what a burst of logins asks of a monitor zygote. */
+#define SEND_BUFFER	(4 * 1024 * 1024)
+
+struct process {
+	pid_t		pid;		/* 0: there is none */
+	int		control;	/* -1: there is none */
+	bool		ready;
+	unsigned	pending;	/* answers that it owes */
+};
+
+/* One generation of certificates. */
+struct keyring {
+	struct process	gates, signer;
+	struct stamp	stamps[2 * OPTIONS_CERTS];
+	unsigned	usable;
+	int64_t		until;		/* while it is being started */
+};
+
+/* Events' indices: of the two keyrings, and from here on those of monitor zygotes. */
+enum {
+	NOW_GATES,
+	NOW_SIGNER,
+	NEXT_GATES,
+	NEXT_SIGNER,
+	MONITORS,
+};
+
+static const struct options *opts;
+static const struct inherited *inherited;
+static const struct roles_ears *ears;
+
+static struct keyring now, next;	/* next.gates.pid is 0 if there is none */
+static struct generation {
+	struct process	zygote;
+	unsigned	waiting;	/* connections that may want a monitor */
+} generations[ROLES_GENERATIONS];
+static unsigned current;		/* generation */
+static int64_t refresh_at, restart_at;
+static int64_t restart_ms = RESTART_MS;
+
+/* Starting. */
+
+static int
+make_control(struct process *p, int *other)
+{
+	int pair[2], size = SEND_BUFFER;
+
+	if (msg_pair(pair) == -1)
+		return -1;
+	/* Root may have more than others (socket(7)). */
+	if (setsockopt(pair[0], SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size)) == -1)
+		setsockopt(pair[0], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+	p->control = pair[0];
+	*other = pair[1];
+	return 0;
+}
+
+static bool
+is_for_monitors(const struct process *p)
+{
+	return p != &now.gates && p != &now.signer && p != &next.gates && p != &next.signer;
+}
+
+static void
+drop(struct process *p)
+{
+	bool owed = p->pending > 0;
+
+	if (p->control != -1) {
+		events_remove(p->control);
+		close(p->control);
+	}
+	p->control = -1;
+	p->ready = false;
+	p->pending = 0;
+	if (owed)
+		ears->lost(is_for_monitors(p));
+}
+
+/* Starts a process; the descriptor for signing stays open. False with errno if that can't be done. */
+static bool
+start(struct process *p, enum role role, int signing, uint32_t index)
+{
+	int other, error;
+
+	*p = (struct process){ .pid = 0, .control = -1 };
+	if (make_control(p, &other) == -1)
+		return false;
+	p->pid = role_start(role, other, signing, inherited);
+	error = errno;
+	close(other);
+	if (p->pid != -1 && events_add(p->control, EVENT_ROLE, index))
+		return true;
+	if (p->pid == -1)
+		errno = error;
+	p->pid = p->pid == -1 ? 0 : p->pid;
+	drop(p);
+	return false;
+}
+
+static void
+stamp_all(struct stamp stamps[2 * OPTIONS_CERTS])
+{
+	size_t i;
+
+	for (i = 0; i < opts->certs; i++) {
+		stamp_take(&stamps[2 * i], opts->cert[i]);
+		stamp_take(&stamps[2 * i + 1], opts->key[i]);
+	}
+}
+
+static void
+drop_keyring(struct keyring *k)
+{
+	drop(&k->gates);
+	drop(&k->signer);
+}
+
+/* Starts gate zygote and signer of a new generation; without certificates there is nothing to sign. */
+static bool
+start_keyring(struct keyring *k, uint32_t first)
+{
+	int signing[2] = { -1, -1 };
+	bool started;
+
+	*k = (struct keyring){ .gates = { .control = -1 }, .signer = { .control = -1 }, .until = clock_ms() + READY_MS };
+	stamp_all(k->stamps);
+	if (opts->certs > 0 && msg_pair(signing) == -1)
+		return false;
+	started = (opts->certs == 0 || start(&k->signer, ROLE_SIGNER, signing[1], first + NOW_SIGNER)) &&
+	    start(&k->gates, ROLE_GATES, signing[0], first + NOW_GATES);
+	if (signing[0] != -1) {
+		close(signing[0]);
+		close(signing[1]);
+	}
+	if (!started)
+		drop_keyring(k);
+	return started;
+}
+
+/* A renewal has failed: what is there stays. What this process lacks may be there at any time, so the files are read again then. */
+static void
+give_up_next(const char *file, const char *reason, bool later)
+{
+	struct log_line line;
+
+	log_begin(&line, LOG_ERR, "certificate-fail");
+	if (file[0] != '\0')
+		log_text(&line, "file", file);
+	log_text(&line, "reason", reason);
+	log_write(&line);
+	if (later)
+		memset(now.stamps, 0, sizeof(now.stamps));
+	else
+		memcpy(now.stamps, next.stamps, sizeof(now.stamps));
+	drop_keyring(&next);
+	next.gates.pid = next.signer.pid = 0;
+	next.until = 0;
+	if (now.gates.control == -1 && restart_at == 0)
+		restart_at = clock_ms() + restart_ms;
+}
+
+static const char no_process[] = "gate zygote and signer can't be started";
+
+static void
+begin_renewal(void)
+{
+	if (next.until != 0)
+		return;
+	if (!start_keyring(&next, NEXT_GATES))
+		give_up_next("", no_process, true);
+}
+
+/* Puts the new generation in place. The old one ends with its last connection. */
+static void
+use_next(void)
+{
+	struct log_line line;
+	bool renewed = now.gates.control != -1 && opts->certs > 0;
+
+	drop_keyring(&now);
+	events_remove(next.gates.control);
+	if (next.signer.control != -1)
+		events_remove(next.signer.control);
+	now = next;
+	memset(&next, 0, sizeof(next));
+	next.gates.control = next.signer.control = -1;
+	if (!events_add(now.gates.control, EVENT_ROLE, NOW_GATES) ||
+	    (now.signer.control != -1 && !events_add(now.signer.control, EVENT_ROLE, NOW_SIGNER)))
+		die("epoll");
+	if (!renewed)
+		return;
+	log_begin(&line, LOG_INFO, "certificates-renewed");
+	log_field(&line, "usable", "%u", now.usable);
+	log_write(&line);
+}
+
+/* Beginning: the one time that is waited. */
+
+/* Waits for MSG_READY. False if it does not come; then the process has said why, or its end does. */
+static bool
+await_ready(const struct process *p, struct msg *m)
+{
+	struct pollfd pfd = { p->control, POLLIN, 0 };
+	int64_t until = clock_ms() + READY_MS;
+	const char *wrong;
+	int fds[MSG_FDS], n;
+
+	do
+		n = poll(&pfd, 1, clock_left(until));
+	while (n == -1 && errno == EINTR && clock_left(until) > 0);
+	return n == 1 && msg_recv_now(p->control, m, fds, &wrong) == 1 && m->type == MSG_READY;
+}
+
+/* Ends as the process that was not ready has ended. */
+static void __attribute__((noreturn))
+end_as(const struct process *p)
+{
+	int status = EX_TEMPFAIL << 8, ms;
+
+	for (ms = 0; ms < 1000 && waitpid(p->pid, &status, WNOHANG) == 0; ms += 10)
+		poll(NULL, 0, 10);
+	_exit(WIFEXITED(status) && WEXITSTATUS(status) != 0 ? WEXITSTATUS(status) : EX_TEMPFAIL);
+}
+
+static void
+require_ready(struct process *p)
+{
+	struct msg m;
+
+	if (!await_ready(p, &m))
+		end_as(p);
+	errno = 0;
+	log_die_status = m.u.ready.later ? EX_TEMPFAIL : EX_CONFIG;
+	if (m.u.ready.failed)
+		die("TLS is not possible: %s%s%s", m.u.ready.reason, m.u.ready.file[0] != '\0' ? ": " : "", m.u.ready.file);
+	log_die_status = EX_TEMPFAIL;
+	if (p == &now.gates)
+		now.usable = m.u.ready.usable;
+	p->ready = true;
+}
+
+/* What the image before this one has left: number, descriptor, process id and waiting connections of each generation. */
+static void
+take_over(const char *kept)
+{
+	unsigned i, waiting;
+	int fd, pid, n = 0;
+
+	for (; kept != NULL && sscanf(kept, " %u %d %d %u%n", &i, &fd, &pid, &waiting, &n) == 4 && i < ROLES_GENERATIONS; kept += n) {
+		generations[i] = (struct generation){ { .pid = pid, .control = fd, .ready = true }, waiting };
+		fcntl(fd, F_SETFD, FD_CLOEXEC);
+		if (!events_add(fd, EVENT_ROLE, MONITORS + i))
+			die("epoll");
+	}
+	for (current = 0; current < ROLES_GENERATIONS - 1 && generations[current].zygote.control != -1; current++)
+		;
+}
+
+void
+roles_begin(const struct options *o, const struct inherited *in, const struct roles_ears *e, const char *kept)
+{
+	unsigned i;
+
+	opts = o;
+	inherited = in;
+	ears = e;
+	next.gates.control = next.signer.control = -1;
+	for (i = 0; i < ROLES_GENERATIONS; i++)
+		generations[i].zygote.control = -1;
+	take_over(kept);
+	if (!start_keyring(&now, 0) || !start(&generations[current].zygote, ROLE_MONITORS, -1, MONITORS + current))
+		die("starting zygotes");
+	if (now.signer.control != -1)
+		require_ready(&now.signer);
+	require_ready(&now.gates);
+	require_ready(&generations[current].zygote);
+	now.until = 0;
+}
+
+/* Asking. */
+
+bool
+roles_are_ready(void)
+{
+	return now.gates.ready && now.gates.pending < PENDING_MAX && next.until == 0 && generations[current].zygote.ready;
+}
+
+void
+roles_refresh(void)
+{
+	struct stamp stamps[2 * OPTIONS_CERTS];
+
+	if (clock_left(refresh_at) > 0 || opts->certs == 0 || next.until != 0)
+		return;
+	refresh_at = clock_ms() + REFRESH_MS;
+	stamp_all(stamps);
+	if (memcmp(stamps, now.stamps, 2 * opts->certs * sizeof(stamps[0])) != 0)
+		begin_renewal();
+}
+
+bool
+roles_spawn_gate(const struct msg_spawn_gate *spawn, const int fds[2])
+{
+	static struct msg m;
+
+	msg_begin(&m, MSG_SPAWN_GATE);
+	m.u.spawn_gate = *spawn;
+	if (now.gates.control == -1 || msg_send_fds(now.gates.control, &m, fds, false) == -1)
+		return false;
+	now.gates.pending++;
+	return true;
+}
+
+unsigned
+roles_join(void)
+{
+	generations[current].waiting++;
+	return current;
+}
+
+static void
+end_generation_if_unused(unsigned i)
+{
+	if (i != current && generations[i].waiting == 0)
+		drop(&generations[i].zygote);
+}
+
+void
+roles_leave(unsigned generation)
+{
+	if (generation >= ROLES_GENERATIONS || generations[generation].waiting == 0)
+		return;
+	generations[generation].waiting--;
+	end_generation_if_unused(generation);
+}
+
+bool
+roles_spawn_monitor(unsigned generation, const struct msg *m, const int *fds)
+{
+	struct process *zygote = &generations[generation < ROLES_GENERATIONS ? generation : current].zygote;
+
+	errno = ECHILD;
+	if (zygote->control == -1 || msg_send_fds(zygote->control, m, fds, false) == -1)
+		return false;
+	zygote->pending++;
+	return true;
+}
+
+unsigned
+roles_pending(void)
+{
+	unsigned i, pending = now.gates.pending;
+
+	for (i = 0; i < ROLES_GENERATIONS; i++)
+		pending += generations[i].zygote.pending;
+	return pending;
+}
+
+/* Hearing. */
+
+static struct process *
+process_of(uint32_t index)
+{
+	struct process *const keyrings[] = { &now.gates, &now.signer, &next.gates, &next.signer };
+
+	return index < MONITORS ? keyrings[index] : &generations[(index - MONITORS) % ROLES_GENERATIONS].zygote;
+}
+
+/* The new generation takes its place when nothing of the old one is on its way any more. */
+static void
+use_next_if_ready(void)
+{
+	if (next.gates.ready && (opts->certs == 0 || next.signer.ready) && now.gates.pending == 0)
+		use_next();
+}
+
+/* A zygote or signer says that it can be used. */
+static void
+hear_ready(struct process *p, const struct msg_ready *ready)
+{
+	p->ready = !ready->failed;
+	restart_ms = RESTART_MS;
+	if (p == &next.gates)
+		next.usable = ready->usable;
+	if (ready->failed && p == &next.gates)
+		give_up_next(ready->file, ready->reason, ready->later != 0);
+}
+
+/* SECURITY: what these processes say is believed no further than that it may be of their own connections. */
+static void
+hear(struct process *p, const struct msg *m)
+{
+	switch (m->type) {
+	case MSG_READY:
+		hear_ready(p, &m->u.ready);
+		break;
+	case MSG_SPAWNED:
+		if (p->pending > 0)
+			p->pending--;
+		ears->spawned(&m->u.spawned, is_for_monitors(p));
+		break;
+	case MSG_SIGN_REPORT:
+	case MSG_LOG:
+		ears->signing(m);
+		break;
+	default:
+		gatelog_bug("a zygote says what none does");
+		drop(p);
+	}
+	use_next_if_ready();
+}
+
+void
+roles_hear(uint32_t index)
+{
+	struct process *p = process_of(index);
+	static struct msg m;
+	const char *wrong = NULL;
+	int fds[MSG_FDS], received;
+
+	while (p->control != -1) {
+		received = msg_recv_now(p->control, &m, fds, &wrong);
+		if (received == 1) {
+			hear(p, &m);
+			p = process_of(index);
+			continue;
+		}
+		if (received == 0 && errno == EAGAIN)
+			return;
+		if (received == -1)
+			gatelog_bug(wrong);
+		drop(p);
+	}
+}
+
+/* Ending. */
+
+static void
+restart_later(void)
+{
+	restart_at = clock_ms() + restart_ms;
+	restart_ms = restart_ms * 2 > RESTART_MAX_MS ? RESTART_MAX_MS : restart_ms * 2;
+}
+
+/* One of ours is missing: it is started anew in a moment. */
+static void
+miss(struct process *p, const char *what)
+{
+	drop(p);
+	p->pid = 0;
+	ears->trouble(what, "it has ended");
+	restart_later();
+}
+
+/* One of a generation that is being started. It may have said why, or even that it was ready. */
+static bool
+next_ended(pid_t pid, int status)
+{
+	if (pid != next.gates.pid && pid != next.signer.pid)
+		return false;
+	roles_hear(pid == next.gates.pid ? NEXT_GATES : NEXT_SIGNER);
+	if (next.until != 0)
+		give_up_next("", WIFEXITED(status) && WEXITSTATUS(status) == EX_CONFIG ? "it can't be used" : no_process, true);
+	return true;
+}
+
+static bool
+monitors_ended(pid_t pid)
+{
+	unsigned i;
+
+	for (i = 0; i < ROLES_GENERATIONS; i++) {
+		struct process *p = &generations[i].zygote;
+
+		if (p->pid != pid)
+			continue;
+		roles_hear(MONITORS + i);
+		if (i == current)
+			miss(p, "monitor-zygote");
+		drop(p);
+		p->pid = 0;
+		return true;
+	}
+	return false;
+}
+
+bool
+roles_ended(pid_t pid, int status)
+{
+	if (next_ended(pid, status) || monitors_ended(pid))
+		return true;
+	if (pid != now.gates.pid && pid != now.signer.pid)
+		return false;
+	roles_hear(pid == now.gates.pid ? NOW_GATES : NOW_SIGNER);
+	if (pid == now.gates.pid)
+		miss(&now.gates, "gate-zygote");
+	else
+		miss(&now.signer, "signer");
+	return true;
+}
+
+int64_t
+roles_due(void)
+{
+	if (restart_at != 0 && (next.until == 0 || restart_at < next.until))
+		return restart_at;
+	return next.until;
+}
+
+static void
+restart(void)
+{
+	struct process *monitors = &generations[current].zygote;
+	bool missing = now.gates.control == -1 || (opts->certs > 0 && now.signer.control == -1);
+
+	restart_at = 0;
+	if (missing)
+		begin_renewal();
+	if (monitors->control == -1 && !start(monitors, ROLE_MONITORS, -1, MONITORS + current))
+		ears->trouble("monitor-zygote", strerror(errno));
+	if ((missing && next.until == 0) || monitors->control == -1)
+		restart_later();
+}
+
+void
+roles_tick(void)
+{
+	if (restart_at != 0 && clock_left(restart_at) == 0)
+		restart();
+	if (next.until == 0 || clock_left(next.until) > 0)
+		return;
+	if (next.gates.pid > 0)
+		kill(next.gates.pid, SIGKILL);
+	if (next.signer.pid > 0)
+		kill(next.signer.pid, SIGKILL);
+	give_up_next("", "it takes too long", true);
+}
+
+/* Going on. */
+
+bool
+roles_have_room(void)
+{
+	unsigned i, used = 0;
+
+	for (i = 0; i < ROLES_GENERATIONS; i++)
+		used += generations[i].waiting > 0;
+	return used < ROLES_GENERATIONS - 1;
+}
+
+void
+roles_keep(char *text, size_t size, bool keep)
+{
+	unsigned i;
+	int n = 0;
+
+	text[0] = '\0';
+	for (i = 0; i < ROLES_GENERATIONS; i++) {
+		const struct generation *g = &generations[i];
+
+		if (g->zygote.control == -1 || g->waiting == 0)
+			continue;
+		fcntl(g->zygote.control, F_SETFD, keep ? 0 : FD_CLOEXEC);
+		n += snprintf(text + n, size - (size_t)n, " %u %d %d %u", i, g->zygote.control, (int)g->zygote.pid, g->waiting);
+	}
+}

@@ -1,0 +1,359 @@
+/*
+ * The life of a connection, see serve.h. Run by the listener, as root.
+ */
+
+#include "listener/serve.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "boundary/msg.h"
+#include "childexit.h"
+#include "clock.h"
+#include "connection.h"
+#include "gatelog.h"
+#include "listener/connections.h"
+#include "listener/hear.h"
+#include "listener/life.h"
+#include "listener/events.h"
+#include "listener/refusal.h"
+#include "listener/roles.h"
+#include "listener/spawn.h"
+#include "log.h"
+
+/* Processes end by themselves behind a deadline; who has not by then is ended. */
+#define OVERSTAY_MS	10000
+
+/* The same for a relay whose mailbox program has ended (RELAY_FAREWELL_MS). */
+#define FAREWELL_MS	90000
+
+/* Children that have ended before their zygote's answer came. */
+#define EARLY_MAX	1024
+
+static struct early {
+	pid_t	pid;
+	int	status;
+} early[EARLY_MAX];
+static size_t earlies;
+
+/* It needs no monitor zygote any more. */
+static void
+leave_generation(struct connection *c)
+{
+	roles_leave(c->generation);
+	c->generation = ROLES_GENERATIONS;
+}
+
+/* Beginning. */
+
+void
+serve_accepted(struct connection *c, bool imaps, int fd, const struct sockaddr_storage *from)
+{
+	const struct options *o;
+	int on = 1;
+
+	c->imaps = imaps;
+	o = life_options(c);
+	c->client = fd;
+	c->deadline = clock_ms() + o->timeout_ms;
+	c->generation = roles_join();
+	if (!peer_look(&c->peer, fd, from)) {
+		/* The client has reset the connection, and the kernel has forgotten it. */
+		life_enter_log(c);
+		gatelog_end("disconnected", connections_count_line(c, LINE_END));
+		life_leave_log();
+		life_finish_if_over(c);
+		return;
+	}
+	c->peer.tunnel = (struct peer_tunnel){ 0, 0, 0 };
+	/*
+	 * Each answer is one write, so there is nothing that Nagle could join; and
+	 * the mailbox program inherits it. To have it set on the listening socket
+	 * is not enough: the first connection is older than its listener.
+	 */
+	if (c->peer.socket)
+		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	c->no_ktls = connection_ask_kernel(o, &c->peer, fd, fd);
+	if (connection_is_by_peer(o, &c->peer))
+		spawn_monitor(c, true);
+	else
+		spawn_gate(c);
+}
+
+void
+serve_resume(void)
+{
+	uint32_t slot;
+
+	for (slot = 0; slot < connections_end(); slot++) {
+		const struct connection *c = connections_at(slot);
+
+		if (c == NULL)
+			continue;
+		if ((c->login != -1 && !events_add(c->login, EVENT_LOGIN, slot)) ||
+		    (c->account != -1 && !events_add(c->account, EVENT_ACCOUNT, slot)))
+			die("epoll");
+	}
+}
+
+/* Answers of the zygotes. */
+
+static void	reap(struct connection *, struct connection_process *, int status);
+
+/* The service stops while this connection is on its way, or waits. */
+static void
+dismiss(struct connection *c)
+{
+	connections_dismiss(c);
+	if (connections_is_session(c))
+		return;
+	if (c->monitor.state == CHILD_RUNNING)
+		kill(c->monitor.pid, SIGTERM);
+	else if (c->login != -1)
+		shutdown(c->login, SHUT_WR);
+}
+
+static void
+take_child(struct connection *c, struct connection_process *child, pid_t pid)
+{
+	size_t i;
+
+	connections_enter(c, child, pid);
+	if (c->expelled)
+		life_end(child);
+	else if (connections_is_dismissed(c))
+		dismiss(c);
+	for (i = 0; i < earlies; i++)
+		if (early[i].pid == pid) {
+			int status = early[i].status;
+
+			early[i] = early[--earlies];
+			connections_reap(pid, status, &c);
+			reap(c, child, status);
+			return;
+		}
+}
+
+static void
+miss_child(struct connection *c, struct connection_process *child, const char *why)
+{
+	child->state = CHILD_NONE;
+	if (child == &c->gate) {
+		life_trouble("gate", why);
+		refusal_say(c->client, life_options(c)->tls_on_connect);
+	} else
+		life_lack_monitor(c, why);
+	life_close(&c->account);
+	life_finish_if_over(c);
+}
+
+void
+serve_spawned(const struct msg_spawned *spawned, bool monitor)
+{
+	struct connection *c = connections_find(spawned->slot, spawned->serial);
+	struct connection_process *child;
+
+	if (c == NULL)
+		return;
+	child = monitor ? &c->monitor : &c->gate;
+	if (child->state != CHILD_STARTING)
+		return;
+	if (monitor)
+		leave_generation(c);
+	if (spawned->pid > 0)
+		take_child(c, child, spawned->pid);
+	else
+		miss_child(c, child, strerror(spawned->error));
+	/* Who has ended early and was not this one is nobody's. */
+	if (roles_pending() == 0)
+		earlies = 0;
+}
+
+/* A zygote is gone. What it has forked without telling is not known: it ends by itself, for want of its pair. */
+void
+serve_lost(bool monitor)
+{
+	uint32_t slot;
+
+	for (slot = 0; slot < connections_end(); slot++) {
+		struct connection *c = connections_at(slot);
+		struct connection_process *child;
+
+		if (c == NULL)
+			continue;
+		child = monitor ? &c->monitor : &c->gate;
+		if (child->state == CHILD_STARTING)
+			miss_child(c, child, "its zygote has ended");
+	}
+}
+
+static const char *
+key_file(uint32_t index)
+{
+	const struct options *o = life_options(NULL);
+
+	return index < o->certs ? o->key[index] : "";
+}
+
+/* SECURITY: a gate that wants anything else signed than TLS has been taken over, and is not served any longer. */
+void
+serve_signing(const struct msg *m)
+{
+	const struct msg_sign_report *r = &m->u.sign_report;
+	struct connection *c;
+	struct log_line line;
+
+	if (m->type == MSG_LOG) {
+		gatelog_write(&m->u.log, 1);
+		return;
+	}
+	c = connections_find(r->slot, r->serial);
+	if (c != NULL)
+		life_enter_log(c);
+	log_begin(&line, LOG_ERR, r->refused ? "sign-refused" : "key-fail");
+	if (r->refused) {
+		log_field(&line, "index", "%u", r->index);
+		log_field(&line, "scheme", "0x%04x", r->scheme);
+		log_field(&line, "len", "%u", r->len);
+	} else
+		log_text(&line, "file", key_file(r->index));
+	log_text(&line, "reason", r->reason);
+	log_write(&line);
+	life_leave_log();
+	if (c != NULL && r->refused)
+		life_expel(c, &c->gate, "gate wanted signed what is not TLS");
+}
+
+/* What they say. */
+
+void
+serve_login(uint32_t slot)
+{
+	struct connection *c = connections_at(slot);
+
+	if (c != NULL)
+		hear_gate(c);
+}
+
+void
+serve_account(uint32_t slot)
+{
+	struct connection *c = connections_at(slot);
+
+	if (c != NULL)
+		hear_monitor(c);
+}
+
+/* Ends. */
+
+static void
+reap_gate(struct connection *c)
+{
+	/* Its last words may not have been read yet. */
+	while (hear_gate(c))
+		;
+	if (!c->told && c->monitor.state == CHILD_NONE) {
+		life_enter_log(c);
+		gatelog_died(WIFEXITED(c->gate.status) ? WEXITSTATUS(c->gate.status) : EX_SOFTWARE);
+		life_leave_log();
+	}
+	if (c->waited && c->account != -1)
+		hear_answer_gate_end(c);
+	life_finish_if_over(c);
+}
+
+static void
+reap_monitor(struct connection *c)
+{
+	while (hear_monitor(c))
+		;
+	life_close(&c->account);
+	if (c->peer_unknown && !c->expelled) {
+		c->peer_unknown = false;
+		c->monitor.state = CHILD_NONE;
+		c->generation = roles_join();
+		spawn_gate(c);
+		return;
+	}
+	/* A gate stays for its relay's sake only. */
+	if (!c->launched || !c->relayed)
+		life_end(&c->gate);
+	connections_end_session(c);
+	c->deadline = clock_ms() + FAREWELL_MS;
+	life_finish_if_over(c);
+}
+
+static void
+reap(struct connection *c, struct connection_process *child, int status)
+{
+	life_enter_log(c);
+	if (child == &c->monitor && connections_is_session(c))
+		childexit_report_session(child->pid, c->name, clock_ms() - c->began, status);
+	childexit_report(child->pid, status, c->name);
+	life_leave_log();
+	if (child == &c->gate)
+		reap_gate(c);
+	else
+		reap_monitor(c);
+}
+
+bool
+serve_ended(pid_t pid, int status)
+{
+	struct connection *c;
+	struct connection_process *child = connections_reap(pid, status, &c);
+
+	if (child != NULL)
+		reap(c, child, status);
+	else if (roles_pending() > 0 && earlies < EARLY_MAX)
+		early[earlies++] = (struct early){ pid, status };
+	else
+		return false;
+	return true;
+}
+
+void
+serve_dismiss_all(void)
+{
+	uint32_t slot;
+
+	for (slot = 0; slot < connections_end(); slot++) {
+		struct connection *c = connections_at(slot);
+
+		if (c != NULL)
+			dismiss(c);
+	}
+}
+
+static bool
+is_late(const struct connection *c)
+{
+	return !connections_is_session(c) && clock_left(c->deadline + OVERSTAY_MS) == 0;
+}
+
+void
+serve_look_at_deadlines(void)
+{
+	uint32_t slot;
+
+	for (slot = 0; slot < connections_end(); slot++) {
+		struct connection *c = connections_at(slot);
+
+		if (c == NULL || !is_late(c))
+			continue;
+		if (c->gate.state == CHILD_RUNNING && !c->told) {
+			life_enter_log(c);
+			gatelog_end("gate-hangs", 1);
+			life_leave_log();
+			c->told = true;
+		}
+		life_end(&c->gate);
+		life_end(&c->monitor);
+	}
+}

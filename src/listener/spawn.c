@@ -1,0 +1,81 @@
+/*
+ * Processes for a connection, see spawn.h. Run by the listener.
+ */
+
+#include "listener/spawn.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "boundary/msg.h"
+#include "listener/events.h"
+#include "listener/life.h"
+#include "listener/refusal.h"
+#include "listener/roles.h"
+
+void
+spawn_gate(struct connection *c)
+{
+	struct msg_spawn_gate spawn = { .slot = c->slot, .serial = c->serial, .tls_on_connect = c->imaps, .no_ktls = c->no_ktls,
+	    .deadline = c->deadline };
+	int pair[2] = { -1, -1 }, error = 0;
+
+	spawn.peer = c->peer;
+	if (msg_pair(pair) == -1 || !roles_spawn_gate(&spawn, (const int[]){ c->client, pair[1] }))
+		error = errno;
+	if (pair[1] != -1)
+		close(pair[1]);
+	c->login = pair[0];
+	if (error == 0 && events_add(c->login, EVENT_LOGIN, c->slot)) {
+		c->gate.state = CHILD_STARTING;
+		return;
+	}
+	life_trouble("gate", strerror(error != 0 ? error : errno));
+	refusal_say(c->client, life_options(c)->tls_on_connect);
+	life_finish_if_over(c);
+}
+
+/* Has a monitor forked, to which the client goes, and the gate's pair if there is one. */
+void
+spawn_monitor(struct connection *c, bool peer_first)
+{
+	static struct msg m;
+	struct msg_spawn_monitor *spawn = &m.u.spawn_monitor;
+	int pair[2], error;
+	bool asked;
+
+	if (msg_pair(pair) == -1) {
+		life_lack_monitor(c, strerror(errno));
+		life_close(&c->client);
+		life_close(&c->login);
+		life_finish_if_over(c);
+		return;
+	}
+	msg_begin(&m, peer_first ? MSG_SPAWN_PEER : MSG_SPAWN_MONITOR);
+	spawn->slot = c->slot;
+	spawn->serial = c->serial;
+	spawn->tls_on_connect = c->imaps;
+	spawn->logs = c->logs;
+	spawn->deadline = c->deadline;
+	spawn->peer = c->peer;
+	memcpy(spawn->tls, c->tls, sizeof(spawn->tls));
+	memcpy(spawn->cipher, c->cipher, sizeof(spawn->cipher));
+	connections_keys(spawn->failure_key, spawn->account_key);
+	asked = roles_spawn_monitor(c->generation, &m, (const int[]){ c->client, pair[1], c->login });
+	error = errno;
+	msg_wipe(&m);
+	close(pair[1]);
+	c->account = pair[0];
+	if (!peer_first) {
+		life_close(&c->client);
+		life_close(&c->login);
+	}
+	if (asked && events_add(c->account, EVENT_ACCOUNT, c->slot)) {
+		c->monitor.state = CHILD_STARTING;
+		return;
+	}
+	life_lack_monitor(c, strerror(error));
+	life_close(&c->account);
+	life_finish_if_over(c);
+}

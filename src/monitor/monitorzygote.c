@@ -1,0 +1,141 @@
+/*
+ * The monitor zygote, see monitorzygote.h. Runs as root, for one generation
+ * of settings.
+ */
+
+#include "monitor/monitorzygote.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "boundary/msg.h"
+#include "log.h"
+#include "monitor/launch.h"
+#include "monitor/monitor.h"
+#include "monitor/tell.h"
+#include "ondemand.h"
+#include "openssl.h"
+#include "role.h"
+#include "sibling.h"
+#include "title.h"
+
+static struct zygote {
+	const struct options	*opts[2];	/* by whether TLS begins with the connection */
+	struct inherited	 inherited;
+} zygote;
+
+/*
+ * Loads what each login needs: libraries, and that by which the C library finds
+ * users (nsswitch.conf(5)). PAM is not started: its files are read at each attempt.
+ */
+static void
+warm_up(const struct options *o)
+{
+	gid_t none[1];
+	int n = 1;
+
+	openssl_begin();
+	ondemand_pam();
+	getgrouplist(o->gate_user, 0, none, &n);
+}
+
+/* SIGTERM stays blocked in a monitor until it can obey it without breaking off. */
+static void
+block_stop(bool block)
+{
+	sigset_t stop;
+
+	sigemptyset(&stop);
+	sigaddset(&stop, SIGTERM);
+	sigprocmask(block ? SIG_BLOCK : SIG_UNBLOCK, &stop, NULL);
+}
+
+static void __attribute__((noreturn))
+become_monitor(struct msg_spawn_monitor *spawn, const int fds[MSG_FDS])
+{
+	static struct peer peer;
+	struct monitor_start start = { .opts = zygote.opts[spawn->tls_on_connect != 0], .peer = &peer, .inherited = &zygote.inherited,
+	    .gate_fd = fds[2], .logs = spawn->logs, .deadline = spawn->deadline };
+
+	close(ROLE_CONTROL);
+	prctl(PR_SET_NAME, "imapgate");
+	peer = spawn->peer;
+	peer_log(&peer);
+	title_set(NULL, peer.ip, "monitor");
+	if (spawn->tls[0] != '\0') {
+		log_context("tls", spawn->tls);
+		log_context("cipher", spawn->cipher);
+	}
+	tell_begin(fds[1], spawn->failure_key, spawn->account_key);
+	explicit_bzero(spawn, sizeof(*spawn));
+	if (dup2(fds[0], STDIN_FILENO) == -1 || dup2(fds[0], STDOUT_FILENO) == -1)
+		die("dup2");
+	close(fds[0]);
+	if (start.gate_fd != -1)
+		monitor_run(&start);
+	monitor_preauth(&start);
+	tell_peer_unknown();
+	_exit(0);
+}
+
+static void
+spawn_monitor(struct msg_spawn_monitor *spawn, const int fds[MSG_FDS])
+{
+	struct msg answer;
+	pid_t pid;
+
+	block_stop(true);
+	pid = sibling_fork();
+	if (pid == 0)
+		become_monitor(spawn, fds);
+	msg_begin(&answer, MSG_SPAWNED);
+	answer.u.spawned.error = errno;
+	block_stop(false);
+	answer.u.spawned.slot = spawn->slot;
+	answer.u.spawned.serial = spawn->serial;
+	answer.u.spawned.pid = pid;
+	if (msg_send(ROLE_CONTROL, &answer) == -1)
+		_exit(0);
+}
+
+static void __attribute__((noreturn))
+serve(void)
+{
+	static struct msg m;
+	int fds[MSG_FDS], i;
+
+	while (msg_recv_fds(ROLE_CONTROL, &m, fds) == 1) {
+		if (m.type != MSG_SPAWN_MONITOR && m.type != MSG_SPAWN_PEER)
+			bug("the monitor zygote is asked for %u", m.type);
+		spawn_monitor(&m.u.spawn_monitor, fds);
+		msg_wipe(&m);
+		for (i = 0; i < MSG_FDS; i++)
+			if (fds[i] != -1)
+				close(fds[i]);
+	}
+	_exit(0);
+}
+
+void
+monitorzygote_run(const struct options *o)
+{
+	static struct options on_connect;
+	struct msg m;
+
+	on_connect = *o;
+	on_connect.tls_on_connect = true;
+	zygote.opts[false] = o;
+	zygote.opts[true] = &on_connect;
+	inherited_take(&zygote.inherited, NULL);
+	warm_up(o);
+	msg_begin(&m, MSG_READY);
+	if (msg_send(ROLE_CONTROL, &m) == -1)
+		_exit(0);
+	serve();
+}

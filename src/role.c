@@ -1,0 +1,160 @@
+/*
+ * Roles, see role.h. role_start is run by the listener, as root; the rest by
+ * the new process.
+ */
+
+#include "role.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "descriptors.h"
+#include "log.h"
+#include "title.h"
+
+static const char *const titles[] = {
+	[ROLE_GATES] = "gate zygote",
+	[ROLE_SIGNER] = "signer",
+	[ROLE_MONITORS] = "monitor zygote",
+};
+
+static const char *const names[] = {
+	[ROLE_GATES] = "imapgate-gates",
+	[ROLE_SIGNER] = "imapgate-signer",
+	[ROLE_MONITORS] = "imapgate-monitors",
+};
+
+/* Above all places that are wanted. */
+#define HIGH	16
+
+/* The most words that settings have: each option some dozen times, and PROGRAM with its arguments. */
+#define WORDS_MAX	512
+
+static int
+write_settings(enum role role)
+{
+	int fd = memfd_create("imapgate-settings", MFD_CLOEXEC);
+
+	if (fd == -1)
+		return -1;
+	if (options_write(role, fd))
+		return fd;
+	close(fd);
+	return -1;
+}
+
+/* Puts the descriptors where the role expects them. False if that can't be done. */
+static bool
+place(const int from[4])
+{
+	int high[4], i;
+
+	for (i = 1; i < 4; i++) {
+		high[i] = from[i] == -1 ? -1 : fcntl(from[i], F_DUPFD_CLOEXEC, HIGH);
+		if (from[i] != -1 && high[i] == -1)
+			return false;
+	}
+	if (!log_move(ROLE_LOG) || fcntl(ROLE_LOG, F_SETFD, 0) == -1)
+		return false;
+	for (i = 1; i < 4; i++)
+		if (high[i] != -1 && dup2(high[i], ROLE_LOG + i) == -1)
+			return false;
+	return descriptors_close_on_exec_from(from[3] != -1 ? ROLE_SIGNING + 1 : ROLE_SIGNING);
+}
+
+/* /proc/self/exe is this very program, even if another one lies by its path by now; without /proc it is by that. */
+static void
+execute(enum role role, char words[LOG_WORDS][LOG_WORD_MAX], size_t n)
+{
+	static char path[] = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+	static char *environment[] = { path, NULL };
+	char *argv[LOG_WORDS + 2] = { (char *)names[role] };
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		argv[i + 1] = words[i];
+	execve("/proc/self/exe", argv, environment);
+	execve((const char *)getauxval(AT_EXECFN), argv, environment);
+}
+
+pid_t
+role_start(enum role role, int control, int signing, const struct inherited *inherited)
+{
+	char words[LOG_WORDS][LOG_WORD_MAX];
+	int settings = write_settings(role);
+	size_t n = log_pass(words);
+	pid_t pid;
+
+	if (settings == -1)
+		return -1;
+	pid = fork();
+	if (pid != 0) {
+		close(settings);
+		return pid;
+	}
+	inherited_restore(inherited);
+	if (place((const int[]){ -1, control, settings, signing }))
+		execute(role, words, n);
+	die("starting %s", names[role]);
+}
+
+bool
+role_is(const char *name, enum role *role)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (strcmp(name, names[i]) == 0) {
+			*role = (enum role)i;
+			return true;
+		}
+	return false;
+}
+
+/* Reads the settings. They must stay: the options point to them. Returns how many words there are, 0 if they can't be had. */
+static int
+read_settings(char *words[WORDS_MAX + 1])
+{
+	struct stat st;
+	char *text, *at;
+	int n = 0;
+
+	if (fstat(ROLE_SETTINGS, &st) == -1 || !S_ISREG(st.st_mode) || st.st_size == 0)
+		return 0;
+	text = malloc((size_t)st.st_size);
+	if (text == NULL || pread(ROLE_SETTINGS, text, (size_t)st.st_size, 0) != st.st_size || text[st.st_size - 1] != '\0')
+		return 0;
+	for (at = text; at < text + st.st_size && n < WORDS_MAX; at += strlen(at) + 1)
+		words[n++] = at;
+	words[n] = NULL;
+	return at == text + st.st_size ? n : 0;
+}
+
+void
+role_begin(char *argv[], struct options *o)
+{
+	static char *words[WORDS_MAX + 1];
+	enum role role;
+	int n;
+
+	if (prctl(PR_SET_DUMPABLE, 0) == -1 || argv[1] == NULL || !log_take(ROLE_LOG, argv + 1))
+		_exit(EX_USAGE);
+	if (role_is(argv[0], &role))
+		title_set(NULL, NULL, "%s", titles[role]);
+	prctl(PR_SET_NAME, argv[0]);
+	fcntl(ROLE_CONTROL, F_SETFD, FD_CLOEXEC);
+	fcntl(ROLE_SIGNING, F_SETFD, FD_CLOEXEC);
+	n = read_settings(words);
+	if (n == 0)
+		_exit(EX_USAGE);
+	options_parse(o, n, words);
+	close(ROLE_SETTINGS);
+}

@@ -1,0 +1,458 @@
+/*
+ * The sandbox, see sandbox.h. Run by a gate before it reads its first byte
+ * from the network, by the gate zygote before its first gate and by the signer before its
+ * first signature; begins as root and ends as nobody in nowhere.
+ */
+
+#include "sandbox.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <pwd.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "descriptors.h"
+#include "log.h"
+
+/* Memory for a dialogue and a handshake beside what is mapped already: ten times what they take. */
+#define DATA_MAX	(32UL * 1024 * 1024)
+
+/* More descriptors than a zygote ever has: those of its role, one connection's, and some to spare. */
+#define ZYGOTE_FDS	64
+
+static void
+must(bool done, const char *what)
+{
+	if (!done)
+		die("gate: %s", what);
+}
+
+/* How many descriptors there are: those of sandbox_descriptors and the first three. */
+static unsigned descriptors;
+
+/* A zygote has found out what its gates start with, while it could. */
+static bool resources_known;
+static rlim_t data_before;
+
+void
+sandbox_descriptors(const int *fds, int n)
+{
+	int high[SANDBOX_FDS], i;
+
+	/* High copies first, so that no dup2 can hit one that is still to come. */
+	for (i = 0; i < n; i++) {
+		high[i] = fds[i] == -1 ? -1 : fcntl(fds[i], F_DUPFD_CLOEXEC, SANDBOX_FDS);
+		must(fds[i] == -1 || high[i] != -1, "dup");
+	}
+	for (i = 0; i < n; i++)
+		if (high[i] == -1)
+			close(SANDBOX_MONITOR + i);
+		else
+			must(dup3(high[i], SANDBOX_MONITOR + i, O_CLOEXEC) != -1, "dup");
+	descriptors = (unsigned)(SANDBOX_MONITOR + n);
+#ifndef IMAPGATE_SANITIZED
+	/* SECURITY: the log is the monitor's; a gate that was taken over must not write lines of its own into it. A zygote's is nowhere already. */
+	if (resources_known)
+		return;
+	int nowhere = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	must(nowhere != -1, "/dev/null");
+	must(dup3(nowhere, STDERR_FILENO, O_CLOEXEC) != -1, "dup");
+	close(nowhere);
+#endif
+}
+
+void
+sandbox_close_others(void)
+{
+	int fd;
+
+	if (descriptors_close_from((int)descriptors))
+		return;
+	/* In a zygote's root there is no /proc, but its descriptors are few. */
+	must(resources_known, "closing descriptors");
+	for (fd = (int)descriptors; fd < ZYGOTE_FDS; fd++)
+		close(fd);
+}
+
+/* An empty directory that nobody but root can write to. On a system without tmpfiles.d(5) the first login makes it. */
+static void
+leave_file_system(const char *root)
+{
+	struct stat st;
+
+	log_die_status = EX_CONFIG;
+	must(mkdir(root, 0755) == 0 || errno == EEXIST, root);
+	must(chdir(root) == 0 && stat(".", &st) == 0, root);
+	errno = 0;
+	must(st.st_uid == 0 && (st.st_mode & (S_IWGRP | S_IWOTH)) == 0, "its root directory can be written to by others than root");
+	must(chroot(".") == 0, root);
+	log_die_status = EX_TEMPFAIL;
+}
+
+static void
+become(uid_t uid, gid_t gid)
+{
+	must(setgroups(0, NULL) == 0, "setgroups");
+	must(setresgid(gid, gid, gid) == 0, "setresgid");
+	must(setresuid(uid, uid, uid) == 0, "setresuid");
+	/* SECURITY: believe it only when it can't be undone. */
+	errno = 0;
+	must(setresuid(0, 0, 0) == -1, "root could be regained");
+}
+
+/* Lowers a limit. One of the administrator's that is lower stays: without root it could not be raised. */
+static void
+limit(int resource, rlim_t max, const char *name)
+{
+	struct rlimit rl;
+
+	must(getrlimit(resource, &rl) == 0, name);
+	if (rl.rlim_max > max)
+		rl.rlim_max = max;
+	if (rl.rlim_cur > rl.rlim_max)
+		rl.rlim_cur = rl.rlim_max;
+	must(setrlimit(resource, &rl) == 0, name);
+}
+
+#ifndef IMAPGATE_SANITIZED
+/* Memory that is mapped private and writable now, in octets (proc(5), statm); 0 where there is no /proc. */
+static rlim_t
+data_size(void)
+{
+	unsigned long pages = 0;
+	FILE *statm = fopen("/proc/self/statm", "re");
+
+	if (statm == NULL)
+		return 0;
+	if (fscanf(statm, "%*u %*u %*u %*u %*u %lu", &pages) != 1)
+		pages = 0;
+	fclose(statm);
+	return (rlim_t)pages * (rlim_t)sysconf(_SC_PAGESIZE);
+}
+#endif
+
+static void
+limit_gate(rlim_t data)
+{
+#ifndef IMAPGATE_NO_SECCOMP
+	/* One more is a relay's. valgrind(1) has descriptors of its own behind ours, and does not let go of them. */
+	limit(RLIMIT_NOFILE, descriptors + 1, "RLIMIT_NOFILE");
+#endif
+#ifndef IMAPGATE_SANITIZED
+	limit(RLIMIT_NPROC, 0, "RLIMIT_NPROC");
+	limit(RLIMIT_DATA, data, "RLIMIT_DATA");
+#else
+	(void)data;
+#endif
+}
+
+static void
+limit_resources(enum sandbox_kind kind, rlim_t data)
+{
+	limit(RLIMIT_FSIZE, 0, "RLIMIT_FSIZE");
+	limit(RLIMIT_CORE, 0, "RLIMIT_CORE");
+	if (kind == SANDBOX_GATE)
+		limit_gate(data);
+	/* No core, no ptrace(2) and no /proc/PID/mem by other processes of this uid. */
+	must(prctl(PR_SET_DUMPABLE, 0) == 0, "PR_SET_DUMPABLE");
+	must(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0, "PR_SET_NO_NEW_PRIVS");
+}
+
+/* A zygote's gates are all of one user, and a signer has a descriptor for each; the listener counts them. What can't be raised stays. */
+static void
+raise_limit(int resource)
+{
+	struct rlimit rl;
+
+	if (getrlimit(resource, &rl) == -1)
+		return;
+	rl.rlim_cur = rl.rlim_max;
+	setrlimit(resource, &rl);
+	rl = (struct rlimit){ RLIM_INFINITY, RLIM_INFINITY };
+	setrlimit(resource, &rl);
+}
+
+#ifndef IMAPGATE_NO_SECCOMP
+
+#if defined(__x86_64__)
+#define ARCHITECTURE	AUDIT_ARCH_X86_64
+#elif defined(__aarch64__)
+#define ARCHITECTURE	AUDIT_ARCH_AARCH64
+#elif defined(__riscv) && __riscv_xlen == 64
+#define ARCHITECTURE	AUDIT_ARCH_RISCV64
+#elif defined(__powerpc64__) && defined(__LITTLE_ENDIAN__)
+#define ARCHITECTURE	AUDIT_ARCH_PPC64LE
+#elif defined(__arm__) && defined(__ARM_EABI__)
+#define ARCHITECTURE	AUDIT_ARCH_ARM
+#elif defined(__s390__)
+#error "send(3) is socketcall(2) on s390x, whose arguments a seccomp filter can't see: the gate would be killed at its greeting"
+#else
+#error "the seccomp filter needs to know this architecture's AUDIT_ARCH constant"
+#endif
+
+/* System calls of other ABIs of the same machine (x32) have this bit. */
+#define FOREIGN_ABI	0x40000000
+
+enum verdict {
+	ALLOWED,
+	NOT_EXECUTABLE,		/* allowed unless its third argument has PROT_EXEC */
+	TLS_KEYS,		/* allowed if its second argument, the level, is SOL_TLS */
+	REFUSED,		/* fails with EACCES: libraries try it and live without */
+};
+
+/* What is not in this table kills the process. */
+static const struct rule {
+	unsigned	nr;
+	enum verdict	verdict;
+	unsigned	kinds;		/* enum sandbox_kind, that it is for; 0: all */
+} rules[] = {
+	/* talking on what is open */
+	{ __NR_read, ALLOWED, 0 },
+	{ __NR_write, ALLOWED, 0 },
+	{ __NR_recvfrom, ALLOWED, 0 },
+#ifdef __NR_recv
+	/* the C library's recv(3) and send(3) on arm and powerpc */
+	{ __NR_recv, ALLOWED, 0 },
+	{ __NR_send, ALLOWED, 0 },
+#endif
+	{ __NR_recvmsg, ALLOWED, 0 },
+	{ __NR_sendto, ALLOWED, 0 },
+	{ __NR_sendmsg, ALLOWED, 0 },
+#ifdef __NR_poll
+	{ __NR_poll, ALLOWED, 0 },
+#endif
+	{ __NR_ppoll, ALLOWED, 0 },
+#ifdef __NR_ppoll_time64
+	{ __NR_ppoll_time64, ALLOWED, 0 },
+#endif
+	/* the end of a session has a time (gate/bounds.c) */
+	{ __NR_setitimer, ALLOWED, 0 },
+	{ __NR_shutdown, ALLOWED, 0 },
+	/* giving the kernel the keys of TLS (gate/ktls.c) */
+	{ __NR_setsockopt, TLS_KEYS, SANDBOX_GATE | SANDBOX_ZYGOTE },
+	{ __NR_close, ALLOWED, 0 },
+	/* memory: malloc(3), and nothing that could become code */
+	{ __NR_brk, ALLOWED, 0 },
+#ifdef __NR_mmap
+	{ __NR_mmap, NOT_EXECUTABLE, 0 },
+#endif
+#ifdef __NR_mmap2
+	{ __NR_mmap2, NOT_EXECUTABLE, 0 },
+#endif
+	{ __NR_mprotect, NOT_EXECUTABLE, 0 },
+	{ __NR_munmap, ALLOWED, 0 },
+	{ __NR_mremap, ALLOWED, 0 },
+	{ __NR_madvise, ALLOWED, 0 },
+	/* OpenSSL: locks, randomness, time, "have I been forked?" */
+	{ __NR_futex, ALLOWED, 0 },
+	{ __NR_getrandom, ALLOWED, 0 },
+	{ __NR_clock_gettime, ALLOWED, 0 },
+#ifdef __NR_clock_gettime64
+	{ __NR_futex_time64, ALLOWED, 0 },
+	{ __NR_clock_gettime64, ALLOWED, 0 },
+#endif
+	{ __NR_gettimeofday, ALLOWED, 0 },
+#ifdef __NR_time
+	{ __NR_time, ALLOWED, 0 },
+#endif
+	{ __NR_getpid, ALLOWED, 0 },
+	/* a gate between its fork and its own filter */
+	{ __NR_clone, ALLOWED, SANDBOX_ZYGOTE },
+	{ __NR_close_range, ALLOWED, SANDBOX_ZYGOTE },
+	{ __NR_socketpair, ALLOWED, SANDBOX_ZYGOTE },
+	{ __NR_dup3, ALLOWED, SANDBOX_ZYGOTE },
+#ifdef __NR_dup2
+	{ __NR_dup2, ALLOWED, SANDBOX_ZYGOTE },
+#endif
+	{ __NR_fcntl, ALLOWED, SANDBOX_ZYGOTE },
+#ifdef __NR_fcntl64
+	{ __NR_fcntl64, ALLOWED, SANDBOX_ZYGOTE },
+#endif
+	{ __NR_getsockopt, ALLOWED, SANDBOX_ZYGOTE },
+	{ __NR_rt_sigaction, ALLOWED, SANDBOX_ZYGOTE },
+	{ __NR_rt_sigprocmask, ALLOWED, SANDBOX_ZYGOTE },
+	{ __NR_prctl, ALLOWED, SANDBOX_ZYGOTE },
+	{ __NR_prlimit64, ALLOWED, SANDBOX_ZYGOTE },
+#ifdef __NR_setrlimit
+	{ __NR_setrlimit, ALLOWED, SANDBOX_ZYGOTE },
+	{ __NR_getrlimit, ALLOWED, SANDBOX_ZYGOTE },
+#endif
+	/* many pairs at once */
+	{ __NR_epoll_ctl, ALLOWED, SANDBOX_SIGNER },
+	{ __NR_epoll_pwait, ALLOWED, SANDBOX_SIGNER },
+#ifdef __NR_epoll_wait
+	{ __NR_epoll_wait, ALLOWED, SANDBOX_SIGNER },
+#endif
+	/* ending */
+	{ __NR_rt_sigreturn, ALLOWED, 0 },
+#ifdef __NR_sigreturn
+	{ __NR_sigreturn, ALLOWED, 0 },
+#endif
+	{ __NR_restart_syscall, ALLOWED, 0 },
+	{ __NR_exit, ALLOWED, 0 },
+	{ __NR_exit_group, ALLOWED, 0 },
+	/* files: there are none to open, but OpenSSL and the C library may look */
+	{ __NR_openat, REFUSED, 0 },
+	{ __NR_statx, REFUSED, 0 },
+#ifdef __NR_newfstatat
+	{ __NR_newfstatat, REFUSED, 0 },
+#endif
+#ifdef __NR_fstatat64
+	{ __NR_fstatat64, REFUSED, 0 },
+	{ __NR_stat64, REFUSED, 0 },
+#endif
+#ifdef __NR_open
+	{ __NR_open, REFUSED, 0 },
+	{ __NR_stat, REFUSED, 0 },
+	{ __NR_access, REFUSED, 0 },
+#endif
+	{ __NR_faccessat, REFUSED, 0 },
+	{ __NR_sysinfo, REFUSED, 0 },
+#ifdef IMAPGATE_SANITIZED
+	/* the sanitizers' own needs */
+	{ __NR_sigaltstack, ALLOWED, 0 },
+	{ __NR_rt_sigprocmask, ALLOWED, 0 },
+	{ __NR_rt_sigaction, ALLOWED, 0 },
+	{ __NR_sched_yield, ALLOWED, 0 },
+	{ __NR_gettid, ALLOWED, 0 },
+	{ __NR_readlink, REFUSED, 0 },
+#endif
+};
+#define RULES	(sizeof(rules) / sizeof(rules[0]))
+
+#define LOAD(member)	BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, member))
+/* Arguments have 64 bits; those that are judged here are ints, which the kernel takes from the lower half. */
+#define LOAD_INT(n)	BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[n]) + (__BYTE_ORDER == __BIG_ENDIAN ? 4 : 0))
+#define RETURN(action)	BPF_STMT(BPF_RET | BPF_K, (action))
+/* Goes on with the next instruction if it is so, else skips n. */
+#define UNLESS_EQUAL(value, n)	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (value), 0, (n))
+#define UNLESS_BITS(value, n)	BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, (value), 0, (n))
+
+/* Longest is: is it this call, load, is it so, the one verdict, the other. */
+#define RULE_STEPS	5
+
+static size_t
+add_rule(struct sock_filter *at, const struct rule *rule)
+{
+	const struct sock_filter not_executable[] = {
+		UNLESS_EQUAL(rule->nr, 4),
+		LOAD_INT(2),
+		UNLESS_BITS(PROT_EXEC, 1),
+		RETURN(SECCOMP_RET_KILL_PROCESS),
+		RETURN(SECCOMP_RET_ALLOW),
+	};
+	const struct sock_filter tls_keys[] = {
+		UNLESS_EQUAL(rule->nr, 4),
+		LOAD_INT(1),
+		UNLESS_EQUAL(SOL_TLS, 1),
+		RETURN(SECCOMP_RET_ALLOW),
+		RETURN(SECCOMP_RET_KILL_PROCESS),
+	};
+	const struct sock_filter plain[] = {
+		UNLESS_EQUAL(rule->nr, 1),
+		RETURN(rule->verdict == REFUSED ? SECCOMP_RET_ERRNO | EACCES : SECCOMP_RET_ALLOW),
+	};
+	const struct sock_filter *from = plain;
+	size_t i, n = 2;
+
+	if (rule->verdict == NOT_EXECUTABLE || rule->verdict == TLS_KEYS) {
+		from = rule->verdict == TLS_KEYS ? tls_keys : not_executable;
+		n = RULE_STEPS;
+	}
+
+	for (i = 0; i < n; i++)
+		at[i] = from[i];
+	return n;
+}
+
+/* The filter is built from the table, so that the table is all there is to review (seccomp(2)). */
+static void
+limit_system_calls(enum sandbox_kind kind)
+{
+	static const struct sock_filter start[] = {
+		LOAD(arch),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ARCHITECTURE, 1, 0),
+		RETURN(SECCOMP_RET_KILL_PROCESS),
+		LOAD(nr),
+		BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, FOREIGN_ABI, 0, 1),
+		RETURN(SECCOMP_RET_KILL_PROCESS),
+	};
+	struct sock_filter filter[sizeof(start) / sizeof(start[0]) + RULES * RULE_STEPS + 1];
+	struct sock_fprog program = { .filter = filter };
+	size_t i, n = 0;
+
+	for (; n < sizeof(start) / sizeof(start[0]); n++)
+		filter[n] = start[n];
+	for (i = 0; i < RULES; i++)
+		if (rules[i].kinds == 0 || (rules[i].kinds & kind) != 0)
+			n += add_rule(filter + n, &rules[i]);
+	filter[n++] = (struct sock_filter)RETURN(SECCOMP_RET_KILL_PROCESS);
+	program.len = (unsigned short)n;
+	must(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0, "seccomp");
+}
+
+#else
+
+static void
+limit_system_calls(enum sandbox_kind kind)
+{
+	/* A build for valgrind(1), which makes system calls of its own inside the process. */
+	(void)kind;
+}
+
+#endif
+
+void
+sandbox_find(struct sandbox *s, const struct options *o)
+{
+	const struct passwd *pw;
+
+	s->root = o->gate_root;
+	s->privileged = geteuid() == 0;
+	if (!s->privileged)
+		return;
+	errno = 0;
+	pw = getpwnam(o->gate_user);
+	if (pw == NULL)
+		die("--gate-user %s: no such user", o->gate_user);
+	errno = 0;
+	if (pw->pw_uid == 0 || pw->pw_gid == 0)
+		die("--gate-user %s: must not be root", o->gate_user);
+	s->uid = pw->pw_uid;
+	s->gid = pw->pw_gid;
+}
+
+void
+sandbox_enter(const struct sandbox *s, enum sandbox_kind kind)
+{
+#ifndef IMAPGATE_SANITIZED
+	/* Certificates and revocation lists may be large, and are there already. */
+	if (!resources_known)
+		data_before = data_size();
+#endif
+	if (kind != SANDBOX_GATE) {
+		raise_limit(RLIMIT_NOFILE);
+		raise_limit(RLIMIT_NPROC);
+		resources_known = true;
+	}
+	if (s->privileged) {
+		leave_file_system(s->root);
+		become(s->uid, s->gid);
+	}
+	limit_resources(kind, data_before + DATA_MAX);
+	limit_system_calls(kind);
+}

@@ -1,0 +1,469 @@
+/*
+ * The server's private keys and what is signed with them. The monitor runs
+ * this as root; the questions come from the gate, which may be in the hands
+ * of its client.
+ *
+ * SECURITY: who controls the gate can have signatures made for as long as the
+ * connection lives: that is inherent, and why the monitor counts them. What
+ * must not happen is that he gets anything signed that is not the server's
+ * part of a TLS handshake. Hence the key never signs a digest, only a message
+ * whose form is checked here to its last octet.
+ */
+
+#include "signer/sign.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <openssl/bio.h>
+#include <openssl/crypto.h>
+#include <openssl/decoder.h>
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/rsa.h>
+#include <openssl/x509.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "again.h"
+#include "log.h"
+#include "openssl.h"
+#include "pemfile.h"
+#include "publickey.h"
+
+/* A key with a long chain of certificates before it has 20 KB; what is larger is not what was meant. */
+#define FILE_MAX	(256 * 1024)
+
+/* What TLS signs begins with two randoms (1.2), or as many spaces to keep 1.3 apart from that. */
+#define OPENING		64
+
+/* TLS SignatureSchemes (RFC 8446, 4.2.3) and what they mean for OpenSSL. */
+struct scheme {
+	uint32_t	number;
+	const char	*type;		/* of the key */
+	const char	*digest;	/* NULL: it has its own */
+	int		padding;	/* 0: not RSA */
+	const char	*curve;		/* which TLS 1.3 wants; TLS 1.2 takes any (RFC 8446, 4.2.3) */
+};
+
+static const struct scheme schemes[] = {
+	{ 0x0401, "RSA", "SHA256", RSA_PKCS1_PADDING, NULL },
+	{ 0x0501, "RSA", "SHA384", RSA_PKCS1_PADDING, NULL },
+	{ 0x0601, "RSA", "SHA512", RSA_PKCS1_PADDING, NULL },
+	{ 0x0804, "RSA", "SHA256", RSA_PKCS1_PSS_PADDING, NULL },
+	{ 0x0805, "RSA", "SHA384", RSA_PKCS1_PSS_PADDING, NULL },
+	{ 0x0806, "RSA", "SHA512", RSA_PKCS1_PSS_PADDING, NULL },
+	{ 0x0403, "EC", "SHA256", 0, "prime256v1" },
+	{ 0x0503, "EC", "SHA384", 0, "secp384r1" },
+	{ 0x0603, "EC", "SHA512", 0, "secp521r1" },
+	{ 0x0807, "ED25519", NULL, 0, NULL },
+};
+
+/* The groups of TLS 1.2's ECDHE that we know, and what their points look like (RFC 8422, 5.4 and 5.1.1). */
+struct group {
+	uint16_t	number;
+	uint8_t		point;		/* length */
+	bool		uncompressed;	/* 4, x, y: the one form that is left (RFC 8422, 5.1.2) */
+};
+
+static const struct group groups[] = {
+	{ 23, 65, true },	/* secp256r1 */
+	{ 24, 97, true },	/* secp384r1 */
+	{ 25, 133, true },	/* secp521r1 */
+	{ 29, 32, false },	/* x25519 */
+	{ 30, 56, false },	/* x448 */
+};
+
+/* --- loading */
+
+/* Without it OpenSSL would ask at the terminal. */
+static int
+no_passphrase(char *buf, int size, int writing, void *arg)
+{
+	(void)buf;
+	(void)size;
+	(void)writing;
+	(void)arg;
+	return -1;
+}
+
+/* The administrator's line about a key file. */
+static void
+log_file(int priority, const char *event, const char *path, const char *reason)
+{
+	struct log_line line;
+
+	log_begin(&line, priority, event);
+	log_text(&line, "file", path);
+	log_text(&line, "reason", reason);
+	log_write(&line);
+}
+
+/* Opens a key's file. Returns -1 if it can't be one, with the reason. */
+static int
+open_file(const char *path, size_t *size, const char **reason)
+{
+	/* O_NONBLOCK: a FIFO put there must not hold up the login. */
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	struct stat st;
+
+	if (fd == -1 || fstat(fd, &st) == -1)
+		*reason = strerror(errno);
+	else if (S_ISDIR(st.st_mode))
+		*reason = strerror(EISDIR);
+	else if (!S_ISREG(st.st_mode))
+		*reason = "not a regular file";
+	else if (st.st_size > FILE_MAX)
+		*reason = "too large for a key";
+	else {
+		*size = (size_t)st.st_size;
+		return fd;
+	}
+	if (fd != -1)
+		close(fd);
+	return -1;
+}
+
+/* Reads until size octets are there or the file ends. Returns how many, -1 on an error. pread(2) can't read a socket. */
+static ssize_t
+read_all(int fd, uint8_t *buf, size_t size)
+{
+	unsigned tries = 0;
+	size_t len = 0;
+	ssize_t n = 1;
+
+	while (len < size && n != 0) {
+		n = pread(fd, buf + len, size - len, (off_t)len);
+		if (n == -1 && (errno != EINTR || !again(&tries)))
+			return -1;
+		if (n > 0) {
+			len += (size_t)n;
+			tries = 0;
+		}
+	}
+	return (ssize_t)len;
+}
+
+/* What kind of key a PrivateKeyInfo says that it is (RFC 5208, 5), as OpenSSL calls it. NULL if it is none of ours. */
+static const char *
+kind_of_info(const unsigned char *der, long len)
+{
+	PKCS8_PRIV_KEY_INFO *info = d2i_PKCS8_PRIV_KEY_INFO(NULL, &der, len);
+	const ASN1_OBJECT *algorithm = NULL;
+	int nid = NID_undef;
+
+	if (info != NULL && PKCS8_pkey_get0(&algorithm, NULL, NULL, NULL, info) == 1)
+		nid = OBJ_obj2nid(algorithm);
+	PKCS8_PRIV_KEY_INFO_free(info);
+	return nid == NID_rsaEncryption ? "RSA" : nid == NID_X9_62_id_ecPublicKey ? "EC" : nid == NID_ED25519 ? "ED25519" : NULL;
+}
+
+/* By the one decoder that it takes. NULL if that is not known, or can't do it. */
+static EVP_PKEY *
+decode(const char *label, const unsigned char *der, long len)
+{
+	bool info = strcmp(label, PEM_STRING_PKCS8INF) == 0;
+	const char *kind = info ? kind_of_info(der, len) : strcmp(label, PEM_STRING_RSA) == 0 ? "RSA" :
+	    strcmp(label, PEM_STRING_ECPRIVATEKEY) == 0 ? "EC" : NULL;
+	size_t left = (size_t)len;
+	OSSL_DECODER_CTX *ctx;
+	EVP_PKEY *key = NULL;
+
+	if (kind == NULL)
+		return NULL;
+	ctx = OSSL_DECODER_CTX_new_for_pkey(&key, "DER", info ? "PrivateKeyInfo" : "type-specific", kind, EVP_PKEY_KEYPAIR, NULL, NULL);
+	if (ctx != NULL && OSSL_DECODER_from_data(ctx, &der, &left) != 1)
+		key = NULL;
+	OSSL_DECODER_CTX_free(ctx);
+	return key;
+}
+
+static bool
+is_private_key(const char *label)
+{
+	static const char end[] = "PRIVATE KEY";
+	size_t len = strlen(label);
+
+	return len >= strlen(end) && strcmp(label + len - strlen(end), end) == 0;
+}
+
+/*
+ * Reads the first private key in PEM text, if it can be read as it is.
+ * PEM_read_bio_PrivateKey would ask all decoders of OpenSSL 3.0 what they are
+ * for, three times the work, and in 3.0.2 finds none behind a certificate.
+ */
+static EVP_PKEY *
+read_plain(BIO *bio)
+{
+	char *label, *header;
+	unsigned char *der;
+	long len;
+	EVP_PKEY *key = NULL;
+	bool found = false;
+
+	while (!found && PEM_read_bio(bio, &label, &header, &der, &len) == 1) {
+		found = is_private_key(label);
+		if (found && header[0] == '\0')
+			key = decode(label, der, len);
+		OPENSSL_free(label);
+		OPENSSL_free(header);
+		OPENSSL_clear_free(der, (size_t)len);
+	}
+	return key;
+}
+
+/* Takes the first private key out of PEM text, if it is one that we can sign with. */
+static EVP_PKEY *
+parse(const uint8_t *pem, size_t len, const char **reason)
+{
+	BIO *bio = BIO_new_mem_buf(pem, (int)len);
+	EVP_PKEY *key = bio != NULL ? read_plain(bio) : NULL;
+
+	if (bio != NULL && key == NULL) {
+		BIO_reset(bio);
+		key = PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, NULL);
+	}
+	BIO_free(bio);
+	if (key == NULL) {
+		*reason = pemfile_explain(PEMFILE_KEY, (const char *)pem, len);
+		if (*reason == NULL)
+			*reason = "no private key in it that can be read without a passphrase";
+		return NULL;
+	}
+	if (!EVP_PKEY_is_a(key, "RSA") && !EVP_PKEY_is_a(key, "EC") && !EVP_PKEY_is_a(key, "ED25519"))
+		*reason = "the key is neither RSA, EC nor Ed25519";
+	else if (EVP_PKEY_get_size(key) > MSG_SIGNATURE_MAX)
+		*reason = "the key is too large";
+	else
+		return key;
+	EVP_PKEY_free(key);
+	return NULL;
+}
+
+/* Reads a key. Returns NULL with the reason if there is none. */
+static EVP_PKEY *
+load(const char *path, const char **reason)
+{
+	size_t size;
+	int fd = open_file(path, &size, reason);
+	uint8_t *pem;
+	ssize_t len = -1;
+	EVP_PKEY *key = NULL;
+
+	if (fd == -1)
+		return NULL;
+	pem = OPENSSL_malloc(size + 1);
+	if (pem != NULL)
+		len = read_all(fd, pem, size);
+	if (len == -1)
+		*reason = strerror(errno);
+	close(fd);
+
+	if (len != -1)
+		key = parse(pem, (size_t)len, reason);
+	OPENSSL_clear_free(pem, size + 1);
+	return key;
+}
+
+/* Returns why the key does not belong to this certificate, NULL if it does. */
+static const char *
+mismatch(EVP_PKEY *key, const uint8_t key_digest[MSG_DIGEST])
+{
+	uint8_t digest[MSG_DIGEST];
+
+	if (!publickey_digest(key, digest))
+		return "OpenSSL can't make its public half";
+	return memcmp(digest, key_digest, sizeof(digest)) == 0 ? NULL : "it does not belong to the certificate";
+}
+
+const char *
+sign_objection(struct sign_keys *keys, uint32_t index, const uint8_t key_digest[MSG_DIGEST])
+{
+	const char *reason = NULL;
+
+	openssl_begin();
+	/* It is tried once: in the sandbox it could not be. */
+	if (keys->key[index] == NULL && keys->failure[index][0] == '\0') {
+		keys->key[index] = load(keys->opts->key[index], &reason);
+		if (keys->key[index] == NULL)
+			snprintf(keys->failure[index], MSG_REASON_MAX, "%s", reason);
+	}
+	reason = keys->failure[index];
+	if (keys->key[index] != NULL)
+		reason = mismatch(keys->key[index], key_digest);
+	ERR_clear_error();
+	return reason;
+}
+
+const char *
+sign_holds(struct sign_keys *keys, uint32_t index, const uint8_t key_digest[MSG_DIGEST])
+{
+	const char *reason;
+	struct stat st;
+	bool loaded;
+
+	if (index >= keys->opts->certs)
+		return "there is no such key";
+	loaded = keys->key[index] != NULL;
+	reason = sign_objection(keys, index, key_digest);
+	if (!loaded && keys->key[index] != NULL && stat(keys->opts->key[index], &st) == 0 && (st.st_mode & S_IROTH) != 0)
+		log_file(LOG_WARNING, "key-exposed", keys->opts->key[index], "everybody on this machine can read it");
+	return reason;
+}
+
+void
+sign_report_key(const struct options *o, uint32_t index, const char *reason)
+{
+	log_file(LOG_ERR, "key-fail", index < o->certs ? o->key[index] : "", reason);
+}
+
+/* --- what may be signed */
+
+/*
+ * RFC 8446, 4.4.3: 64 spaces, a text, NUL, and the digest of the handshake by
+ * the cipher's hash, which is SHA-256 or SHA-384.
+ */
+static bool
+is_tls13(const uint8_t *tbs, size_t len)
+{
+	static const char text[] = "TLS 1.3, server CertificateVerify";	/* with its NUL */
+	size_t head = OPENING + sizeof(text);
+
+	if (len != head + 32 && len != head + 48)
+		return false;
+	for (size_t i = 0; i < OPENING; i++)
+		if (tbs[i] != ' ')
+			return false;
+	return memcmp(tbs + OPENING, text, sizeof(text)) == 0;
+}
+
+/*
+ * RFC 8422, 5.4: the client's and the server's random, ECCurveType
+ * named_curve (3), the curve, and the server's point.
+ *
+ * SECURITY: the gate chooses both randoms, so nothing of them is of any help
+ * here. No message is of both versions all the same, whatever the randoms:
+ * behind the first 64 octets there is a 3 here, and a 'T' in TLS 1.3. Nor can
+ * it be a finite-field key exchange of TLS 1.2, where the 3 would be the
+ * upper half of a length of at least 768 octets.
+ */
+static bool
+is_tls12(const uint8_t *tbs, size_t len)
+{
+	const uint8_t *params = tbs + OPENING;
+
+	if (len < OPENING + 5 || params[0] != 3)
+		return false;
+	for (size_t i = 0; i < sizeof(groups) / sizeof(groups[0]); i++) {
+		const struct group	*g = &groups[i];
+
+		if (g->number == (params[1] << 8 | params[2]))
+			return params[3] == g->point && len == OPENING + 4 + (size_t)g->point &&
+			    (!g->uncompressed || params[4] == 4);
+	}
+	return false;
+}
+
+/* TLS 1.3 signs no PKCS#1 and binds the curve to the digest (RFC 8446, 4.2.3). */
+static bool
+is_for_tls13(const struct scheme *s, const EVP_PKEY *key)
+{
+	char curve[32];
+
+	if (s->padding == RSA_PKCS1_PADDING)
+		return false;
+	return s->curve == NULL || (EVP_PKEY_get_group_name(key, curve, sizeof(curve), NULL) == 1 &&
+	    strcmp(s->curve, curve) == 0);
+}
+
+static const struct scheme *
+scheme_find(uint32_t number)
+{
+	for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++)
+		if (schemes[i].number == number)
+			return &schemes[i];
+	return NULL;
+}
+
+/* Returns why this may not be signed, NULL if it may. */
+static const char *
+objection(const struct sign_keys *keys, const struct msg_sign *q)
+{
+	const struct scheme *s = scheme_find(q->scheme);
+	const EVP_PKEY *key;
+
+	if (q->index >= keys->opts->certs || keys->key[q->index] == NULL)
+		return "no such key, or it was not asked for";
+	key = keys->key[q->index];
+	if (s == NULL)
+		return "unknown signature scheme";
+	if (!EVP_PKEY_is_a(key, s->type))
+		return "the scheme is for another type of key";
+	if (q->len > sizeof(q->tbs))
+		return "the message is too long";
+	if (is_tls13(q->tbs, q->len))
+		return is_for_tls13(s, key) ? NULL : "the scheme is not for TLS 1.3 with this key";
+	return is_tls12(q->tbs, q->len) ? NULL : "the message is no part of a TLS handshake";
+}
+
+/* --- signing */
+
+/* Fills the answer. What is asked was found to be in order. */
+static bool
+make_signature(EVP_PKEY *key, const struct msg_sign *q, struct msg_sign_answer *a)
+{
+	const struct scheme *s = scheme_find(q->scheme);
+	EVP_MD_CTX *md = EVP_MD_CTX_new();
+	EVP_PKEY_CTX *ctx;	/* belongs to md */
+	size_t len = sizeof(a->signature);
+	bool ok;
+
+	ok = md != NULL && EVP_DigestSignInit_ex(md, &ctx, s->digest, NULL, NULL, key, NULL) == 1;
+	if (ok && s->padding != 0)
+		ok = EVP_PKEY_CTX_set_rsa_padding(ctx, s->padding) == 1;
+	if (ok && s->padding == RSA_PKCS1_PSS_PADDING)
+		ok = EVP_PKEY_CTX_set_rsa_pss_saltlen(ctx, RSA_PSS_SALTLEN_DIGEST) == 1;
+	ok = ok && EVP_DigestSign(md, a->signature, &len, q->tbs, q->len) == 1;
+	EVP_MD_CTX_free(md);
+	ERR_clear_error();
+
+	a->len = ok ? (uint32_t)len : 0;
+	return ok;
+}
+
+const char *
+sign_answer(struct sign_keys *keys, const struct msg_sign *q, struct msg_sign_answer *a)
+{
+	const char *reason = objection(keys, q);
+
+	memset(a, 0, sizeof(*a));
+	if (reason == NULL && !make_signature(keys->key[q->index], q, a))
+		memset(a, 0, sizeof(*a));
+	return reason;
+}
+
+void
+sign_report_refusal(const struct msg_sign *q, const char *reason)
+{
+	struct log_line line;
+
+	log_begin(&line, LOG_ERR, "sign-refused");
+	log_field(&line, "index", "%u", q->index);
+	log_field(&line, "scheme", "0x%04x", q->scheme);
+	log_field(&line, "len", "%u", q->len);
+	log_text(&line, "reason", reason);
+	log_write(&line);
+}
+
+void
+sign_forget(struct sign_keys *keys)
+{
+	/* OpenSSL wipes a private half before it frees it. */
+	for (size_t i = 0; i < OPTIONS_CERTS; i++) {
+		/* Without any there may be no OpenSSL here (ondemand.h). */
+		if (keys->key[i] != NULL)
+			EVP_PKEY_free(keys->key[i]);
+		keys->key[i] = NULL;
+	}
+}

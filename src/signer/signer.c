@@ -1,0 +1,233 @@
+/*
+ * The signer, see signer.h. What it is asked are the words of gates, which
+ * signer/sign.c judges.
+ */
+
+#include "signer/signer.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "again.h"
+#include "boundary/msg.h"
+#include "sandbox.h"
+#include "log.h"
+#include "openssl.h"
+#include "role.h"
+#include "signer/sign.h"
+
+#define EVENTS	64
+
+static struct signer {
+	struct sign_keys	 keys;
+	int			 epoll;
+	bool			 has_listener, has_zygote;
+	size_t			 pairs;		/* that are open */
+	struct owner {
+		uint32_t	slot, serial;
+	}			*owner;		/* of each pair, by its descriptor */
+	size_t			 owners;
+} signer;
+
+/* Words of die() and bug() go to the listener, which has the log. */
+static void
+divert(int priority, const char *text)
+{
+	struct msg m;
+
+	msg_begin(&m, MSG_LOG);
+	m.u.log.event = priority <= LOG_CRIT ? EVENT_BUG : EVENT_ERROR;
+	msg_text(m.u.log.text, sizeof(m.u.log.text), text, strnlen(text, sizeof(m.u.log.text) - 1));
+	msg_send_fds(ROLE_CONTROL, &m, NULL, false);
+}
+
+static void
+watch(int fd)
+{
+	struct epoll_event event = { .events = EPOLLIN, .data = { .fd = fd } };
+
+	if (epoll_ctl(signer.epoll, EPOLL_CTL_ADD, fd, &event) == -1)
+		die("epoll");
+}
+
+static void
+report(const struct owner *owner, const struct msg_sign *q, bool refused, const char *reason)
+{
+	struct msg m;
+
+	if (!signer.has_listener)
+		return;
+	msg_begin(&m, MSG_SIGN_REPORT);
+	m.u.sign_report.slot = owner->slot;
+	m.u.sign_report.serial = owner->serial;
+	m.u.sign_report.refused = refused;
+	m.u.sign_report.index = q->index;
+	m.u.sign_report.scheme = q->scheme;
+	m.u.sign_report.len = q->len;
+	msg_text(m.u.sign_report.reason, MSG_REASON_MAX, reason, strnlen(reason, MSG_REASON_MAX - 1));
+	/* Not waited for: a listener that is slow must not hold up handshakes. */
+	msg_send_fds(ROLE_CONTROL, &m, NULL, false);
+}
+
+/* SECURITY: one question, one answer, and the pair is gone. */
+static void
+answer_pair(int fd)
+{
+	static struct msg question, answer;
+	const struct owner *owner = &signer.owner[fd];
+	const char *wrong = NULL;
+	int fds[MSG_FDS], received = msg_recv_now(fd, &question, fds, &wrong);
+
+	if (received == 0 && errno == EAGAIN)
+		return;
+	if (received == 1 && question.type == MSG_SIGN) {
+		msg_begin(&answer, MSG_SIGN_ANSWER);
+		wrong = sign_answer(&signer.keys, &question.u.sign, &answer.u.sign_answer);
+		if (wrong != NULL)
+			report(owner, &question.u.sign, true, wrong);
+		else if (answer.u.sign_answer.len == 0)
+			report(owner, &question.u.sign, false, "there is no signature by it");
+		if (wrong == NULL)
+			msg_send_fds(fd, &answer, NULL, false);
+	} else if (received != 0)
+		report(owner, &(struct msg_sign){ .index = 0 }, true, wrong != NULL ? wrong : "no question for a signature");
+	close(fd);
+	signer.pairs--;
+}
+
+static void
+take_pair(int fd, const struct msg_pair *pair)
+{
+	size_t wanted = (size_t)fd + 1;
+	struct owner *more;
+
+	if (wanted > signer.owners) {
+		wanted += 256;
+		more = reallocarray(signer.owner, wanted, sizeof(*more));
+		if (more == NULL) {
+			close(fd);
+			return;
+		}
+		signer.owner = more;
+		signer.owners = wanted;
+	}
+	signer.owner[fd] = (struct owner){ pair->slot, pair->serial };
+	watch(fd);
+	signer.pairs++;
+}
+
+static void
+answer_key(const struct msg_key *q)
+{
+	static struct msg answer;
+	const char *reason = sign_holds(&signer.keys, q->index, q->key_digest);
+
+	msg_begin(&answer, MSG_KEY_ANSWER);
+	answer.u.key_answer.held = reason == NULL;
+	if (reason != NULL)
+		msg_text(answer.u.key_answer.reason, MSG_REASON_MAX, reason, strnlen(reason, MSG_REASON_MAX - 1));
+	msg_send(ROLE_SIGNING, &answer);
+}
+
+/* Without descriptors a pair is lost on its way: its gate hears of an end, and the handshake fails. */
+static void
+hear_zygote(void)
+{
+	static struct msg m;
+	const char *wrong = NULL;
+	int fds[MSG_FDS], received = msg_recv_now(ROLE_SIGNING, &m, fds, &wrong);
+
+	if (received == 0 && errno == EAGAIN)
+		return;
+	if (received == 1 && m.type == MSG_KEY)
+		answer_key(&m.u.key);
+	else if (received == 1 && m.type == MSG_PAIR)
+		take_pair(fds[0], &m.u.pair);
+	else if (received == 0) {
+		close(ROLE_SIGNING);
+		signer.has_zygote = false;
+	}
+}
+
+/* Nothing is said to the signer there: only the end is heard. */
+static void
+hear_listener(void)
+{
+	close(ROLE_CONTROL);
+	signer.has_listener = false;
+	log_diverted = NULL;
+}
+
+static void
+obey(int fd)
+{
+	if (fd == ROLE_CONTROL)
+		hear_listener();
+	else if (fd == ROLE_SIGNING)
+		hear_zygote();
+	else
+		answer_pair(fd);
+}
+
+static void __attribute__((noreturn))
+serve(void)
+{
+	struct epoll_event events[EVENTS];
+	unsigned tries = 0;
+	int i, n;
+
+	while (signer.has_zygote || signer.pairs > 0) {
+		n = epoll_wait(signer.epoll, events, EVENTS, -1);
+		if (n == -1 && (errno != EINTR || !again(&tries)))
+			die("epoll_wait");
+		if (n >= 0)
+			tries = 0;
+		for (i = 0; i < n; i++)
+			obey(events[i].data.fd);
+	}
+	sign_forget(&signer.keys);
+	_exit(0);
+}
+
+/* Keys are read while there is somebody who may; those that can't be are asked for by the zygote, which says why. */
+static void
+load_keys(const struct options *o)
+{
+	static const uint8_t nothing[MSG_DIGEST];
+	uint32_t i;
+
+	signer.keys.opts = o;
+	for (i = 0; i < o->certs; i++)
+		sign_holds(&signer.keys, i, nothing);
+}
+
+void
+signer_run(const struct options *o)
+{
+	struct sandbox sandbox = { .privileged = false };
+	struct msg m;
+
+	openssl_begin();
+	load_keys(o);
+	log_die_status = EX_CONFIG;
+	sandbox_find(&sandbox, o);
+	log_die_status = EX_TEMPFAIL;
+	signer.epoll = epoll_create1(EPOLL_CLOEXEC);
+	if (signer.epoll == -1)
+		die("epoll");
+	signer.has_listener = signer.has_zygote = true;
+	watch(ROLE_CONTROL);
+	watch(ROLE_SIGNING);
+	log_diverted = divert;
+	close(ROLE_LOG);
+	sandbox_enter(&sandbox, SANDBOX_SIGNER);
+	msg_begin(&m, MSG_READY);
+	if (msg_send(ROLE_CONTROL, &m) == -1)
+		_exit(0);
+	serve();
+}
