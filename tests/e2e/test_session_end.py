@@ -104,10 +104,10 @@ def test_listener_tells_whose_session_was_killed(stage):
         os.kill(session, signal.SIGKILL)
         line = listener.logged("exit")
         assert (line["rip"], line["pid"], line["signal"], unquote(line["user"])) == ("127.0.0.1", str(session), "9", b"joe")
-        monitor, = listener.monitors()
-        os.kill(monitor, signal.SIGKILL)
+        gate, = listener.gates()
+        os.kill(gate, signal.SIGKILL)
         line = listener.logged("exit", 2)
-        assert (line["rip"], line["pid"]) == ("127.0.0.1", str(monitor)) and "user" not in line
+        assert (line["rip"], line["pid"]) == ("127.0.0.1", str(gate)) and "user" not in line
         idle.wire.close()
         imap.wire.close()
         assert len(listener.log("session-end")) == 1
@@ -126,14 +126,14 @@ def test_session_goes_on_while_the_listener_starts_itself_anew(stage):
 
 @pytest.mark.superserver("makes listeners itself")
 def test_place_of_another_client_tells_nothing_of_it(stage):
-    """A monitor that is killed early is not taken for the session that had its place before."""
+    """A gate that is killed early is not taken for the session that had its place before."""
     with Listener(stage, "--allow-cleartext", "all") as listener:
         imap = listener.connect()
         imap.login()
         imap.wire.close()
         listener.logged("session-end")
         other = listener.connect()
-        os.kill(listener.monitors()[0], signal.SIGKILL)
+        os.kill(listener.gates()[0], signal.SIGKILL)
         assert "user" not in listener.logged("exit")
         other.wire.close()
     assert len(listener.log("session-end")) == 1

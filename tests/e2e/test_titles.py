@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from listening import Listener
-from processes import gate_of, keeping
+from processes import GATE_ZYGOTE, MONITOR_ZYGOTE, SIGNER, gate_of, keeping
 from wire import PATIENCE
 
 
@@ -102,7 +102,8 @@ def test_listener(root_stage):
     """It counts, as in the service's status; it starts itself anew with the arguments that it was given."""
     with Listener(root_stage, "--allow-cleartext", "all", *root_stage.certificate().options) as listener:
         wait_for(listener.pid, "imapgate: listener (0 waiting, 0 sessions)")
-        wait_for(listener.keyholder(), "imapgate: key holder")
+        for name, title in ((GATE_ZYGOTE, "gate zygote"), (MONITOR_ZYGOTE, "monitor zygote"), (SIGNER, "signer")):
+            wait_for(listener.roles()[name], f"imapgate: {title}")
         imap, other = listener.connect(), listener.connect()
         imap.login()
         wait_for(listener.pid, "imapgate: listener (1 waiting, 1 sessions)")
