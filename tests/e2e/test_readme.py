@@ -264,3 +264,11 @@ def test_links_lead_somewhere():
     anchors = {title.lower().replace(" ", "-") for title in re.findall(r"^## (.*)$", documents.README, re.MULTILINE)}
     for text, target in re.findall(r"\[([^\]]+)\]\(([^)]+)\)", documents.README):
         assert target[1:] in anchors if target.startswith("#") else (TREE / target).exists(), text
+
+
+def test_tour_names_every_source_file():
+    """And no file that is gone."""
+    text = (TREE / "src" / "README.md").read_text()
+    there = {path.name for path in (TREE / "src").rglob("*") if path.suffix in (".c", ".S")}
+    named = set(re.findall(r"`(?:\w+/)*([\w-]+\.[cS])`", text))
+    assert (sorted(there - named), sorted(named - there)) == ([], [])
