@@ -45,6 +45,8 @@ int log_die_status = EX_TEMPFAIL;
 
 static enum log_target target = LOG_TO_STDERR;
 static bool stderr_is_journal;
+/* A field with the service's name, and its line end; "" if no service manager has started us. */
+static char own_service[sizeof("OBJECT_SYSTEMD_UNIT=\n") + 255];
 /* The socket of syslog or journal, connected. */
 static int datagram_fd = -1;
 /* Standard error opened anew: O_NONBLOCK is a flag of the open file, and descriptor 2 is not ours alone. -1: not possible. */
@@ -100,6 +102,22 @@ open_stderr(void)
 		own_stderr = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
 }
 
+/*
+ * The journal finds out itself which unit a line is of, but from /proc: not if
+ * the process has ended before it looks, as one does whose start has failed.
+ * It takes root's word for it (systemd.journal-fields(7)), in a field that
+ * systemctl(1) and journalctl(1) look at too.
+ */
+static void
+learn_service(void)
+{
+	char name[256];
+
+	systemd_own_service(name, sizeof(name));
+	if (name[0] != '\0')
+		snprintf(own_service, sizeof(own_service), "OBJECT_SYSTEMD_UNIT=%s\n", name);
+}
+
 void
 log_open(enum log_target wanted)
 {
@@ -117,6 +135,8 @@ log_open(enum log_target wanted)
 		target = LOG_TO_STDERR;
 	if (target == LOG_TO_STDERR)
 		open_stderr();
+	if (target == LOG_TO_JOURNAL && stderr_is_journal)
+		learn_service();
 	errno = 0;
 	if (wanted == LOG_TO_JOURNAL && target != wanted)
 		die("--log journal: " JOURNAL_SOCKET " can't be reached");
@@ -379,6 +399,7 @@ write_journal(const struct log_line *l, const char *gap)
 	iov[n++] = (struct iovec){ (char *)l->text, l->length };
 	iov[n++] = (struct iovec){ (char *)gap, strlen(gap) };
 	iov[n++] = (struct iovec){ priority, sizeof(priority) - 1 };
+	iov[n++] = (struct iovec){ own_service, strlen(own_service) };
 	for (i = 0; i < l->fields; i++) {
 		const char *field = l->store + l->field[i];
 

@@ -75,7 +75,7 @@ static void
 execute(enum role role, char words[LOG_WORDS][LOG_WORD_MAX], size_t n)
 {
 	static char path[] = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-	static char *environment[] = { path, NULL };
+	char *environment[] = { path, title_room(), NULL };
 	char *argv[LOG_WORDS + 2] = { (char *)names[role] };
 	size_t i;
 

@@ -18,3 +18,14 @@ stamp_take(struct stamp *s, const char *path)
 	if (stat(path, &st) == 0)
 		*s = (struct stamp){ st.st_dev, st.st_ino, st.st_size, st.st_ctim };
 }
+
+void
+stamp_all(struct stamp stamps[2 * OPTIONS_CERTS], const struct options *o)
+{
+	size_t i;
+
+	for (i = 0; i < o->certs; i++) {
+		stamp_take(&stamps[2 * i], o->cert[i]);
+		stamp_take(&stamps[2 * i + 1], o->key[i]);
+	}
+}

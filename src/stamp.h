@@ -10,6 +10,8 @@
 #include <sys/types.h>
 #include <time.h>
 
+#include "options.h"
+
 struct stamp {
 	dev_t		dev;
 	ino_t		ino;
@@ -19,5 +21,8 @@ struct stamp {
 
 /* Takes the stamp of what is there by this path now: all zeros if nothing is. */
 void	stamp_take(struct stamp *, const char *path);
+
+/* The same of all certificates and keys of the options, in their order. */
+void	stamp_all(struct stamp stamps[2 * OPTIONS_CERTS], const struct options *);
 
 #endif

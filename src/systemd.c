@@ -101,6 +101,43 @@ systemd_has_stderr(void)
 	return strcmp(stream, wanted) == 0;
 }
 
+/* Finds the first folder of a control group's path that is a service's. The path is changed. */
+static const char *
+service_in(char *path)
+{
+	const char *word = strtok(path, "/\n");
+
+	while (word != NULL) {
+		const char *dot = strrchr(word, '.');
+
+		if (dot != NULL && strcmp(dot, ".service") == 0)
+			break;
+		word = strtok(NULL, "/\n");
+	}
+	return word;
+}
+
+void
+systemd_own_service(char *name, size_t size)
+{
+	FILE *f = fopen("/proc/self/cgroup", "re");
+	char *line = NULL;
+	size_t room = 0;
+
+	name[0] = '\0';
+	if (f == NULL)
+		return;
+	/* One line for each hierarchy. Systemd's own one is the first that has a service. */
+	while (name[0] == '\0' && getline(&line, &room, f) > 0) {
+		const char *found = service_in(line);
+
+		if (found != NULL && strlen(found) < size)
+			strcpy(name, found);
+	}
+	free(line);
+	fclose(f);
+}
+
 int
 systemd_journal_stream(const char *identifier)
 {

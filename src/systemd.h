@@ -10,6 +10,7 @@
  */
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* The first of the descriptors that were passed: SD_LISTEN_FDS_START. */
@@ -33,6 +34,12 @@ uint64_t systemd_watchdog(void);
 
 /* Has systemd made standard error a stream into the journal? Then its own protocol is welcome there too (systemd.exec(5), JOURNAL_STREAM). */
 bool	systemd_has_stderr(void);
+
+/*
+ * Stores the name of the service that this process was started in, as its
+ * control group has it (/proc/self/cgroup, cgroups(7)); "" if it is in none.
+ */
+void	systemd_own_service(char *name, size_t size);
 
 /* A new descriptor whose lines become entries of this identifier at LOG_INFO (sd_journal_stream_fd(3)); -1 if there is none. */
 int	systemd_journal_stream(const char *identifier);

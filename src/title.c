@@ -69,6 +69,15 @@ title_begin(char *argv[])
 	return arguments;
 }
 
+char *
+title_room(void)
+{
+	static char room[TITLE_MAX] = "ROOM=";
+
+	memset(room + strlen("ROOM="), '.', sizeof(room) - sizeof("ROOM="));
+	return room;
+}
+
 static bool
 is_shown(char ch, bool space)
 {

@@ -18,6 +18,12 @@
 char	**title_begin(char *argv[]);
 
 /*
+ * Returns a variable for the environment of a program of ours that is executed
+ * with few words: it makes room for the longest title.
+ */
+char	*title_room(void);
+
+/*
  * Sets the title: "imapgate: ROLE NAME ADDRESS". Takes the role as printf(3)
  * does; name, which may be a client's text, and address, which are left out if
  * they are NULL or "". Shown is printable ASCII; other octets, and spaces in a

@@ -160,6 +160,15 @@ ask_log(const struct msg_log *log)
 }
 
 void
+ask_log_tls_failure(const char *text)
+{
+	struct msg_log log = { .event = EVENT_TLS_FAIL };
+
+	snprintf(log.text, sizeof(log.text), "%s", text);
+	ask_log(&log);
+}
+
+void
 ask_log_failure(int priority, const char *text)
 {
 	struct msg_log log = { .event = priority <= LOG_CRIT ? EVENT_BUG : EVENT_ERROR };

@@ -50,6 +50,9 @@ void	ask_said(enum msg_said);
 /* Tell the administrator. */
 void	ask_log(const struct msg_log *);
 
+/* Tell why there is no TLS, in OpenSSL's words or ours. */
+void	ask_log_tls_failure(const char *text);
+
 /* For log_diverted: the last words of die() and bug(). */
 void	ask_log_failure(int priority, const char *text);
 

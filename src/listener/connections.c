@@ -5,6 +5,7 @@
 #include "listener/connections.h"
 
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/random.h>
@@ -84,6 +85,20 @@ connections_network(const struct options *o, const uint8_t address[NETWORK_ADDRE
 	if (o->unlimiteds == 0 && network_is_loopback(address))
 		return NETWORK_LOCAL;
 	return number_of(address);
+}
+
+uint64_t
+connections_network_of(const struct options *o, const struct sockaddr_storage *from)
+{
+	uint8_t address[NETWORK_ADDRESS];
+
+	if (from->ss_family == AF_INET)
+		network_map(address, (const uint8_t *)&((const struct sockaddr_in *)from)->sin_addr);
+	else if (from->ss_family == AF_INET6)
+		memcpy(address, &((const struct sockaddr_in6 *)from)->sin6_addr, sizeof(address));
+	else
+		return o->proxy_unix ? 0 : NETWORK_LOCAL;
+	return connections_network(o, address);
 }
 
 /* Making it, or taking it over. */

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/socket.h>
 #include <sys/types.h>
 
 #include "boundary/msg.h"
@@ -101,6 +102,9 @@ void	connections_keep(bool);
  * NETWORK_LOCAL.
  */
 uint64_t	connections_network(const struct options *, const uint8_t address[NETWORK_ADDRESS]);
+
+/* The same of an address that accept(2) has returned. */
+uint64_t	connections_network_of(const struct options *, const struct sockaddr_storage *from);
 
 /* Finds a place for a connection that was accepted. Returns LIMIT_NONE and a connection of zeros with its slot, or the limit in its way. */
 enum msg_limit	connections_admit(const struct options *, uint64_t network, struct connection **);

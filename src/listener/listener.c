@@ -14,7 +14,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,7 +37,6 @@
 #include "listener/roles.h"
 #include "listener/serve.h"
 #include "log.h"
-#include "proto/network.h"
 #include "title.h"
 
 /* The status line follows what happens, but not each connection. */
@@ -131,7 +129,7 @@ log_trouble(struct listener *l, const char *what, const char *why)
 	l->troubles++;
 	if (now < l->trouble_at)
 		return;
-	log_begin(&line, LOG_ERR, "listener-trouble");
+	log_begin(&line, LOG_ERR, "resource-shortage");
 	log_field(&line, "what", "%s", what);
 	log_field(&line, "times", "%u", l->troubles);
 	log_text(&line, "text", why);
@@ -148,21 +146,6 @@ rest(const char *what, const char *why)
 
 	l->resume_at = clock_ms() + PAUSE_MS;
 	log_trouble(l, what, why);
-}
-
-/* Whom a client is counted as. */
-static uint64_t
-network_of(const struct options *o, const struct sockaddr *sa)
-{
-	uint8_t address[NETWORK_ADDRESS];
-
-	if (sa->sa_family == AF_INET)
-		network_map(address, (const uint8_t *)&((const struct sockaddr_in *)sa)->sin_addr);
-	else if (sa->sa_family == AF_INET6)
-		memcpy(address, &((const struct sockaddr_in6 *)sa)->sin6_addr, sizeof(address));
-	else
-		return o->proxy_unix ? 0 : NETWORK_LOCAL;
-	return connections_network(o, address);
 }
 
 static void
@@ -188,7 +171,7 @@ accept_one(struct listener *l, const struct activation_socket *s)
 		return;
 	}
 	l->accepts = 0;
-	network = network_of(o, (struct sockaddr *)&from);
+	network = connections_network_of(o, &from);
 	limit = connections_admit(o, network, &connection);
 	if (limit == LIMIT_NONE)
 		serve_accepted(connection, s->imaps, fd, &from);
@@ -270,7 +253,7 @@ renew(struct listener *l)
 static void
 keep_old(const char *reason)
 {
-	say("listener-kept", "reason", reason);
+	say("reload-failed", "reason", reason);
 	activation_notify("READY=1");
 }
 

@@ -8,7 +8,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,12 +20,10 @@
 #include "clock.h"
 #include "gatelog.h"
 #include "listener/events.h"
+#include "listener/process.h"
 #include "log.h"
 #include "role.h"
 #include "stamp.h"
-
-/* A zygote that is not ready by then is not going to be. */
-#define READY_MS	30000
 
 /* Files that were read are looked at so often. */
 #define REFRESH_MS	1000
@@ -37,16 +34,6 @@
 
 /* Questions that a zygote may have to answer at one time, for as many as fit its socket. */
 #define PENDING_MAX	64
-
-/* Room for what a burst of logins asks of a monitor zygote. */
-#define SEND_BUFFER	(4 * 1024 * 1024)
-
-struct process {
-	pid_t		pid;		/* 0: there is none */
-	int		control;	/* -1: there is none */
-	bool		ready;
-	unsigned	pending;	/* answers that it owes */
-};
 
 /* One generation of certificates. */
 struct keyring {
@@ -80,21 +67,6 @@ static int64_t restart_ms = RESTART_MS;
 
 /* Starting. */
 
-static int
-make_control(struct process *p, int *other)
-{
-	int pair[2], size = SEND_BUFFER;
-
-	if (msg_pair(pair) == -1)
-		return -1;
-	/* Root may have more than others (socket(7)). */
-	if (setsockopt(pair[0], SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size)) == -1)
-		setsockopt(pair[0], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
-	p->control = pair[0];
-	*other = pair[1];
-	return 0;
-}
-
 static bool
 is_for_monitors(const struct process *p)
 {
@@ -104,49 +76,8 @@ is_for_monitors(const struct process *p)
 static void
 drop(struct process *p)
 {
-	bool owed = p->pending > 0;
-
-	if (p->control != -1) {
-		events_remove(p->control);
-		close(p->control);
-	}
-	p->control = -1;
-	p->ready = false;
-	p->pending = 0;
-	if (owed)
+	if (process_drop(p))
 		ears->lost(is_for_monitors(p));
-}
-
-/* Starts a process; the descriptor for signing stays open. False with errno if that can't be done. */
-static bool
-start(struct process *p, enum role role, int signing, uint32_t index)
-{
-	int other, error;
-
-	*p = (struct process){ .pid = 0, .control = -1 };
-	if (make_control(p, &other) == -1)
-		return false;
-	p->pid = role_start(role, other, signing, inherited);
-	error = errno;
-	close(other);
-	if (p->pid != -1 && events_add(p->control, EVENT_ROLE, index))
-		return true;
-	if (p->pid == -1)
-		errno = error;
-	p->pid = p->pid == -1 ? 0 : p->pid;
-	drop(p);
-	return false;
-}
-
-static void
-stamp_all(struct stamp stamps[2 * OPTIONS_CERTS])
-{
-	size_t i;
-
-	for (i = 0; i < opts->certs; i++) {
-		stamp_take(&stamps[2 * i], opts->cert[i]);
-		stamp_take(&stamps[2 * i + 1], opts->key[i]);
-	}
 }
 
 static void
@@ -163,12 +94,12 @@ start_keyring(struct keyring *k, uint32_t first)
 	int signing[2] = { -1, -1 };
 	bool started;
 
-	*k = (struct keyring){ .gates = { .control = -1 }, .signer = { .control = -1 }, .until = clock_ms() + READY_MS };
-	stamp_all(k->stamps);
+	*k = (struct keyring){ .gates = { .control = -1 }, .signer = { .control = -1 }, .until = clock_ms() + PROCESS_READY_MS };
+	stamp_all(k->stamps, opts);
 	if (opts->certs > 0 && msg_pair(signing) == -1)
 		return false;
-	started = (opts->certs == 0 || start(&k->signer, ROLE_SIGNER, signing[1], first + NOW_SIGNER)) &&
-	    start(&k->gates, ROLE_GATES, signing[0], first + NOW_GATES);
+	started = (opts->certs == 0 || process_start(&k->signer, ROLE_SIGNER, signing[1], first + NOW_SIGNER, inherited)) &&
+	    process_start(&k->gates, ROLE_GATES, signing[0], first + NOW_GATES, inherited);
 	if (signing[0] != -1) {
 		close(signing[0]);
 		close(signing[1]);
@@ -219,15 +150,11 @@ use_next(void)
 	bool renewed = now.gates.control != -1 && opts->certs > 0;
 
 	drop_keyring(&now);
-	events_remove(next.gates.control);
-	if (next.signer.control != -1)
-		events_remove(next.signer.control);
 	now = next;
 	memset(&next, 0, sizeof(next));
 	next.gates.control = next.signer.control = -1;
-	if (!events_add(now.gates.control, EVENT_ROLE, NOW_GATES) ||
-	    (now.signer.control != -1 && !events_add(now.signer.control, EVENT_ROLE, NOW_SIGNER)))
-		die("epoll");
+	process_rename(&now.gates, NOW_GATES);
+	process_rename(&now.signer, NOW_SIGNER);
 	if (!renewed)
 		return;
 	log_begin(&line, LOG_INFO, "certificates-renewed");
@@ -237,39 +164,13 @@ use_next(void)
 
 /* Beginning: the one time that is waited. */
 
-/* Waits for MSG_READY. False if it does not come; then the process has said why, or its end does. */
-static bool
-await_ready(const struct process *p, struct msg *m)
-{
-	struct pollfd pfd = { p->control, POLLIN, 0 };
-	int64_t until = clock_ms() + READY_MS;
-	const char *wrong;
-	int fds[MSG_FDS], n;
-
-	do
-		n = poll(&pfd, 1, clock_left(until));
-	while (n == -1 && errno == EINTR && clock_left(until) > 0);
-	return n == 1 && msg_recv_now(p->control, m, fds, &wrong) == 1 && m->type == MSG_READY;
-}
-
-/* Ends as the process that was not ready has ended. */
-static void __attribute__((noreturn))
-end_as(const struct process *p)
-{
-	int status = EX_TEMPFAIL << 8, ms;
-
-	for (ms = 0; ms < 1000 && waitpid(p->pid, &status, WNOHANG) == 0; ms += 10)
-		poll(NULL, 0, 10);
-	_exit(WIFEXITED(status) && WEXITSTATUS(status) != 0 ? WEXITSTATUS(status) : EX_TEMPFAIL);
-}
-
 static void
 require_ready(struct process *p)
 {
 	struct msg m;
 
-	if (!await_ready(p, &m))
-		end_as(p);
+	if (!process_await_ready(p, &m))
+		process_end_as(p);
 	errno = 0;
 	log_die_status = m.u.ready.later ? EX_TEMPFAIL : EX_CONFIG;
 	if (m.u.ready.failed)
@@ -309,7 +210,7 @@ roles_begin(const struct options *o, const struct inherited *in, const struct ro
 	for (i = 0; i < ROLES_GENERATIONS; i++)
 		generations[i].zygote.control = -1;
 	take_over(kept);
-	if (!start_keyring(&now, 0) || !start(&generations[current].zygote, ROLE_MONITORS, -1, MONITORS + current))
+	if (!start_keyring(&now, 0) || !process_start(&generations[current].zygote, ROLE_MONITORS, -1, MONITORS + current, inherited))
 		die("starting zygotes");
 	if (now.signer.control != -1)
 		require_ready(&now.signer);
@@ -334,7 +235,7 @@ roles_refresh(void)
 	if (clock_left(refresh_at) > 0 || opts->certs == 0 || next.until != 0)
 		return;
 	refresh_at = clock_ms() + REFRESH_MS;
-	stamp_all(stamps);
+	stamp_all(stamps, opts);
 	if (memcmp(stamps, now.stamps, 2 * opts->certs * sizeof(stamps[0])) != 0)
 		begin_renewal();
 }
@@ -557,7 +458,7 @@ restart(void)
 	restart_at = 0;
 	if (missing)
 		begin_renewal();
-	if (monitors->control == -1 && !start(monitors, ROLE_MONITORS, -1, MONITORS + current))
+	if (monitors->control == -1 && !process_start(monitors, ROLE_MONITORS, -1, MONITORS + current, inherited))
 		ears->trouble("monitor-zygote", strerror(errno));
 	if ((missing && next.until == 0) || monitors->control == -1)
 		restart_later();
@@ -570,10 +471,8 @@ roles_tick(void)
 		restart();
 	if (next.until == 0 || clock_left(next.until) > 0)
 		return;
-	if (next.gates.pid > 0)
-		kill(next.gates.pid, SIGKILL);
-	if (next.signer.pid > 0)
-		kill(next.signer.pid, SIGKILL);
+	process_kill(&next.gates);
+	process_kill(&next.signer);
 	give_up_next("", "it takes too long", true);
 }
 

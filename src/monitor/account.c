@@ -155,7 +155,7 @@ account_find(struct account *a, const struct options *o, const char *name)
 	    !copy(a->home, sizeof(a->home), pw->pw_dir) || !copy(a->shell, sizeof(a->shell), pw->pw_shell))
 		return ACCOUNT_UNKNOWN;
 	if (!names_folders_everywhere(a, o))
-		return "name";
+		return ACCOUNT_BAD_NAME;
 	if (o->home != NULL)
 		set_home(a, o->home);
 	return NULL;

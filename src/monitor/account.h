@@ -12,8 +12,10 @@
 #include "options.h"
 
 /* Reasons of account_find: the user database does not know the name, or could not be asked (errno says why). */
-#define ACCOUNT_UNKNOWN	"account"
+#define ACCOUNT_UNKNOWN	"unknown-account"
 #define ACCOUNT_NO_DIRECTORY	"no-directory"
+/* The name can't be a user's, or has no part that --home, --setenv or an argument wants. */
+#define ACCOUNT_BAD_NAME	"bad-user-name"
 
 /* Tests for one of these two: after a yes of PAM that is this host's fault. */
 bool	account_is_missing(const char *reason);
@@ -29,10 +31,10 @@ struct account {
 
 /*
  * Looks the name up (getpwnam(3)), or --run-as in its place. Returns NULL,
- * or the reason in a word why this account may not log in: "account" if
+ * or the reason in a word why this account may not log in: "unknown-account" if
  * there is none, "uid" if it is root, below --min-uid, or not the uid that
  * we run with when that is not root (then the uid is set, and no more);
- * "name" if it is none for --home.
+ * ACCOUNT_BAD_NAME if it is none for --home.
  */
 const char	*account_find(struct account *, const struct options *, const char *name);
 

@@ -112,12 +112,12 @@ malformed(const struct msg_login *login, enum proof proof)
 	if (secret == 0 && proof != PROOF_CERTIFICATE)
 		return "malformed";
 	if (login->authcid[0] != '\0' && !sasl_is_name(login->authcid))
-		return "name";
+		return ACCOUNT_BAD_NAME;
 	if (login->authzid[0] != '\0' && !sasl_is_name(login->authzid))
-		return "name";
+		return ACCOUNT_BAD_NAME;
 	if (secret > 0 && !sasl_is_text(login->secret))
-		return "secret";
-	return proof == PROOF_PASSWORD && secret > SASL_PASSWORD_MAX ? "secret" : NULL;
+		return "password-not-text";
+	return proof == PROOF_PASSWORD && secret > SASL_PASSWORD_MAX ? "password-too-long" : NULL;
 }
 
 static struct pamauth_verdict
@@ -195,7 +195,7 @@ admit(struct admission *a, const struct msg_login *login, enum proof proof)
 	if (!is_own_authzid(login, name, proof))
 		return refuse(OUTCOME_AUTHORIZATIONFAILED, "authzid");
 	if (!sasl_is_name(name))
-		return refuse(OUTCOME_AUTHENTICATIONFAILED, "name");
+		return refuse(OUTCOME_AUTHENTICATIONFAILED, ACCOUNT_BAD_NAME);
 	interrupt_late_step("directory");
 	wrong = account_find(&a->account, a->opts, name);
 	/* PAM has said yes, so the directory that knows the account is down, or was never asked: no fault of the client's. */

@@ -12,7 +12,6 @@
 #include <pwd.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -22,10 +21,9 @@
 #include "monitor/admission.h"
 #include "monitor/client.h"
 #include "monitor/delay.h"
+#include "monitor/handover.h"
 #include "monitor/interrupt.h"
-#include "monitor/keeper.h"
 #include "monitor/launch.h"
-#include "monitor/pamkeeper.h"
 #include "monitor/refused.h"
 #include "monitor/report.h"
 #include "monitor/tell.h"
@@ -199,87 +197,12 @@ answer_sign(struct monitor *m)
 
 /* Handing off. */
 
-/* PAM has done its part: descriptors 0 and 1 are what the mailbox program will have. Stream is the mailbox program's end of a relay's, or -1. */
-static void
-show_client(struct monitor *m, enum msg_how how, int stream)
-{
-	const struct peer *p = m->start->peer;
-
-	if (how == HOW_RELAY)
-		client_replace(&m->client, stream, stream);
-	else if (how == HOW_TUNNEL)
-		client_replace(&m->client, p->tunnel.read, p->tunnel.write);
-	else
-		client_show(&m->client);
-	if (stream != -1)
-		close(stream);
-}
-
-/* Makes the stream between relay and mailbox program, and gives the relay its end. Returns the other. */
-static int
-give_stream(struct monitor *m)
-{
-	int stream[2];
-
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, stream) == -1)
-		die("socketpair");
-	msg_begin(&m->reply, MSG_LAUNCH_ANSWER);
-	if (msg_send_fds(m->start->gate_fd, &m->reply, &stream[1], true) == -1)
-		die("relay");
-	close(stream[1]);
-	return stream[0];
-}
-
-/* Keepers, where there is something to do behind the mailbox program, outermost first; what goes on is their child. */
-static void
-leave_keepers(struct monitor *m, const char *tag, enum msg_how how, int stream, bool reports)
-{
-	const struct options *o = m->start->opts;
-	int relay = how == HOW_RELAY ? m->start->gate_fd : -1;
-	bool ok = true;
-
-	/* Nothing more is said to the gate; and only a relay has something to say. */
-	if (m->start->gate_fd != -1 && relay == -1)
-		close(m->start->gate_fd);
-	if (o->pam_session == PAM_SESSION_WAIT)
-		ok = pamkeeper_stay(&m->admission.pam, &m->admission.account, (const int[]){ m->client.in, m->client.out, stream }, o->timeout_ms,
-		    &(struct pamkeeper_program){ how, relay, reports });
-	pamauth_leave(&m->admission.pam);
-	show_client(m, how, stream);
-	if (relay != -1)
-		close(relay);
-	if (ok && how == HOW_KTLS)
-		ok = keeper_stay(&m->admission.account, tag, reports && o->pam_session != PAM_SESSION_WAIT);
-	if (ok)
-		return;
-	launch_apologize(tag);
-	die("fork");
-}
-
-/* The end of the monitor: the mailbox program takes its place, or a keeper. An empty tag is for PREAUTH. */
 static void __attribute__((noreturn))
 hand_over(struct monitor *m, const char *tag, const struct msg_tls *tls, enum msg_how how)
 {
-	struct environment_facts facts = {
-		.opts = m->start->opts,
-		.peer = m->start->peer,
-		.account = &m->admission.account,
-		.tls = tls,
-		.tag = tag,
-		.command = m->mechanism == MECH_LOGIN_COMMAND ? "LOGIN" : "AUTHENTICATE",
-		.pam = pamauth_environment(&m->admission.pam),
-	};
-	/* A listener sees the end of every session, and logs it. */
-	bool reports = !tell_is_heard();
-	int stream = how == HOW_RELAY ? give_stream(m) : -1;
-
 	refused_forget(&m->refused);
-	interrupt_end();
-	tell_launched(how);
 	sign_forget(&m->keys);
-	leave_keepers(m, tag, how, stream, reports);
-	launch_exec(m->start->opts, &m->admission.account, &facts, m->start->inherited, log_stream());
-	_exit(EX_TEMPFAIL);
+	handover_run(&(struct handover){ m->start, &m->admission, &m->client, m->mechanism }, tag, tls, how);
 }
 
 /* TLS in front of us: the superserver's words about it are all there is. */
@@ -464,7 +387,7 @@ refuse_preauth(struct monitor *m, enum msg_outcome outcome)
 
 	gatelog_write(&end, 1);
 	reply_line(&r, "*", "BYE", words->code, words->text);
-	show_client(m, HOW_EXEC, -1);
+	handover_show_client(&(struct handover){ m->start, &m->admission, &m->client, m->mechanism }, HOW_EXEC, -1);
 	launch_say(&r, false);
 	leave(m, 0);
 }
@@ -479,7 +402,7 @@ static const char *
 peer_objection(struct account *account, const struct monitor_start *start, const char *name)
 {
 	if (!sasl_is_name(name))
-		return "name";
+		return ACCOUNT_BAD_NAME;
 	if (start->peer->uid == 0 || start->peer->uid < start->opts->min_uid)
 		return "uid";
 	return account_find(account, start->opts, name);

@@ -27,11 +27,11 @@ FORMS = {
     "listener-ready": COUNTS,
     "listener-stop": COUNTS,
     "listener-reload": COUNTS,
-    "listener-kept": rf"{COUNTS} reason={QUOTED}",
+    "reload-failed": rf"{COUNTS} reason={QUOTED}",
     "tls-missing": rf"(?:{WHERE} {TLS} |lport=\d+ )?text={QUOTED}",
     "certificate-fail": rf"(?:file={QUOTED} )?reason={QUOTED}",
     "certificates-renewed": r"usable=\d+",
-    "listener-trouble": rf"what=\S+ times=\d+ text={QUOTED}",
+    "resource-shortage": rf"what=\S+ times=\d+ text={QUOTED}",
     "error": rf"(?:{WHERE}(?: {TLS})? )?(?:program={QUOTED} )?text={QUOTED}",  # without addresses before there is a connection
     "sign-refused": rf"{WHERE}(?: {TLS})? index=\d+ scheme=\S+ len=\d+ reason={QUOTED}",
     "bug": rf"{WHERE}(?: {TLS})? text={QUOTED}",

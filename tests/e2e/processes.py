@@ -138,8 +138,23 @@ def our_children():
 
 
 def ours(folder):
-    """Children of this process that run a program from this folder: {pid: program}."""
-    return {pid: program for pid in our_children() if (program := program_of(pid)).startswith(str(folder))}
+    """Children of this process that run a program from this folder: {pid: program}.
+
+    Without root a process that lets nobody look at it, as imapgate's do, is known by its name only.
+    """
+    return {pid: program for pid in our_children() if (program := program_of(pid) or _hidden(pid)).startswith(str(folder))
+            or program == "imapgate"}
+
+
+def _hidden(pid):
+    """The name of one that runs and may not be looked at."""
+    try:
+        os.readlink(f"/proc/{pid}/exe")
+    except PermissionError:
+        return name_of(pid) if runs(pid) else ""
+    except OSError:
+        pass
+    return ""
 
 
 def wait_for_ends(pids, seconds):

@@ -34,7 +34,7 @@ def case(name, *arguments):
 
 @pytest.fixture(scope="module")
 def running(_stage):
-    with concurrent.futures.ThreadPoolExecutor(12) as pool:
+    with concurrent.futures.ThreadPoolExecutor(20) as pool:
         yield {name: pool.submit(function, _stage) for name, function in CASES.items()}
 
 

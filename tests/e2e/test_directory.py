@@ -76,7 +76,7 @@ def test_directory_that_is_down_behind_another_that_answers(directory):
     directory.order("testdown files")
     line, event = directory.answer("unavail")
     assert line.startswith(b"a NO [UNAVAILABLE] ")
-    assert (event["code"], event["reason"]) == ("UNAVAILABLE", "account")
+    assert (event["code"], event["reason"]) == ("UNAVAILABLE", "unknown-account")
 
 
 @pytest.mark.parametrize("how", DOWN)

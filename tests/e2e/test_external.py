@@ -82,7 +82,7 @@ def test_EX1_not_on_offer_without_a_certificate(stage, on):
     capabilities, line, log = external(stage, None, on=on)
     assert "AUTH=EXTERNAL" not in capabilities and "AUTH=PLAIN" in capabilities
     assert line == REFUSED
-    assert not log
+    assert {event.name for event in log} <= {"auth-refused"}
 
 
 def test_EX1_not_on_offer_where_nobody_asked(stage):
@@ -158,7 +158,7 @@ def test_T7_no_identity_is_nobody(stage, bad, what):
         assert "AUTH=EXTERNAL" not in imap.capabilities()
         assert imap.command("a AUTHENTICATE EXTERNAL =")[1] == REFUSED
         assert imap.command(f"a AUTHENTICATE EXTERNAL {b64('joe')}")[1] == REFUSED
-        assert not record.exists() and not imap.log()
+        assert not record.exists() and {event.name for event in imap.log()} <= {"auth-refused"}
         imap.login()
 
 
@@ -171,15 +171,15 @@ def test_T7_255_octets_are_a_name(stage):
 
 
 @pytest.mark.parametrize("called, reason", [
-    ("-froot", "name"), ("../joe", "name"), ("joe:x", "name"), ("jo\ne", "name"), (b"jo\xffe", "name"), ("root", "uid"),
-    ("imapgt-no-such-user", "account"),
+    ("-froot", "bad-user-name"), ("../joe", "bad-user-name"), ("joe:x", "bad-user-name"), ("jo\ne", "bad-user-name"), (b"jo\xffe", "bad-user-name"), ("root", "uid"),
+    ("imapgt-no-such-user", "unknown-account"),
 ])
 def test_T7_names_that_no_user_has(root_stage, called, reason):
     """What is verified is not thereby a user."""
     certificate = authority(root_stage).certificate(upn(called))
     capabilities, line, log = external(root_stage, certificate, "--cert-user", "upn", virtual=False)
     if "AUTH=EXTERNAL" in capabilities:
-        assert line.startswith(b"a NO [UNAVAILABLE] ") if reason == "account" else line == FAILED
+        assert line.startswith(b"a NO [UNAVAILABLE] ") if reason == "unknown-account" else line == FAILED
         assert (log[0].name, log[0]["reason"]) == ("auth-fail", reason)
     else:
         assert line == REFUSED
@@ -318,7 +318,7 @@ def test_T8_no_verifying_no_starttls(stage, fault):
     (b"Joe", b"a NO [AUTHORIZATIONFAILED] You may not act as that user", "authzid"),
     (b"joe ", b"a NO [AUTHORIZATIONFAILED] You may not act as that user", "authzid"),
     (b"joe\0", FAILED, "malformed"), (b"\0", FAILED, "malformed"), (b"j" * 256, FAILED, "malformed"),
-    (b"-joe", FAILED, "name"), (b"jo\xff", FAILED, "name"),
+    (b"-joe", FAILED, "bad-user-name"), (b"jo\xff", FAILED, "bad-user-name"),
 ], ids=repr)
 @pytest.mark.parametrize("initial", (True, False))
 def test_EX3_authzid(stage, response, answer, reason, initial):

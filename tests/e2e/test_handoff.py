@@ -123,7 +123,7 @@ def test_names_that_are_no_folders(stage, where, name, template):
     mailbox = [*stage.mailbox(report=report), *([template] if where == "argument" else [])]
     with stage.ready(*options, pam=f"name={name} password=sesame", mailbox=mailbox) as imap:
         assert imap.command(f'a LOGIN "{name}" sesame')[1] == b"a NO [AUTHENTICATIONFAILED] Authentication failed"
-        assert imap.log("auth-fail")[0]["reason"] == "name"
+        assert imap.log("auth-fail")[0]["reason"] == "bad-user-name"
     assert not report.written()
 
 

@@ -57,7 +57,7 @@ def test_nobody_of_this_name(stage):
     """Threat T34: a stack that permits everything makes no account. It may be a directory that is down: no fault of the client's."""
     line, log = answer(stage, "imapgt-no-such-user", pam="permit")
     assert line.startswith(b"a NO [UNAVAILABLE] ")
-    assert log[0]["reason"] == "account"
+    assert log[0]["reason"] == "unknown-account"
 
 
 @pytest.mark.superserver("a listener does not start")
@@ -167,7 +167,7 @@ def test_names_that_never_reach_pam(stage, name):
     with stage.ready(pam=f"record={record}") as imap:
         imap.send(b"a LOGIN {%d+}\r\n%s sesame\r\n" % (len(encoded), encoded))
         assert imap.line() == REFUSED
-        assert imap.log("auth-fail")[0]["reason"] in ("name", "malformed")
+        assert imap.log("auth-fail")[0]["reason"] in ("bad-user-name", "malformed")
     assert not record.exists()
 
 

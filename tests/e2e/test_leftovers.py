@@ -5,7 +5,7 @@ import subprocess
 import pytest
 
 import leftovers
-from processes import Process, ours, wait_for_ends
+from processes import Process, gate_of, ours, wait_for_ends
 
 
 @pytest.fixture
@@ -45,10 +45,11 @@ def test_processor_time_is_measured(watch):
 def test_relay_that_was_left_to_us(stage, watch, monkeypatch):
     """Its parent, the mailbox program, has gone before it: it is an orphan, and seen at the second look."""
     with stage.ready(on="tls", mailbox=stage.mailbox("tag", "echo")) as imap:
+        relay = gate_of(imap.process.pid)
         imap.login()
         imap.hand_over()
     monkeypatch.setattr(leftovers, "OWN", -1.0)
     Process.ended.clear()
-    wait_for_ends(ours(stage.folder), leftovers.PATIENCE)
+    wait_for_ends([relay], leftovers.PATIENCE)
     assert watch.end() == [] and len(watch.dead) == 1
     assert [line.split()[0] for line in watch.end()] == ["imapgate"]

@@ -135,7 +135,7 @@ def test_reload_with_a_broken_program(stage, own_program, broken):
         replace(own_program, broken)
         told = len(server.manager.told)
         server.signal(signal.SIGHUP)
-        assert "status" in server.logged("listener-kept")["reason"]
+        assert "status" in server.logged("reload-failed")["reason"]
         server.manager.wait_for("^READY=1$", told)
         imap.login()
         close(imap)
@@ -196,7 +196,7 @@ def test_reload_with_a_broken_certificate(stage):
     with Listener(stage, "--cert", files[0], "--key", files[1]) as server:
         os.truncate(files[0], 100)
         server.signal(signal.SIGHUP)
-        server.logged("listener-kept")
+        server.logged("reload-failed")
         imap = server.connect()
         imap.starttls(certificate.context())
         imap.login()
@@ -484,14 +484,14 @@ def test_no_descriptors_left(stage):
         free = min(set(range(len(used) + 1)) - used)
         resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (free, limits[1]))
         imap = server.connect(greeting=False)
-        trouble = server.logged("listener-trouble")
+        trouble = server.logged("resource-shortage")
         assert trouble["what"] == "accept" and "open files" in trouble["text"]
         time.sleep(0.5)     # only time shows that it tries several times, and says no more
         resource.prlimit(server.pid, resource.RLIMIT_NOFILE, limits)
         imap.greeting()
         imap.login()
         close(imap)
-        assert len(server.log("listener-trouble")) == 1
+        assert len(server.log("resource-shortage")) == 1
 
 
 def limit_processes(pid, account, limit):
@@ -506,7 +506,7 @@ def test_no_processes_left(root_stage):
         imap = server.connect(greeting=False)
         imap.expect("* BYE [UNAVAILABLE] Too many connections; please try again later")
         close(imap)
-        assert server.logged("listener-trouble")["what"] == "gate"
+        assert server.logged("resource-shortage")["what"] == "gate"
         limit_processes(server.roles()[GATE_ZYGOTE], account, "1000:")
         imap = server.connect()
         imap.login()

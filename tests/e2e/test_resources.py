@@ -157,7 +157,7 @@ def test_listener_without(root_stage, name):
         narrow(server.pid, name)
         clients = [server.connect(greeting=False) for _ in range(5)]
         if name == "descriptors":
-            server.logged("listener-trouble")
+            server.logged("resource-shortage")
         else:
             for imap in clients:
                 assert (line := imap.line(LIMIT)).startswith((b"* OK ", b"* BYE [UNAVAILABLE] ")), line
@@ -169,7 +169,7 @@ def test_listener_without(root_stage, name):
         again.send("x LOGOUT\r\n")
         again.rest()
         again.wire.close()
-        assert len(server.log("listener-trouble")) <= 1
+        assert len(server.log("resource-shortage")) <= 1
 
 
 # --- processes: the control group's limit, which root has too
@@ -224,7 +224,7 @@ def test_no_process_for_a_connection(root_stage):
             imap = server.connect(greeting=False)
             imap.expect("* BYE [UNAVAILABLE] Too many connections; please try again later")
             imap.wire.close()
-        assert [event["what"] for event in server.log("listener-trouble")] == ["fork"]
+        assert [event["what"] for event in server.log("resource-shortage")] == ["fork"]
         (group / "pids.max").write_text("max")
         imap = server.connect()
         imap.login()

@@ -142,7 +142,7 @@ def test_SIGHUP_that_fails(stage):
         log_in_and_out(server)
         settings.write_text("nothing = at all\n")
         server.process.send_signal(signal.SIGHUP)
-        until(lambda: server.log("listener-kept"), "it does not say that it stays as it was")
+        until(lambda: server.log("reload-failed"), "it does not say that it stays as it was")
         log_in_and_out(server)
         assert len(server.sockets()) == 1
 

@@ -207,8 +207,23 @@ def test_missing_certificate_is_named(machine):
         assert machine.process("systemctl", "restart", UNIT).returncode != 0
         failed_because(machine, "TLS is not possible")
         assert machine.show(UNIT, "NRestarts") == "0"
-        machine.wait_for(lambda: [text for text in messages(machine, "/etc/imapgate/cert.pem", f"_SYSTEMD_UNIT={UNIT}")
+        machine.wait_for(lambda: [text for text in messages(machine, "/etc/imapgate/cert.pem", "--unit", UNIT)
                                   if "No such file" in text], "the file's name")
+    finally:
+        machine.shell("mv /etc/imapgate/away.pem /etc/imapgate/cert.pem")
+
+
+def test_reason_is_in_the_status_of_a_slow_journal(machine):
+    """It looks at a line when the process has ended long since, and can't find out itself whose it was."""
+    machine.shell("mv /etc/imapgate/cert.pem /etc/imapgate/away.pem")
+    try:
+        machine.run("systemctl", "kill", "--signal=STOP", "systemd-journald.service")
+        try:
+            assert machine.process("systemctl", "start", UNIT).returncode != 0
+        finally:
+            machine.run("systemctl", "kill", "--signal=CONT", "systemd-journald.service")
+        failed_because(machine, "TLS is not possible")
+        assert messages(machine, "certificate-fail", "--unit", UNIT)
     finally:
         machine.shell("mv /etc/imapgate/away.pem /etc/imapgate/cert.pem")
 

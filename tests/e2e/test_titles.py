@@ -3,13 +3,14 @@
 import os
 import re
 import signal
+import socket
 import time
 from pathlib import Path
 
 import pytest
 
-from listening import Listener
-from processes import GATE_ZYGOTE, MONITOR_ZYGOTE, SIGNER, gate_of, keeping
+from listening import Listener, tcp
+from processes import GATE_ZYGOTE, MONITOR_ZYGOTE, SIGNER, children_of, gate_of, keeping
 from wire import PATIENCE
 
 
@@ -114,3 +115,17 @@ def test_listener(root_stage):
         imap.wire.close()
         other.wire.close()
         wait_for(listener.pid, "imapgate: listener (0 waiting, 0 sessions)")
+
+
+@pytest.mark.superserver("makes listeners itself")
+def test_under_a_listener_there_is_room_for_a_title(root_stage):
+    """Gates are forked from a process that was executed with few words."""
+    certificate = root_stage.certificate()
+    options = [*certificate.options, "--run-as", root_stage.host_user, "--home", root_stage.host_home]
+    name = "n" * 80
+    with Listener(root_stage, *options, sockets=[tcp("::1", socket.AF_INET6)], names=["imaps"], pam="permit") as listener:
+        imap = listener.connect(context=certificate.context())
+        imap.login(name)
+        relay, = (pid for pid in children_of(listener.pid) if shown(pid).startswith("imapgate: relay "))
+        wait_for(relay, f"imapgate: relay {name[:64]} ::1")
+        imap.wire.close()

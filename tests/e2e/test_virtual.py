@@ -174,7 +174,7 @@ def test_other_spellings_if_pam_says_yes(root_stage, recipe, user):
     failure = next(event for event in log if event.name == "auth-fail")
     name, _, domain = user.partition("@")
     no_folder = not name or name.startswith(".") or not domain or domain.startswith(".") or "/" in user or user.endswith("\t")
-    code, reason = ("AUTHENTICATIONFAILED", "name") if no_folder else ("UNAVAILABLE", "home")
+    code, reason = ("AUTHENTICATIONFAILED", "bad-user-name") if no_folder else ("UNAVAILABLE", "home")
     assert line.startswith(f"a NO [{code}] ".encode()) and failure["reason"] == reason
     assert recipe.tree() == before
 

@@ -325,7 +325,7 @@ class Soak:
             if place == "superserver" and event.name == "key-fail" and HALF in line:
                 self.halves.add((event["rip"], event["rport"]))
                 continue
-            if event.name in ("bug", "listener-trouble", "listener-kept", "certificate-fail", "key-fail", "key-exposed", "sign-refused") or \
+            if event.name in ("bug", "resource-shortage", "reload-failed", "certificate-fail", "key-fail", "key-exposed", "sign-refused") or \
                     event.get("reason") in ("gate-died", "gate-hangs") or "dropped" in event:
                 self.faults.append(f"{place}: {line}")
             events.append(event)

@@ -364,6 +364,45 @@ what_is_no_network_is_refused(void **state)
 			fail_msg("taken for a network: %s", texts[i]);
 }
 
+static void
+any_of_several_networks_is_looked_at(void **state)
+{
+	static const char *const names[] = { "192.0.2.0/24", "2001:db8::/32", "198.51.100.7" };
+	static const char *const members[] = { "::ffff:192.0.2.9", "2001:db8::9", "::ffff:198.51.100.7" };
+	struct network list[ROWS(names)];
+	uint8_t address[NETWORK_ADDRESS];
+	size_t i, n;
+
+	(void)state;
+	for (i = 0; i < ROWS(names); i++)
+		assert_true(network_parse(&list[i], names[i]));
+	for (i = 0; i < ROWS(members); i++) {
+		assert_true(network_read_ipv6(address, members[i]));
+		for (n = 0; n <= ROWS(names); n++)
+			assert_int_equal(network_any(list, n, address), n > i);
+	}
+	assert_true(network_read_ipv6(address, "2001:db9::9"));
+	assert_false(network_any(list, ROWS(names), address));
+}
+
+/* Longer than any address: 45 octets and their NUL are the longest (INET6_ADDRSTRLEN). */
+static void
+a_long_text_is_no_network(void **state)
+{
+	char text[64];
+	struct network n;
+	size_t len;
+
+	(void)state;
+	for (len = 40; len < sizeof(text); len++) {
+		memset(text, '0', len);
+		text[len] = '\0';
+		assert_false(network_parse(&n, text));
+		text[len - 3] = '/';
+		assert_false(network_parse(&n, text));
+	}
+}
+
 int
 main(void)
 {
@@ -384,6 +423,8 @@ main(void)
 		cmocka_unit_test(a_network_holds_its_addresses),
 		cmocka_unit_test(loopback_is_this_machine),
 		cmocka_unit_test(what_is_no_network_is_refused),
+		cmocka_unit_test(any_of_several_networks_is_looked_at),
+		cmocka_unit_test(a_long_text_is_no_network),
 	};
 
 	return cmocka_run_group_tests_name("proxy", tests, NULL, NULL);

@@ -16,6 +16,28 @@
 static char memory[512];
 static char *arguments[4], *variables[3], **environment;
 
+/* What title_begin has returned, and the environment that it has made; NULL: nothing. */
+static char **copies, **copied_environment;
+
+static void
+release(char ***list)
+{
+	for (size_t i = 0; *list != NULL && (*list)[i] != NULL; i++)
+		free((*list)[i]);
+	free(*list);
+	*list = NULL;
+}
+
+static void
+begin_with_arguments(void)
+{
+	release(&copies);
+	release(&copied_environment);
+	copies = title_begin(arguments);
+	assert_non_null(copies);
+	copied_environment = environ;
+}
+
 static char *
 place(char **at, const char *text)
 {
@@ -26,12 +48,11 @@ place(char **at, const char *text)
 	return string;
 }
 
-/* Begins with two arguments, so many octets of environment, and x behind it. Returns the copies of the arguments. */
-static char **
+/* Begins with two arguments, so many octets with the environment, and x behind it. */
+static void
 begin(size_t size)
 {
 	char value[400], *at = memory;
-	char **copy;
 
 	memset(memory, 'x', sizeof(memory));
 	memset(value, 'v', sizeof(value));
@@ -44,9 +65,7 @@ begin(size_t size)
 	variables[0] = place(&at, value);
 	variables[1] = NULL;
 	environ = variables;
-	copy = title_begin(arguments);
-	assert_non_null(copy);
-	return copy;
+	begin_with_arguments();
 }
 
 static int
@@ -62,19 +81,20 @@ restore_environment(void **state)
 {
 	(void)state;
 	environ = environment;
+	release(&copies);
+	release(&copied_environment);
 	return 0;
 }
 
 static void
 arguments_and_environment_are_copied_and_wiped(void **state)
 {
-	char **copy = begin(100);
-
 	(void)state;
+	begin(100);
 	title_set("joe", "192.0.2.7", "relay");
-	assert_string_equal(copy[0], "/usr/sbin/imapgate");
-	assert_string_equal(copy[1], "--setenv=KEY=sesame");
-	assert_null(copy[2]);
+	assert_string_equal(copies[0], "/usr/sbin/imapgate");
+	assert_string_equal(copies[1], "--setenv=KEY=sesame");
+	assert_null(copies[2]);
 	assert_int_equal(
 	    strlen(getenv("A")), 100 - strlen("/usr/sbin/imapgate--setenv=KEY=sesame") - 2 - strlen("A=") - 1);
 	assert_null(memmem(memory, sizeof(memory), "sesame", 6));
@@ -157,11 +177,29 @@ other_memory_is_left_alone(void **state)
 	variables[0] = elsewhere;
 	variables[1] = NULL;
 	environ = variables;
-	assert_non_null(title_begin(arguments));
+	begin_with_arguments();
 	title_set("joe", "192.0.2.7", "relay");
 	assert_string_equal(elsewhere, "B=elsewhere");
 	assert_string_equal(memory, "imapgate: relay joe 192.0");
 	assert_int_equal(memory[sizeof("imapgate-with-a-long-name")], 'x');
+}
+
+static void
+room_is_made_for_the_longest_title(void **state)
+{
+	char *at = memory, name[300];
+
+	(void)state;
+	memset(name, 'n', sizeof(name) - 1);
+	name[sizeof(name) - 1] = '\0';
+	arguments[0] = place(&at, "x");
+	arguments[1] = NULL;
+	variables[0] = place(&at, title_room());
+	variables[1] = NULL;
+	environ = variables;
+	begin_with_arguments();
+	title_set(name, name, "relay");
+	assert_in_range(strlen(memory), 180, 200);
 }
 
 int
@@ -175,6 +213,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(
 		    long_name_is_cut_and_the_address_stays, keep_environment, restore_environment),
 		cmocka_unit_test_setup_teardown(other_memory_is_left_alone, keep_environment, restore_environment),
+		cmocka_unit_test_setup_teardown(room_is_made_for_the_longest_title, keep_environment, restore_environment),
 	};
 
 	return cmocka_run_group_tests_name("title", tests, NULL, NULL);

@@ -1,0 +1,244 @@
+/*
+ * IMAP's Not Authenticated state, see imap.h. Run by the gate, in its sandbox,
+ * which is where strangers' bytes arrive.
+ *
+ * The table of verbs below says all that a client may do here. For each
+ * command that is complete, or that waits for a literal to be invited, the
+ * row's parse looks at the arguments and its refusal at the state; only then
+ * run does something. What a row's refusal says is also what the capability
+ * list is made of, so server and client can't disagree on what is on offer.
+ */
+
+#include "gate/imap.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "gate/ask.h"
+#include "gate/login.h"
+#include "gate/tls.h"
+
+/* Refusals: what is open now, and what therefore is advertised. */
+
+static enum refusal
+refuse_nothing(const struct session *s)
+{
+	(void)s;
+	return REFUSE_NOT;
+}
+
+/* RFC 9051, 6.2.1: BAD once there is TLS. */
+static enum refusal
+refuse_starttls(const struct session *s)
+{
+	if (dialogue_has_tls(s) || s->peer->kind == PEER_TLS || (s->opts->certs == 0 && !s->by_superserver))
+		return REFUSE_STATE;
+	return s->by_superserver || s->tls->possible ? REFUSE_NOT : REFUSE_UNAVAILABLE;
+}
+
+/* Adds a word to a list, or what there is room for. */
+static void
+add_word(char *list, size_t size, const char *prefix, const char *word)
+{
+	size_t len = strlen(list);
+
+	snprintf(list + len, size - len, " %s%s", prefix, word);
+}
+
+static void
+list_capabilities(const struct session *s, char *list, size_t size)
+{
+	const struct sasl_mechanism *m;
+
+	snprintf(list, size, "CAPABILITY IMAP4rev1 SASL-IR");
+	if (s->opts->capability[0] != '\0')
+		add_word(list, size, "", s->opts->capability);
+	add_word(list, size, "", "ID");
+	if (refuse_starttls(s) == REFUSE_NOT)
+		add_word(list, size, "", "STARTTLS");
+	if (login_refuse_password(s) != REFUSE_NOT)
+		add_word(list, size, "", "LOGINDISABLED");
+	for (m = sasl_mechanisms; m->name != NULL; m++)
+		if (login_refusal(s, m) == REFUSE_NOT)
+			add_word(list, size, "AUTH=", m->name);
+}
+
+/* The verbs: parse, then run. */
+
+static enum command_verdict
+parse_nothing(struct session *s)
+{
+	return command_nothing(&s->command);
+}
+
+static enum command_verdict
+parse_id(struct session *s)
+{
+	return command_id(&s->command);
+}
+
+static enum command_verdict
+parse_login(struct session *s)
+{
+	return command_login(&s->command, &s->user, &s->password);
+}
+
+static enum command_verdict
+parse_authenticate(struct session *s)
+{
+	return command_authenticate(&s->command, s->mechanism, &s->initial);
+}
+
+static enum next
+do_capability(struct session *s)
+{
+	char list[1024];
+
+	list_capabilities(s, list, sizeof(list));
+	reply_data(&s->reply, list);
+	return dialogue_answer(s, "OK", NULL, "Capability completed");
+}
+
+static enum next
+do_noop(struct session *s)
+{
+	return dialogue_answer(s, "OK", NULL, "NOOP completed");
+}
+
+static enum next
+do_logout(struct session *s)
+{
+	reply_data(&s->reply, "BYE Logging out");
+	dialogue_answer(s, "OK", NULL, "Logout completed");
+	dialogue_finish(s, REASON_LOGOUT, NULL);
+}
+
+/* RFC 2971: a courtesy. What the client says of itself is read and forgotten. */
+static enum next
+do_id(struct session *s)
+{
+	reply_data(&s->reply, "ID (\"name\" \"imapgate\")");
+	return dialogue_answer(s, "OK", NULL, "ID completed");
+}
+
+/* RFC 9051, 6.2.1. OK is only said when nothing of ours can be in the way any more. */
+static enum next
+do_starttls(struct session *s)
+{
+	const char *wrong;
+
+	wrong = s->by_superserver ? NULL : tls_prepare(s->tls);
+	if (wrong != NULL) {
+		ask_log_tls_failure(wrong);
+		return dialogue_answer(s, "NO", "UNAVAILABLE", "TLS is not possible at the moment");
+	}
+	dialogue_answer(s, "OK", NULL, "Begin TLS negotiation now");
+	return NEXT_STARTTLS;
+}
+
+static const struct verb {
+	const char		*name;
+	enum command_verdict	(*parse)(struct session *);
+	enum refusal		(*refusal)(const struct session *);
+	enum next		(*run)(struct session *);
+} verbs[] = {
+	{ "CAPABILITY",		parse_nothing,		refuse_nothing,		do_capability },
+	{ "NOOP",		parse_nothing,		refuse_nothing,		do_noop },
+	{ "LOGOUT",		parse_nothing,		refuse_nothing,		do_logout },
+	{ "ID",			parse_id,		refuse_nothing,		do_id },
+	{ "STARTTLS",		parse_nothing,		refuse_starttls,	do_starttls },
+	{ "LOGIN",		parse_login,		login_refuse_password,	login_command },
+	{ "AUTHENTICATE",	parse_authenticate,	refuse_nothing,		login_authenticate },
+};
+
+static const struct verb *
+find_verb(const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++)
+		if (strcasecmp(verbs[i].name, name) == 0)
+			return &verbs[i];
+	return NULL;
+}
+
+/* Finds the row for a command and whether it may run; answers if it may not, and gives NULL. */
+static const struct verb *
+judge(struct session *s, bool waiting)
+{
+	char word[COMMAND_WORD_MAX + 1] = "";
+	const struct verb *verb;
+	enum command_verdict verdict;
+	enum refusal refusal;
+
+	if (s->tag[0] == '\0') {
+		dialogue_answer_bad(s, NULL, "A command begins with a tag");
+		return NULL;
+	}
+	command_word(&s->command, word);
+	verb = find_verb(word);
+	if (verb == NULL) {
+		if (find_verb(s->tag) != NULL)
+			dialogue_answer_bad(s, "CLIENTBUG", "Unknown command; is the tag missing?");
+		else
+			dialogue_answer_bad(s, NULL, "Unknown command, or not before login");
+		return NULL;
+	}
+	verdict = verb->parse(s);
+	if (verdict != (waiting ? COMMAND_UNFINISHED : COMMAND_GOOD)) {
+		dialogue_answer_bad(s, NULL, "Syntax error in arguments");
+		return NULL;
+	}
+	refusal = verb->refusal(s);
+	/* Of the verbs only LOGIN is refused for that. */
+	if (refusal == REFUSE_PRIVACY)
+		login_report_refused(s, !waiting);
+	if (refusal != REFUSE_NOT) {
+		dialogue_refuse(s, refusal);
+		return NULL;
+	}
+	return verb;
+}
+
+/* Reads one command, inviting its literals for as long as it looks good, and runs it. */
+enum next
+imap_command(struct session *s)
+{
+	const struct verb *verb = NULL;
+	enum command_event event;
+
+	command_reset(&s->command);
+	for (;;) {
+		event = dialogue_receive(s);
+		if (event != COMMAND_LITERAL)
+			break;
+		if (!command_tag(&s->command, s->tag))
+			s->tag[0] = '\0';
+		if (judge(s, true) == NULL) {
+			s->commands++;
+			return NEXT_COMMAND;
+		}
+		reply_continue(&s->reply, "OK");
+		dialogue_flush(s);
+	}
+	s->commands++;
+	if (!command_tag(&s->command, s->tag))
+		s->tag[0] = '\0';
+	if (event == COMMAND_TOO_LONG)
+		return dialogue_answer_bad(s, NULL, "Command line too long");
+	if (event == COMMAND_LITERAL_BIG)
+		return dialogue_answer_bad(s, NULL, "Literal too big");
+	verb = judge(s, false);
+	return verb != NULL ? verb->run(s) : NEXT_COMMAND;
+}
+
+void
+imap_greet(struct session *s)
+{
+	char list[1024];
+
+	list_capabilities(s, list, sizeof(list));
+	reply_line(&s->reply, "*", "OK", list, "imapgate ready");
+	dialogue_flush(s);
+}

@@ -1,0 +1,112 @@
+/*
+ * A zygote's or signer's process, see process.h. Run by the listener.
+ */
+
+#include "listener/process.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "listener/events.h"
+#include "log.h"
+
+/* Room for what a burst of logins asks of a monitor zygote. */
+#define SEND_BUFFER	(4 * 1024 * 1024)
+
+static int
+make_control(struct process *p, int *other)
+{
+	int pair[2], size = SEND_BUFFER;
+
+	if (msg_pair(pair) == -1)
+		return -1;
+	/* Root may have more than others (socket(7)). */
+	if (setsockopt(pair[0], SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size)) == -1)
+		setsockopt(pair[0], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+	p->control = pair[0];
+	*other = pair[1];
+	return 0;
+}
+
+bool
+process_drop(struct process *p)
+{
+	bool owed = p->pending > 0;
+
+	if (p->control != -1) {
+		events_remove(p->control);
+		close(p->control);
+	}
+	p->control = -1;
+	p->ready = false;
+	p->pending = 0;
+	return owed;
+}
+
+/* Starts a process; the descriptor for signing stays open. False with errno if that can't be done. */
+bool
+process_start(struct process *p, enum role role, int signing, uint32_t index, const struct inherited *inherited)
+{
+	int other, error;
+
+	*p = (struct process){ .pid = 0, .control = -1 };
+	if (make_control(p, &other) == -1)
+		return false;
+	p->pid = role_start(role, other, signing, inherited);
+	error = errno;
+	close(other);
+	if (p->pid != -1 && events_add(p->control, EVENT_ROLE, index))
+		return true;
+	if (p->pid == -1)
+		errno = error;
+	p->pid = p->pid == -1 ? 0 : p->pid;
+	process_drop(p);
+	return false;
+}
+
+void
+process_rename(const struct process *p, uint32_t index)
+{
+	if (p->control == -1)
+		return;
+	events_remove(p->control);
+	if (!events_add(p->control, EVENT_ROLE, index))
+		die("epoll");
+}
+
+void
+process_kill(const struct process *p)
+{
+	if (p->pid > 0)
+		kill(p->pid, SIGKILL);
+}
+
+bool
+process_await_ready(const struct process *p, struct msg *m)
+{
+	struct pollfd pfd = { p->control, POLLIN, 0 };
+	int64_t until = clock_ms() + PROCESS_READY_MS;
+	const char *wrong;
+	int fds[MSG_FDS], n;
+
+	do
+		n = poll(&pfd, 1, clock_left(until));
+	while (n == -1 && errno == EINTR && clock_left(until) > 0);
+	return n == 1 && msg_recv_now(p->control, m, fds, &wrong) == 1 && m->type == MSG_READY;
+}
+
+void
+process_end_as(const struct process *p)
+{
+	int status = EX_TEMPFAIL << 8, ms;
+
+	for (ms = 0; ms < 1000 && waitpid(p->pid, &status, WNOHANG) == 0; ms += 10)
+		poll(NULL, 0, 10);
+	_exit(WIFEXITED(status) && WEXITSTATUS(status) != 0 ? WEXITSTATUS(status) : EX_TEMPFAIL);
+}
