@@ -304,9 +304,10 @@ install: $(BUILD)/imapgate ## to PREFIX=/usr/local, under DESTDIR; UNITDIR, PAMD
 	    '$(DESTDIR)$(FAIL2BANDIR)/filter.d' '$(DESTDIR)$(CONFDIR)'
 	install -m 0755 $(BUILD)/imapgate '$(DESTDIR)$(SBINDIR)/imapgate'
 	install -m 0755 src/imapgate-dovecot '$(DESTDIR)$(LIBEXECDIR)/imapgate-dovecot'
-	install -m 0644 src/imapgate.8 '$(DESTDIR)$(MANDIR)/man8/imapgate.8'
-	sed 's,/usr/local/libexec,$(LIBEXECDIR),' src/imapgate-dovecot.8 > '$(DESTDIR)$(MANDIR)/man8/imapgate-dovecot.8'
-	chmod 0644 '$(DESTDIR)$(MANDIR)/man8/imapgate-dovecot.8'
+	for page in imapgate.8 imapgate-dovecot.8; do \
+		sed 's,/usr/local/sbin/imapgate,$(SBINDIR)/imapgate,; s,/usr/local/libexec/imapgate,$(LIBEXECDIR)/imapgate,' src/$$page > '$(DESTDIR)$(MANDIR)/man8'/$$page && \
+		chmod 0644 '$(DESTDIR)$(MANDIR)/man8'/$$page || exit 1; \
+	done
 	install -m 0644 $(filter %.socket,$(UNITFILES)) '$(DESTDIR)$(UNITDIR)'
 	for unit in $(notdir $(filter %.service,$(UNITFILES))); do \
 		sed 's,/usr/local/sbin,$(SBINDIR),; s,/usr/local/libexec,$(LIBEXECDIR),' systemd/$$unit systemd/hardening > '$(DESTDIR)$(UNITDIR)'/$$unit && \

@@ -12,8 +12,8 @@ KINDS = {
 
 
 class Certificate:
-    def __init__(self, folder, kind, name="localhost"):
-        self.kind, self.name = kind, name
+    def __init__(self, folder, kind, name="localhost", days=7):
+        self.kind, self.name, self.days = kind, name, days
         self.file = Path(folder) / f"{kind}-{name}.crt"
         self.key = Path(folder) / f"{kind}-{name}.key"
         self.both = Path(folder) / f"{kind}-{name}.pem"
@@ -23,7 +23,7 @@ class Certificate:
     def _make(self):
         names = f"subjectAltName=DNS:{self.name},IP:127.0.0.1,IP:::1"
         subprocess.run(
-            ["openssl", "req", "-x509", "-nodes", "-days", "7", "-subj", f"/CN={self.name}", "-addext", names,
+            ["openssl", "req", "-x509", "-nodes", "-days", str(self.days), "-subj", f"/CN={self.name}", "-addext", names,
              "-newkey", *KINDS[self.kind], "-keyout", self.key, "-out", self.file],
             check=True, capture_output=True, timeout=60)
         self.both.write_bytes(self.file.read_bytes() + self.key.read_bytes())

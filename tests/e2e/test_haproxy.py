@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import loglines
-import readme
+import documents
 import superserver
 from clients import STARTTLS, TLS, Errand, curl, imaplib_login
 from test_superservers import converse
@@ -156,13 +156,13 @@ def test_server_that_expects_no_header(root_stage, gate):
         assert first(server, "end")["reason"] == "not-imap"
 
 
-# --- the README's words, with other ports
+# --- the manual's words, with other ports
 
-def test_recipe_of_the_readme_passes_tls_through(root_stage, gate):
+def test_recipe_passes_tls_through(root_stage, gate):
     account, certificate = root_stage.users["imapgt1"], root_stage.certificate("rsa")
     ports = superserver.free_port(), superserver.free_port()
     with gate(*certificate.options) as imap, gate("--tls-on-connect", *certificate.options) as imaps:
-        recipe = readme.adapted(readme.recipes("Behind HAProxy")[0], {
+        recipe = documents.adapted(documents.blocks("Behind HAProxy", "haproxy")[0].text, {
             "bind :143": f"bind 127.0.0.1:{ports[0]}", "192.0.2.1:143": f"127.0.0.1:{imap.port}",
             "bind :993": f"bind 127.0.0.1:{ports[1]}", "192.0.2.1:993": f"127.0.0.1:{imaps.port}"})
         with superserver.haproxy(root_stage, recipe, ports[1]):
@@ -171,11 +171,11 @@ def test_recipe_of_the_readme_passes_tls_through(root_stage, gate):
                 assert "This is the text of message 2." in curl(errand)
 
 
-def test_recipe_of_the_readme_ends_tls(root_stage, gate):
+def test_recipe_ends_tls(root_stage, gate):
     account, certificate = root_stage.users["imapgt1"], root_stage.certificate("rsa")
     port = superserver.free_port()
     with gate() as server:
-        recipe = readme.adapted(readme.recipes("Behind HAProxy")[1], {
+        recipe = documents.adapted(documents.blocks("Behind HAProxy", "haproxy")[1].text, {
             "bind :993": f"bind 127.0.0.1:{port}", "/etc/haproxy/mail.pem": certificate.both,
             "127.0.0.1:143": f"127.0.0.1:{server.port}"})
         with superserver.haproxy(root_stage, recipe, port):

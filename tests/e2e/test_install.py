@@ -98,7 +98,12 @@ def test_contents(target, prefix):
     target.make("install", PREFIX=prefix)
     program = target.root / prefix[1:] / "sbin/imapgate"
     assert program.read_bytes() == (BUILD / "imapgate").read_bytes()
-    assert (target.root / prefix[1:] / "share/man/man8/imapgate.8").read_bytes() == (TREE / "src/imapgate.8").read_bytes()
+    # The manuals' recipes are those of this installation.
+    for page in ("imapgate.8", "imapgate-dovecot.8"):
+        text = target.text(f"{prefix[1:]}/share/man/man8/{page}")
+        assert text == (TREE / "src" / page).read_text().replace("/usr/local/sbin/imapgate", f"{prefix}/sbin/imapgate").replace(
+            "/usr/local/libexec/imapgate", f"{prefix}/libexec/imapgate")
+        assert f"{prefix}/libexec/imapgate-dovecot" in text
     assert target.text(FILTER) == (TREE / "fail2ban" / "filter.d" / "imapgate.conf").read_text()
     for unit in UNITS:
         text = target.text(f"{prefix[1:]}/lib/systemd/system/{unit}")

@@ -74,3 +74,36 @@ def test_exit_statuses_are_in_the_manual():
     section = MANUAL[MANUAL.index(".Sh EXIT STATUS"):]
     for name in used:
         assert f".It {numbers[name]}\n" in section, name
+
+
+# --- how it reads
+
+DOCUMENTS = ["README.md", "src/README.md", "src/imapgate.8", "src/imapgate-dovecot.8", "debian/imapgate.README.Debian"]
+# Words of ours or of nobody's, where the field has its own.
+WORDS = {"octets": "bytes", "clear text": "cleartext", "mend": "fix", "guesses": "wrong passwords", "anew": "again",
+         "descriptors 0 and 1 and": "standard input", "TLS on connect": "implicit TLS", "Whoever": "a noun", "Whatever": "a noun"}
+
+
+def prose(name):
+    """The sentences, without code, tables' rules and macros' names."""
+    text = (TREE / name).read_text()
+    if name.endswith(".8"):
+        lines = [line for line in re.sub(r"(?s)\.Bd -literal.*?\.Ed\n", "", text).splitlines() if not line.startswith(('.\\"', ".Sh", ".Ss", ".It"))]
+        return [re.sub(r"^\.[A-Z][a-z]\b *", "", line) for line in lines]
+    text = re.sub(r"(?ms)^```.*?^```$|^    .*?$", "", text)
+    cells = [cell.strip(" *") for line in text.splitlines() if line.startswith("|") for cell in line.split("|")]
+    text = "\n\n".join(part for part in re.split(r"\n\n", text) if not part.startswith("|"))
+    return cells + [words.strip(" *-") for words in re.split(r"(?<=[.:;!?])\s+|\n\n|\n- ", text)]
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_no_sentence_has_to_be_read_twice(name):
+    """No sentence begins with a pronoun for nobody in particular."""
+    bad = [line for line in prose(name) if re.match(r"(Who|Whom|Whose|Whoever|What|Whatever|Nobody|Somebody|Else)\b", line)]
+    assert bad == []
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_words_are_those_of_the_field(name):
+    text = "\n".join(prose(name))
+    assert {word: better for word, better in WORDS.items() if re.search(rf"\b{word}\b", text)} == {}

@@ -1,70 +1,47 @@
-"""The README's commands, each block as it stands, one after the other, in one booted machine.
+"""The README's commands, as they stand, under bash and dash; each section in a machine of its own.
 
-In a layer above this system they find what they want installed; `make
+In layers above this system they find what they want installed; `make
 check-bare` runs them in a Debian that has nothing (IMAPGATE_BARE), and then
-those too that .ci/run has steps of its own for.
+the demo too, which .ci/run has a step of its own for.
 """
 
 import os
-import pwd
 import re
 import subprocess
+from pathlib import Path
 
 import pytest
 
-from machine import Machine
-from stage import TREE
+import documents
+from certificates import Certificate
+from loglines import FORMS
+from machine import Imap, Machine
+from stage import BINARY, TREE
+from test_recipes import LASTS, PASSWORD, SHELLS, greeting_of, knows_passwords, needs_a_fresh_system, run_dovecot
 from wire import PATIENCE
 
 BARE = os.environ.get("IMAPGATE_BARE")
-PASSWORD = "Amethyst 6 joe"
 # Not where this tree is, which a machine above this system shows at its own path.
 FOLDER = "/root/imapgate" if str(TREE) != "/root/imapgate" else "/root/again/imapgate"
-
-# What the tests make beside this file's: the commands that only a bare system is given, and who has them here.
-ELSEWHERE = {
-    "./tests/setup build && make demo": "step demo of .ci/run",
-    "make demo MAILBOX=": "test_clients.py runs Dovecot behind it",
-    "./tests/setup check && make check": "the steps setup and tests of .ci/run",
-    "make check-vm": "the last step of .ci/run",
-    "systemctl stop inetd.service": "test_install.py and test_package.py",
-}
-# No virtual machine in a machine. What wants packages of its own comes when the walk from nothing is over.
-NOT_IN_BARE = ("make check-vm",)
-LAST_IN_BARE = ("make demo MAILBOX=", "./tests/setup check && make check")
-# What is typed when a block asks, and what it has to show in the end.
-TYPED = {"passwd joe": f"{PASSWORD}\n{PASSWORD}\n", "curl ": f"{PASSWORD}\n"}
-SHOWN = {"curl ": "It works.", "systemctl status": "active (running)", "imapgate --check": "ok",
-         "./tests/setup check": ", 0 failed, "}
+HOST = "mail.example.org"
+LIVE = f"/etc/letsencrypt/live/{HOST}"
 
 
-def blocks():
-    """The fenced blocks that are commands; all else that looks like one is indented."""
-    return re.findall(r"^```sh\n(.*?)^```$", (TREE / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+class Reader:
+    """Somebody who types the README's lines into a shell in the source's folder."""
 
+    def __init__(self, certificate):
+        if not BARE:
+            needs_a_fresh_system()
+        self.machine, self.certificate, self.shell = Machine(BARE, network="shared") if BARE else Machine(), certificate, "bash"
+        try:
+            self._prepare()
+        except BaseException:
+            self.machine.end()
+            raise
 
-def found(table, block):
-    return next((value for start, value in table.items() if block.startswith(start)), None)
-
-
-def to_run():
-    if BARE:
-        return sorted((block for block in blocks() if not block.startswith(NOT_IN_BARE)),
-                      key=lambda block: block.startswith(LAST_IN_BARE))
-    return [block for block in blocks() if found(ELSEWHERE, block) is None]
-
-
-def walked_already():
-    """Has somebody gone this way on the system below? Its first steps can't be gone twice."""
-    return os.path.exists("/etc/imapgate") or any(entry.pw_name == "joe" for entry in pwd.getpwall())
-
-
-@pytest.fixture(scope="module")
-def machine():
-    if not BARE and walked_already():
-        pytest.skip("the README's commands were run on this system already; make check-bare runs them on one that has nothing")
-    machine = Machine(BARE, network="shared") if BARE else Machine()
-    try:
+    def _prepare(self):
+        machine = self.machine
         if BARE:
             # What an installer writes, and debootstrap does not.
             machine.write("/etc/hosts", "127.0.0.1 localhost\n::1 localhost\n")
@@ -74,41 +51,224 @@ def machine():
             # What is installed is the newest there is: without lists, apt wants to fetch nothing.
             machine.run("rm", "-rf", "/var/lib/apt/lists")
         tree = subprocess.Popen(["tar", "-c", "-C", TREE, "--exclude=./build", "--exclude=./.git", "."], stdout=subprocess.PIPE)
-        machine.shell(f"mkdir -p {FOLDER} && tar -x -C {FOLDER} --no-same-owner", stdin=tree.stdout)
+        machine.shell(f"mkdir -p {FOLDER} && tar -x -C {FOLDER} --no-same-owner; echo 127.0.0.1 {HOST} >> /etc/hosts", stdin=tree.stdout)
         assert tree.wait() == 0
-        yield machine
-    finally:
-        machine.end()
+        machine.add_user("joe", PASSWORD)
+
+    def type(self, block, answers="", allowed=(0,)):
+        """What it says; nothing may go wrong. curl's prompt is answered, and the certificate's authority is known to it."""
+        # The authority of the certificate is one that this machine knows, as it knows that of a real one.
+        script = f"export DEMO_ONCE=1 CURL_CA_BUNDLE={LIVE}/fullchain.pem; cd {FOLDER}; set -e\n{block}"
+        done = self.machine.process(self.shell, "-c", script, input=answers, timeout=1500, start_new_session=True)
+        assert done.returncode in allowed, f"{block}\n{done.stdout}"
+        return done.stdout
+
+    def in_terminal(self, block, keys=b""):
+        program = self.machine.popen("timeout", f"{PATIENCE * 2:g}", "script", "-qec", block, "/dev/null")
+        shown, _ = program.communicate(keys, timeout=PATIENCE * 3)
+        assert program.returncode == 0, shown
+        return shown
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self.machine.end()
 
 
-def in_terminal(machine, script, dialogue):
-    """A program with a screen: waits for each text and then presses the keys behind it. Gives all that was shown."""
-    program = machine.popen("timeout", f"{PATIENCE * 2:g}", "script", "-qec", f"stty rows 24 cols 80; {script}", "/dev/null")
-    shown = b""
-    with program:
-        for text, keys in dialogue:
-            while text not in shown:
-                data = os.read(program.stdout.fileno(), 65536)
-                assert data, shown
-                shown += data
-            program.stdin.write(keys)
-        shown += program.stdout.read()
-    assert program.returncode == 0, shown
-    return shown.decode(errors="replace")
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory):
+    return Certificate(tmp_path_factory.mktemp("keys"), "rsa", HOST, LASTS)
 
 
-@pytest.mark.parametrize("block", to_run(), ids=lambda block: block.splitlines()[0][:60])
-def test_commands(machine, block):
-    script = f"cd {FOLDER}; {block}"
-    if block.startswith("mutt"):
-        shown = in_terminal(machine, script, [(b"assword", f"{PASSWORD}\r".encode()), (b"Hello", b"q")])
-        assert "Hello" in shown
+@pytest.fixture
+def reader(certificate):
+    with Reader(certificate) as reader:
+        yield reader
+
+
+BUILD, DOVECOT, INSTALL, LINKS, CHECK, READ, BACK, SOURCE = range(8)
+QUICK = documents.commands("Quick start")
+
+
+@pytest.fixture(scope="module")
+def package(certificate, tmp_path_factory):
+    """The quick start's first step. The package is for all that install it."""
+    with Reader(certificate) as reader:
+        reader.type(QUICK[BUILD])
+        found, = Path(f"/proc/{reader.machine.pid}/root{FOLDER}/build/deb").glob("imapgate_*.deb")
+        copy = tmp_path_factory.mktemp("deb") / found.name
+        copy.write_bytes(found.read_bytes())
+    return copy
+
+
+def with_package(reader, package):
+    with open(package, "rb") as deb:
+        reader.machine.shell(f"mkdir -p {FOLDER}/build/deb; cat > {FOLDER}/build/deb/{package.name}", stdin=deb)
+    if not BARE:
+        # Images of machines are made without it, so that no two have the same.
+        reader.machine.shell("test -e /etc/ssl/private/ssl-cert-snakeoil.key || make-ssl-cert generate-default-snakeoil")
+
+
+def with_letsencrypt(reader):
+    machine, certificate = reader.machine, reader.certificate
+    machine.write(f"{LIVE}/fullchain.pem", certificate.file.read_text())
+    machine.write(f"{LIVE}/privkey.pem", certificate.key.read_text(), 0o600)
+
+
+def test_quick_start(reader, package):
+    """From Dovecot's login to ours and back, under each shell, while Dovecot's daemon goes on."""
+    machine = reader.machine
+    with_package(reader, package)
+    with_letsencrypt(reader)
+    if not BARE:
+        run_dovecot(machine)
+        assert "Dovecot" in greeting_of(machine) and knows_passwords(machine)
+    for reader.shell in SHELLS:
+        reader.type(QUICK[DOVECOT])
+        machine.wait_for(lambda: greeting_of(machine) is None, "the end of Dovecot's IMAP")
+        assert knows_passwords(machine)
+        reader.type(QUICK[INSTALL])
+        if reader.shell != SHELLS[0]:
+            # The package starts its sockets when it comes new, not when it is there already.
+            machine.run("systemctl", "enable", "--now", "imapgate.socket", "imapgates.socket")
+        reader.type(QUICK[LINKS])
+        said = reader.type(QUICK[CHECK])
+        assert "error" not in said and HOST in said
+        assert "This is the text of message 1." in reader.type(QUICK[READ], f"{PASSWORD}\n")
+        assert "imapgate ready" in greeting_of(machine) and knows_passwords(machine)
+        reader.type(QUICK[BACK])
+        machine.wait_for(lambda: "Dovecot" in (greeting_of(machine) or ""), "Dovecot's greeting")
+
+
+def test_from_source(reader):
+    """Instead of the package; and `make uninstall` removes it."""
+    machine = reader.machine
+    reader.type(QUICK[SOURCE])
+    said = reader.type(QUICK[CHECK] if not BARE else "imapgate --check --user joe", allowed=(0, 2) if BARE else (0,))
+    assert BARE or "error" not in said
+    if not BARE:
+        url = QUICK[READ].replace(HOST, "localhost").replace("curl", "curl --cacert /etc/imapgate/cert.pem")
+        assert "This is the text of message 1." in reader.type(url, f"{PASSWORD}\n")
+    reader.type("systemctl stop imapgate.socket imapgates.socket imapgate.service; make uninstall")
+    assert machine.process("test", "-e", "/usr/local/sbin/imapgate").returncode != 0
+
+
+def test_try_it(reader):
+    """Beside a server that has the usual ports; Ctrl-C is a signal here."""
+    demo, beside, read = documents.commands("Try it")
+    machine = reader.machine
+    if BARE:
+        reader.type(demo)
+        reader.type("apt-get install -y --no-install-recommends dovecot-imapd")
     else:
-        done = machine.process("bash", "-e", "-c", f"export DEMO_ONCE=1; {script}", input=found(TYPED, block) or "", timeout=1500)
-        assert done.returncode == 0 and (found(SHOWN, block) or "") in done.stdout, done.stdout
+        run_dovecot(machine)
+    for reader.shell in SHELLS:
+        listener = machine.popen(reader.shell, "-c", f"cd {FOLDER}; set -e\n{beside.rstrip()} & echo pid $!; wait")
+        try:
+            for line in listener.stdout:
+                if line.startswith(b"pid "):
+                    break
+            machine.wait_for(lambda: ":2AF1 " in machine.run("cat", "/proc/net/tcp"), "the port")
+            assert "* LIST (" in reader.type(read.replace("/INBOX'", "/'"), f"{PASSWORD}\n")
+            reader.type(read, f"{PASSWORD}\n")
+            assert "Dovecot" in greeting_of(machine)
+        finally:
+            machine.run("kill", line.split()[1].decode())
+            print(listener.communicate(timeout=PATIENCE)[0].decode())
 
 
-def test_every_exception_is_a_block():
-    """No block is left out that is not there, so none is left out that has changed."""
-    starts = [start for table in (ELSEWHERE, TYPED, SHOWN) for start in table]
-    assert all(any(block.startswith(start) for block in blocks()) for start in starts)
+def test_everyday(reader, package):
+    """Each command of the table, in its order, with somebody logged in; those that edit are given an editor."""
+    machine = reader.machine
+    with_package(reader, package)
+    with_letsencrypt(reader)
+    reader.type(QUICK[INSTALL])
+    reader.type(QUICK[LINKS])
+    if BARE:
+        reader.type("apt-get install -y --no-install-recommends dovecot-imapd fail2ban python3-systemd procps")
+    machine.shell("rm -f /etc/fail2ban/jail.d/defaults-debian.conf; systemctl start fail2ban.service")
+    for task, cell in documents.table("Everyday"):
+        for command in documents.code(cell):
+            if command.startswith("/"):
+                continue
+            if command.startswith("systemctl edit"):
+                reader.in_terminal("EDITOR='sed -i 3i[Service]\\nNice=1' " + command + " || EDITOR=true " + command)
+                continue
+            if task.startswith("after the service has failed"):
+                machine.run("systemctl", "stop", "imapgate.service")
+                reader.type(command)
+                continue
+            with staying(reader):
+                said = reader.type(command)
+            assert "joe" in said or not task.startswith(("who", "from where")), said
+    assert machine.process("test", "-e", "/usr/sbin/imapgate").returncode != 0
+
+
+def is_open(machine, port):
+    try:
+        machine.connect(port).close()
+        return True
+    except ConnectionRefusedError:
+        return False
+
+
+class staying:
+    """Joe is logged in, as far as there is a server."""
+
+    def __init__(self, reader):
+        self.reader = reader
+
+    def __enter__(self):
+        context = self.reader.certificate.context()
+        context.check_hostname = False
+        self.imap = None
+        if is_open(self.reader.machine, 993):
+            self.imap = Imap(self.reader.machine, 993, context)
+            self.imap.login("joe", PASSWORD)
+
+    def __exit__(self, *exception):
+        if self.imap:
+            self.imap.shutdown()
+
+
+def test_all_blocks_are_run():
+    """Every fenced block belongs to a section that a test walks through, and has a place there."""
+    assert len(QUICK) == SOURCE + 1 and len(documents.commands("Try it")) == 3
+    sections = re.findall(r"^## (.*)$", documents.README, re.MULTILINE)
+    assert [title for title in sections if documents.commands(title)] == ["Try it", "Quick start"]
+
+
+def test_only_one_command_is_not_run_here():
+    """The demo, which is a step of .ci/run; `make check-bare` runs it."""
+    assert documents.commands("Try it")[0] == "./tests/setup build && make demo\n"
+    assert "make -s demo" in (TREE / ".ci" / "run").read_text()
+
+
+def test_version():
+    said = subprocess.run([BINARY, "--version"], check=True, capture_output=True, text=True, timeout=20).stdout.split()[-1]
+    assert f"| version | {said} of " in documents.README
+
+
+def test_log_lines_are_real():
+    """The table of failures names events and words that the program has."""
+    source = "".join(path.read_text() for path in (TREE / "src").rglob("*.c")) + "PAM_AUTH_ERR unknown ca"
+    for _, log, _ in documents.table("When a login fails"):
+        for word in documents.code(log):
+            name, _, value = word.partition("=")
+            assert name in FORMS or f'"{name}"' in source, word
+            assert re.search(rf"\b{re.escape(value.strip('.' + chr(34)))}\b", source), word
+
+
+def test_links_lead_somewhere():
+    anchors = {title.lower().replace(" ", "-") for title in re.findall(r"^## (.*)$", documents.README, re.MULTILINE)}
+    for text, target in re.findall(r"\[([^\]]+)\]\(([^)]+)\)", documents.README):
+        assert target[1:] in anchors if target.startswith("#") else (TREE / target).exists(), text
+
+
+def test_tour_names_every_source_file():
+    """And no file that is gone."""
+    text = (TREE / "src" / "README.md").read_text()
+    there = {path.name for path in (TREE / "src").rglob("*") if path.suffix in (".c", ".S")}
+    named = set(re.findall(r"`(?:\w+/)*([\w-]+\.[cS])`", text))
+    assert (sorted(there - named), sorted(named - there)) == ([], [])

@@ -9,15 +9,15 @@ import time
 
 import pytest
 
+import documents
 import loglines
-import readme
 import superserver
 from clients import STARTTLS, TLS
 from processes import children_of, connections_of, name_of
 from session import Session
 from stage import TREE
 from test_listener import close
-from test_superservers import PROGRAM, converse, installed, places, reads_mail, where_there_is, xinetd  # noqa: F401 (a fixture)
+from test_superservers import converse, places, reads_mail, recipe, where_there_is, xinetd  # noqa: F401 (a fixture)
 from wire import PATIENCE, SocketWire
 
 CLEAR = ("--allow-cleartext", "loopback")
@@ -198,16 +198,7 @@ def test_started_by_systemd_with_its_socket_twice(stage):
             process.wait()
 
 
-# --- the README's recipes, by the real programs
-
-CHAPTER = "A listener without systemd"
-
-
-def recipe(number, first):
-    block = readme.recipes(CHAPTER)[number]
-    assert block.startswith(first), f"recipe {number} is not about {first}"
-    return block
-
+# --- the manual's recipes, by the real programs
 
 def needs(program):
     return pytest.mark.skipif(not shutil.which(program), reason=f"no {program} on this machine")
@@ -246,8 +237,8 @@ def end_listener(pid):
 def test_recipe_inetd_wait(root_stage, line, service, security):
     """inetd's own SIGHUP changes nothing, and what it leaves behind when it ends is ended by a signal."""
     port, settings = superserver.free_port(), root_stage.file("scratch", ".conf")
-    text = recipe(0, "imap stream").splitlines()[line]
-    settings.write_text(readme.adapted(text, places(root_stage, **{f"{service} stream": f"127.0.0.1:{port} stream"})) + "\n")
+    text = recipe("inetd", "inetd", 1, "imap stream").splitlines()[line]
+    settings.write_text(documents.adapted(text, places(root_stage, **{f"{service} stream": f"127.0.0.1:{port} stream"})) + "\n")
     with superserver.Foreign(root_stage, ["inetd", "-i", str(settings)], port) as server:
         listener = serves_and_is_replaced(root_stage, server, port, security)
         try:
@@ -258,12 +249,12 @@ def test_recipe_inetd_wait(root_stage, line, service, security):
             end_listener(listener)
 
 
-@pytest.mark.parametrize("options, security", (("", STARTTLS), ("--tls-on-connect ", TLS)), ids=("imap", "imaps"))
+@pytest.mark.parametrize("options, security", (("", STARTTLS), ("server_args = --tls-on-connect", TLS)), ids=("imap", "imaps"))
 def test_recipe_xinetd_wait(root_stage, xinetd, options, security):  # noqa: F811
     port, settings = superserver.free_port(), root_stage.file("scratch", ".conf")
-    settings.write_text(readme.adapted(recipe(1, "service imap"), places(root_stage, **{
-        "socket_type = stream": f"socket_type = stream\n type = UNLISTED\n protocol = tcp\n port = {port}\n bind = 127.0.0.1",
-        "server_args = ": f"server_args = {options}"})) + "\n")
+    settings.write_text(documents.adapted(recipe("xinetd", "xinetd", 1, "service imap"), places(root_stage, **{
+        "socket_type = stream": f"socket_type = stream\n type = UNLISTED\n protocol = tcp\n port = {port}\n bind = 127.0.0.1\n {options}"}))
+        + "\n")
     with superserver.Foreign(root_stage, [xinetd, "-dontfork", "-f", str(settings), "-pidfile",
                                           str(root_stage.file("scratch", ".pid"))], port) as server:
         listener = serves_and_is_replaced(root_stage, server, port, security)
@@ -303,8 +294,7 @@ def test_recipe_path(root_stage, request, supervisor):
         pytest.skip("no s6-ipcserver-socketbinder on this machine")
     program = request.getfixturevalue("runsv") if supervisor == "runsv" else shutil.which(supervisor)
     path = str(root_stage.file("scratch", ".sock"))
-    folder = service(root_stage, readme.adapted(recipe(3, "#!/bin/sh"), {
-        "/usr/local/sbin/imapgate": installed(root_stage), PROGRAM: root_stage.dovecot, "/run/imap.sock": path}))
+    folder = service(root_stage, documents.adapted(recipe("s6 and runit", "service", 2, "#!/bin/sh"), places(root_stage, **{"/run/imap.sock": path})))
     with superserver.Foreign(root_stage, [program, str(folder)], path=path) as server:
         reads_by_path(root_stage, path)
         first = listener_of(server)
@@ -318,7 +308,7 @@ def test_recipe_path(root_stage, request, supervisor):
 @where_there_is("s6-tcpserver-socketbinder")
 def test_recipe_s6_tcpserver_socketbinder(root_stage):
     port = superserver.free_port()
-    folder = service(root_stage, readme.adapted(recipe(2, "#!/bin/sh"), places(root_stage, **{
+    folder = service(root_stage, documents.adapted(recipe("s6 and runit", "service", 1, "#!/bin/sh"), places(root_stage, **{
         " 0.0.0.0 143 ": f" 127.0.0.1 {port} "})))
     with superserver.Foreign(root_stage, ["s6-supervise", str(folder)], port) as server:
         reads_mail(root_stage, port, STARTTLS)

@@ -1,4 +1,4 @@
-"""Started by the programs that are there to start such programs, also as the README says it."""
+"""Started by the programs that are there to start such programs, also as the manual's recipes say it."""
 
 import shutil
 import socket
@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-import readme
+import documents
 import superserver
 from clients import STARTTLS, TLS, Errand, curl, imaplib_login
 from record import Report
@@ -97,32 +97,45 @@ def test_unix_socket_by_systemd(root_stage, options):
     assert report.environment["USER"] == "joe"
 
 
-# --- the README's recipes
+# --- the manual's recipes
 
-CHAPTER = "With inetd, xinetd, tcpserver or s6"
 PROGRAM = "/usr/local/libexec/imapgate-dovecot"
 
 
-def recipe(number, first):
-    """A block of the chapter, or one line of it."""
-    block = readme.recipes(CHAPTER)[number]
-    assert block.startswith(first), f"recipe {number} is not about {first}"
-    return block
+def recipe(title, kind, number, first):
+    """The block of this number among those of its kind."""
+    text = documents.blocks(title, kind)[number].text.strip()
+    assert text.startswith(first), f"{kind} {number} of {title!r} is not about {first}"
+    return text
 
 
 def installed(stage):
-    """What stands where the README has /usr/local/sbin/imapgate: the program, and the settings that are this stage's."""
+    """What stands where the manual has /usr/local/sbin/imapgate: the program, and the settings that are this stage's.
+
+    They are on its command line, which leaves the configuration file to say what it says where it is installed.
+    """
+    certificate, config = stage.certificate("rsa"), stage.file("scratch", ".conf")
+    config.write_text(f"cert = {certificate.file}\nkey = {certificate.key}\nprogram = {stage.dovecot}\n")
     script = stage.file("scratch", ".sh")
     options = " ".join(stage.options("unix"))
-    script.write_text(f"#!/bin/sh\nexec {stage.program} {options} \"$@\"\n")
+    script.write_text(f"""#!/bin/sh
+case " $* " in
+*" -- "*) exec {stage.program} {options} "$@" ;;
+*) exec {stage.program} {options} --config {config} "$@" ;;
+esac
+""")
     script.chmod(0o755)
     return script
 
 
 def places(stage, **more):
+    return {"/usr/local/sbin/imapgate": installed(stage), **more}
+
+
+def keys(stage):
+    """Where the superserver has the certificate."""
     certificate = stage.certificate("rsa")
-    return {"/usr/local/sbin/imapgate": installed(stage), "/etc/imapgate/cert.pem": certificate.file,
-            "/etc/imapgate/key.pem": certificate.key, PROGRAM: stage.dovecot, **more}
+    return {"/etc/imapgate/cert.pem": certificate.file, "/etc/imapgate/key.pem": certificate.key, PROGRAM: stage.dovecot}
 
 
 def shell(stage, command, port=None, path=None):
@@ -149,8 +162,8 @@ def where_there_is(program):
 @pytest.mark.parametrize("line, service, security", ((0, "imap", STARTTLS), (1, "imaps", TLS)), ids=("imap", "imaps"))
 def test_recipe_inetd(root_stage, line, service, security):
     port, settings = superserver.free_port(), root_stage.file("scratch", ".conf")
-    text = recipe(0, "imap stream").splitlines()[line]
-    settings.write_text(readme.adapted(text, places(root_stage, **{f"{service} stream": f"127.0.0.1:{port} stream"})) + "\n")
+    text = recipe("inetd", "inetd", 0, "imap stream").splitlines()[line]
+    settings.write_text(documents.adapted(text, places(root_stage, **{f"{service} stream": f"127.0.0.1:{port} stream"})) + "\n")
     with superserver.Foreign(root_stage, ["inetd", "-i", str(settings)], port):
         reads_mail(root_stage, port, security)
 
@@ -165,12 +178,12 @@ def xinetd():
     return str(folder / "usr" / "sbin" / "xinetd")
 
 
-@pytest.mark.parametrize("options, security", (("", STARTTLS), ("--tls-on-connect ", TLS)), ids=("imap", "imaps"))
+@pytest.mark.parametrize("options, security", (("", STARTTLS), ("server_args = --tls-on-connect", TLS)), ids=("imap", "imaps"))
 def test_recipe_xinetd(root_stage, xinetd, options, security):
     port, settings = superserver.free_port(), root_stage.file("scratch", ".conf")
-    settings.write_text(readme.adapted(recipe(1, "service imap"), places(root_stage, **{
-        "socket_type = stream": f"socket_type = stream\n type = UNLISTED\n protocol = tcp\n port = {port}\n bind = 127.0.0.1",
-        "server_args = ": f"server_args = {options}"})) + "\n")
+    settings.write_text(documents.adapted(recipe("xinetd", "xinetd", 0, "service imap"), places(root_stage, **{
+        "socket_type = stream": f"socket_type = stream\n type = UNLISTED\n protocol = tcp\n port = {port}\n bind = 127.0.0.1\n {options}"}))
+        + "\n")
     with superserver.Foreign(root_stage, [xinetd, "-dontfork", "-f", str(settings), "-pidfile",
                                           str(root_stage.file("scratch", ".pid"))], port):
         reads_mail(root_stage, port, security)
@@ -180,8 +193,8 @@ def test_recipe_xinetd(root_stage, xinetd, options, security):
 @pytest.mark.parametrize("line, number, security", ((0, "143", STARTTLS), (1, "993", TLS)), ids=("143", "993"))
 def test_recipe_tcpserver(root_stage, line, number, security):
     port = superserver.free_port()
-    text = recipe(2, "tcpserver").splitlines()[line]
-    with shell(root_stage, readme.adapted(text, places(root_stage, **{f" 0 {number} ": f" 127.0.0.1 {port} "})), port):
+    text = recipe("tcpserver", "shell", line, "tcpserver")
+    with shell(root_stage, documents.adapted(text, places(root_stage, **{f" 0 {number} ": f" 127.0.0.1 {port} "})), port):
         reads_mail(root_stage, port, security)
 
 
@@ -191,7 +204,7 @@ def test_recipe_s6(root_stage):
     port, scan = superserver.free_port(), root_stage.file("scratch")
     run = scan / "imapgate" / "run"
     run.parent.mkdir(parents=True)
-    run.write_text(readme.adapted(recipe(3, "#!/bin/sh"), places(root_stage, **{" 0 143 ": f" 127.0.0.1 {port} "})) + "\n")
+    run.write_text(documents.adapted(recipe("s6 and runit", "service", 0, "#!/bin/sh"), places(root_stage, **{" 0 143 ": f" 127.0.0.1 {port} "})) + "\n")
     run.chmod(0o755)
     with superserver.Foreign(root_stage, ["s6-svscan", str(scan)], port) as server:
         reads_mail(root_stage, port, STARTTLS)
@@ -201,7 +214,7 @@ def test_recipe_s6(root_stage):
 @where_there_is("s6-tcpserver")
 def test_recipe_s6_tcpserver(root_stage):
     port = superserver.free_port()
-    text = readme.adapted(recipe(4, "s6-tcpserver"), places(root_stage, **{" 0.0.0.0 143 ": f" 127.0.0.1 {port} "}))
+    text = documents.adapted(recipe("s6 and runit", "shell", 0, "s6-tcpserver"), places(root_stage, **{" 0.0.0.0 143 ": f" 127.0.0.1 {port} "}))
     with shell(root_stage, text, port):
         reads_mail(root_stage, port, STARTTLS)
 
@@ -209,8 +222,7 @@ def test_recipe_s6_tcpserver(root_stage):
 @needs("s6-ipcserver")
 def test_recipe_s6_ipcserver(root_stage):
     path, account = str(root_stage.file("scratch", ".sock")), root_stage.users["imapgt1"]
-    text = readme.adapted(recipe(5, "s6-ipcserver"), {
-        "/usr/local/sbin/imapgate": installed(root_stage), PROGRAM: root_stage.dovecot, "/run/imap.sock": path})
+    text = documents.adapted(recipe("s6 and runit", "shell", 1, "s6-ipcserver"), places(root_stage, **{"/run/imap.sock": path}))
     with shell(root_stage, text, path=path):
         client = socket.socket(socket.AF_UNIX)
         client.connect(path)
@@ -222,7 +234,8 @@ def test_recipe_s6_ipcserver(root_stage):
 def test_recipe_s6_tlsserver(root_stage):
     """The superserver has the key and does the TLS; imapgate is told of it by the environment."""
     port = superserver.free_port()
-    text = readme.adapted(recipe(6, "CERTFILE"), places(root_stage, **{" 0.0.0.0 993 ": f" 127.0.0.1 {port} "}))
+    text = documents.adapted(recipe("s6 and runit", "shell", 2, "CERTFILE"), places(root_stage, **keys(root_stage), **{
+        " 0.0.0.0 993 ": f" 127.0.0.1 {port} "}))
     with shell(root_stage, text, port) as server:
         reads_mail(root_stage, port, TLS)
         assert "auth-ok rip=127.0.0.1 " in server.log_text() and " tls=TLSv1." in server.log_text()

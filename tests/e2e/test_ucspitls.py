@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-import readme
+import documents
 import superserver
 from clients import STARTTLS
 from processes import gate_of
-from test_superservers import places, reads_mail, recipe, shell, where_there_is
+from test_superservers import keys, places, reads_mail, recipe, shell, where_there_is
 from ucspitls import Superserver
 
 
@@ -149,7 +149,8 @@ def test_descriptors_of_the_gate(root_stage):
 @where_there_is("s6-ucspitlsd")
 def test_recipe_s6_ucspitlsd(root_stage):
     port = superserver.free_port()
-    text = readme.adapted(recipe(7, "CERTFILE"), places(root_stage, **{" 0.0.0.0 143 ": f" 127.0.0.1 {port} "}))
+    text = documents.adapted(recipe("s6 and runit", "shell", 3, "CERTFILE"), places(root_stage, **keys(root_stage), **{
+        " 0.0.0.0 143 ": f" 127.0.0.1 {port} "}))
     with shell(root_stage, text, port) as server:
         reads_mail(root_stage, port, STARTTLS)
         assert " how=tunnel " in server.log_text() and " tls=TLSv1." in server.log_text()

@@ -1,4 +1,4 @@
-"""Accounts without a uid: the README's recipe, word by word, with pam_pwdfile, Dovecot and Courier.
+"""Virtual users: the manual's recipe, word by word, with pam_pwdfile, Dovecot and Courier.
 
 The paths and the user's name in it are replaced by the stage's; nothing else is.
 """
@@ -6,38 +6,36 @@ The paths and the user's name in it are replaced by the stage's; nothing else is
 import base64
 import imaplib
 import pwd
-import re
 import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from stage import TREE
+import documents
 from superserver import Plain
 from test_clients import COURIER_CAPABILITY
 from wire import PATIENCE
 
-RECIPE = "### Accounts without a uid"
 OWNER = "imapgtvmail"
 PASSWORDS = {"joe@example.org": "Achat-1-joe", "jane@example.org": "Beryll-2-jane", "joe@example.net": "Citrin-3-joe"}
 MESSAGE = "From: joe@example.org\r\nSubject: written over IMAP\r\n\r\nhello, {}\r\n"
 
 
 class Recipe:
-    """What the README says, with the places of this test."""
+    """The manual's blocks, with the places of this test."""
 
     def __init__(self, stage):
         self.folder = stage.file("scratch")
         self.folder.mkdir(mode=0o755)
         (self.folder / "pam.d").mkdir()
-        text = (TREE / "README.md").read_text().partition(RECIPE)[2].partition("\n## ")[0]
-        for theirs, ours in (("/etc/pam.d", self.folder / "pam.d"), ("/etc/imapgate", self.folder / "etc"),
-                             ("/srv/mail", self.folder / "mail"), ("vmail", OWNER), ("/usr/local/libexec/imapgate-dovecot", stage.dovecot)):
-            text = text.replace(theirs, str(ours))
-        blocks = re.findall(r"(?m)(?:^    .*\n)+", text)
-        self.once, self.each, command = [re.sub(r"(?m)^    ", "", block) for block in blocks]
-        self.options, _, self.program = command.strip().removeprefix("imapgate ... ").partition(" -- ")
+        places = (("/etc/pam.d", self.folder / "pam.d"), ("/etc/imapgate", self.folder / "etc"), ("/srv/mail", self.folder / "mail"), ("vmail", OWNER))
+        texts = [block.text for block in documents.blocks("Virtual users")]
+        for theirs, ours in places:
+            texts = [text.replace(theirs, str(ours)) for text in texts]
+        self.once, self.each, settings = texts
+        self.options = [word for line in settings.splitlines() for word in f"--{line}".split(" = ")]
+        self.program = [stage.dovecot]
 
     def sh(self, script, answers=""):
         """In a session of its own, so that openssl reads the password from its input and not from a terminal."""
@@ -60,11 +58,11 @@ class Recipe:
         return sorted(str(path) for path in (self.folder / "mail").rglob("*"))
 
     def command(self, stage, *options, program=None, pam=None):
-        """The README's command line; only the log and the certificate are ours."""
+        """The manual's options, on a command line; only the log and the certificate are ours."""
         certificate = stage.certificate("rsa")
         more = ["--log", "stderr", "--failure-delay", "0", "--gate-root", stage.folder / "gate", "--pam-confdir",
-                pam or self.folder / "pam.d", *certificate.options, *self.options.split(), *options]
-        return [stage.program, *map(str, more), "--", *(program or self.program.split())]
+                pam or self.folder / "pam.d", *certificate.options, *self.options, *options]
+        return [stage.program, *map(str, more), "--", *(program or self.program)]
 
 
 @pytest.fixture(scope="module")
