@@ -219,12 +219,14 @@ def test_no_process_for_a_gate(root_stage, on):
 
 def test_no_process_for_a_connection(root_stage):
     """The listener tells its client, says so once, and serves when there is room again."""
-    with process_group(1) as group, Listener(root_stage, *CLEAR, wrap=within(group)) as server:
+    with process_group("max") as group, Listener(root_stage, *CLEAR, wrap=within(group)) as server:
+        server.manager.wait_for("^STATUS=")
+        (group / "pids.max").write_text(str(len((group / "cgroup.procs").read_text().split())))
         for _ in range(3):
             imap = server.connect(greeting=False)
             imap.expect("* BYE [UNAVAILABLE] Too many connections; please try again later")
             imap.wire.close()
-        assert [event["what"] for event in server.log("resource-shortage")] == ["fork"]
+        assert [event["what"] for event in server.log("resource-shortage")] == ["gate"]
         (group / "pids.max").write_text("max")
         imap = server.connect()
         imap.login()
