@@ -18,6 +18,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "again.h"
 #include "clock.h"
 #include "gatelog.h"
 #include "listener/events.h"
@@ -237,40 +238,61 @@ use_next(void)
 
 /* Beginning: the one time that is waited. */
 
-/* Waits for MSG_READY. False if it does not come; then the process has said why, or its end does. */
+/* Waits for a message. False at the end of the process. */
 static bool
-await_ready(const struct process *p, struct msg *m)
+await_message(const struct process *p, const char *name, int64_t until, struct msg *m)
 {
 	struct pollfd pfd = { p->control, POLLIN, 0 };
-	int64_t until = clock_ms() + READY_MS;
-	const char *wrong;
+	unsigned tries = 0;
+	const char *wrong = NULL;
 	int fds[MSG_FDS], n;
 
 	do
 		n = poll(&pfd, 1, clock_left(until));
-	while (n == -1 && errno == EINTR && clock_left(until) > 0);
-	return n == 1 && msg_recv_now(p->control, m, fds, &wrong) == 1 && m->type == MSG_READY;
+	while (n == -1 && errno == EINTR && again(&tries) && clock_left(until) > 0);
+	if (n == 0)
+		errno = ETIMEDOUT;
+	if (n != 1)
+		die("waiting for the %s", name);
+	n = msg_recv_now(p->control, m, fds, &wrong);
+	if (n == 1)
+		return true;
+	if (n == -1)
+		errno = 0;
+	if (n == -1 || (errno != 0 && errno != ECONNRESET))
+		die("hearing the %s%s%s", name, wrong != NULL ? ": " : "", wrong != NULL ? wrong : "");
+	return false;
 }
 
-/* Ends as the process that was not ready has ended. */
+/* Ends as the process that was not ready has ended. Its own errors it has logged, but not what ended it before it had a log. */
 static void __attribute__((noreturn))
-end_as(const struct process *p)
+end_as(const struct process *p, const char *name)
 {
 	int status = EX_TEMPFAIL << 8, ms;
 
 	for (ms = 0; ms < 1000 && waitpid(p->pid, &status, WNOHANG) == 0; ms += 10)
 		poll(NULL, 0, 10);
-	_exit(WIFEXITED(status) && WEXITSTATUS(status) != 0 ? WEXITSTATUS(status) : EX_TEMPFAIL);
+	errno = 0;
+	if (!WIFEXITED(status) || WEXITSTATUS(status) == 0 || WEXITSTATUS(status) == EX_USAGE)
+		die("the %s ended before it was ready, with wait status 0x%04x", name, (unsigned)status);
+	_exit(WEXITSTATUS(status));
 }
 
 static void
-require_ready(struct process *p)
+require_ready(struct process *p, const char *name)
 {
+	int64_t until = clock_ms() + READY_MS;
 	struct msg m;
 
-	if (!await_ready(p, &m))
-		end_as(p);
+	do {
+		if (!await_message(p, name, until, &m))
+			end_as(p, name);
+		if (m.type == MSG_LOG)
+			ears->signing(&m);
+	} while (m.type == MSG_LOG);
 	errno = 0;
+	if (m.type != MSG_READY)
+		die("the %s says what none does", name);
 	log_die_status = m.u.ready.later ? EX_TEMPFAIL : EX_CONFIG;
 	if (m.u.ready.failed)
 		die("TLS is not possible: %s%s%s", m.u.ready.reason, m.u.ready.file[0] != '\0' ? ": " : "", m.u.ready.file);
@@ -312,9 +334,9 @@ roles_begin(const struct options *o, const struct inherited *in, const struct ro
 	if (!start_keyring(&now, 0) || !start(&generations[current].zygote, ROLE_MONITORS, -1, MONITORS + current))
 		die("starting zygotes");
 	if (now.signer.control != -1)
-		require_ready(&now.signer);
-	require_ready(&now.gates);
-	require_ready(&generations[current].zygote);
+		require_ready(&now.signer, "signer");
+	require_ready(&now.gates, "gate zygote");
+	require_ready(&generations[current].zygote, "monitor zygote");
 	now.until = 0;
 }
 
