@@ -150,14 +150,17 @@ class Run:
 
     def _may_be_silent(self):
         """A listener that accepts nobody has nothing to say; behind a login no deadline runs, and the client has waited a moment."""
-        return self.case and (self.in_session or self.way == "listener" and (self.case.role == "0" or not self._listener_is_ready()))
+        return self.case and (self.in_session or self._is_listeners_fault() or self.way == "listener" and not self._listener_is_ready())
+
+    def _is_listeners_fault(self):
+        return self.case and self.way == "listener" and self.case.role == "0"
 
     def _listener_is_ready(self):
         """Until its zygotes and its signer are, it is not."""
         return b" listener-ready " in self._log_octets()
 
     def _patience(self):
-        if self.in_session or self._may_be_silent():
+        if self.in_session or self._is_listeners_fault():
             return PATIENCE
         return self.began + TIMEOUT + GRACE - time.monotonic()
 
