@@ -145,8 +145,10 @@ role_begin(char *argv[], struct options *o)
 	enum role role;
 	int n;
 
-	if (prctl(PR_SET_DUMPABLE, 0) == -1 || argv[1] == NULL || !log_take(ROLE_LOG, argv + 1))
+	if (argv[1] == NULL || !log_take(ROLE_LOG, argv + 1))
 		_exit(EX_USAGE);
+	if (prctl(PR_SET_DUMPABLE, 0) == -1)
+		die("PR_SET_DUMPABLE");
 	if (role_is(argv[0], &role))
 		title_set(NULL, NULL, "%s", titles[role]);
 	prctl(PR_SET_NAME, argv[0]);
@@ -154,7 +156,7 @@ role_begin(char *argv[], struct options *o)
 	fcntl(ROLE_SIGNING, F_SETFD, FD_CLOEXEC);
 	n = read_settings(words);
 	if (n == 0)
-		_exit(EX_USAGE);
+		die("the settings of %s can't be read", argv[0]);
 	options_parse(o, n, words);
 	close(ROLE_SETTINGS);
 }

@@ -12,6 +12,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "again.h"
 #include "clock.h"
 #include "listener/events.h"
 #include "log.h"
@@ -88,25 +89,39 @@ process_kill(const struct process *p)
 }
 
 bool
-process_await_ready(const struct process *p, struct msg *m)
+process_hear(const struct process *p, const char *name, int64_t until, struct msg *m)
 {
 	struct pollfd pfd = { p->control, POLLIN, 0 };
-	int64_t until = clock_ms() + PROCESS_READY_MS;
-	const char *wrong;
+	unsigned tries = 0;
+	const char *wrong = NULL;
 	int fds[MSG_FDS], n;
 
 	do
 		n = poll(&pfd, 1, clock_left(until));
-	while (n == -1 && errno == EINTR && clock_left(until) > 0);
-	return n == 1 && msg_recv_now(p->control, m, fds, &wrong) == 1 && m->type == MSG_READY;
+	while (n == -1 && errno == EINTR && again(&tries) && clock_left(until) > 0);
+	if (n == 0)
+		errno = ETIMEDOUT;
+	if (n != 1)
+		die("waiting for the %s", name);
+	n = msg_recv_now(p->control, m, fds, &wrong);
+	if (n == 1)
+		return true;
+	if (n == -1)
+		errno = 0;
+	if (n == -1 || (errno != 0 && errno != ECONNRESET))
+		die("hearing the %s%s%s", name, wrong != NULL ? ": " : "", wrong != NULL ? wrong : "");
+	return false;
 }
 
 void
-process_end_as(const struct process *p)
+process_end_as(const struct process *p, const char *name)
 {
 	int status = EX_TEMPFAIL << 8, ms;
 
 	for (ms = 0; ms < 1000 && waitpid(p->pid, &status, WNOHANG) == 0; ms += 10)
 		poll(NULL, 0, 10);
-	_exit(WIFEXITED(status) && WEXITSTATUS(status) != 0 ? WEXITSTATUS(status) : EX_TEMPFAIL);
+	errno = 0;
+	if (!WIFEXITED(status) || WEXITSTATUS(status) == 0 || WEXITSTATUS(status) == EX_USAGE)
+		die("the %s ended before it was ready, with wait status 0x%04x", name, (unsigned)status);
+	_exit(WEXITSTATUS(status));
 }

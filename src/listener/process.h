@@ -37,10 +37,10 @@ bool	process_drop(struct process *);
 /* Ends it at once, if it is there. */
 void	process_kill(const struct process *);
 
-/* Waits for MSG_READY, which fills the message. False if it does not come: then the process has said why, or its end does. */
-bool	process_await_ready(const struct process *, struct msg *);
+/* Waits for a message until then (clock_ms()); name is for the log. False at the end of the process. Dies if nothing comes. */
+bool	process_hear(const struct process *, const char *name, int64_t until, struct msg *);
 
-/* Ends this process as the one that was not ready has ended. */
-void	process_end_as(const struct process *) __attribute__((noreturn));
+/* Ends this process as the one that was not ready has ended. Its own errors it has logged, but not what ended it before it had a log. */
+void	process_end_as(const struct process *, const char *name) __attribute__((noreturn));
 
 #endif

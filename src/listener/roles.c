@@ -8,11 +8,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <sysexits.h>
 #include <unistd.h>
@@ -162,16 +159,21 @@ use_next(void)
 	log_write(&line);
 }
 
-/* Beginning: the one time that is waited. */
-
 static void
-require_ready(struct process *p)
+require_ready(struct process *p, const char *name)
 {
+	int64_t until = clock_ms() + PROCESS_READY_MS;
 	struct msg m;
 
-	if (!process_await_ready(p, &m))
-		process_end_as(p);
+	do {
+		if (!process_hear(p, name, until, &m))
+			process_end_as(p, name);
+		if (m.type == MSG_LOG)
+			ears->signing(&m);
+	} while (m.type == MSG_LOG);
 	errno = 0;
+	if (m.type != MSG_READY)
+		die("the %s says what none does", name);
 	log_die_status = m.u.ready.later ? EX_TEMPFAIL : EX_CONFIG;
 	if (m.u.ready.failed)
 		die("TLS is not possible: %s%s%s", m.u.ready.reason, m.u.ready.file[0] != '\0' ? ": " : "", m.u.ready.file);
@@ -213,9 +215,9 @@ roles_begin(const struct options *o, const struct inherited *in, const struct ro
 	if (!start_keyring(&now, 0) || !process_start(&generations[current].zygote, ROLE_MONITORS, -1, MONITORS + current, inherited))
 		die("starting zygotes");
 	if (now.signer.control != -1)
-		require_ready(&now.signer);
-	require_ready(&now.gates);
-	require_ready(&generations[current].zygote);
+		require_ready(&now.signer, "signer");
+	require_ready(&now.gates, "gate zygote");
+	require_ready(&generations[current].zygote, "monitor zygote");
 	now.until = 0;
 }
 

@@ -52,4 +52,4 @@ def test_relay_that_was_left_to_us(stage, watch, monkeypatch):
     Process.ended.clear()
     wait_for_ends([relay], leftovers.PATIENCE)
     assert watch.end() == [] and len(watch.dead) == 1
-    assert [line.split()[0] for line in watch.end()] == ["imapgate"]
+    assert [line.split()[0] for line in watch.end()] == ["imapgate-gate"]

@@ -76,7 +76,7 @@ def test_program_is_hardened(package, tmp_path):
 CLEAN = """
 ! dpkg-query -W imapgate || dpkg --purge imapgate
 rm -rf /etc/imapgate /run/imapgate
-find /usr/local/{sbin,libexec,lib,share} /etc/systemd /etc/pam.d /etc/fail2ban /var/lib/systemd -xdev -name '*imapgate*' -prune -exec rm -rf {} +
+find /usr/local/{sbin,libexec,lib,share} /etc/systemd /etc/pam.d /etc/fail2ban /var/lib/systemd -xdev -name '*imapgate*' -prune -exec rm -rf {} + 2>/dev/null || true
 systemctl daemon-reload
 """
 

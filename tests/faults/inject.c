@@ -8,7 +8,10 @@
  *
  * The choice and the counters are in a file that IMAPGATE_FAULTS names. It is
  * mapped at the start, since a gate can open nothing. A process is known by
- * its place among the forks: "0" is the first one, "0.2" its second child.
+ * its place among the forks: "0" is the first one, "0.2" its second child. Once
+ * a child has executed the program anew in a role, it has the role's name:
+ * "gates", "signer", "monitors"; "gates.1" is the first gate. A role that is
+ * started a second time is "gates2".
  */
 
 #include <dirent.h>
@@ -26,6 +29,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -69,14 +73,32 @@ real(const char *name)
 	return dlsym(RTLD_NEXT, name);
 }
 
+/* As found at the start: the program writes its title over its environment. A role gets them, and its number, from us. */
+static char variables[3][512];
+enum { PRELOAD, FAULTS, ROLE };
+static const char *const variable_names[] = { "LD_PRELOAD", "IMAPGATE_FAULTS", "IMAPGATE_FAULTS_ROLE" };
+
+static void
+keep_variables(void)
+{
+	const char *value;
+	int i;
+
+	for (i = PRELOAD; i <= FAULTS; i++) {
+		value = getenv(variable_names[i]);
+		snprintf(variables[i], sizeof(variables[i]), "%s=%s", variable_names[i], value != NULL ? value : "");
+	}
+}
+
 static void __attribute__((constructor))
 start(void)
 {
-	const char *path = getenv("IMAPGATE_FAULTS");
+	const char *path = getenv(variable_names[FAULTS]), *number = getenv(variable_names[ROLE]);
 	int fd;
 
-	if (path == NULL || strcmp(program_invocation_short_name, "imapgate") != 0)
+	if (path == NULL || strncmp(program_invocation_short_name, "imapgate", strlen("imapgate")) != 0)
 		return;
+	keep_variables();
 	fd = (int)syscall(SYS_openat, AT_FDCWD, path, O_RDWR | O_CLOEXEC);
 	if (fd == -1)
 		abort();
@@ -84,6 +106,10 @@ start(void)
 	if (table == MAP_FAILED)
 		abort();
 	syscall(SYS_close, fd);
+	if (number != NULL) {
+		role = (uint32_t)strtoul(number, NULL, 10);
+		return;
+	}
 	strcpy(table->role_name[0], "0");
 	table->roles = 1;
 }
@@ -131,6 +157,16 @@ fails(const char *call)
 	return true;
 }
 
+static uint32_t
+next_role(void)
+{
+	uint32_t i = atomic_fetch_add(&table->roles, 1);
+
+	if (i >= ROLES)
+		abort();
+	return i;
+}
+
 /* Gives the next child a name, before there can be a use of it. */
 static uint32_t
 name_child(void)
@@ -140,9 +176,7 @@ name_child(void)
 
 	if (table == NULL)
 		return 0;
-	i = atomic_fetch_add(&table->roles, 1);
-	if (i >= ROLES)
-		abort();
+	i = next_role();
 	strcpy(parent, table->role_name[role]);
 	snprintf(table->role_name[i], NAME_MAX_, "%.16s.%u", parent, ++children % 1000);
 	return i;
@@ -199,7 +233,10 @@ INT(dup3, (int from, int to, int flags), from, to, flags)
 INT(pipe2, (int pair[2], int flags), pair, flags)
 INT(memfd_create, (const char *name, unsigned flags), name, flags)
 INT(ftruncate, (int fd, off_t len), fd, len)
-INT(execve, (const char *path, char *const argv[], char *const envp[]), path, argv, envp)
+INT(epoll_create1, (int flags), flags)
+INT(epoll_ctl, (int epoll, int what, int fd, struct epoll_event *event), epoll, what, fd, event)
+INT(epoll_wait, (int epoll, struct epoll_event *events, int n, int timeout), epoll, events, n, timeout)
+INT(bind, (int fd, const struct sockaddr *sa, socklen_t len), fd, sa, len)
 INT(chdir, (const char *path), path)
 INT(chroot, (const char *path), path)
 INT(mkdir, (const char *path, mode_t mode), path, mode)
@@ -257,6 +294,47 @@ close(int fd)
 		return n;
 	errno = saved_errno;
 	return -1;
+}
+
+/* The number of a role by this name, which is given once. */
+static uint32_t
+name_role(const char *name)
+{
+	static uint32_t number;
+	uint32_t i, n = 1;
+	size_t len = strlen(name);
+
+	if (number != 0)
+		return number;
+	for (i = 0; i < table->roles; i++)
+		n += strncmp(table->role_name[i], name, len) == 0 && strchr(table->role_name[i], '.') == NULL;
+	number = next_role();
+	if (n == 1)
+		snprintf(table->role_name[number], NAME_MAX_, "%.16s", name);
+	else
+		snprintf(table->role_name[number], NAME_MAX_, "%.16s%u", name, n % 1000);
+	return number;
+}
+
+/* The listener starts its roles with an environment of its own making. */
+int
+execve(const char *path, char *const argv[], char *const envp[])
+{
+	int (*function)(const char *, char *const[], char *const[]) = real("execve");
+	char *with[16];
+	size_t i, n;
+
+	if (fails("execve"))
+		return -1;
+	if (table == NULL || strncmp(argv[0], "imapgate-", strlen("imapgate-")) != 0)
+		return function(path, argv, envp);
+	snprintf(variables[ROLE], sizeof(variables[ROLE]), "%s=%u", variable_names[ROLE], name_role(argv[0] + strlen("imapgate-")));
+	for (n = 0; n < 3; n++)
+		with[n] = variables[n];
+	for (i = 0; envp[i] != NULL && n < sizeof(with) / sizeof(with[0]) - 1; i++)
+		with[n++] = envp[i];
+	with[n] = NULL;
+	return function(path, argv, with);
 }
 
 #define WITH_ARGUMENT(name, parameters, last, ...)			\

@@ -4,8 +4,10 @@
 Whatever fails, no process is left behind the deadline and its grace, none uses a second of processor time or dies of a fault in memory,
 the client has an answer or an end, and the log has a line about the connection, but no flood.
 
-    sweep.py                      every call, its uses 1, 2, 3 ... and last, every error; on every connection
-    sweep.py tls 0.1 send 3 EPIPE one of them, and what was seen (kind, process, call, use, error)
+    sweep.py                                      every call, its uses 1, 2, 3 ... and last, every error; on every connection
+    sweep.py listener-tls                         the same on one kind of connection
+    sweep.py superserver-tls 0.1 send 3 EPIPE     one of them, and what was seen (kind, process, call, use, error)
+    sweep.py listener-tls gates.1 send 3 EPIPE    behind a listener the zygotes and the signer have names (inject.c)
 
 A plain run says which calls there are (inject.c counts). `test_faults.py` runs a selection; `make check-faults` everything.
 """
@@ -148,10 +150,17 @@ class Run:
 
     def _may_be_silent(self):
         """A listener that accepts nobody has nothing to say; behind a login no deadline runs, and the client has waited a moment."""
-        return self.case and (self.way == "listener" and self.case.role == "0" or self.in_session)
+        return self.case and (self.in_session or self._is_listeners_fault() or self.way == "listener" and not self._listener_is_ready())
+
+    def _is_listeners_fault(self):
+        return self.case and self.way == "listener" and self.case.role == "0"
+
+    def _listener_is_ready(self):
+        """Until its zygotes and its signer are, it is not."""
+        return b" listener-ready " in self._log_octets()
 
     def _patience(self):
-        if self.in_session or self._may_be_silent():
+        if self.in_session or self._is_listeners_fault():
             return PATIENCE
         return self.began + TIMEOUT + GRACE - time.monotonic()
 

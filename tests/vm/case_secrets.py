@@ -10,7 +10,7 @@ from pathlib import Path
 from cases import case, expect, greeted, logged_in
 from client import settled, wait_for
 from memory import memory_of, relayed, traffic_secrets
-from server import PASSWORD, read
+from server import PASSWORD, children_of, read
 
 # The hash of somebody who stands beside joe in /etc/shadow, where it comes into memory whenever joe's is read.
 NEIGHBOUR = "$6$Zebra$neighbour-4711"
@@ -61,10 +61,6 @@ def shadow(stage, *more):
 
 def has_neighbour(pid):
     return any(NEIGHBOUR.encode() in octets for octets in memory_of(pid))
-
-
-def children_of(pid):
-    return [int(child) for child in read(f"/proc/{pid}/task/{pid}/children").split()]
 
 
 @case

@@ -2,7 +2,6 @@
 
 import hashlib
 import hmac
-from pathlib import Path
 
 from cases import TLS13, greeted
 from server import PASSWORD, read
@@ -36,8 +35,7 @@ def relayed(stage, *options, behind=b""):
     client, session = greeted(stage, *options, "--tls", "Ciphersuites=TLS_AES_128_GCM_SHA256", version=TLS13, keylog=keylog)
     client.send(b"a1 LOGIN joe " + PASSWORD.encode() + b"\r\n" + behind)
     client.until(rb"a1 OK .*\r\n")
-    relay = Path(f"/proc/{session.pid}/task/{session.pid}/children").read_text().split()
-    memory = list(memory_of(int(relay[0])))
+    memory = list(memory_of(session.relay_pid()))
     forms = {"password": PASSWORD.encode()}
     for name, secret in traffic_secrets(keylog).items():
         digits = secret.hex().encode()

@@ -27,6 +27,10 @@ def read(path):
         return ""
 
 
+def children_of(pid):
+    return [int(child) for child in read(f"/proc/{pid}/task/{pid}/children").split()]
+
+
 class Stage:
     """A folder that everybody can reach, with what a login needs: nobody's mailbox, any password."""
 
@@ -138,6 +142,10 @@ class Session:
     def program_pid(self):
         return int(re.search(r"pid=(\d+)", self.report("started")).group(1))
 
+    def relay_pid(self):
+        """A child of the process that has become the mailbox program."""
+        return children_of(self.pid)[0]
+
     def wait(self, timeout=60):
         return self.process.wait(timeout)
 
@@ -156,6 +164,10 @@ class Listened(Session):
     @property
     def pid(self):
         return int(wait_for(lambda: re.search(r"imapgate\[(\d+)\]: handoff ", self.log()), what="the handoff's line").group(1))
+
+    def relay_pid(self):
+        """A gate is the listener's child, as the session is."""
+        return next(pid for pid in children_of(self.listener) if read(f"/proc/{pid}/comm") == "imapgate-gate\n")
 
     def wait(self, timeout=60):
         """For the session's end; nobody but the listener knows its status, so it is the listener's own that is returned."""
