@@ -244,9 +244,11 @@ hear_monitor(struct connection *c)
 	received = msg_recv_now(c->account, &m, fds, &wrong);
 	if (received == 0 && errno == EAGAIN)
 		return false;
-	if (received == 1)
+	if (received == 1) {
 		obey_monitor(c, &m);
-	else if (received == -1)
+		/* None of what a monitor says has descriptors. */
+		msg_close_fds(fds);
+	} else if (received == -1)
 		life_expel(c, &c->monitor, wrong);
 	else
 		life_close(&c->account);
