@@ -189,6 +189,10 @@ hear_logged_in(struct connection *c, const struct msg_logged_in *login)
 {
 	struct msg answer;
 
+	if (connections_is_session(c)) {
+		life_expel(c, &c->monitor, "monitor logs in twice");
+		return;
+	}
 	log_add_dropped(login->dropped);
 	msg_begin(&answer, MSG_LOGGED_IN_ANSWER);
 	answer.u.logged_in_answer.limit = connections_log_in(c, life_options(c), login);
