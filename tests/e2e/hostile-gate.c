@@ -363,8 +363,8 @@ do_hear(const char *value)
 		_exit(0);
 	if (n <= 0)
 		wrong("heard the end instead of %s", value);
-	if (strcmp(value, "ok") == 0 ? h.heard.u.login_answer.outcome != OUTCOME_OK :
-	    value[0] != '\0' && h.heard.type != (uint32_t)atoi(value))
+	if (strcmp(value, "ok") == 0 ? h.heard.u.login_answer.outcome != OUTCOME_OK
+				     : value[0] != '\0' && h.heard.type != (uint32_t)atoi(value))
 		wrong("heard %u instead of %s", h.heard.type, value);
 }
 
@@ -426,7 +426,8 @@ obey_word(const char *word)
 		return;
 	for (i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
 		len = strlen(words[i].name);
-		if (strncmp(word, words[i].name, len) == 0 && (strchr("=+-", words[i].name[len - 1]) != NULL || word[len] == '\0')) {
+		if (strncmp(word, words[i].name, len) == 0 &&
+		    (strchr("=+-", words[i].name[len - 1]) != NULL || word[len] == '\0')) {
 			words[i].act(word + len);
 			return;
 		}
