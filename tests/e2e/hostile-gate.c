@@ -134,6 +134,7 @@ static const struct field {
 	FIELD(proxied.tls, false),
 	FIELD(proxied.tls_protocol, true),
 	FIELD(proxied.tls_cipher, true),
+	FIELD(said.said, false),
 	FIELD(key.index, false),
 	FIELD(sign.index, false),
 	FIELD(sign.scheme, false),
