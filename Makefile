@@ -158,7 +158,11 @@ $(UNITS): $(BUILD)/tests/%: $(BUILD)/tests/unit/%.o $(LIBOBJS)
 
 $(HELPERS): $(BUILD)/tests/%: $(BUILD)/tests/e2e/%.o $(LIBOBJS)
 	@echo '  $@'
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS) $(SAN_LIBS)
+	$(Q)$(CC) $(ALL_LDFLAGS) $(WRAP) -o $@ $^ $(LIBS) $(SAN_LIBS)
+
+# The whole program, but for what a gate and a monitor do.
+$(BUILD)/tests/hostile-gate: $(BUILD)/main.o
+$(BUILD)/tests/hostile-gate: WRAP = -Wl,--wrap=session_run -Wl,--wrap=monitor_run -Wl,--wrap=tell_begin
 
 # fuzz_msg.c has a bug() of its own.
 $(BUILD)/tests/replay_msg: $(BUILD)/boundary/msg.o $(BUILD)/again.o

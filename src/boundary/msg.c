@@ -166,8 +166,8 @@ take_fds(const struct msghdr *hdr, int fds[MSG_FDS])
 	return (int)n;
 }
 
-static void
-close_fds(int fds[MSG_FDS])
+void
+msg_close_fds(int fds[MSG_FDS])
 {
 	for (int i = 0; i < MSG_FDS; i++) {
 		if (fds[i] != -1)
@@ -220,7 +220,7 @@ receive(int fd, struct msg *m, int fds[MSG_FDS], bool wait, const char **wrong)
 	*wrong = objection(m, n, take_fds(&hdr, fds), hdr.msg_flags);
 	if (*wrong == NULL)
 		return 1;
-	close_fds(fds);
+	msg_close_fds(fds);
 	return -1;
 }
 
@@ -247,7 +247,7 @@ msg_recv(int fd, struct msg *m)
 	int fds[MSG_FDS], received = msg_recv_fds(fd, m, fds);
 
 	if (received == 1 && types[m->type].fds > 0) {
-		close_fds(fds);
+		msg_close_fds(fds);
 		bug("message with a descriptor");
 	}
 	return received;

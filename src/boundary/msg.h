@@ -123,6 +123,9 @@ int	msg_recv_fds(int fd, struct msg *, int fds[MSG_FDS]);
  */
 int	msg_recv_now(int fd, struct msg *, int fds[MSG_FDS], const char **wrong);
 
+/* Closes descriptors that were received with a message that nobody wants, and makes them -1. */
+void	msg_close_fds(int fds[MSG_FDS]);
+
 /*
  * Looks at the type of the message that comes next, without taking it and
  * without waiting. Returns 1, or 0 as msg_recv_now.

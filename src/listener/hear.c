@@ -189,6 +189,10 @@ hear_logged_in(struct connection *c, const struct msg_logged_in *login)
 {
 	struct msg answer;
 
+	if (connections_is_session(c)) {
+		life_expel(c, &c->monitor, "monitor logs in twice");
+		return;
+	}
 	log_add_dropped(login->dropped);
 	msg_begin(&answer, MSG_LOGGED_IN_ANSWER);
 	answer.u.logged_in_answer.limit = connections_log_in(c, life_options(c), login);
@@ -244,9 +248,11 @@ hear_monitor(struct connection *c)
 	received = msg_recv_now(c->account, &m, fds, &wrong);
 	if (received == 0 && errno == EAGAIN)
 		return false;
-	if (received == 1)
+	if (received == 1) {
 		obey_monitor(c, &m);
-	else if (received == -1)
+		/* None of what a monitor says has descriptors. */
+		msg_close_fds(fds);
+	} else if (received == -1)
 		life_expel(c, &c->monitor, wrong);
 	else
 		life_close(&c->account);

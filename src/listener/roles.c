@@ -362,6 +362,7 @@ roles_hear(uint32_t index)
 		received = msg_recv_now(p->control, &m, fds, &wrong);
 		if (received == 1) {
 			hear(p, &m);
+			msg_close_fds(fds);
 			p = process_of(index);
 			continue;
 		}

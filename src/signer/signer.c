@@ -96,6 +96,9 @@ answer_pair(int fd)
 			msg_send_fds(fd, &answer, NULL, false);
 	} else if (received != 0)
 		report(owner, &(struct msg_sign){ .index = 0 }, true, wrong != NULL ? wrong : "no question for a signature");
+	/* SECURITY: another type's descriptors would stay here for ever, until there is room for none. */
+	if (received == 1)
+		msg_close_fds(fds);
 	close(fd);
 	signer.pairs--;
 }
@@ -148,6 +151,8 @@ hear_zygote(void)
 		answer_key(&m.u.key);
 	else if (received == 1 && m.type == MSG_PAIR)
 		take_pair(fds[0], &m.u.pair);
+	else if (received == 1)
+		msg_close_fds(fds);
 	else if (received == 0) {
 		close(ROLE_SIGNING);
 		signer.has_zygote = false;

@@ -1,718 +1,517 @@
 /*
- * A gate that was taken over: it says to the real monitor whatever its case
- * wants, and the monitor has to end without having started anything.
+ * Processes that were taken over: this is the whole program, but its gates
+ * and monitors do what their client says. It is linked with --wrap for the
+ * functions that are replaced here.
  *
- *   hostile-gate CASE [imapgate's options] -- PROGRAM [ARGUMENT ...]
- *   hostile-gate --list
+ * A hostile gate reads one line from its client, a script, and obeys it. With
+ * a superserver each gate is hostile; under a listener those are whose client
+ * comes from 127.0.0.66. A hostile monitor, for clients from 127.0.0.67, takes
+ * its script from the password of the first login.
  *
- * This process becomes the monitor, as in connection.c; its exit status is
- * the monitor's. The child, which lives as long as its case wants, is the gate.
+ * A script is words with one space between them:
+ *
+ *   login, sign ...	begins a message of that type (types, below)
+ *   login.authcid=joe	fills a field; %20 is the octet 0x20
+ *   login.authcid~	fills a text to its last octet, without NUL
+ *   size+1 size-1 size=0	sends more or less of the message
+ *   type=99		makes it of another type
+ *   fd=2		has so many descriptors come with it
+ *   to=signer		goes to the signer from here on; to=monitor back again
+ *   send flood		sends the message, once or until nobody takes it
+ *   hear hear=3 hear=ok hear=end	waits for an answer: any, of that type, a login that succeeded, none
+ *   say=text		writes that to the client
+ *   certificate	has a monitor of a superserver look at the key, as a gate does at its beginning
+ *   wait exit=1 kill again	the end, but for the last: the script from its beginning
+ *
+ * What is heard against the script is said to the client: "wrong: ...".
  */
 
 #include <sys/socket.h>
-#include <sys/syscall.h>
 
-#include <err.h>
+#include <errno.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
+#include <poll.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "clock.h"
-#include "log.h"
-#include "monitor/launch.h"
-#include "monitor/monitor.h"
 #include "boundary/msg.h"
-#include "options.h"
-#include "peer.h"
+#include "gate/session.h"
+#include "monitor/monitor.h"
+#include "monitor/tell.h"
 #include "publickey.h"
 
+#define HOSTILE_GATE	"127.0.0.66"
+#define HOSTILE_MONITOR	"127.0.0.67"
 #define TLS13_ECDSA_SHA256	0x0403
 
-static struct options opts;
-static int monitor;	/* the pair's end that a gate has */
+/* Descriptors are moved there: below, a gate has none but its own. */
+#define HIGH	40
 
-/* What the monitor has said, or nothing if it has ended. */
-static struct msg
-answer(void)
-{
-	struct msg m;
+/* The linker's names for what is replaced, and for what replaces it. */
+void	__real_session_run(const struct session_start *) __attribute__((noreturn));
+void	__wrap_session_run(const struct session_start *) __attribute__((noreturn));
+void	__real_monitor_run(const struct monitor_start *) __attribute__((noreturn));
+void	__wrap_monitor_run(const struct monitor_start *) __attribute__((noreturn));
+void	__real_tell_begin(int fd, const uint8_t *failure_key, const uint8_t *account_key);
+void	__wrap_tell_begin(int fd, const uint8_t *failure_key, const uint8_t *account_key);
 
-	memset(&m, 0, sizeof(m));
-	if (recv(monitor, &m, sizeof(m), 0) <= 0)
-		_exit(0);
-	return m;
-}
+static bool under_listener;
+static int account = -1;	/* a monitor's end of its pair with the listener */
+static const struct options *opts;
+
+static struct hostile {
+	int		monitor, signer, to;
+	struct msg	m, heard;
+	size_t		size;
+	int		fds;
+} h = { .monitor = -1, .signer = -1 };
+
+#define BODY	offsetof(struct msg, u)
+#define TYPE(name, number, member) { name, number, BODY + sizeof(((struct msg *)NULL)->u.member) }
+
+static const struct type {
+	const char	*name;
+	enum msg_type	 type;
+	size_t		 size;
+} types[] = {
+	TYPE("login", MSG_LOGIN, login),
+	TYPE("login_answer", MSG_LOGIN_ANSWER, login_answer),
+	TYPE("launch", MSG_LAUNCH, launch),
+	{ "launch_answer", MSG_LAUNCH_ANSWER, BODY },
+	TYPE("log", MSG_LOG, log),
+	TYPE("proxied", MSG_PROXIED, proxied),
+	TYPE("proxied_answer", MSG_PROXIED_ANSWER, proxied_answer),
+	TYPE("said", MSG_SAID, said),
+	TYPE("key", MSG_KEY, key),
+	TYPE("key_answer", MSG_KEY_ANSWER, key_answer),
+	TYPE("sign", MSG_SIGN, sign),
+	TYPE("sign_answer", MSG_SIGN_ANSWER, sign_answer),
+	TYPE("pair", MSG_PAIR, pair),
+	TYPE("sign_report", MSG_SIGN_REPORT, sign_report),
+	TYPE("ready", MSG_READY, ready),
+	TYPE("spawn_gate", MSG_SPAWN_GATE, spawn_gate),
+	TYPE("spawn_monitor", MSG_SPAWN_MONITOR, spawn_monitor),
+	TYPE("spawned", MSG_SPAWNED, spawned),
+	TYPE("failed", MSG_FAILED, failed),
+	TYPE("failed_answer", MSG_FAILED_ANSWER, failed_answer),
+	TYPE("logged_in", MSG_LOGGED_IN, logged_in),
+	TYPE("logged_in_answer", MSG_LOGGED_IN_ANSWER, logged_in_answer),
+	{ "gate_end", MSG_GATE_END, BODY },
+	TYPE("gate_end_answer", MSG_GATE_END_ANSWER, gate_end_answer),
+	TYPE("launched", MSG_LAUNCHED, launched),
+	{ "peer_unknown", MSG_PEER_UNKNOWN, BODY },
+	TYPE("dropped", MSG_DROPPED, dropped),
+};
+#define TYPES	(sizeof(types) / sizeof(types[0]))
+
+#define FIELD(member, text) { #member, offsetof(struct msg, u.member), sizeof(((struct msg *)NULL)->u.member), text }
+
+static const struct field {
+	const char	*name;
+	size_t		 offset, size;
+	bool		 text;
+} fields[] = {
+	FIELD(login.mechanism, false),
+	FIELD(login.authcid, true),
+	FIELD(login.authzid, true),
+	FIELD(login.secret, true),
+	FIELD(launch.how, false),
+	FIELD(launch.tag, true),
+	FIELD(launch.tls.protocol, true),
+	FIELD(launch.tls.cipher, true),
+	FIELD(log.event, false),
+	FIELD(log.reason, false),
+	FIELD(log.mechanism, false),
+	FIELD(log.text, true),
+	FIELD(log.tls.protocol, true),
+	FIELD(log.tls.cipher, true),
+	FIELD(proxied.client, false),
+	FIELD(proxied.tls, false),
+	FIELD(proxied.tls_protocol, true),
+	FIELD(proxied.tls_cipher, true),
+	FIELD(said.said, false),
+	FIELD(key.index, false),
+	FIELD(sign.index, false),
+	FIELD(sign.scheme, false),
+	FIELD(sign.len, false),
+	FIELD(sign.tbs, true),
+	FIELD(logged_in.name, true),
+	FIELD(launched.how, false),
+	FIELD(dropped.dropped, false),
+};
+#define FIELDS	(sizeof(fields) / sizeof(fields[0]))
 
 static void
-say(const void *bytes, size_t len)
+say(const char *text)
 {
-	(void)!send(monitor, bytes, len, MSG_NOSIGNAL);
+	(void)!write(STDOUT_FILENO, text, strlen(text));
+	(void)!write(STDOUT_FILENO, "\r\n", 2);
 }
 
-static struct msg
-login(const char *secret)
+static void __attribute__((noreturn, format(printf, 1, 2)))
+wrong(const char *fmt, ...)
 {
-	struct msg m = { .type = MSG_LOGIN };
+	char text[256] = "wrong: ";
+	va_list ap;
 
-	m.u.login.mechanism = MECH_LOGIN_COMMAND;
-	strcpy(m.u.login.authcid, "joe");
-	strcpy(m.u.login.secret, secret);
-	return m;
+	va_start(ap, fmt);
+	vsnprintf(text + strlen(text), sizeof(text) - strlen(text), fmt, ap);
+	va_end(ap);
+	say(text);
+	_exit(0);
 }
 
-static struct msg
-launch(const char *tag)
-{
-	struct msg m = { .type = MSG_LAUNCH };
+/* Messages. */
 
-	m.u.launch.how = HOW_EXEC;
-	memcpy(m.u.launch.tag, tag, strlen(tag) + 1);
-	return m;
-}
-
-static struct msg
-line(uint32_t event)
-{
-	struct msg m = { .type = MSG_LOG };
-
-	m.u.log.event = event;
-	return m;
-}
-
-/* What a TLS 1.3 server signs (RFC 8446, 4.4.3). */
-static struct msg
-signature(uint32_t index)
+/* The part of a TLS 1.3 handshake that a server signs (RFC 8446, 4.4.3). */
+static void
+fill_sign(struct msg_sign *sign)
 {
 	static const char context[] = "TLS 1.3, server CertificateVerify";
-	struct msg m = { .type = MSG_SIGN };
 
-	m.u.sign.index = index;
-	m.u.sign.scheme = TLS13_ECDSA_SHA256;
-	m.u.sign.len = 64 + sizeof(context) + 32;
-	memset(m.u.sign.tbs, ' ', 64);
-	memcpy(m.u.sign.tbs + 64, context, sizeof(context));
-	return m;
+	sign->scheme = TLS13_ECDSA_SHA256;
+	sign->len = 64 + sizeof(context) + 32;
+	memset(sign->tbs, ' ', 64);
+	memcpy(sign->tbs + 64, context, sizeof(context));
 }
 
-/* The monitor signs only with keys that it was shown the certificate of. */
+/* Begins a message that is good where an honest one would send it. */
+static void
+begin(const struct type *type)
+{
+	msg_begin(&h.m, type->type);
+	h.size = type->size;
+	h.fds = 0;
+	if (type->type == MSG_LOGIN) {
+		h.m.u.login.mechanism = MECH_LOGIN_COMMAND;
+		strcpy(h.m.u.login.authcid, "joe");
+		strcpy(h.m.u.login.secret, "sesame");
+	} else if (type->type == MSG_LAUNCH) {
+		h.m.u.launch.how = HOW_EXEC;
+		strcpy(h.m.u.launch.tag, "a");
+	} else if (type->type == MSG_SIGN)
+		fill_sign(&h.m.u.sign);
+}
+
+static bool
+begin_named(const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < TYPES; i++)
+		if (strcmp(name, types[i].name) == 0) {
+			begin(&types[i]);
+			return true;
+		}
+	return false;
+}
+
+/* The first keys that the monitor of a superserver signs with are those of which it was shown the certificate. */
 static void
 show_certificate(void)
 {
-	struct msg m = { .type = MSG_KEY };
-	FILE *f = fopen(opts.cert[0], "r");
+	FILE *f = fopen(opts->cert[0], "r");
 	X509 *cert = f == NULL ? NULL : PEM_read_X509(f, NULL, NULL, NULL);
 
-	if (cert == NULL || !publickey_digest(X509_get0_pubkey(cert), m.u.key.key_digest))
-		errx(1, "%s: no certificate", opts.cert[0]);
-	msg_send(monitor, &m);
-	if (answer().u.key_answer.held == 0)
-		errx(1, "the key was refused");
+	begin_named("key");
+	if (cert == NULL || !publickey_digest(X509_get0_pubkey(cert), h.m.u.key.key_digest))
+		wrong("no certificate");
+	msg_send(h.to, &h.m);
+	if (msg_recv(h.to, &h.heard) == 0 || h.heard.u.key_answer.held == 0)
+		wrong("the key was refused");
+}
+
+static char
+octet(const char **at)
+{
+	char hex[3] = "";
+
+	if (**at != '%')
+		return *(*at)++;
+	memcpy(hex, *at + 1, 2);
+	*at += 3;
+	return (char)strtoul(hex, NULL, 16);
 }
 
 static void
-be_accepted(void)
+fill(const struct field *f, const char *value)
 {
-	struct msg m = login("sesame");
+	char *to = (char *)&h.m + f->offset;
+	uint32_t number = (uint32_t)strtoul(value, NULL, 0);
+	size_t i;
 
-	msg_send(monitor, &m);
-	m = answer();
-	if (m.u.login_answer.outcome != OUTCOME_OK)
-		errx(1, "joe was not let in");
+	if (!f->text) {
+		memcpy(to, &number, sizeof(number));
+		return;
+	}
+	memset(to, 0, f->size);
+	for (i = 0; *value != '\0' && i < f->size; i++)
+		to[i] = octet(&value);
 }
 
-/* The cases. */
+/* FIELD=VALUE or FIELD~. */
+static bool
+fill_named(const char *word)
+{
+	size_t i, len = strcspn(word, "=~");
+
+	for (i = 0; i < FIELDS; i++) {
+		if (strlen(fields[i].name) != len || strncmp(word, fields[i].name, len) != 0)
+			continue;
+		if (word[len] == '~')
+			memset((char *)&h.m + fields[i].offset, 'a', fields[i].size);
+		else
+			fill(&fields[i], word + len + 1);
+		return true;
+	}
+	return false;
+}
+
+/* Sends the message as it stands, whatever its type wants. False if nobody takes it. */
+static bool
+send_raw(void)
+{
+	static char octets[256 << 10];
+	struct iovec iov = { octets, h.size };
+	union {
+		struct cmsghdr header;
+		char room[CMSG_SPACE(sizeof(int) * 16)];
+	} control = { .header = { CMSG_LEN(sizeof(int) * (size_t)h.fds), SOL_SOCKET, SCM_RIGHTS } };
+	struct msghdr hdr = { .msg_iov = &iov, .msg_iovlen = 1 };
+	int i;
+
+	memcpy(octets, &h.m, h.size < sizeof(h.m) ? h.size : sizeof(h.m));
+	for (i = 0; i < h.fds; i++)
+		memcpy(CMSG_DATA(&control.header) + sizeof(int) * (size_t)i, &(int){ STDERR_FILENO }, sizeof(int));
+	if (h.fds > 0) {
+		hdr.msg_control = &control;
+		hdr.msg_controllen = CMSG_SPACE(sizeof(int) * (size_t)h.fds);
+	}
+	return sendmsg(h.to, &hdr, MSG_NOSIGNAL) != -1;
+}
+
+/* Words. */
 
 static void
-honest(void)
+do_type(const char *value)
 {
-	struct msg m = launch("a");
-
-	be_accepted();
-	msg_send(monitor, &m);
+	h.m.type = (uint32_t)strtoul(value, NULL, 0);
 }
 
 static void
-silent(void)
+do_size(const char *value)
 {
-	pause();
+	h.size = (size_t)strtoul(value, NULL, 0);
 }
 
 static void
-gone(void)
+do_longer(const char *value)
 {
+	h.size += (size_t)atoi(value);
 }
 
 static void
-killed(void)
+do_shorter(const char *value)
 {
+	h.size -= (size_t)atoi(value);
+}
+
+static void
+do_fd(const char *value)
+{
+	h.fds = atoi(value);
+}
+
+static void
+do_to(const char *value)
+{
+	h.to = strcmp(value, "signer") == 0 ? h.signer : h.monitor;
+}
+
+static void
+do_send(const char *value)
+{
+	(void)value;
+	send_raw();
+}
+
+static void
+do_flood(const char *value)
+{
+	(void)value;
+	while (send_raw())
+		;
+	_exit(0);
+}
+
+/* The next answer; without a value this process ends where the other has. */
+static void
+do_hear(const char *value)
+{
+	ssize_t n = recv(h.to, &h.heard, sizeof(h.heard), 0);
+
+	/* The other process has closed its end with something unread; an answer is behind that error. */
+	if (n == -1 && errno == ECONNRESET)
+		n = recv(h.to, &h.heard, sizeof(h.heard), 0);
+	if (strcmp(value, "end") == 0) {
+		if (n > 0)
+			wrong("heard %u instead of the end", h.heard.type);
+		return;
+	}
+	if (n <= 0 && value[0] == '\0')
+		_exit(0);
+	if (n <= 0)
+		wrong("heard the end instead of %s", value);
+	if (strcmp(value, "ok") == 0 ? h.heard.u.login_answer.outcome != OUTCOME_OK
+				     : value[0] != '\0' && h.heard.type != (uint32_t)atoi(value))
+		wrong("heard %u instead of %s", h.heard.type, value);
+}
+
+static void
+do_wait(const char *value)
+{
+	(void)value;
+	for (;;)
+		poll(NULL, 0, -1);
+}
+
+static void
+do_exit(const char *value)
+{
+	_exit(atoi(value));
+}
+
+static void
+do_kill(const char *value)
+{
+	(void)value;
 	raise(SIGKILL);
 }
 
 static void
-nonsense(void)
+do_certificate(const char *value)
 {
-	static const unsigned char bytes[64] = { 0xde, 0xad, 0xbe, 0xef, 1, 2, 3 };
-
-	say(bytes, sizeof(bytes));
-	pause();
-}
-
-static void
-empty(void)
-{
-	say("", 0);
-	pause();
-}
-
-static void
-one_octet(void)
-{
-	say("\2", 1);
-	pause();
-}
-
-static void
-type_only(void)
-{
-	uint32_t type = MSG_LOGIN;
-
-	say(&type, sizeof(type));
-	pause();
-}
-
-static void
-one_octet_short(void)
-{
-	struct msg m = login("sesame");
-
-	say(&m, offsetof(struct msg, u) + sizeof(m.u.login) - 1);
-	pause();
-}
-
-static void
-one_octet_long(void)
-{
-	struct msg m = login("sesame");
-
-	say(&m, offsetof(struct msg, u) + sizeof(m.u.login) + 1);
-	pause();
-}
-
-static void
-oversize(void)
-{
-	static char bytes[64 << 10] = { MSG_LOGIN };
-
-	say(bytes, sizeof(bytes));
-	pause();
-}
-
-static void
-of_type(uint32_t type)
-{
-	struct msg m = { .type = type };
-
-	say(&m, sizeof(m));
-	pause();
-}
-
-static void
-type_zero(void)
-{
-	of_type(0);
-}
-
-static void
-type_unknown(void)
-{
-	of_type(12);
-}
-
-static void
-type_negative(void)
-{
-	of_type(0xffffffff);
-}
-
-static void
-an_answer(void)
-{
-	struct msg m = { .type = MSG_LOGIN_ANSWER };
-
-	m.u.login_answer.outcome = OUTCOME_OK;
-	msg_send(monitor, &m);
-	pause();
-}
-
-/* Text in a field of this message that does not end where the field does. */
-static void
-say_endless(struct msg m, char *field, size_t size)
-{
-	memset(field, 'a', size);
-	say(&m, offsetof(struct msg, u) + (m.type == MSG_LOGIN ? sizeof(m.u.login) :
-	    m.type == MSG_LAUNCH ? sizeof(m.u.launch) : sizeof(m.u.log)));
-	pause();
-}
-
-static void
-name_without_end(void)
-{
-	struct msg m = login("sesame");
-
-	memset(m.u.login.authcid, 'a', sizeof(m.u.login.authcid));
-	say_endless(m, m.u.login.authcid, 1);
-}
-
-static void
-secret_without_end(void)
-{
-	struct msg m = login("sesame");
-
-	memset(m.u.login.secret, 'a', sizeof(m.u.login.secret));
-	say_endless(m, m.u.login.authcid, 1);
-}
-
-static void
-tag_without_end(void)
-{
-	struct msg m = launch("a");
-
-	be_accepted();
-	memset(m.u.launch.tag, 'a', sizeof(m.u.launch.tag));
-	say_endless(m, m.u.launch.tls.sni, 0);
-}
-
-static void
-cipher_without_end(void)
-{
-	struct msg m = launch("a");
-
-	be_accepted();
-	memset(m.u.launch.tls.cipher, 'a', sizeof(m.u.launch.tls.cipher));
-	say_endless(m, m.u.launch.tls.sni, 0);
-}
-
-static void
-text_without_end(void)
-{
-	struct msg m = line(EVENT_TLS_FAIL);
-
-	memset(m.u.log.text, 'a', sizeof(m.u.log.text));
-	say_endless(m, m.u.log.tls.sni, 0);
-}
-
-/* A message that is good but for the descriptor that comes with it. */
-static void
-with_descriptor(void)
-{
-	struct msg m = login("sesame");
-	struct iovec iov = { &m, offsetof(struct msg, u) + sizeof(m.u.login) };
-	union {
-		struct cmsghdr header;
-		char room[CMSG_SPACE(sizeof(int))];
-	} control = { .header = { CMSG_LEN(sizeof(int)), SOL_SOCKET, SCM_RIGHTS } };
-	struct msghdr hdr = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control.room) };
-
-	memcpy(CMSG_DATA(&control.header), &(int){ STDERR_FILENO }, sizeof(int));
-	sendmsg(monitor, &hdr, MSG_NOSIGNAL);
-	pause();
-}
-
-static void
-launch_before_login(void)
-{
-	struct msg m = launch("a");
-
-	msg_send(monitor, &m);
-	pause();
-}
-
-static void
-launch_after_failure(void)
-{
-	struct msg m = login("mumble");
-
-	msg_send(monitor, &m);
-	answer();
-	launch_before_login();
-}
-
-static void
-launch_with_login_unanswered(void)
-{
-	struct msg first = login("mumble"), second = launch("a");
-
-	msg_send(monitor, &first);
-	msg_send(monitor, &second);
-	pause();
-}
-
-static void
-login_after_login(void)
-{
-	struct msg m = login("sesame");
-
-	be_accepted();
-	msg_send(monitor, &m);
-	pause();
-}
-
-static void
-sign_after_login(void)
-{
-	struct msg m = signature(0);
-
-	be_accepted();
-	msg_send(monitor, &m);
-	pause();
-}
-
-static void
-login_once_too_often(void)
-{
-	for (;;) {
-		struct msg m = login("mumble");
-
-		msg_send(monitor, &m);
-		answer();
-	}
-}
-
-static void
-by_mechanism(uint32_t mechanism)
-{
-	struct msg m = login("sesame");
-
-	m.u.login.mechanism = mechanism;
-	msg_send(monitor, &m);
-	m = answer();
-	if (m.u.login_answer.outcome != OUTCOME_OK)
-		_exit(0);
-	m = launch("a");
-	msg_send(monitor, &m);
-	_exit(0);
-}
-
-static void
-mechanism_zero(void)
-{
-	by_mechanism(0);
-}
-
-static void
-mechanism_unknown(void)
-{
-	by_mechanism(99);
-}
-
-/* Those that need no password, where nobody has switched them on. */
-static void
-mechanism_external(void)
-{
-	by_mechanism(MECH_EXTERNAL);
-}
-
-static void
-mechanism_preauth(void)
-{
-	by_mechanism(MECH_PREAUTH);
-}
-
-static void
-mechanism_token(void)
-{
-	by_mechanism(MECH_OAUTHBEARER);
-}
-
-static void
-sign_twice(void)
-{
-	struct msg m = signature(0);
-
+	(void)value;
 	show_certificate();
-	msg_send(monitor, &m);
-	if (answer().u.sign_answer.len == 0)
-		errx(1, "the first signature was refused");
-	msg_send(monitor, &m);
-	pause();
 }
 
-/* A signature that is no TLS handshake's must not be made, and there is no answer. */
-static void
-sign_anything(void)
-{
-	struct msg m = signature(0);
-
-	show_certificate();
-	memset(m.u.sign.tbs, 'x', sizeof(m.u.sign.tbs));
-	msg_send(monitor, &m);
-	answer();
-	raise(SIGABRT);
-}
-
-static void
-sign_too_much(void)
-{
-	struct msg m = signature(0);
-
-	show_certificate();
-	m.u.sign.len = 0x7fffffff;
-	msg_send(monitor, &m);
-	answer();
-	raise(SIGABRT);
-}
-
-static void
-sign_with_no_key(void)
-{
-	struct msg m = signature(0xffffffff);
-
-	msg_send(monitor, &m);
-	answer();
-	raise(SIGABRT);
-}
-
-static void
-ask_for_keys(void)
-{
-	struct msg m = { .type = MSG_KEY };
-
-	m.u.key.index = (uint32_t)opts.certs;
-	msg_send(monitor, &m);
-	answer();
-	raise(SIGABRT);
-}
-
-static void
-ask_for_a_key_for_ever(void)
-{
-	struct msg m = { .type = MSG_KEY };
-
-	for (;;) {
-		msg_send(monitor, &m);
-		if (answer().u.key_answer.held != 0)
-			raise(SIGABRT);
-	}
-}
-
-static void
-with_tag(const char *tag)
-{
-	struct msg m = launch(tag);
-
-	be_accepted();
-	msg_send(monitor, &m);
-	_exit(0);
-}
-
-/* There is no superserver whose descriptors the mailbox program could have. */
-static void
-launch_in_no_tunnel(void)
-{
-	struct msg m = launch("a");
-
-	m.u.launch.how = HOW_TUNNEL;
-	strcpy(m.u.launch.tls.protocol, "TLSv1.3");
-	be_accepted();
-	msg_send(monitor, &m);
-	_exit(0);
-}
-
-static void
-no_tag(void)
-{
-	with_tag("");
-}
-
-static void
-tag_with_space(void)
-{
-	with_tag("a OK fooled");
-}
-
-static void
-tag_with_line_end(void)
-{
-	with_tag("a\r\n*");
-}
-
-static void
-log_without_end(void)
-{
-	for (;;) {
-		struct msg m = line(EVENT_TLS_FAIL);
-
-		if (msg_send(monitor, &m) == -1)
-			_exit(0);
-	}
-}
-
-static void
-log_unknown_event(void)
-{
-	struct msg m = line(99);
-
-	msg_send(monitor, &m);
-	pause();
-}
-
-static void
-log_unknown_reason(void)
-{
-	struct msg m = line(EVENT_END);
-
-	m.u.log.reason = 99;
-	msg_send(monitor, &m);
-	pause();
-}
-
-static void
-log_unknown_mechanism(void)
-{
-	struct msg m = line(EVENT_AUTH_REFUSED);
-
-	m.u.log.mechanism = 99;
-	msg_send(monitor, &m);
-	pause();
-}
-
-/* Keys of every later line: a forged one would be believed. */
-static void
-log_forged_cipher(void)
-{
-	struct msg m = line(EVENT_TLS);
-
-	strcpy(m.u.log.tls.protocol, "TLSv1.3");
-	strcpy(m.u.log.tls.cipher, "X\nimapgate[1]: auth-ok rip=192.0.2.1");
-	msg_send(monitor, &m);
-	pause();
-}
-
-static void
-log_bug_of_mine(void)
-{
-	struct msg m = line(EVENT_BUG);
-
-	strcpy(m.u.log.text, "x\" rip=192.0.2.1\nimapgate[1]: auth-ok");
-	msg_send(monitor, &m);
-	_exit(70);
-}
-
-static const struct hostility {
+static const struct word {
 	const char	*name;
-	void		(*act)(void);
-} cases[] = {
-	{ "honest", honest },
-	{ "silent", silent },
-	{ "gone", gone },
-	{ "killed", killed },
-	{ "nonsense", nonsense },
-	{ "empty", empty },
-	{ "one-octet", one_octet },
-	{ "type-only", type_only },
-	{ "one-octet-short", one_octet_short },
-	{ "one-octet-long", one_octet_long },
-	{ "oversize", oversize },
-	{ "type-zero", type_zero },
-	{ "type-unknown", type_unknown },
-	{ "type-negative", type_negative },
-	{ "an-answer", an_answer },
-	{ "name-without-end", name_without_end },
-	{ "secret-without-end", secret_without_end },
-	{ "tag-without-end", tag_without_end },
-	{ "cipher-without-end", cipher_without_end },
-	{ "text-without-end", text_without_end },
-	{ "with-descriptor", with_descriptor },
-	{ "launch-before-login", launch_before_login },
-	{ "launch-after-failure", launch_after_failure },
-	{ "launch-with-login-unanswered", launch_with_login_unanswered },
-	{ "launch-in-no-tunnel", launch_in_no_tunnel },
-	{ "login-after-login", login_after_login },
-	{ "sign-after-login", sign_after_login },
-	{ "login-once-too-often", login_once_too_often },
-	{ "mechanism-zero", mechanism_zero },
-	{ "mechanism-unknown", mechanism_unknown },
-	{ "mechanism-external", mechanism_external },
-	{ "mechanism-preauth", mechanism_preauth },
-	{ "mechanism-token", mechanism_token },
-	{ "sign-twice", sign_twice },
-	{ "sign-anything", sign_anything },
-	{ "sign-too-much", sign_too_much },
-	{ "sign-with-no-key", sign_with_no_key },
-	{ "ask-for-keys", ask_for_keys },
-	{ "ask-for-a-key-for-ever", ask_for_a_key_for_ever },
-	{ "no-tag", no_tag },
-	{ "tag-with-space", tag_with_space },
-	{ "tag-with-line-end", tag_with_line_end },
-	{ "log-without-end", log_without_end },
-	{ "log-unknown-event", log_unknown_event },
-	{ "log-unknown-reason", log_unknown_reason },
-	{ "log-unknown-mechanism", log_unknown_mechanism },
-	{ "log-forged-cipher", log_forged_cipher },
-	{ "log-bug-of-mine", log_bug_of_mine },
+	void		(*act)(const char *value);
+} words[] = {
+	{ "type=", do_type },
+	{ "size=", do_size },
+	{ "size+", do_longer },
+	{ "size-", do_shorter },
+	{ "fd=", do_fd },
+	{ "to=", do_to },
+	{ "send", do_send },
+	{ "flood", do_flood },
+	{ "hear=", do_hear },
+	{ "hear", do_hear },
+	{ "say=", say },
+	{ "wait", do_wait },
+	{ "exit=", do_exit },
+	{ "kill", do_kill },
+	{ "certificate", do_certificate },
 };
-#define CASES	(sizeof(cases) / sizeof(cases[0]))
 
-/* The keys of every line, as in connection.c. */
 static void
-describe(const struct peer *p)
+obey_word(const char *word)
 {
-	log_context("rip", p->ip);
-	log_context("rport", p->port);
-	log_context("lip", p->local_ip);
-	log_context("lport", p->local_port);
-	log_context("tls", "none");
-	log_context("cipher", "none");
-}
+	size_t i, len;
 
-static const struct hostility *
-find(const char *name)
-{
-	for (size_t i = 0; i < CASES; i++)
-		if (strcmp(cases[i].name, name) == 0)
-			return &cases[i];
-	errx(64, "what is \"%s\"?", name);
-}
-
-int
-main(int argc, char *argv[])
-{
-	static struct peer peer;
-	struct inherited inherited;
-	const struct hostility *hostility;
-	int pair[2];
-	pid_t gate;
-
-	if (argc == 2 && strcmp(argv[1], "--list") == 0) {
-		for (size_t i = 0; i < CASES; i++)
-			puts(cases[i].name);
-		return 0;
+	if (begin_named(word) || fill_named(word))
+		return;
+	for (i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		len = strlen(words[i].name);
+		if (strncmp(word, words[i].name, len) == 0 &&
+		    (strchr("=+-", words[i].name[len - 1]) != NULL || word[len] == '\0')) {
+			words[i].act(word + len);
+			return;
+		}
 	}
-	if (argc < 2)
-		errx(64, "usage: hostile-gate CASE [options] -- PROGRAM [ARGUMENT ...]");
-	hostility = find(argv[1]);
-	options_parse(&opts, argc - 1, argv + 1);
-	log_open(opts.log);
-	inherited_take(&inherited, NULL);
-	peer_look(&peer, STDIN_FILENO, NULL);
-	describe(&peer);
-	if (msg_pair(pair) == -1)
-		die("socketpair");
-	gate = (pid_t)syscall(SYS_clone, 0UL, NULL, NULL, NULL, NULL);
-	if (gate == -1)
-		err(71, "fork");
-	if (gate == 0) {
-		close(pair[0]);
-		monitor = pair[1];
-		hostility->act();
+	wrong("what is \"%s\"?", word);
+}
+
+static void __attribute__((noreturn))
+obey(char *script)
+{
+	char *at, *end, *word;
+	bool again;
+
+	do {
+		again = false;
+		for (at = word = script; at != NULL; at = end == NULL ? NULL : end + 1) {
+			end = strchr(at, ' ');
+			word = strndup(at, end == NULL ? strlen(at) : (size_t)(end - at));
+			again = strcmp(word, "again") == 0;
+			if (word[0] != '\0' && !again)
+				obey_word(word);
+			free(word);
+		}
+	} while (again);
+	_exit(0);
+}
+
+/* The processes. */
+
+/* As glibc calls it; roles are known by their names (role.h). */
+static void __attribute__((constructor))
+look_at_name(int argc, char *argv[])
+{
+	under_listener = argc > 0 && strncmp(argv[0], "imapgate-", strlen("imapgate-")) == 0;
+}
+
+static void
+read_script(char *script, size_t size)
+{
+	size_t n = 0;
+
+	while (n < size - 1 && read(STDIN_FILENO, script + n, 1) == 1 && script[n] != '\n')
+		n++;
+	script[n] = '\0';
+}
+
+void
+__wrap_session_run(const struct session_start *start)
+{
+	static char script[4096];
+	int fd;
+
+	if (under_listener && strcmp(start->peer->ip, HOSTILE_GATE) != 0)
+		__real_session_run(start);
+	opts = start->opts;
+	h.to = h.monitor = dup2(start->monitor, HIGH);
+	h.signer = start->sign == -1 ? -1 : dup2(start->sign, HIGH + 1);
+	for (fd = STDERR_FILENO + 1; fd < HIGH; fd++)
+		close(fd);
+	read_script(script, sizeof(script));
+	obey(script);
+}
+
+void
+__wrap_tell_begin(int fd, const uint8_t *failure_key, const uint8_t *account_key)
+{
+	account = fd;
+	__real_tell_begin(fd, failure_key, account_key);
+}
+
+void
+__wrap_monitor_run(const struct monitor_start *start)
+{
+	static struct msg login;
+
+	if (account == -1 || strcmp(start->peer->ip, HOSTILE_MONITOR) != 0)
+		__real_monitor_run(start);
+	h.to = account;
+	if (msg_recv(start->gate_fd, &login) != 1)
 		_exit(0);
-	}
-	close(pair[1]);
-	monitor_run(&(struct monitor_start){ .opts = &opts, .peer = &peer, .inherited = &inherited, .gate = gate, .gate_fd = pair[0],
-	    .deadline = clock_ms() + opts.timeout_ms });
+	obey(login.u.login.secret);
 }
