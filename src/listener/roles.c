@@ -486,11 +486,10 @@ roles_have_room(void)
 void
 roles_keep(char *text, size_t size, bool keep)
 {
-	unsigned i;
 	int n = 0;
 
 	text[0] = '\0';
-	for (i = 0; i < ROLES_GENERATIONS; i++) {
+	for (unsigned i = 0; i < ROLES_GENERATIONS; i++) {
 		const struct generation *g = &generations[i];
 
 		if (g->zygote.control == -1 || g->waiting == 0)
