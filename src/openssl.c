@@ -1,6 +1,6 @@
 /*
  * How OpenSSL begins, see openssl.h. Run by every process of ours that has a
- * use for it: gate, monitor, listener, key holder and --check.
+ * use for it: gates, monitors, zygotes, the signer and --check.
  */
 
 #include "openssl.h"

@@ -36,7 +36,7 @@ LISTENED = (
     "limits",           # attempts, delays, and failures that an address shares
     "handoff", "relay", # parents, signals, and descriptors that go on to the mailbox program
     "identity", "hygiene", "sandbox",   # two processes more to inherit from
-    "tls", "external",  # the key holder signs, and the authorities were read before the fork
+    "tls", "external",  # the signer signs, and the authorities were read before the fork
     "preauth",          # the socket's name decides, and accept(2) tells the peer
     "log",              # the lines that the listener adds to what a connection says
 )

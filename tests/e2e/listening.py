@@ -30,7 +30,7 @@ os.execvp(sys.argv[3], sys.argv[3:])
 '''
 
 
-# Seconds in which a listener closes what is over: an old key holder's end, a dry run's.
+# Seconds in which a listener closes what is over: an old signer's end, a dry run's.
 LEFT = 2
 
 

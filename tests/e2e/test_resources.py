@@ -292,7 +292,7 @@ def test_no_file_may_grow(root_stage):
 
 
 def test_no_file_of_a_listener_may_grow(root_stage):
-    """Its log is as large as a file may be; there is room for its shared memory, which is a file too."""
+    """Its log is as large as a file may be; there is room for its table, which is a file too."""
     with open(root_stage.file("scratch", ".log"), "ab") as log:
         log.truncate(65 * MB)
         with Listener(root_stage, *CLEAR, stderr=log, wrap=["prlimit", f"--fsize={64 * MB}", "--"]) as server:

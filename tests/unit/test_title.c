@@ -110,7 +110,7 @@ title_is_role_name_and_address(void **state)
 		{ NULL, "192.0.2.7", "gate", "imapgate: gate 192.0.2.7" },
 		{ "joe@example.org", "2001:db8::1%eth0", "relay", "imapgate: relay joe@example.org 2001:db8::1%eth0" },
 		{ "", "local", "keeper", "imapgate: keeper local" },
-		{ NULL, NULL, "key holder", "imapgate: key holder" },
+		{ NULL, NULL, "gate zygote", "imapgate: gate zygote" },
 		{ NULL, NULL, "x", "imapgate: x" },
 		{ "joe 192.0.2.1", "192.0.2.7", "relay", "imapgate: relay joe?192.0.2.1 192.0.2.7" },
 		{ "j\033[2J\n\x7f\xc3\xa9", "192.0.2.7", "relay", "imapgate: relay j?[2J???? 192.0.2.7" },
