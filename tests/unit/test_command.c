@@ -575,6 +575,7 @@ T55_reset_wipes_all_that_came_in(void **state)
 		if (left_over(&feeding.c, 'x') > 0)
 			fail_msg("line of %zu octets: %zu are left after command_reset_response", lengths[i],
 			    left_over(&feeding.c, 'x'));
+		assert_int_equal(command_response(&feeding.c).len, 0);
 	}
 }
 
