@@ -122,6 +122,22 @@ RC4_mailbox_that_can_not_be_had(void **state)
 	is_reply("* BYE [UNAVAILABLE] Please try again later\r\n");
 }
 
+static void
+each_failure_has_words(void **state)
+{
+	const struct reply_words *words;
+	uint32_t outcome;
+
+	(void)state;
+	for (outcome = 0; outcome < 5000; outcome++) {
+		words = reply_outcome(outcome);
+		assert_int_equal(words != NULL, outcome > OUTCOME_OK && outcome <= OUTCOME_LIMIT);
+		assert_true(words == NULL || (strlen(words->code) > 0 && strlen(words->text) > 0));
+	}
+	assert_null(reply_outcome(UINT32_MAX));
+	assert_string_equal(reply_outcome(OUTCOME_EXPIRED)->code, "EXPIRED");
+}
+
 /* Whole lines only, whatever did not fit. */
 static void
 assert_whole_lines(void)
@@ -384,6 +400,8 @@ clean_text_is_cut_no_shorter_than_needed(void **state)
 	assert_string_equal(clean, "\xc3\xa4");
 	reply_clean(clean, 4, "ab cd");
 	assert_string_equal(clean, "ab");
+	reply_clean(clean, 4, "a b");
+	assert_string_equal(clean, "a b");
 	reply_clean(clean, 3, "a\xff\xff");
 	assert_string_equal(clean, "a?");
 	reply_clean(clean, 4, "a \xff\xff");
@@ -401,6 +419,7 @@ main(void)
 		cmocka_unit_test_setup(challenge_of_any_length_is_whole_or_left_out, empty_reply),
 		cmocka_unit_test_setup(P5_prefix_ends_before_the_text, empty_reply),
 		cmocka_unit_test_setup(RC4_mailbox_that_can_not_be_had, empty_reply),
+		cmocka_unit_test(each_failure_has_words),
 		cmocka_unit_test_setup(what_does_not_fit_is_left_out_as_a_whole_line, empty_reply),
 		cmocka_unit_test_setup(prefix_that_does_not_fit_is_left_out, empty_reply),
 		cmocka_unit_test_setup(G8_text_can_not_break_out_of_its_line, empty_reply),
