@@ -143,7 +143,7 @@ check_arguments(const struct command *c, enum command_event event)
 
 	MUST(!command_tag(c, tag) || command_is_tag(tag));
 	MUST(!command_word(c, word) || strlen(word) > 0);
-	command_is_foreign(c);
+	MUST(!command_is_tls(c) || command_is_foreign(c));
 	check_verdict(command_nothing(c), event);
 	check_verdict(command_id(c), event);
 	verdict = command_login(c, &user, &password);

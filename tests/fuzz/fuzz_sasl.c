@@ -144,6 +144,18 @@ check_text(const char *text)
 		MUST(text[0] != '\0' && strpbrk(text, "\r\n\t\x1b\x7f\xc0\xc1\xf5\xff") == NULL);
 }
 
+/* A word becomes a name of the list or "other", and nothing of it gets into the log else. */
+static void
+check_log_name(const char *word)
+{
+	unsigned number = sasl_log_number(word);
+	const char *name = sasl_log_name(number);
+
+	MUST(name != NULL && strcmp(name, number > 0 ? word : "other") == 0);
+	MUST(sasl_find(word) == NULL || number > 0);
+	MUST(sasl_log_name((unsigned)strlen(word) + 1000) == NULL);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -155,6 +167,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memcpy(text, data, size);
 	text[size] = '\0';
 	check_text(text);
+	check_log_name(text);
 	MUST(sasl_find(text) == NULL || strcmp(sasl_find(text)->name, text) == 0);
 	check_base64(in, size);
 	check_plain(&s, in, size);

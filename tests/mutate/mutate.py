@@ -34,7 +34,7 @@ TESTS = {
     "reply": ["test_reply", "replay_reply"],
     "sasl": ["test_sasl", "test_oauth", "test_base64", "test_utf8", "replay_sasl"],
     "utf8": ["test_reply", "test_utf8"],
-    "word": ["test_proxy", "replay_proxy"],
+    "word": ["test_word", "test_proxy", "replay_proxy"],
 }
 # Of processor time: what takes longer does not end. No test takes a third of it.
 SECONDS = {"plain": 3, "sanitized": 12}

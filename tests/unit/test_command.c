@@ -575,7 +575,43 @@ T55_reset_wipes_all_that_came_in(void **state)
 		if (left_over(&feeding.c, 'x') > 0)
 			fail_msg("line of %zu octets: %zu are left after command_reset_response", lengths[i],
 			    left_over(&feeding.c, 'x'));
+		assert_int_equal(command_response(&feeding.c).len, 0);
 	}
+}
+
+static void
+T11_beginnings_of_other_protocols(void **state)
+{
+	static const struct {
+		struct bytes in;
+		bool foreign;
+	} rows[] = {
+		{ BYTES("GET / HTTP/1.1\r\n"), true },
+		{ BYTES("EHLO x\r\n"), true },
+		{ BYTES("SSH-2.0-x\r\n"), true },
+		{ BYTES("PROXY TCP4 192.0.2.7\r\n"), true },
+		{ BYTES("\x16\x03\n"), true },
+		{ BYTES("SSH-\n"), true },
+		{ BYTES("SSH\n"), false },
+		{ BYTES("GET\r\n"), false },
+		{ BYTES("GETX / HTTP/1.1\r\n"), false },
+		{ BYTES("get / HTTP/1.1\r\n"), false },
+		{ BYTES("a GET / HTTP/1.1\r\n"), false },
+		{ BYTES("a LOGIN joe sesame\r\n"), false },
+		{ BYTES("\n"), false },
+	};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < ROWS(rows); i++) {
+		feed_once(&feeding, rows[i].in, rows[i].in.len, 1);
+		expect_fed(&feeding, command_is_foreign(&feeding.c) == rows[i].foreign);
+	}
+	/* So many octets and no more, not even the line's end. */
+	feed_once(&feeding, (struct bytes)BYTES("SSH-"), 4, 1);
+	assert_true(command_is_foreign(&feeding.c));
+	command_reset(&feeding.c);
+	assert_false(command_is_foreign(&feeding.c));
 }
 
 static void
@@ -771,6 +807,7 @@ main(void)
 		cmocka_unit_test(A19_response_is_one_line_of_any_octets),
 		cmocka_unit_test(A18_response_is_bounded_and_left_behind),
 		cmocka_unit_test(T55_reset_wipes_all_that_came_in),
+		cmocka_unit_test(T11_beginnings_of_other_protocols),
 		cmocka_unit_test(reset_keeps_strict_and_ends_a_response),
 		cmocka_unit_test(T11_foreign_protocols_are_known_by_their_first_line),
 		cmocka_unit_test(T11_tls_is_told_from_other_protocols),

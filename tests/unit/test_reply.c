@@ -96,7 +96,7 @@ challenge_of_any_length_is_whole_or_left_out(void **state)
 			assert_int_equal(reply.len, 0);
 		else
 			assert_int_equal(reply.len, 2 + (len + 2) / 3 * 4 + 2);
-		assert_true(len > 100 || !reply.cut);
+		assert_int_equal(reply.cut, len > 192);
 	}
 }
 
@@ -109,6 +109,33 @@ P5_prefix_ends_before_the_text(void **state)
 	reply_data(&reply, "CAPABILITY IMAP4rev1");
 	reply_prefix(&reply, "a1");
 	is_reply("* CAPABILITY IMAP4rev1\r\na1 OK ");
+}
+
+/* The answer to the login first, if the client waits for one; then BYE in any case (RFC 9051, 7.1.5). */
+static void
+RC4_mailbox_that_can_not_be_had(void **state)
+{
+	(void)state;
+	reply_no_mailbox(&reply, "a");
+	is_reply("a NO [UNAVAILABLE] Your mailbox can't be opened at the moment\r\n* BYE [UNAVAILABLE] Please try again later\r\n");
+	reply_no_mailbox(&reply, "");
+	is_reply("* BYE [UNAVAILABLE] Please try again later\r\n");
+}
+
+static void
+each_failure_has_words(void **state)
+{
+	const struct reply_words *words;
+	uint32_t outcome;
+
+	(void)state;
+	for (outcome = 0; outcome < 5000; outcome++) {
+		words = reply_outcome(outcome);
+		assert_int_equal(words != NULL, outcome > OUTCOME_OK && outcome <= OUTCOME_LIMIT);
+		assert_true(words == NULL || (strlen(words->code) > 0 && strlen(words->text) > 0));
+	}
+	assert_null(reply_outcome(UINT32_MAX));
+	assert_string_equal(reply_outcome(OUTCOME_EXPIRED)->code, "EXPIRED");
 }
 
 /* Whole lines only, whatever did not fit. */
@@ -373,6 +400,12 @@ clean_text_is_cut_no_shorter_than_needed(void **state)
 	assert_string_equal(clean, "\xc3\xa4");
 	reply_clean(clean, 4, "ab cd");
 	assert_string_equal(clean, "ab");
+	reply_clean(clean, 4, "a b");
+	assert_string_equal(clean, "a b");
+	reply_clean(clean, 3, "a\xff\xff");
+	assert_string_equal(clean, "a?");
+	reply_clean(clean, 4, "a \xff\xff");
+	assert_string_equal(clean, "a ?");
 }
 
 int
@@ -385,6 +418,8 @@ main(void)
 		cmocka_unit_test_setup(A1_challenge_is_base64_and_an_empty_one_keeps_its_space, empty_reply),
 		cmocka_unit_test_setup(challenge_of_any_length_is_whole_or_left_out, empty_reply),
 		cmocka_unit_test_setup(P5_prefix_ends_before_the_text, empty_reply),
+		cmocka_unit_test_setup(RC4_mailbox_that_can_not_be_had, empty_reply),
+		cmocka_unit_test(each_failure_has_words),
 		cmocka_unit_test_setup(what_does_not_fit_is_left_out_as_a_whole_line, empty_reply),
 		cmocka_unit_test_setup(prefix_that_does_not_fit_is_left_out, empty_reply),
 		cmocka_unit_test_setup(G8_text_can_not_break_out_of_its_line, empty_reply),

@@ -82,6 +82,28 @@ T17_sequences_of_four_octets(void **state)
 	}
 }
 
+/* C0, DEL and C1 (ISO 6429), of all characters of one and two octets; none that is longer. */
+static void
+control_characters(void **state)
+{
+	char s[3] = { 0 };
+	uint32_t value;
+
+	(void)state;
+	for (value = 0; value < 0x80; value++) {
+		s[0] = (char)value;
+		assert_int_equal(utf8_is_control(s, 1), value < ' ' || value == 0x7f);
+	}
+	for (value = 0x80; value < 0x800; value++) {
+		s[0] = (char)(0xc0 | value >> 6);
+		s[1] = (char)(0x80 | (value & 0x3f));
+		assert_int_equal(utf8_sequence(s, 2), 2);
+		assert_int_equal(utf8_is_control(s, 2), value < 0xa0);
+	}
+	assert_false(utf8_is_control("\xe2\x80\x80", 3));
+	assert_false(utf8_is_control("\xc2\x80", 0));
+}
+
 static void
 T17_truncated_text_is_none(void **state)
 {
@@ -223,6 +245,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(T17_all_sequences_of_up_to_three_octets),
 		cmocka_unit_test(T17_sequences_of_four_octets),
+		cmocka_unit_test(control_characters),
 		cmocka_unit_test(T17_truncated_text_is_none),
 		cmocka_unit_test(PL3_what_may_be_given_to_pam),
 		cmocka_unit_test(T27_what_may_be_a_name),
