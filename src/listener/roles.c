@@ -288,6 +288,23 @@ roles_spawn_monitor(unsigned generation, const struct msg *m, const int *fds)
 	return true;
 }
 
+/* SIGKILL ends a process that is stopped, too; its end is then the answer to all that wait for one. */
+void
+roles_kill_gate_zygote(void)
+{
+	if (now.gates.pid > 0)
+		kill(now.gates.pid, SIGKILL);
+}
+
+void
+roles_kill_monitor_zygote(unsigned generation)
+{
+	const struct process *zygote = &generations[generation < ROLES_GENERATIONS ? generation : current].zygote;
+
+	if (zygote->pid > 0)
+		kill(zygote->pid, SIGKILL);
+}
+
 unsigned
 roles_pending(void)
 {

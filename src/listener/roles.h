@@ -54,6 +54,10 @@ void		roles_leave(unsigned generation);
 /* Asks for a monitor. The message is MSG_SPAWN_MONITOR or MSG_SPAWN_PEER. */
 bool	roles_spawn_monitor(unsigned generation, const struct msg *, const int *fds);
 
+/* End a zygote that does not answer, or that of this generation's monitors; another takes its place. */
+void	roles_kill_gate_zygote(void);
+void	roles_kill_monitor_zygote(unsigned generation);
+
 /* How many answers are on their way. */
 unsigned	roles_pending(void);
 

@@ -337,6 +337,16 @@ is_late(const struct connection *c)
 	return !connections_is_session(c) && clock_left(c->deadline + OVERSTAY_MS) == 0;
 }
 
+/* A zygote that has not answered by now hangs, and all connections that come after this one would wait for it. */
+static void
+end_zygotes(const struct connection *c)
+{
+	if (c->gate.state == CHILD_STARTING)
+		roles_kill_gate_zygote();
+	if (c->monitor.state == CHILD_STARTING)
+		roles_kill_monitor_zygote(c->generation);
+}
+
 void
 serve_look_at_deadlines(void)
 {
@@ -355,5 +365,6 @@ serve_look_at_deadlines(void)
 		}
 		life_end(&c->gate);
 		life_end(&c->monitor);
+		end_zygotes(c);
 	}
 }

@@ -322,6 +322,27 @@ def test_role_that_is_stopped_beyond_the_deadline(stage, name):
         close(after)
 
 
+@pytest.mark.parametrize("name", (GATE_ZYGOTE, MONITOR_ZYGOTE))
+def test_role_that_is_never_heard_of_again(stage, name):
+    """The listener ends it as it ends gates that hang, and starts another: nobody else would."""
+    with Listener(stage, *CLEAR, "--timeout", "1") as server:
+        session, imap = server.connect(), server.connect()
+        session.login()
+        pid = stopped(server, name)
+        if name == MONITOR_ZYGOTE:
+            imap.send(f"l LOGIN joe {SESAME}\r\n")
+            late = imap
+        else:
+            late = server.connect(greeting=False)
+        assert late.lines_to_end()[0].startswith((b"* BYE ", b"l NO [UNAVAILABLE] "))
+        wait_for(lambda: not runs(pid) and name in server.roles(), f"{name} is not replaced")
+        after = server.connect()
+        after.login()
+        assert session.command("n NOOP")[1] == b"n OK heard NOOP"
+        close(session, imap, late, after)
+        wait_for(lambda: not server.connections(), "processes are left")
+
+
 # --- each role that is killed is replaced
 
 @pytest.mark.parametrize("name", ROLES)
