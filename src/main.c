@@ -1,7 +1,16 @@
 /*
- * What was asked for, and descriptors in order: then one connection is
- * served, or all that come to the listening sockets that were passed. Run as
- * whoever started us, mostly root. A keeper begins here too (monitor/keeper.h).
+ * What was asked for, and descriptors in order; then this process is what it
+ * was started as. Where root has started it, these run as root:
+ *
+ *   listener (listener/)          as long as the service; reads no octet of a client's
+ *   monitor zygote (monitor/)     the same; has PAM loaded, and no client
+ *   monitor (monitor/)            from the first login to the mailbox program, and under a superserver from the
+ *                                 beginning; reads messages of fixed size
+ *   PAM keeper (monitor/)         as long as a session, with --pam-session wait; reads one message of fixed size
+ *   gate zygote (gate/), signer (signer/)   until they have read certificates, and keys: before their first client
+ *   gate (gate/)                  under a superserver, from the fork to its sandbox: before its first octet
+ *   keeper (monitor/)             of kernel TLS, until it has become the user
+ *   --check, --probe (check/)     as whoever asks
  */
 
 #include <fcntl.h>

@@ -37,6 +37,7 @@ LISTENED = (
     "handoff", "relay", # parents, signals, and descriptors that go on to the mailbox program
     "identity", "hygiene", "sandbox",   # two processes more to inherit from
     "tls", "external",  # the signer signs, and the authorities were read before the fork
+    "session", "attempts", "proxy",     # what gate and monitor tell the listener, and how it ends both
     "preauth",          # the socket's name decides, and accept(2) tells the peer
     "log",              # the lines that the listener adds to what a connection says
 )

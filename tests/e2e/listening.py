@@ -94,8 +94,12 @@ class OnlyChild:
     @property
     def pid(self):
         """The monitor, or what it has become; as long as there is none, the gate."""
-        pids = connections_of(self.listener)
-        return next((pid for pid in pids if name_of(pid) != GATE), pids[0] if pids else self.first)
+        pids = connections_of(self.listener) if self.process.poll() is None else []
+        if not pids:
+            # It has ended, and the log says which it was.
+            deciders = re.findall(r"imapgate\[(\d+)\]: (?:auth-|handoff)", self.log_path.read_text(errors="backslashreplace"))
+            return int(deciders[-1]) if deciders else self.first
+        return next((pid for pid in pids if name_of(pid) != GATE), pids[0])
 
     def _born(self):
         """Waits for the child; None if it was too quick to be seen. Before the listener is ready its children are others."""
