@@ -116,12 +116,13 @@ process_hear(const struct process *p, const char *name, int64_t until, struct ms
 void
 process_end_as(const struct process *p, const char *name)
 {
-	int status = EX_TEMPFAIL << 8, ms;
+	int status = 0, ms;
 
 	for (ms = 0; ms < 1000 && waitpid(p->pid, &status, WNOHANG) == 0; ms += 10)
 		poll(NULL, 0, 10);
 	errno = 0;
+	/* 0 is also that of one which is still there, and is not heard. */
 	if (!WIFEXITED(status) || WEXITSTATUS(status) == 0 || WEXITSTATUS(status) == EX_USAGE)
-		die("the %s ended before it was ready, with wait status 0x%04x", name, (unsigned)status);
+		die("the %s is gone before it was ready, with wait status 0x%04x", name, (unsigned)status);
 	_exit(WEXITSTATUS(status));
 }

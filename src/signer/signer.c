@@ -32,6 +32,7 @@ static struct signer {
 		uint32_t	slot, serial;
 	}			*owner;		/* of each pair, by its descriptor */
 	size_t			 owners;
+	unsigned		 tries;		/* in a row that had nothing to read, though epoll(7) said so */
 } signer;
 
 /* Words of die() and bug() go to the listener, which has the log. */
@@ -74,6 +75,19 @@ report(const struct owner *owner, const struct msg_sign *q, bool refused, const 
 	msg_send_fds(ROLE_CONTROL, &m, NULL, false);
 }
 
+/* True if there was nothing to read. For ever that would take the processor, and no end would be heard. */
+static bool
+read_nothing(int received)
+{
+	if (received != 0 || errno != EAGAIN) {
+		signer.tries = 0;
+		return false;
+	}
+	if (!again(&signer.tries))
+		die("recvmsg");
+	return true;
+}
+
 /* SECURITY: one question, one answer, and the pair is gone. */
 static void
 answer_pair(int fd)
@@ -83,7 +97,7 @@ answer_pair(int fd)
 	const char *wrong = NULL;
 	int fds[MSG_FDS], received = msg_recv_now(fd, &question, fds, &wrong);
 
-	if (received == 0 && errno == EAGAIN)
+	if (read_nothing(received))
 		return;
 	if (received == 1 && question.type == MSG_SIGN) {
 		msg_begin(&answer, MSG_SIGN_ANSWER);
@@ -145,7 +159,7 @@ hear_zygote(void)
 	const char *wrong = NULL;
 	int fds[MSG_FDS], received = msg_recv_now(ROLE_SIGNING, &m, fds, &wrong);
 
-	if (received == 0 && errno == EAGAIN)
+	if (read_nothing(received))
 		return;
 	if (received == 1 && m.type == MSG_KEY)
 		answer_key(&m.u.key);
