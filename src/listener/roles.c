@@ -17,6 +17,7 @@
 #include "clock.h"
 #include "gatelog.h"
 #include "listener/events.h"
+#include "listener/generations.h"
 #include "listener/process.h"
 #include "log.h"
 #include "role.h"
@@ -54,11 +55,6 @@ static const struct inherited *inherited;
 static const struct roles_ears *ears;
 
 static struct keyring now, next;	/* next.gates.pid is 0 if there is none */
-static struct generation {
-	struct process	zygote;
-	unsigned	waiting;	/* connections that may want a monitor */
-} generations[ROLES_GENERATIONS];
-static unsigned current;		/* generation */
 static int64_t refresh_at, restart_at;
 static int64_t restart_ms = RESTART_MS;
 
@@ -183,23 +179,6 @@ require_ready(struct process *p, const char *name)
 	p->ready = true;
 }
 
-/* What the image before this one has left: number, descriptor, process id and waiting connections of each generation. */
-static void
-take_over(const char *kept)
-{
-	unsigned i, waiting;
-	int fd, pid, n = 0;
-
-	for (; kept != NULL && sscanf(kept, " %u %d %d %u%n", &i, &fd, &pid, &waiting, &n) == 4 && i < ROLES_GENERATIONS; kept += n) {
-		generations[i] = (struct generation){ { .pid = pid, .control = fd, .ready = true }, waiting };
-		fcntl(fd, F_SETFD, FD_CLOEXEC);
-		if (!events_add(fd, EVENT_ROLE, MONITORS + i))
-			die("epoll");
-	}
-	for (current = 0; current < ROLES_GENERATIONS - 1 && generations[current].zygote.control != -1; current++)
-		;
-}
-
 void
 roles_begin(const struct options *o, const struct inherited *in, const struct roles_ears *e, const char *kept)
 {
@@ -211,20 +190,20 @@ roles_begin(const struct options *o, const struct inherited *in, const struct ro
 	next.gates.control = next.signer.control = -1;
 	for (i = 0; i < ROLES_GENERATIONS; i++)
 		generations[i].zygote.control = -1;
-	take_over(kept);
-	if (!start_keyring(&now, 0) || !process_start(&generations[current].zygote, ROLE_MONITORS, -1, MONITORS + current, inherited))
+	generations_take_over(kept, MONITORS);
+	if (!start_keyring(&now, 0) || !process_start(&generations[generations_current].zygote, ROLE_MONITORS, -1, MONITORS + generations_current, inherited))
 		die("starting zygotes");
 	if (now.signer.control != -1)
 		require_ready(&now.signer, "signer");
 	require_ready(&now.gates, "gate zygote");
-	require_ready(&generations[current].zygote, "monitor zygote");
+	require_ready(&generations[generations_current].zygote, "monitor zygote");
 	now.until = 0;
 }
 
 bool
 roles_are_ready(void)
 {
-	return now.gates.ready && now.gates.pending < PENDING_MAX && next.until == 0 && generations[current].zygote.ready;
+	return now.gates.ready && now.gates.pending < PENDING_MAX && next.until == 0 && generations[generations_current].zygote.ready;
 }
 
 void
@@ -256,14 +235,14 @@ roles_spawn_gate(const struct msg_spawn_gate *spawn, const int fds[2])
 unsigned
 roles_join(void)
 {
-	generations[current].waiting++;
-	return current;
+	generations[generations_current].waiting++;
+	return generations_current;
 }
 
 static void
 end_generation_if_unused(unsigned i)
 {
-	if (i != current && generations[i].waiting == 0)
+	if (i != generations_current && generations[i].waiting == 0)
 		drop(&generations[i].zygote);
 }
 
@@ -279,7 +258,7 @@ roles_leave(unsigned generation)
 bool
 roles_spawn_monitor(unsigned generation, const struct msg *m, const int *fds)
 {
-	struct process *zygote = &generations[generation < ROLES_GENERATIONS ? generation : current].zygote;
+	struct process *zygote = &generations[generation < ROLES_GENERATIONS ? generation : generations_current].zygote;
 
 	errno = ECHILD;
 	if (zygote->control == -1 || msg_send_fds(zygote->control, m, fds, false) == -1)
@@ -299,7 +278,7 @@ roles_kill_gate_zygote(void)
 void
 roles_kill_monitor_zygote(unsigned generation)
 {
-	const struct process *zygote = &generations[generation < ROLES_GENERATIONS ? generation : current].zygote;
+	const struct process *zygote = &generations[generation < ROLES_GENERATIONS ? generation : generations_current].zygote;
 
 	if (zygote->pid > 0)
 		kill(zygote->pid, SIGKILL);
@@ -431,7 +410,7 @@ monitors_ended(pid_t pid)
 		if (p->pid != pid)
 			continue;
 		roles_hear(MONITORS + i);
-		if (i == current)
+		if (i == generations_current)
 			miss(p, "monitor-zygote");
 		drop(p);
 		p->pid = 0;
@@ -466,13 +445,13 @@ roles_due(void)
 static void
 restart(void)
 {
-	struct process *monitors = &generations[current].zygote;
+	struct process *monitors = &generations[generations_current].zygote;
 	bool missing = now.gates.control == -1 || (opts->certs > 0 && now.signer.control == -1);
 
 	restart_at = 0;
 	if (missing)
 		begin_renewal();
-	if (monitors->control == -1 && !process_start(monitors, ROLE_MONITORS, -1, MONITORS + current, inherited))
+	if (monitors->control == -1 && !process_start(monitors, ROLE_MONITORS, -1, MONITORS + generations_current, inherited))
 		ears->trouble("monitor-zygote", strerror(errno));
 	if ((missing && next.until == 0) || monitors->control == -1)
 		restart_later();
@@ -488,30 +467,4 @@ roles_tick(void)
 	process_kill(&next.gates);
 	process_kill(&next.signer);
 	give_up_next("", "it takes too long", true);
-}
-
-bool
-roles_have_room(void)
-{
-	unsigned i, used = 0;
-
-	for (i = 0; i < ROLES_GENERATIONS; i++)
-		used += generations[i].waiting > 0;
-	return used < ROLES_GENERATIONS - 1;
-}
-
-void
-roles_keep(char *text, size_t size, bool keep)
-{
-	int n = 0;
-
-	text[0] = '\0';
-	for (unsigned i = 0; i < ROLES_GENERATIONS; i++) {
-		const struct generation *g = &generations[i];
-
-		if (g->zygote.control == -1 || g->waiting == 0)
-			continue;
-		fcntl(g->zygote.control, F_SETFD, keep ? 0 : FD_CLOEXEC);
-		n += snprintf(text + n, size - (size_t)n, " %u %d %d %u", i, g->zygote.control, (int)g->zygote.pid, g->waiting);
-	}
 }

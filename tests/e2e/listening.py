@@ -146,6 +146,9 @@ class OnlyChild:
             time.sleep(0.001)
         return self.returncode
 
+    def send_signal(self, number):
+        os.kill(self.pid, number)
+
     def kill(self):
         for pid in connections_of(self.listener):
             os.kill(pid, signal.SIGKILL)

@@ -1,0 +1,57 @@
+/*
+ * Generations of settings, see generations.h. Run by the listener.
+ */
+
+#include "listener/generations.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+
+#include "listener/events.h"
+#include "log.h"
+
+struct generation generations[ROLES_GENERATIONS];
+unsigned generations_current;
+
+/* What the image before this one has left: number, descriptor, process id and waiting connections of each generation. */
+void
+generations_take_over(const char *kept, uint32_t first)
+{
+	unsigned i, waiting;
+	int fd, pid, n = 0;
+
+	for (; kept != NULL && sscanf(kept, " %u %d %d %u%n", &i, &fd, &pid, &waiting, &n) == 4 && i < ROLES_GENERATIONS; kept += n) {
+		generations[i] = (struct generation){ { .pid = pid, .control = fd, .ready = true }, waiting };
+		fcntl(fd, F_SETFD, FD_CLOEXEC);
+		if (!events_add(fd, EVENT_ROLE, first + i))
+			die("epoll");
+	}
+	for (generations_current = 0; generations_current < ROLES_GENERATIONS - 1 && generations[generations_current].zygote.control != -1; generations_current++)
+		;
+}
+
+bool
+roles_have_room(void)
+{
+	unsigned i, used = 0;
+
+	for (i = 0; i < ROLES_GENERATIONS; i++)
+		used += generations[i].waiting > 0;
+	return used < ROLES_GENERATIONS - 1;
+}
+
+void
+roles_keep(char *text, size_t size, bool keep)
+{
+	int n = 0;
+
+	text[0] = '\0';
+	for (unsigned i = 0; i < ROLES_GENERATIONS; i++) {
+		const struct generation *g = &generations[i];
+
+		if (g->zygote.control == -1 || g->waiting == 0)
+			continue;
+		fcntl(g->zygote.control, F_SETFD, keep ? 0 : FD_CLOEXEC);
+		n += snprintf(text + n, size - (size_t)n, " %u %d %d %u", i, g->zygote.control, (int)g->zygote.pid, g->waiting);
+	}
+}
