@@ -12,7 +12,7 @@ SYSUSERSDIR ?=	$(PREFIX)/lib/sysusers.d
 TMPFILESDIR ?=	$(PREFIX)/lib/tmpfiles.d
 MODULESDIR ?=	$(PREFIX)/lib/modules-load.d
 PAMDIR ?=	/etc/pam.d
-# The program looks for its options there and nowhere else (src/options.h).
+# The program looks for its options there and nowhere else (src/config/options.h).
 CONFDIR =	/etc/imapgate
 # For the filter; a jail is the administrator's decision.
 FAIL2BANDIR ?=	/etc/fail2ban
@@ -61,7 +61,7 @@ OPENSSL_LIBS :=	$(or $(shell $(PKG_CONFIG) --libs openssl 2>/dev/null),-lssl -lc
 PAM_LIBS :=	$(or $(shell $(PKG_CONFIG) --libs pam 2>/dev/null),-lpam)
 # base64 is in the C library's resolver: two small functions, which need not be a whole library at run time.
 BASE64_LIBS :=	$(or $(wildcard $(shell $(CC) -print-file-name=libresolv.a)),-lresolv)
-# These two are loaded when they are needed too (src/ondemand.h), unless that can't be done or OpenSSL shall be in the
+# These two are loaded when they are needed too (src/base/ondemand.h), unless that can't be done or OpenSSL shall be in the
 # program. That is quicker with TLS under inetd or tcpserver; but OpenSSL's updates must be followed by building it again.
 ONDEMAND ?=	$(if $(filter 1,$(SAN)),,$(if $(filter x86_64-% aarch64-%,$(shell $(CC) -dumpmachine)),$(if $(filter static,$(OPENSSL)),pam,ssl crypto pam)))
 ifeq ($(OPENSSL),static)
@@ -120,7 +120,7 @@ $(BUILD)/ondemand-%.h: $(OBJS)
 	$(Q)for library in $(filter $(ONDEMAND_$*),$(ONDEMAND)); do nm -D --defined-only "$$($(CC) -print-file-name=lib$$library.so)" || exit 1; done > $@.defined
 	$(Q)awk 'NF == 3 { sub(/@.*/, "", $$3); print $$3 }' $@.defined | sort -u | comm -12 - $@.needed | sed 's/.*/STUB(&)/' > $@
 
-$(BUILD)/ondemand-stubs.o: src/ondemand-stubs.S $(BUILD)/ondemand-openssl.h $(BUILD)/ondemand-pam.h
+$(BUILD)/ondemand-stubs.o: src/base/ondemand-stubs.S $(BUILD)/ondemand-openssl.h $(BUILD)/ondemand-pam.h
 	@echo '  $@'
 	$(Q)$(CC) $(HARDEN) $(CFLAGS) -I$(BUILD) -c -o $@ $<
 
@@ -165,7 +165,7 @@ $(BUILD)/tests/hostile-gate: $(BUILD)/main.o
 $(BUILD)/tests/hostile-gate: WRAP = -Wl,--wrap=session_run -Wl,--wrap=monitor_run -Wl,--wrap=tell_begin
 
 # fuzz_msg.c has a bug() of its own.
-$(BUILD)/tests/replay_msg: $(BUILD)/boundary/msg.o $(BUILD)/again.o
+$(BUILD)/tests/replay_msg: $(BUILD)/boundary/msg.o $(BUILD)/base/again.o
 
 $(REPLAYS): $(BUILD)/tests/replay_%: $(BUILD)/tests/fuzz/replay.o $(BUILD)/tests/fuzz/fuzz_%.o $(PROTOOBJS)
 	@echo '  $@'
@@ -255,7 +255,7 @@ $(BUILD)/fuzz/fuzz_%.o: tests/fuzz/fuzz_%.c
 	@echo '  $@'
 	$(Q)$(CLANG) $(FUZZ_CFLAGS) $(DEPS) -c -o $@ $<
 
-$(BUILD)/fuzz/fuzz_msg: $(BUILD)/fuzz/src/boundary/msg.o $(BUILD)/fuzz/src/again.o
+$(BUILD)/fuzz/fuzz_msg: $(BUILD)/fuzz/src/boundary/msg.o $(BUILD)/fuzz/src/base/again.o
 
 $(FUZZERS): $(BUILD)/fuzz/fuzz_%: $(BUILD)/fuzz/fuzz_%.o $(FUZZPROTO)
 	@echo '  $@'

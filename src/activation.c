@@ -17,8 +17,8 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-#include "log.h"
-#include "systemd.h"
+#include "base/log.h"
+#include "base/systemd.h"
 
 #define PORT_IMAPS	993
 

@@ -22,18 +22,18 @@
 #include <unistd.h>
 
 #include "activation.h"
-#include "clock.h"
+#include "base/clock.h"
 #include "gate/session.h"
 #include "gate/tls.h"
 #include "gatelog.h"
-#include "kerneltls.h"
-#include "log.h"
+#include "tls/kerneltls.h"
+#include "base/log.h"
 #include "monitor/launch.h"
 #include "monitor/monitor.h"
 #include "boundary/msg.h"
-#include "openssl.h"
-#include "peer.h"
-#include "title.h"
+#include "base/openssl.h"
+#include "base/peer.h"
+#include "base/title.h"
 
 #define FAREWELL_MS	1000
 

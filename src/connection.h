@@ -7,9 +7,9 @@
 
 #include "boundary/login.h"
 #include "sandbox.h"
-#include "inherited.h"
-#include "options.h"
-#include "peer.h"
+#include "base/inherited.h"
+#include "config/options.h"
+#include "base/peer.h"
 
 /* What all connections have in common, found out before the first one. */
 struct connection_setup {

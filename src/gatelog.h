@@ -8,7 +8,7 @@
  */
 
 #include "boundary/msg.h"
-#include "log.h"
+#include "base/log.h"
 
 enum gatelog {
 	GATELOG_GOES_ON,

@@ -28,15 +28,15 @@
 #include "connection.h"
 #include "gate/gatezygote.h"
 #include "listener/listener.h"
-#include "log.h"
+#include "base/log.h"
 #include "monitor/keeper.h"
 #include "monitor/monitorzygote.h"
-#include "options.h"
+#include "config/options.h"
 #include "role.h"
-#include "setting.h"
+#include "config/setting.h"
 #include "signer/signer.h"
-#include "systemd.h"
-#include "title.h"
+#include "base/systemd.h"
+#include "base/title.h"
 
 /* A superserver may leave one of 0 to 2 closed; then the next file that is opened would be taken for the client. */
 static void

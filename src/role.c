@@ -16,9 +16,9 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "descriptors.h"
-#include "log.h"
-#include "title.h"
+#include "base/descriptors.h"
+#include "base/log.h"
+#include "base/title.h"
 
 static const char *const titles[] = {
 	[ROLE_GATES] = "gate zygote",

@@ -10,8 +10,8 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-#include "inherited.h"
-#include "options.h"
+#include "base/inherited.h"
+#include "config/options.h"
 
 /* The descriptors of such a process. 0 and 1 lead nowhere, 2 is what the mailbox program may have. */
 #define ROLE_LOG	3

@@ -24,8 +24,8 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "descriptors.h"
-#include "log.h"
+#include "base/descriptors.h"
+#include "base/log.h"
 
 /* Memory for a dialogue and a handshake beside what is mapped already: ten times what they take. */
 #define DATA_MAX	(32UL * 1024 * 1024)

@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-#include "options.h"
+#include "config/options.h"
 
 /* The descriptors of a gate, and there are no others. 0 and 1 are the client, 2 leads nowhere. */
 #define SANDBOX_MONITOR	3	/* the login pair (boundary/login.h) */

@@ -10,8 +10,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "again.h"
-#include "log.h"
+#include "base/again.h"
+#include "base/log.h"
 
 #define SIZE(member)	(sizeof(((struct msg *)NULL)->u.member))
 #define TEXT(member)	{ offsetof(struct msg, u.member), SIZE(member) }

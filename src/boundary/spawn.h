@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 #include "boundary/login.h"
-#include "peer.h"
+#include "base/peer.h"
 
 #define MSG_KEY_SIZE	32
 

@@ -16,15 +16,15 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "certfile.h"
+#include "tls/certfile.h"
 #include "check/finding.h"
 #include "gate/clientcert.h"
 #include "gate/tls.h"
 #include "gate/tlssettings.h"
 #include "signer/sign.h"
-#include "openssl.h"
-#include "pemfile.h"
-#include "publickey.h"
+#include "base/openssl.h"
+#include "tls/pemfile.h"
+#include "tls/publickey.h"
 
 /* Renewals come 30 days before the end, and a week later at most. */
 #define SOON_DAYS	14

@@ -5,7 +5,7 @@
 
 #include <stdbool.h>
 
-#include "options.h"
+#include "config/options.h"
 
 /* Prints its findings. True if TLS will work with one of the certificates. */
 bool	certificate_check(const struct options *);

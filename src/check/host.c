@@ -21,9 +21,9 @@
 
 #include "check/attempt.h"
 #include "check/finding.h"
-#include "clock.h"
-#include "kerneltls.h"
-#include "log.h"
+#include "base/clock.h"
+#include "tls/kerneltls.h"
+#include "base/log.h"
 
 /* Accounts below are the same on each system, for any program: daemon, www-data. */
 #define UID_OF_ALL	100

@@ -16,9 +16,9 @@
 
 #include "check/attempt.h"
 #include "check/finding.h"
-#include "config.h"
+#include "config/config.h"
 #include "monitor/pamauth.h"
-#include "ondemand.h"
+#include "base/ondemand.h"
 
 #define BLANKS		" \t"
 #define DEPTH_MAX	16

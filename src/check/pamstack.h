@@ -3,7 +3,7 @@
 
 /* Checks a PAM service (pam.conf(5)): its file, what that includes, and whether each module can be loaded. */
 
-#include "options.h"
+#include "config/options.h"
 
 /* Prints its findings. */
 void	pamstack_check(const struct options *, const char *service);

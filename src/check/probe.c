@@ -22,9 +22,9 @@
 #include "check/program.h"
 #include "check/suggest.h"
 #include "check/user.h"
-#include "clock.h"
+#include "base/clock.h"
 #include "connection.h"
-#include "log.h"
+#include "base/log.h"
 #include "monitor/launch.h"
 
 /* From the start to the end of the dialogue. Courier needs three seconds where it has no file monitor. */

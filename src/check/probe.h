@@ -7,7 +7,7 @@
  * clients learn there what it can do.
  */
 
-#include "options.h"
+#include "config/options.h"
 
 /*
  * Prints these options, one a line, or what went wrong; with --check, what is

@@ -6,7 +6,7 @@
 #include <limits.h>
 
 #include "sandbox.h"
-#include "options.h"
+#include "config/options.h"
 
 /*
  * Prints a finding for each template that can't be used, and for each that has

@@ -5,7 +5,7 @@
 
 #include <stdbool.h>
 
-#include "options.h"
+#include "config/options.h"
 
 /* The most of a list of capabilities that is kept, in octets. */
 #define PROBE_LIST_MAX	2048

@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "check/finding.h"
-#include "options.h"
+#include "config/options.h"
 
 /* Where administrators and "systemctl edit --runtime" put units and drop-ins. */
 static const char *const patterns[] = {

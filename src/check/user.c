@@ -13,7 +13,7 @@
 
 #include "check/attempt.h"
 #include "check/finding.h"
-#include "log.h"
+#include "base/log.h"
 #include "monitor/environment.h"
 #include "monitor/launch.h"
 #include "monitor/pamauth.h"

@@ -6,7 +6,7 @@
 #include <stdbool.h>
 
 #include "monitor/account.h"
-#include "options.h"
+#include "config/options.h"
 
 /* Looks an account up as a login would; false if it may not log in, after a finding that says why. */
 bool	user_find(struct account *, const struct options *, const char *name);

@@ -9,8 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "clock.h"
-#include "log.h"
+#include "base/clock.h"
+#include "base/log.h"
 
 /* There is one monitor, and OpenSSL calls us back without knowing it. */
 static int monitor_fd = -1, sign_fd = -1;

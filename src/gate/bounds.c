@@ -12,8 +12,8 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "clock.h"
-#include "log.h"
+#include "base/clock.h"
+#include "base/log.h"
 
 /* A handshake takes milliseconds of CPU and the longest dialogue less than one second. */
 #define CPU_S		10

@@ -17,8 +17,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "certfile.h"
-#include "pemfile.h"
+#include "tls/certfile.h"
+#include "tls/pemfile.h"
 
 /* Makes known to clients whose certificates are taken (RFC 8446, 4.2.4): each name once. False if there is no memory. */
 static bool

@@ -10,7 +10,7 @@
 #include <stdbool.h>
 
 #include "boundary/msg.h"
-#include "options.h"
+#include "config/options.h"
 
 /*
  * Have client certificates asked for and verified: chain, purpose, dates, and

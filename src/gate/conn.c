@@ -17,10 +17,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "again.h"
-#include "clock.h"
-#include "log.h"
-#include "peer.h"
+#include "base/again.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/peer.h"
 
 /* How long the client is given to close its side when it has heard our last word. */
 #define LINGER_MS	2000

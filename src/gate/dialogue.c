@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "gate/ask.h"
-#include "log.h"
+#include "base/log.h"
 
 /* A client that is wrong so often is none. Cancelled authentications count too (RFC 9051, 6.2.2: BAD). */
 #define BAD_MAX		20

@@ -14,12 +14,12 @@
 #include "gate/tls.h"
 #include "gate/tunnel.h"
 #include "boundary/msg.h"
-#include "options.h"
-#include "peer.h"
+#include "config/options.h"
+#include "base/peer.h"
 #include "proto/command.h"
 #include "proto/reply.h"
 #include "proto/sasl.h"
-#include "title.h"
+#include "base/title.h"
 
 /* What happens next, after a command has been answered. */
 enum next {

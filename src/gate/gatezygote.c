@@ -15,15 +15,15 @@
 #include <unistd.h>
 
 #include "boundary/msg.h"
-#include "clock.h"
+#include "base/clock.h"
 #include "gate/ask.h"
 #include "sandbox.h"
 #include "gate/session.h"
 #include "gate/tls.h"
-#include "log.h"
-#include "openssl.h"
+#include "base/log.h"
+#include "base/openssl.h"
 #include "role.h"
-#include "sibling.h"
+#include "base/sibling.h"
 
 /* How long the signer may take for one answer before there is a client. */
 #define SIGNER_MS	10000

@@ -8,7 +8,7 @@
  * and is no process's monitor.
  */
 
-#include "options.h"
+#include "config/options.h"
 
 /*
  * Makes all of it ready, says MSG_READY on ROLE_CONTROL, and forks a gate for

@@ -17,7 +17,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "log.h"
+#include "base/log.h"
 
 #define NONCE	TRAFFICKEYS_NONCE
 #define KEY_MAX	TRAFFICKEYS_KEY_MAX

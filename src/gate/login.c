@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "gate/ask.h"
-#include "log.h"
+#include "base/log.h"
 
 /* RFC 9051, 11.5: no passwords in the clear unless the administrator has said so. */
 enum refusal

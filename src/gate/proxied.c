@@ -12,7 +12,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "clock.h"
+#include "base/clock.h"
 
 /* Proxies send it with the connection's first segment; this is for one that has to be sent again (proxy-protocol.txt, 2). */
 #define HEADER_MS	5000

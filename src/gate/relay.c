@@ -19,10 +19,10 @@
 #include <sys/types.h>
 #include <unistd.h>
 
-#include "again.h"
-#include "clock.h"
+#include "base/again.h"
+#include "base/clock.h"
 #include "gate/bounds.h"
-#include "log.h"
+#include "base/log.h"
 #include "boundary/msg.h"
 
 /* How long the mailbox program may take to say its last words when the service stops. */

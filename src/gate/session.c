@@ -24,8 +24,8 @@
 #include "gate/login.h"
 #include "gate/proxied.h"
 #include "gate/relay.h"
-#include "log.h"
-#include "title.h"
+#include "base/log.h"
+#include "base/title.h"
 
 static void
 start_tunnel(struct session *s)

@@ -11,8 +11,8 @@
 
 #include "sandbox.h"
 #include "boundary/msg.h"
-#include "options.h"
-#include "peer.h"
+#include "config/options.h"
+#include "base/peer.h"
 
 /* What a gate is born with. */
 struct session_start {

@@ -16,15 +16,15 @@
 #include <strings.h>
 #include <unistd.h>
 
-#include "certfile.h"
+#include "tls/certfile.h"
 #include "gate/ask.h"
 #include "gate/clientcert.h"
 #include "gate/remotekey.h"
 #include "gate/tlssettings.h"
-#include "log.h"
-#include "openssl.h"
-#include "pemfile.h"
-#include "publickey.h"
+#include "base/log.h"
+#include "base/openssl.h"
+#include "tls/pemfile.h"
+#include "tls/publickey.h"
 
 /* A full handshake over a BIO pair takes three rounds; a HelloRetryRequest adds one. */
 #define HANDSHAKE_STEPS	10

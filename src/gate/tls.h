@@ -15,7 +15,7 @@
 #include "gate/conn.h"
 #include "gate/remotekey.h"
 #include "boundary/msg.h"
-#include "options.h"
+#include "config/options.h"
 
 /* A certificate that can be shown, its chain, and the key that is the monitor's. */
 struct tls_identity {

@@ -3,7 +3,7 @@
 
 #include <openssl/ssl.h>
 
-#include "options.h"
+#include "config/options.h"
 
 /*
  * Applies our defaults (RFC 9325), then the settings of --tls, to a context.

@@ -12,10 +12,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "clock.h"
+#include "base/clock.h"
 #include "listener/failures.h"
 #include "listener/repeats.h"
-#include "log.h"
+#include "base/log.h"
 
 /* Counts up with each change of what is kept, messages included, for the next version that takes it over. */
 #define LAYOUT	11

@@ -15,8 +15,8 @@
 #include <sys/types.h>
 
 #include "boundary/msg.h"
-#include "options.h"
-#include "peer.h"
+#include "config/options.h"
+#include "base/peer.h"
 #include "proto/network.h"
 
 /* Connections and sessions together. */

@@ -7,8 +7,8 @@
 #include <errno.h>
 #include <sys/epoll.h>
 
-#include "again.h"
-#include "log.h"
+#include "base/again.h"
+#include "base/log.h"
 
 static int epoll = -1;
 static unsigned tries;		/* that failed in a row */

@@ -8,7 +8,7 @@
 #include <stdio.h>
 
 #include "listener/events.h"
-#include "log.h"
+#include "base/log.h"
 
 struct generation generations[ROLES_GENERATIONS];
 unsigned generations_current;

@@ -16,7 +16,7 @@
 #include "gatelog.h"
 #include "listener/life.h"
 #include "listener/spawn.h"
-#include "log.h"
+#include "base/log.h"
 
 /* What a gate may have logged of one connection. */
 #define LOGS_MAX	(11 + 2 * OPTIONS_CERTS)

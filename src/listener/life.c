@@ -10,7 +10,7 @@
 #include "gatelog.h"
 #include "listener/events.h"
 #include "listener/roles.h"
-#include "log.h"
+#include "base/log.h"
 
 static const struct options *const *opts;
 static void (*trouble)(const char *what, const char *why);

@@ -6,7 +6,7 @@
 #include <stdbool.h>
 
 #include "listener/connections.h"
-#include "options.h"
+#include "config/options.h"
 
 /* To be called once, before the others. Takes the options by whether TLS begins with the connection, and who hears what is lacking. */
 void	life_begin(const struct options *opts[2], void (*trouble)(const char *what, const char *why));

@@ -24,11 +24,11 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "again.h"
-#include "childexit.h"
-#include "clock.h"
+#include "base/again.h"
+#include "base/childexit.h"
+#include "base/clock.h"
 #include "connection.h"
-#include "descriptors.h"
+#include "base/descriptors.h"
 #include "listener/connections.h"
 #include "listener/events.h"
 #include "listener/life.h"
@@ -36,8 +36,8 @@
 #include "listener/reload.h"
 #include "listener/roles.h"
 #include "listener/serve.h"
-#include "log.h"
-#include "title.h"
+#include "base/log.h"
+#include "base/title.h"
 
 /* The status line follows what happens, but not each connection. */
 #define STATUS_MS	1000

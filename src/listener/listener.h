@@ -8,7 +8,7 @@
  */
 
 #include "activation.h"
-#include "options.h"
+#include "config/options.h"
 
 /*
  * Accepts on these sockets until SIGTERM or SIGINT, then exits with 0 when

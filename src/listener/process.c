@@ -12,10 +12,10 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "again.h"
-#include "clock.h"
+#include "base/again.h"
+#include "base/clock.h"
 #include "listener/events.h"
-#include "log.h"
+#include "base/log.h"
 
 /* Room for what a burst of logins asks of a monitor zygote. */
 #define SEND_BUFFER	(4 * 1024 * 1024)

@@ -8,7 +8,7 @@
 #include <sys/types.h>
 
 #include "boundary/msg.h"
-#include "inherited.h"
+#include "base/inherited.h"
 #include "role.h"
 
 /* A process that is not ready by then is not going to be. */

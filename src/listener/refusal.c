@@ -8,9 +8,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "clock.h"
-#include "log.h"
-#include "peer.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/peer.h"
 #include "listener/repeats.h"
 
 /* What has been logged of a network. */

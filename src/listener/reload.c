@@ -14,7 +14,7 @@
 #include <sys/auxv.h>
 #include <unistd.h>
 
-#include "log.h"
+#include "base/log.h"
 
 #define VARIABLE	"IMAPGATE_LISTENER"
 #define TRIAL		"trial"

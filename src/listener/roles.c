@@ -14,14 +14,14 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "clock.h"
+#include "base/clock.h"
 #include "gatelog.h"
 #include "listener/events.h"
 #include "listener/generations.h"
 #include "listener/process.h"
-#include "log.h"
+#include "base/log.h"
 #include "role.h"
-#include "stamp.h"
+#include "base/stamp.h"
 
 /* Files that were read are looked at so often. */
 #define REFRESH_MS	1000

@@ -13,8 +13,8 @@
 #include <sys/types.h>
 
 #include "boundary/msg.h"
-#include "inherited.h"
-#include "options.h"
+#include "base/inherited.h"
+#include "config/options.h"
 
 /* Generations of settings at one time: a reload is refused where there is no place for one more. */
 #define ROLES_GENERATIONS	16

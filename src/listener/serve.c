@@ -14,8 +14,8 @@
 #include <unistd.h>
 
 #include "boundary/msg.h"
-#include "childexit.h"
-#include "clock.h"
+#include "base/childexit.h"
+#include "base/clock.h"
 #include "connection.h"
 #include "gatelog.h"
 #include "listener/connections.h"
@@ -25,7 +25,7 @@
 #include "listener/refusal.h"
 #include "listener/roles.h"
 #include "listener/spawn.h"
-#include "log.h"
+#include "base/log.h"
 
 /* Processes end by themselves behind a deadline; who has not by then is ended. */
 #define OVERSTAY_MS	10000

@@ -14,7 +14,7 @@
 
 #include "listener/connections.h"
 #include "listener/roles.h"
-#include "options.h"
+#include "config/options.h"
 
 /* What roles.h has to be given (struct roles_ears). */
 void	serve_spawned(const struct msg_spawned *, bool monitor);

@@ -9,7 +9,7 @@
 #include <sys/types.h>
 
 #include "boundary/msg.h"
-#include "options.h"
+#include "config/options.h"
 
 /* Reasons of account_find: the user database does not know the name, or could not be asked (errno says why). */
 #define ACCOUNT_UNKNOWN	"unknown-account"

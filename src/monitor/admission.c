@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "log.h"
+#include "base/log.h"
 #include "monitor/interrupt.h"
 #include "monitor/launch.h"
 #include "monitor/tell.h"

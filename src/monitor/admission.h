@@ -12,8 +12,8 @@
 #include "monitor/account.h"
 #include "monitor/pamauth.h"
 #include "boundary/msg.h"
-#include "options.h"
-#include "peer.h"
+#include "config/options.h"
+#include "base/peer.h"
 
 struct admission {
 	const struct options	*opts;

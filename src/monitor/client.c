@@ -7,7 +7,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include "log.h"
+#include "base/log.h"
 
 /* Above all that a program is used to find open. */
 #define HIGH	10

@@ -6,7 +6,7 @@
 
 #include <signal.h>
 
-#include "log.h"
+#include "base/log.h"
 
 timer_t
 deadline_start(int64_t at, void (*handler)(int))

@@ -18,7 +18,7 @@
 #include <errno.h>
 #include <time.h>
 
-#include "clock.h"
+#include "base/clock.h"
 #include "monitor/tell.h"
 
 bool

@@ -5,8 +5,8 @@
 
 #include "monitor/account.h"
 #include "boundary/msg.h"
-#include "options.h"
-#include "peer.h"
+#include "config/options.h"
+#include "base/peer.h"
 
 #define ENVIRONMENT_VARIABLES	128
 #define ENVIRONMENT_SIZE	(32 * 1024)

@@ -9,7 +9,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "log.h"
+#include "base/log.h"
 #include "monitor/interrupt.h"
 #include "monitor/keeper.h"
 #include "monitor/launch.h"

@@ -13,8 +13,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "again.h"
-#include "log.h"
+#include "base/again.h"
+#include "base/log.h"
 #include "monitor/deadline.h"
 #include "monitor/report.h"
 #include "monitor/tell.h"

@@ -32,16 +32,16 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "again.h"
-#include "childexit.h"
-#include "clock.h"
-#include "descriptors.h"
-#include "log.h"
+#include "base/again.h"
+#include "base/childexit.h"
+#include "base/clock.h"
+#include "base/descriptors.h"
+#include "base/log.h"
 #include "monitor/launch.h"
 #include "monitor/report.h"
 #include "boundary/msg.h"
 #include "proto/reply.h"
-#include "title.h"
+#include "base/title.h"
 
 /* TLS's record type for alerts, and the alert: warning, close_notify (RFC 5246, 7.2; RFC 8446, 6). */
 #define RECORD_ALERT	21

@@ -17,10 +17,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "again.h"
-#include "clock.h"
-#include "descriptors.h"
-#include "log.h"
+#include "base/again.h"
+#include "base/clock.h"
+#include "base/descriptors.h"
+#include "base/log.h"
 #include "proto/reply.h"
 
 #define ARGUMENTS_MAX	64

@@ -8,10 +8,10 @@
 
 #include <limits.h>
 
-#include "inherited.h"
+#include "base/inherited.h"
 #include "monitor/account.h"
 #include "monitor/environment.h"
-#include "options.h"
+#include "config/options.h"
 #include "proto/reply.h"
 
 /* Finds PROGRAM, by PATH if its name has no slash (execvp(3)), as an absolute path: programs look at argv[0]. False if there is none. */

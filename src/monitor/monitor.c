@@ -15,9 +15,9 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "clock.h"
+#include "base/clock.h"
 #include "gatelog.h"
-#include "log.h"
+#include "base/log.h"
 #include "monitor/admission.h"
 #include "monitor/client.h"
 #include "monitor/delay.h"

@@ -15,15 +15,15 @@
 #include <unistd.h>
 
 #include "boundary/msg.h"
-#include "log.h"
+#include "base/log.h"
 #include "monitor/launch.h"
 #include "monitor/monitor.h"
 #include "monitor/tell.h"
-#include "ondemand.h"
-#include "openssl.h"
+#include "base/ondemand.h"
+#include "base/openssl.h"
 #include "role.h"
-#include "sibling.h"
-#include "title.h"
+#include "base/sibling.h"
+#include "base/title.h"
 
 static struct zygote {
 	const struct options	*opts[2];	/* by whether TLS begins with the connection */

@@ -7,7 +7,7 @@
  * hears of nobody but the listener.
  */
 
-#include "options.h"
+#include "config/options.h"
 
 /* Makes all of it ready, says MSG_READY on ROLE_CONTROL, and forks a monitor for each message there until the listener closes that. */
 void	monitorzygote_run(const struct options *) __attribute__((noreturn));

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "monitor/interrupt.h"
-#include "ondemand.h"
+#include "base/ondemand.h"
 #include "proto/reply.h"
 
 /* The table of design and manual: what each code means while authenticating, and afterwards when the password was right. */

@@ -13,8 +13,8 @@
 #include <stddef.h>
 
 #include "boundary/msg.h"
-#include "options.h"
-#include "peer.h"
+#include "config/options.h"
+#include "base/peer.h"
 
 struct pamauth {
 	pam_handle_t	*handle;		/* NULL: nothing is open */

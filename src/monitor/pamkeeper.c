@@ -20,14 +20,14 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "childexit.h"
-#include "clock.h"
-#include "log.h"
+#include "base/childexit.h"
+#include "base/clock.h"
+#include "base/log.h"
 #include "monitor/deadline.h"
 #include "monitor/keeper.h"
 #include "monitor/launch.h"
 #include "monitor/report.h"
-#include "title.h"
+#include "base/title.h"
 
 /* How long the relay may take to tell whether the program has written something. */
 #define RELAY_MS	1000

@@ -10,8 +10,8 @@
 #include <sys/random.h>
 
 #include "monitor/admission.h"
-#include "ondemand.h"
-#include "openssl.h"
+#include "base/ondemand.h"
+#include "base/openssl.h"
 
 static bool
 digest_of(const struct refused *r, const struct msg_login *login, uint8_t digest[32])

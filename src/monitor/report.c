@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-#include "childexit.h"
+#include "base/childexit.h"
 #include "gatelog.h"
 #include "proto/reply.h"
 

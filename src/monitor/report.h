@@ -3,10 +3,10 @@
 
 /* The monitor's lines in the log, each event in one place: their form is a promise (see the manual, LOGS). */
 
-#include "log.h"
+#include "base/log.h"
 #include "monitor/admission.h"
 #include "boundary/msg.h"
-#include "options.h"
+#include "config/options.h"
 
 /* auth-ok or auth-fail: user is who it became, or who the client said it was; attempt counts this connection's. */
 void	report_login(const struct msg_login *, const struct pamauth_verdict *, const char *user, unsigned attempt);

@@ -11,8 +11,8 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "log.h"
-#include "openssl.h"
+#include "base/log.h"
+#include "base/openssl.h"
 
 static int listener = -1;
 static uint8_t failures[MSG_KEY_SIZE], accounts[MSG_KEY_SIZE];

@@ -26,11 +26,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "again.h"
-#include "log.h"
-#include "openssl.h"
-#include "pemfile.h"
-#include "publickey.h"
+#include "base/again.h"
+#include "base/log.h"
+#include "base/openssl.h"
+#include "tls/pemfile.h"
+#include "tls/publickey.h"
 
 /* A key with a long chain of certificates before it has 20 KB; what is larger is not what was meant. */
 #define FILE_MAX	(256 * 1024)

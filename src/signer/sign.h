@@ -13,7 +13,7 @@
 #include <stdint.h>
 
 #include "boundary/msg.h"
-#include "options.h"
+#include "config/options.h"
 
 struct sign_keys {
 	const struct options	*opts;

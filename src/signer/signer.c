@@ -13,11 +13,11 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "again.h"
+#include "base/again.h"
 #include "boundary/msg.h"
 #include "sandbox.h"
-#include "log.h"
-#include "openssl.h"
+#include "base/log.h"
+#include "base/openssl.h"
 #include "role.h"
 #include "signer/sign.h"
 

@@ -8,7 +8,7 @@
  * zygote is gone and each connection's pair was used or closed.
  */
 
-#include "options.h"
+#include "config/options.h"
 
 /*
  * Makes all keys ready, says MSG_READY on ROLE_CONTROL, and answers: MSG_KEY

@@ -44,7 +44,7 @@
 #include "gate/session.h"
 #include "monitor/monitor.h"
 #include "monitor/tell.h"
-#include "publickey.h"
+#include "tls/publickey.h"
 
 #define HOSTILE_GATE	"127.0.0.66"
 #define HOSTILE_MONITOR	"127.0.0.67"

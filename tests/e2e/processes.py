@@ -59,12 +59,24 @@ def gates_of(listener):
     return [pid for pid in children_of(listener) if name_of(pid) == GATE]
 
 
+def _is_listener(pid):
+    return any(name_of(child) == MONITOR_ZYGOTE for child in children_of(pid))
+
+
 def gate_of(pid):
     """The gate of a connection of which another process is known: its child with a superserver, its only sibling that is a gate with a listener."""
-    if name_of(pid) == GATE:
-        return pid
-    gate, = gates_of(pid) or gates_of(parent_of(pid))
-    return gate
+    end = time.monotonic() + 10
+    while True:
+        if name_of(pid) == GATE:
+            return pid
+        gates = gates_of(pid)
+        if not gates and _is_listener(parent_of(pid)):
+            gates = gates_of(parent_of(pid))
+        # A process that was just forked has no name of its own yet.
+        if gates or time.monotonic() > end:
+            gate, = gates
+            return gate
+        time.sleep(0.002)
 
 
 def wait_until_waiting(pid):

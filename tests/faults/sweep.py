@@ -38,7 +38,7 @@ KINDS = tuple(f"{way}-{on}" for way in ("superserver", "listener") for on in ("u
 TIMEOUT = 2
 # Behind the deadline: the last word, two seconds for the client to hear it, the watchdog, and a machine that has other things to do.
 GRACE = 7
-# How long a process goes on trying that has no deadline, when all that it hears is "try again" (src/again.h).
+# How long a process goes on trying that has no deadline, when all that it hears is "try again" (src/base/again.h).
 AGAIN = TIMEOUT + 2
 # How long a client waits for a word within a session, where no deadline is any more, before it goes away.
 PATIENCE = 1

@@ -3,7 +3,7 @@
  * has a private key in its hands where only certificates are wanted.
  */
 
-#include "certfile.h"
+#include "tls/certfile.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -18,7 +18,7 @@
 
 #include "gate/clientcert.h"
 #include "gate/tls.h"
-#include "openssl.h"
+#include "base/openssl.h"
 #include "unit.h"
 
 /* --- what is left */

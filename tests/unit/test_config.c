@@ -11,7 +11,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "options.h"
+#include "config/options.h"
 
 #define WORDS_MAX	8
 

@@ -8,7 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "kerneltls.h"
+#include "tls/kerneltls.h"
 #include "unit.h"
 
 /* Once a module was asked for: is it there? */

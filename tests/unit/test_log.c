@@ -15,7 +15,7 @@
 #include <sys/un.h>
 #include <sysexits.h>
 
-#include "log.h"
+#include "base/log.h"
 
 #define LINE_MAX_OCTETS	(sizeof(((struct log_line *)NULL)->text))
 

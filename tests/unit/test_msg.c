@@ -11,7 +11,7 @@
 #include <sys/time.h>
 #include <sysexits.h>
 
-#include "log.h"
+#include "base/log.h"
 #include "boundary/msg.h"
 
 #define BODY			offsetof(struct msg, u)

@@ -3,7 +3,7 @@
  * the parent's random numbers are none that the child could know.
  */
 
-#include "openssl.h"
+#include "base/openssl.h"
 
 #include <malloc.h>
 #include <openssl/core_names.h>

@@ -8,7 +8,7 @@
 #include <getopt.h>
 #include <sysexits.h>
 
-#include "options.h"
+#include "config/options.h"
 
 #define ARGS_MAX	160
 

@@ -1,6 +1,6 @@
 /* Tests of pemfile: the mistakes that it has words for, and silence about all else. */
 
-#include "pemfile.h"
+#include "tls/pemfile.h"
 
 #include "unit.h"
 

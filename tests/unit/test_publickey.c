@@ -3,7 +3,7 @@
  * key have one name, however they came here; two keys never have.
  */
 
-#include "publickey.h"
+#include "tls/publickey.h"
 
 #include <openssl/ec.h>
 #include <openssl/obj_mac.h>

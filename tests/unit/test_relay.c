@@ -14,7 +14,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "clock.h"
+#include "base/clock.h"
 #include "gate/bounds.h"
 #include "gate/relay.h"
 #include "unit.h"

@@ -15,8 +15,8 @@
 
 #include "signer/sign.h"
 #include "boundary/msg.h"
-#include "options.h"
-#include "publickey.h"
+#include "config/options.h"
+#include "tls/publickey.h"
 #include "unit.h"
 
 enum who { RSA2048, P256, P384, P521, ED25519, WHO };

@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "publickey.h"
+#include "tls/publickey.h"
 #include "unit.h"
 
 enum who {

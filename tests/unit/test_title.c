@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "title.h"
+#include "base/title.h"
 
 /* As the kernel lays them out: arguments, environment, and then what is not ours. */
 static char memory[512];

@@ -8,7 +8,7 @@
 
 #include <stddef.h>
 
-#include "options.h"
+#include "config/options.h"
 
 struct setting {
 	const char		*name;

@@ -4,7 +4,7 @@
  * is in the file may be a private key, and nothing of it is shown or kept.
  */
 
-#include "pemfile.h"
+#include "tls/pemfile.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -3,7 +3,7 @@
  * makes TLS ready, from which gates are forked.
  */
 
-#include "certfile.h"
+#include "tls/certfile.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -3,7 +3,7 @@
  * use for it: gates, monitors, zygotes, the signer and --check.
  */
 
-#include "openssl.h"
+#include "base/openssl.h"
 
 #include <errno.h>
 #include <malloc.h>
@@ -14,8 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "log.h"
-#include "ondemand.h"
+#include "base/log.h"
+#include "base/ondemand.h"
 
 /*
  * All that OpenSSL frees is wiped: its decoders free what they have read of a

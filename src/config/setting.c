@@ -3,7 +3,7 @@
  * this is run before anything else.
  */
 
-#include "setting.h"
+#include "config/setting.h"
 
 #include <errno.h>
 #include <stdarg.h>

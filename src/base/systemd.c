@@ -3,7 +3,7 @@
  * the monitor, as root: dlopen(3) finds what a link would have found.
  */
 
-#include "systemd.h"
+#include "base/systemd.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -18,7 +18,7 @@
 #include <systemd/sd-journal.h>
 #include <unistd.h>
 
-#include "log.h"
+#include "base/log.h"
 
 #define LIBRARY	"libsystemd.so.0"
 

@@ -3,7 +3,7 @@
  * thread and nothing that fork handlers would have to be called for.
  */
 
-#include "sibling.h"
+#include "base/sibling.h"
 
 #include <sched.h>
 #include <signal.h>

@@ -8,7 +8,7 @@
  * counted in the next one that is taken.
  */
 
-#include "log.h"
+#include "base/log.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -23,7 +23,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "systemd.h"
+#include "base/systemd.h"
 
 #define JOURNAL_SOCKET	"/run/systemd/journal/socket"
 #define SYSLOG_SOCKET	"/dev/log"

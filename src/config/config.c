@@ -7,7 +7,7 @@
  * there twice is seen, of which NCONF would silently keep the last.
  */
 
-#include "config.h"
+#include "config/config.h"
 
 #include <errno.h>
 #include <openssl/conf.h>
@@ -19,8 +19,8 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "log.h"
-#include "openssl.h"
+#include "base/log.h"
+#include "base/openssl.h"
 
 /* What the names of options are made of. */
 #define NAME_CHARACTERS	"abcdefghijklmnopqrstuvwxyz-"

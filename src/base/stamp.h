@@ -10,7 +10,7 @@
 #include <sys/types.h>
 #include <time.h>
 
-#include "options.h"
+#include "config/options.h"
 
 struct stamp {
 	dev_t		dev;

@@ -3,7 +3,7 @@
  * program, and by the monitor before its end.
  */
 
-#include "inherited.h"
+#include "base/inherited.h"
 
 #include <stddef.h>
 

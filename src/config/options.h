@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-#include "log.h"
+#include "base/log.h"
 #include "proto/network.h"
 
 /* RSA and ECDSA for a handful of names: more is a proxy's work. */

@@ -2,12 +2,12 @@
  * The ends of the listener's children, see childexit.h.
  */
 
-#include "childexit.h"
+#include "base/childexit.h"
 
 #include <string.h>
 #include <sys/wait.h>
 
-#include "log.h"
+#include "base/log.h"
 
 void
 childexit_field(struct log_line *line, int status)

@@ -4,7 +4,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "log.h"
+#include "base/log.h"
 
 /*
  * Logs how a child of the listener has ended, as a superserver would know it,

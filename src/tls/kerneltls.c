@@ -1,6 +1,6 @@
 /* Asking the kernel for TLS, see kerneltls.h. Run as root where imapgate is, since loading a module takes privilege. */
 
-#include "kerneltls.h"
+#include "tls/kerneltls.h"
 
 #include <errno.h>
 #include <linux/tls.h>

@@ -6,7 +6,7 @@
  * for it.
  */
 
-#include "title.h"
+#include "base/title.h"
 
 #include <stdarg.h>
 #include <stdbool.h>

@@ -3,7 +3,7 @@
  * sandbox, whose filter allows poll(2).
  */
 
-#include "again.h"
+#include "base/again.h"
 
 #include <errno.h>
 #include <poll.h>

@@ -3,7 +3,7 @@
  * becomes less than it was.
  */
 
-#include "descriptors.h"
+#include "base/descriptors.h"
 
 #include <dirent.h>
 #include <errno.h>

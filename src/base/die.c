@@ -9,7 +9,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "log.h"
+#include "base/log.h"
 
 void (*log_last_word)(void);
 void (*log_last_act)(void);

@@ -3,7 +3,7 @@
  * the monitor, mostly as root: dlopen(3) finds what a link would have found.
  */
 
-#include "ondemand.h"
+#include "base/ondemand.h"
 
 #include <dlfcn.h>
 #include <stddef.h>
@@ -15,7 +15,7 @@
 
 #include <openssl/opensslv.h>
 
-#include "log.h"
+#include "base/log.h"
 
 #define WORD(text)	#text
 #define WORD_OF(macro)	WORD(macro)

@@ -3,7 +3,7 @@
  * exists. Names are never looked up: a PTR record is the client's own words.
  */
 
-#include "peer.h"
+#include "base/peer.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -16,7 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "log.h"
+#include "base/log.h"
 #include "proto/word.h"
 
 union address {

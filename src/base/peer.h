@@ -13,7 +13,7 @@
 #include <sys/socket.h>
 #include <sys/types.h>
 
-#include "options.h"
+#include "config/options.h"
 #include "proto/network.h"
 #include "proto/proxy.h"
 

@@ -4,7 +4,7 @@
  * the value goes.
  */
 
-#include "options.h"
+#include "config/options.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -14,8 +14,8 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "config.h"
-#include "setting.h"
+#include "config/config.h"
+#include "config/setting.h"
 
 #define VERSION	"0.1"
 

@@ -5,7 +5,7 @@
  * certificate that the key is in.
  */
 
-#include "publickey.h"
+#include "tls/publickey.h"
 
 #include <openssl/bn.h>
 #include <openssl/core_names.h>

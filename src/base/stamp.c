@@ -3,7 +3,7 @@
  * has read once a second.
  */
 
-#include "stamp.h"
+#include "base/stamp.h"
 
 #include <string.h>
 #include <sys/stat.h>
