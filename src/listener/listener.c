@@ -13,7 +13,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,14 +35,14 @@
 #include "listener/reload.h"
 #include "listener/roles.h"
 #include "listener/serve.h"
+#include "listener/status.h"
 #include "base/log.h"
-#include "base/title.h"
-
-/* The status line follows what happens, but not each connection. */
-#define STATUS_MS	1000
 
 /* Without descriptors, memory or processes it is of no use to try again at once: others must end first. */
 #define PAUSE_MS	100
+
+/* New connections wait so long for a reload that is tried out. */
+#define HOLD_MS		2000
 
 /* The same trouble is logged so often. */
 #define TROUBLE_MS	60000
@@ -56,7 +55,6 @@ static struct listener {
 	const struct activation_socket	*sockets;
 	size_t				 n;
 	struct connection_setup		 setup;
-	struct connections_count	 told;		/* by the status line */
 	int				 signals;	/* signalfd(2) */
 	int				 watchdog_ms;	/* 0: nobody watches */
 	pid_t				 trial;		/* of a reload, 0 for none */
@@ -64,7 +62,8 @@ static struct listener {
 	bool				 renewing;	/* a reload takes place as soon as nothing is on its way */
 	bool				 stopping;
 	/* Points on clock_ms(), 0 for never. */
-	int64_t				 status_at, watchdog_at, resume_at, stop_at, trouble_at;
+	int64_t				 hold_at,	/* from here on a trial is not waited for any more */
+					 watchdog_at, resume_at, stop_at, trouble_at;
 	unsigned			 troubles;	/* since the last line about them */
 	unsigned			 reads, accepts; /* that failed in a row */
 } listener;
@@ -80,44 +79,6 @@ our_signals(void)
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGTERM);
 	return set;
-}
-
-static void
-say(const char *event, const char *key, const char *text)
-{
-	struct connections_count count = connections_count();
-	struct log_line line;
-
-	log_begin(&line, LOG_INFO, event);
-	log_field(&line, "waiting", "%u", count.waiting);
-	log_field(&line, "sessions", "%u", count.sessions);
-	if (key != NULL)
-		log_text(&line, key, text);
-	log_write(&line);
-}
-
-/* What the administrator sees in the service's status. */
-static void
-tell_status(struct listener *l)
-{
-	struct connections_count count = connections_count();
-
-	/* As long as there is somebody whose time may be over, there is something to look at. */
-	l->status_at = connections_end() > 0 ? clock_ms() + STATUS_MS : 0;
-	if (memcmp(&count, &l->told, sizeof(count)) == 0)
-		return;
-	l->told = count;
-	title_set(NULL, NULL, "listener (%u waiting, %u sessions)", count.waiting, count.sessions);
-	activation_notify("STATUS=%u connections before login, %u sessions logged in; "
-	    "since the start %lu connections, %lu logins, %lu failures, %lu refused",
-	    count.waiting, count.sessions, count.accepted, count.logins, count.failures, count.refusals);
-}
-
-static void
-status_changed(struct listener *l)
-{
-	if (l->status_at == 0)
-		l->status_at = clock_ms() + STATUS_MS;
 }
 
 static void
@@ -162,7 +123,7 @@ accept_one(struct listener *l, const struct activation_socket *s)
 	roles_refresh();
 	if (!roles_are_ready())
 		return;
-	status_changed(l);
+	status_changed();
 	fd = activation_accept(s, &from);
 	if (fd == -1) {
 		/* A client that has gone is no trouble, but many in a row are: each costs a turn of the loop. */
@@ -183,7 +144,7 @@ accept_one(struct listener *l, const struct activation_socket *s)
 static void
 set_accepting(struct listener *l)
 {
-	bool accepting = !l->stopping && !l->renewing && l->resume_at == 0 && roles_are_ready();
+	bool accepting = !l->stopping && !l->renewing && l->hold_at == 0 && l->resume_at == 0 && roles_are_ready();
 	size_t i;
 
 	if (accepting == l->accepting)
@@ -212,7 +173,7 @@ stop(struct listener *l)
 		close(l->sockets[i].fd);
 	activation_notify("STOPPING=1");
 	serve_dismiss_all();
-	say("listener-stop", NULL, NULL);
+	status_say("listener-stop", NULL, NULL);
 }
 
 /* Reloading. */
@@ -223,8 +184,11 @@ begin_reload(struct listener *l)
 	if (l->trial != 0 || l->renewing || l->stopping)
 		return;
 	activation_notify("RELOADING=1\nMONOTONIC_USEC=%lld", (long long)clock_ms() * 1000);
+	/* Who comes behind SIGHUP is for the new settings, if these can be had soon. */
+	l->hold_at = clock_ms() + HOLD_MS;
 	l->trial = reload_try();
 	if (l->trial == -1) {
+		l->hold_at = 0;
 		l->trial = 0;
 		rest("fork", strerror(errno));
 		activation_notify("READY=1");
@@ -253,7 +217,7 @@ renew(struct listener *l)
 static void
 keep_old(const char *reason)
 {
-	say("reload-failed", "reason", reason);
+	status_say("reload-failed", "reason", reason);
 	activation_notify("READY=1");
 }
 
@@ -264,7 +228,7 @@ renew_if_quiet(struct listener *l)
 	if (!l->renewing || roles_pending() > 0)
 		return;
 	l->renewing = false;
-	say("listener-reload", NULL, NULL);
+	status_say("listener-reload", NULL, NULL);
 	renew(l);
 	keep_old("it can't be executed");
 }
@@ -276,6 +240,7 @@ end_reload(struct listener *l, int status)
 	char text[64];
 
 	l->trial = 0;
+	l->hold_at = 0;
 	if (l->stopping)
 		return;
 	snprintf(text, sizeof(text), "a trial ended with status %d", status);
@@ -303,7 +268,7 @@ reap(struct listener *l)
 		if (!serve_ended(pid, status) && (l->stopping || !roles_ended(pid, status)))
 			childexit_report(pid, status, "");
 	}
-	status_changed(l);
+	status_changed();
 }
 
 static void
@@ -338,9 +303,10 @@ time_to_wait(const struct listener *l)
 {
 	int64_t at = 0;
 
-	sooner(&at, l->status_at);
+	sooner(&at, status_due());
 	sooner(&at, l->watchdog_at);
 	sooner(&at, l->resume_at);
+	sooner(&at, l->hold_at);
 	sooner(&at, l->stop_at);
 	sooner(&at, roles_due());
 	return at == 0 ? -1 : clock_left(at);
@@ -351,13 +317,15 @@ keep_time(struct listener *l)
 {
 	int64_t now = clock_ms();
 
-	if (l->status_at != 0 && now >= l->status_at) {
+	if (status_due() != 0 && now >= status_due()) {
 		serve_look_at_deadlines();
-		tell_status(l);
+		status_tell();
 	}
 	roles_tick();
 	if (l->resume_at != 0 && now >= l->resume_at)
 		l->resume_at = 0;
+	if (l->hold_at != 0 && now >= l->hold_at)
+		l->hold_at = 0;
 	if (l->watchdog_at != 0 && now >= l->watchdog_at) {
 		activation_notify("WATCHDOG=1");
 		l->watchdog_at = now + l->watchdog_ms;
@@ -405,8 +373,14 @@ loop(struct listener *l)
 		set_accepting(l);
 		n = events_wait(events, time_to_wait(l));
 		keep_time(l);
+		/* Signals first: a connection that came behind one shall not be accepted before it. */
 		for (i = 0; i < n; i++)
-			obey(l, &events[i]);
+			if (events[i].kind == EVENT_SIGNAL)
+				obey(l, &events[i]);
+		set_accepting(l);
+		for (i = 0; i < n; i++)
+			if (events[i].kind != EVENT_SIGNAL)
+				obey(l, &events[i]);
 		renew_if_quiet(l);
 	}
 }
@@ -486,10 +460,9 @@ listener_run(const struct options *opts, const struct activation_socket *sockets
 	prepare(l);
 	l->watchdog_ms = activation_watchdog();
 	l->watchdog_at = l->watchdog_ms > 0 ? clock_ms() + l->watchdog_ms : 0;
-	say("listener-ready", NULL, NULL);
+	status_say("listener-ready", NULL, NULL);
 	activation_notify("READY=1");
-	l->told.waiting = UINT_MAX;
-	tell_status(l);
+	status_tell();
 	loop(l);
 	_exit(0);
 }

@@ -1,0 +1,65 @@
+/*
+ * What the listener says of itself, see status.h.
+ */
+
+#include "listener/status.h"
+
+#include <string.h>
+
+#include "activation.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/title.h"
+#include "listener/connections.h"
+
+/* The status line follows what happens, but not each connection. */
+#define STATUS_MS	1000
+
+static struct connections_count told;
+static bool was_told;
+static int64_t due;
+
+void
+status_say(const char *event, const char *key, const char *text)
+{
+	struct connections_count count = connections_count();
+	struct log_line line;
+
+	log_begin(&line, LOG_INFO, event);
+	log_field(&line, "waiting", "%u", count.waiting);
+	log_field(&line, "sessions", "%u", count.sessions);
+	if (key != NULL)
+		log_text(&line, key, text);
+	log_write(&line);
+}
+
+/* What the administrator sees in the service's status. */
+void
+status_tell(void)
+{
+	struct connections_count count = connections_count();
+
+	/* As long as there is somebody whose time may be over, there is something to look at. */
+	due = connections_end() > 0 ? clock_ms() + STATUS_MS : 0;
+	if (was_told && memcmp(&count, &told, sizeof(count)) == 0)
+		return;
+	told = count;
+	was_told = true;
+	title_set(NULL, NULL, "listener (%u waiting, %u sessions)", count.waiting, count.sessions);
+	activation_notify("STATUS=%u connections before login, %u sessions logged in; "
+	    "since the start %lu connections, %lu logins, %lu failures, %lu refused",
+	    count.waiting, count.sessions, count.accepted, count.logins, count.failures, count.refusals);
+}
+
+void
+status_changed(void)
+{
+	if (due == 0)
+		due = clock_ms() + STATUS_MS;
+}
+
+int64_t
+status_due(void)
+{
+	return due;
+}
