@@ -59,10 +59,6 @@ def gates_of(listener):
     return [pid for pid in children_of(listener) if name_of(pid) == GATE]
 
 
-def _is_listener(pid):
-    return any(name_of(child) == MONITOR_ZYGOTE for child in children_of(pid))
-
-
 def gate_of(pid):
     """The gate of a connection of which another process is known: its child with a superserver, its only sibling that is a gate with a listener."""
     end = time.monotonic() + 10
@@ -70,7 +66,8 @@ def gate_of(pid):
         if name_of(pid) == GATE:
             return pid
         gates = gates_of(pid)
-        if not gates and _is_listener(parent_of(pid)):
+        # A superserver's process is our child, and so are the gates of others.
+        if not gates and parent_of(pid) != os.getpid():
             gates = gates_of(parent_of(pid))
         # A process that was just forked has no name of its own yet.
         if gates or time.monotonic() > end:
