@@ -448,7 +448,11 @@ T35_passed_descriptor_is_a_bug(void **state)
 static void
 T35_what_is_a_bug_can_be_heard_without_dying(void **state)
 {
-	static struct msg m, got;
+	static struct {
+		struct msg	m;
+		char		more;
+	} sent;
+	static struct msg got;
 	const char *wrong = NULL;
 	int fds[MSG_FDS];
 	size_t i;
@@ -457,11 +461,11 @@ T35_what_is_a_bug_can_be_heard_without_dying(void **state)
 	assert_int_equal(msg_recv_now(pair[1], &got, fds, &wrong), 0);
 	assert_int_equal(errno, EAGAIN);
 	for (i = 0; i < TYPES; i++) {
-		fill(&m, &types[i], 0);
-		send_octets(&m, BODY + types[i].size + 1);
+		fill(&sent.m, &types[i], 0);
+		send_octets(&sent, BODY + types[i].size + 1);
 		assert_int_equal(msg_recv_now(pair[1], &got, fds, &wrong), -1);
 		assert_non_null(wrong);
-		send_with_descriptors(&m, BODY + types[i].size, types[i].fds + 1);
+		send_with_descriptors(&sent.m, BODY + types[i].size, types[i].fds + 1);
 		assert_int_equal(msg_recv_now(pair[1], &got, fds, &wrong), -1);
 		assert_int_equal(fds[0], -1);
 	}
