@@ -212,11 +212,14 @@ receive(int fd, struct msg *m, int fds[MSG_FDS], bool wait, const char **wrong)
 	do
 		n = recvmsg(fd, &hdr, MSG_CMSG_CLOEXEC | (wait ? 0 : MSG_DONTWAIT));
 	while (n == -1 && errno == EINTR && again(&tries));
-	if (n <= 0) {
-		if (n == 0)
-			errno = 0;
-		return 0;
+	if (n == 0) {
+		/* An empty message looks like the end; what came with it must not stay open. */
+		take_fds(&hdr, fds);
+		msg_close_fds(fds);
+		errno = 0;
 	}
+	if (n <= 0)
+		return 0;
 	*wrong = objection(m, n, take_fds(&hdr, fds), hdr.msg_flags);
 	if (*wrong == NULL)
 		return 1;

@@ -31,6 +31,12 @@ generations_take_over(const char *kept, uint32_t first)
 }
 
 bool
+roles_have(unsigned generation)
+{
+	return generation < ROLES_GENERATIONS && generations[generation].zygote.control != -1;
+}
+
+bool
 roles_have_room(void)
 {
 	unsigned i, used = 0;

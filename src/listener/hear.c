@@ -102,6 +102,10 @@ want_monitor(struct connection *c)
 		life_expel(c, &c->gate, "gate does not say whom the proxy speaks for");
 		return;
 	}
+	if (c->told) {
+		life_expel(c, &c->gate, "gate goes on behind its end");
+		return;
+	}
 	spawn_monitor(c, false);
 }
 

@@ -89,13 +89,14 @@ life_lack_monitor(struct connection *c, const char *why)
 void
 life_finish_if_over(struct connection *c)
 {
-	if (life_is_here(&c->gate) || life_is_here(&c->monitor))
+	if (life_is_here(&c->gate) || life_is_here(&c->monitor) || connections_at(c->slot) == NULL)
 		return;
 	life_close(&c->client);
 	life_close(&c->login);
 	life_close(&c->account);
 	if (c->generation != ROLES_GENERATIONS)
 		roles_leave(c->generation);
+	c->generation = ROLES_GENERATIONS;
 	connections_leave(c);
 }
 

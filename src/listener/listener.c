@@ -41,6 +41,12 @@
 /* Without descriptors, memory or processes it is of no use to try again at once: others must end first. */
 #define PAUSE_MS	100
 
+/* Trials more where SIGHUP comes again meanwhile. */
+#define TRIALS_MAX	2
+
+/* Ends of children that are looked at in one turn of the loop. */
+#define REAP_MAX	256
+
 /* New connections wait so long for a reload that is tried out. */
 #define HOLD_MS		2000
 
@@ -60,6 +66,9 @@ static struct listener {
 	pid_t				 trial;		/* of a reload, 0 for none */
 	bool				 accepting;	/* sockets are waited for */
 	bool				 renewing;	/* a reload takes place as soon as nothing is on its way */
+	bool				 again;		/* SIGHUP has come behind the beginning of the trial */
+	unsigned			 trials;	/* in a row, for that */
+	bool				 more_ended;	/* children, than were looked at */
 	bool				 stopping;
 	/* Points on clock_ms(), 0 for never. */
 	int64_t				 hold_at,	/* from here on a trial is not waited for any more */
@@ -157,8 +166,6 @@ set_accepting(struct listener *l)
 			die("epoll");
 }
 
-/* Stopping. */
-
 static void
 stop(struct listener *l)
 {
@@ -167,6 +174,7 @@ stop(struct listener *l)
 	if (l->stopping)
 		return;
 	l->stopping = true;
+	l->renewing = false;
 	l->stop_at = clock_ms() + STOP_MS;
 	set_accepting(l);
 	for (i = 0; i < l->n; i++)
@@ -176,12 +184,14 @@ stop(struct listener *l)
 	status_say("listener-stop", NULL, NULL);
 }
 
-/* Reloading. */
-
 static void
 begin_reload(struct listener *l)
 {
-	if (l->trial != 0 || l->renewing || l->stopping)
+	if (l->stopping)
+		return;
+	/* What was tried out is not what there is now. */
+	l->again = l->trial != 0 || l->renewing;
+	if (l->again)
 		return;
 	activation_notify("RELOADING=1\nMONOTONIC_USEC=%lld", (long long)clock_ms() * 1000);
 	/* Who comes behind SIGHUP is for the new settings, if these can be had soon. */
@@ -193,6 +203,19 @@ begin_reload(struct listener *l)
 		rest("fork", strerror(errno));
 		activation_notify("READY=1");
 	}
+}
+
+/* True if there is another trial instead. Signals that never stop coming get their reload all the same. */
+static bool
+try_again(struct listener *l)
+{
+	bool again = l->again && ++l->trials <= TRIALS_MAX;
+
+	if (again)
+		begin_reload(l);
+	else
+		l->trials = 0;
+	return again;
 }
 
 /* The dispositions are passed on as they were found, and the signals blocked as they are. */
@@ -243,6 +266,8 @@ end_reload(struct listener *l, int status)
 	l->hold_at = 0;
 	if (l->stopping)
 		return;
+	if (try_again(l))
+		return;
 	snprintf(text, sizeof(text), "a trial ended with status %d", status);
 	if (status != 0)
 		keep_old(text);
@@ -252,22 +277,24 @@ end_reload(struct listener *l, int status)
 		l->renewing = true;
 }
 
-/* The loop. */
-
 static void
 reap(struct listener *l)
 {
+	int status, turns;
 	pid_t pid;
-	int status;
 
-	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+	/* SECURITY: a mailbox program can give us children (clone(2), CLONE_PARENT), and must not hold us here. */
+	for (turns = 0; turns < REAP_MAX && (pid = waitpid(-1, &status, WNOHANG)) > 0; turns++) {
 		if (pid == l->trial) {
 			end_reload(l, WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
 			continue;
 		}
-		if (!serve_ended(pid, status) && (l->stopping || !roles_ended(pid, status)))
+		if (!l->stopping && roles_ended(pid, status))
+			continue;
+		if (!serve_ended(pid, status))
 			childexit_report(pid, status, "");
 	}
+	l->more_ended = turns == REAP_MAX;
 	status_changed();
 }
 
@@ -371,7 +398,9 @@ loop(struct listener *l)
 	reap(l);
 	while (!is_over(l)) {
 		set_accepting(l);
-		n = events_wait(events, time_to_wait(l));
+		n = events_wait(events, l->more_ended ? 0 : time_to_wait(l));
+		if (l->more_ended)
+			reap(l);
 		keep_time(l);
 		/* Signals first: a connection that came behind one shall not be accepted before it. */
 		for (i = 0; i < n; i++)

@@ -60,6 +60,13 @@ static int64_t restart_ms = RESTART_MS;
 
 /* Starting. */
 
+static void
+restart_later(void)
+{
+	restart_at = clock_ms() + restart_ms;
+	restart_ms = restart_ms * 2 > RESTART_MAX_MS ? RESTART_MAX_MS : restart_ms * 2;
+}
+
 static bool
 is_for_monitors(const struct process *p)
 {
@@ -69,8 +76,15 @@ is_for_monitors(const struct process *p)
 static void
 drop(struct process *p)
 {
+	/* A monitor zygote is the first member of its generation. */
+	unsigned generation = is_for_monitors(p) ? (unsigned)((const struct generation *)(const void *)p - generations) : 0;
+
+	/* Who is missing is started anew, however that came. */
+	if (p->control != -1 && restart_at == 0 &&
+	    (p == &now.gates || p == &now.signer || (is_for_monitors(p) && generation == generations_current)))
+		restart_at = clock_ms() + restart_ms;
 	if (process_drop(p))
-		ears->lost(is_for_monitors(p));
+		ears->lost(is_for_monitors(p), generation);
 }
 
 static void
@@ -121,7 +135,7 @@ give_up_next(const char *file, const char *reason, bool later)
 	next.gates.pid = next.signer.pid = 0;
 	next.until = 0;
 	if (now.gates.control == -1 && restart_at == 0)
-		restart_at = clock_ms() + restart_ms;
+		restart_later();
 }
 
 static const char no_process[] = "gate zygote and signer can't be started";
@@ -226,6 +240,7 @@ roles_spawn_gate(const struct msg_spawn_gate *spawn, const int fds[2])
 
 	msg_begin(&m, MSG_SPAWN_GATE);
 	m.u.spawn_gate = *spawn;
+	errno = ECHILD;
 	if (now.gates.control == -1 || msg_send_fds(now.gates.control, &m, fds, false) == -1)
 		return false;
 	now.gates.pending++;
@@ -271,8 +286,8 @@ roles_spawn_monitor(unsigned generation, const struct msg *m, const int *fds)
 void
 roles_kill_gate_zygote(void)
 {
-	if (now.gates.pid > 0)
-		kill(now.gates.pid, SIGKILL);
+	if (now.gates.pending > 0)
+		process_kill(&now.gates);
 }
 
 void
@@ -280,8 +295,8 @@ roles_kill_monitor_zygote(unsigned generation)
 {
 	const struct process *zygote = &generations[generation < ROLES_GENERATIONS ? generation : generations_current].zygote;
 
-	if (zygote->pid > 0)
-		kill(zygote->pid, SIGKILL);
+	if (zygote->pending > 0)
+		process_kill(zygote);
 }
 
 unsigned
@@ -315,7 +330,8 @@ static void
 hear_ready(struct process *p, const struct msg_ready *ready)
 {
 	p->ready = !ready->failed;
-	restart_ms = RESTART_MS;
+	if (p->ready)
+		restart_ms = RESTART_MS;
 	if (p == &next.gates)
 		next.usable = ready->usable;
 	if (ready->failed && p == &next.gates)
@@ -370,13 +386,6 @@ roles_hear(uint32_t index)
 	}
 }
 
-static void
-restart_later(void)
-{
-	restart_at = clock_ms() + restart_ms;
-	restart_ms = restart_ms * 2 > RESTART_MAX_MS ? RESTART_MAX_MS : restart_ms * 2;
-}
-
 /* One of ours is missing: it is started anew in a moment. */
 static void
 miss(struct process *p, const char *what)
@@ -394,6 +403,8 @@ next_ended(pid_t pid, int status)
 	if (pid != next.gates.pid && pid != next.signer.pid)
 		return false;
 	roles_hear(pid == next.gates.pid ? NEXT_GATES : NEXT_SIGNER);
+	if (pid == now.gates.pid || pid == now.signer.pid)
+		return false;
 	if (next.until != 0)
 		give_up_next("", WIFEXITED(status) && WEXITSTATUS(status) == EX_CONFIG ? "it can't be used" : no_process, true);
 	return true;

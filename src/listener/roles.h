@@ -22,7 +22,7 @@
 /* Hears what comes of them. The message is a zygote's MSG_SPAWNED, or a signer's. */
 struct roles_ears {
 	void	(*spawned)(const struct msg_spawned *, bool monitor);
-	void	(*lost)(bool monitor);		/* a zygote is gone, and with it all answers that it owed */
+	void	(*lost)(bool monitor, unsigned generation);	/* a zygote is gone, and with it all answers that it owed */
 	void	(*signing)(const struct msg *);
 	void	(*trouble)(const char *what, const char *why);	/* somebody is missing for a while */
 };
@@ -49,6 +49,7 @@ bool	roles_spawn_gate(const struct msg_spawn_gate *, const int fds[2]);
 
 /* The generation that a connection belongs to which begins now; it is left by roles_leave when the connection needs no monitor any more. */
 unsigned	roles_join(void);
+bool		roles_have(unsigned generation);	/* its monitor zygote is there */
 void		roles_leave(unsigned generation);
 
 /* Asks for a monitor. The message is MSG_SPAWN_MONITOR or MSG_SPAWN_PEER. */

@@ -92,10 +92,13 @@ serve_resume(void)
 	uint32_t slot;
 
 	for (slot = 0; slot < connections_end(); slot++) {
-		const struct connection *c = connections_at(slot);
+		struct connection *c = connections_at(slot);
 
 		if (c == NULL)
 			continue;
+		/* Its monitor zygote is gone: then it is for that of now. */
+		if (!roles_have(c->generation))
+			c->generation = ROLES_GENERATIONS;
 		if ((c->login != -1 && !events_add(c->login, EVENT_LOGIN, slot)) ||
 		    (c->account != -1 && !events_add(c->account, EVENT_ACCOUNT, slot)))
 			die("epoll");
@@ -119,25 +122,37 @@ dismiss(struct connection *c)
 		shutdown(c->login, SHUT_WR);
 }
 
+/* How a child has ended of which the zygote tells only now: 0, and status is filled; or not yet, -1. */
+static int
+find_early(pid_t pid, int *status)
+{
+	siginfo_t info;
+	size_t i;
+
+	for (i = 0; i < earlies; i++)
+		if (early[i].pid == pid) {
+			*status = early[i].status;
+			early[i] = early[--earlies];
+			return 0;
+		}
+	/* SECURITY: others may have taken all the room; a process that is not ours any more must not be killed by its number. */
+	*status = EX_SOFTWARE << 8;
+	return waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) == -1 && errno == ECHILD ? 0 : -1;
+}
+
 static void
 take_child(struct connection *c, struct connection_process *child, pid_t pid)
 {
-	size_t i;
+	int status;
 
 	connections_enter(c, child, pid);
-	if (c->expelled)
+	if (find_early(pid, &status) == 0) {
+		connections_reap(pid, status, &c);
+		reap(c, child, status);
+	} else if (c->expelled)
 		life_end(child);
 	else if (connections_is_dismissed(c))
 		dismiss(c);
-	for (i = 0; i < earlies; i++)
-		if (early[i].pid == pid) {
-			int status = early[i].status;
-
-			early[i] = early[--earlies];
-			connections_reap(pid, status, &c);
-			reap(c, child, status);
-			return;
-		}
 }
 
 static void
@@ -177,7 +192,7 @@ serve_spawned(const struct msg_spawned *spawned, bool monitor)
 
 /* A zygote is gone. What it has forked without telling is not known: it ends by itself, for want of its pair. */
 void
-serve_lost(bool monitor)
+serve_lost(bool monitor, unsigned generation)
 {
 	uint32_t slot;
 
@@ -188,7 +203,7 @@ serve_lost(bool monitor)
 		if (c == NULL)
 			continue;
 		child = monitor ? &c->monitor : &c->gate;
-		if (child->state == CHILD_STARTING)
+		if (child->state == CHILD_STARTING && (!monitor || c->generation == generation))
 			miss_child(c, child, "its zygote has ended");
 	}
 }

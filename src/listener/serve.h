@@ -18,7 +18,7 @@
 
 /* What roles.h has to be given (struct roles_ears). */
 void	serve_spawned(const struct msg_spawned *, bool monitor);
-void	serve_lost(bool monitor);
+void	serve_lost(bool monitor, unsigned generation);
 void	serve_signing(const struct msg *);
 
 /* Goes on with the connections of the image before this one. */

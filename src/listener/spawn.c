@@ -19,19 +19,20 @@ spawn_gate(struct connection *c)
 {
 	struct msg_spawn_gate spawn = { .slot = c->slot, .serial = c->serial, .tls_on_connect = c->imaps, .no_ktls = c->no_ktls,
 	    .deadline = c->deadline };
-	int pair[2] = { -1, -1 }, error = 0;
+	int pair[2] = { -1, -1 }, error;
+	bool asked;
 
 	spawn.peer = c->peer;
-	if (msg_pair(pair) == -1 || !roles_spawn_gate(&spawn, (const int[]){ c->client, pair[1] }))
-		error = errno;
+	asked = msg_pair(pair) == 0 && roles_spawn_gate(&spawn, (const int[]){ c->client, pair[1] });
+	error = errno;
 	if (pair[1] != -1)
 		close(pair[1]);
 	c->login = pair[0];
-	if (error == 0 && events_add(c->login, EVENT_LOGIN, c->slot)) {
+	if (asked && events_add(c->login, EVENT_LOGIN, c->slot)) {
 		c->gate.state = CHILD_STARTING;
 		return;
 	}
-	life_trouble("gate", strerror(error != 0 ? error : errno));
+	life_trouble("gate", strerror(error));
 	refusal_say(c->client, life_options(c)->tls_on_connect);
 	life_finish_if_over(c);
 }

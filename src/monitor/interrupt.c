@@ -65,9 +65,12 @@ on_deadline(int sig)
 static void
 on_stop(int sig)
 {
+	int saved_errno = errno;
+
 	(void)sig;
 	stopped = 1;
 	shutdown(gate_fd, SHUT_WR);
+	errno = saved_errno;
 }
 
 void

@@ -173,21 +173,29 @@ hear_zygote(void)
 	}
 }
 
+static void
+tell_nobody(int priority, const char *text)
+{
+	(void)priority;
+	(void)text;
+}
+
 /* Nothing is said to the signer there: only the end is heard. */
 static void
 hear_listener(void)
 {
 	close(ROLE_CONTROL);
 	signer.has_listener = false;
-	log_diverted = NULL;
+	log_diverted = tell_nobody;
 }
 
+/* The numbers of what was closed may be those of pairs now. */
 static void
 obey(int fd)
 {
-	if (fd == ROLE_CONTROL)
+	if (fd == ROLE_CONTROL && signer.has_listener)
 		hear_listener();
-	else if (fd == ROLE_SIGNING)
+	else if (fd == ROLE_SIGNING && signer.has_zygote)
 		hear_zygote();
 	else
 		answer_pair(fd);

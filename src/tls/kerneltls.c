@@ -10,14 +10,25 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/clock.h"
+
+/* A module that was missing is looked for again so much later. */
+#define MISSING_MS	60000
+
 /* Nothing changes on the socket until it gets keys (Documentation/networking/tls.rst). */
 enum msg_why
 kerneltls_ready(int fd)
 {
 	static const char tls[] = "tls";
+	static int64_t missing_until;
 
+	/* Each try to load a module that there is not is a process of the kernel's, which a listener would wait for. */
+	if (missing_until != 0 && clock_left(missing_until) > 0)
+		return WHY_MODULE;
 	if (setsockopt(fd, IPPROTO_TCP, TCP_ULP, tls, sizeof(tls) - 1) == 0)
 		return WHY_NONE;
+	if (errno == ENOENT)
+		missing_until = clock_ms() + MISSING_MS;
 	return errno == ENOTCONN ? WHY_HALF_CLOSED : WHY_MODULE;
 }
 

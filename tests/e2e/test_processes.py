@@ -220,7 +220,7 @@ def test_gate_and_monitor_that_hang(stage):
 HARMLESS = [re.compile(form) for form in (
     r"epoll_wait\(", r"epoll_pwait\(", r"epoll_ctl\(", r"close\(", r"fcntl\(", r"getsockname\(", r"getpeername\(", r"getsockopt\(", r"setsockopt\(",
     r"accept4\(.*SOCK_CLOEXEC", r"socketpair\(", r"fstat\(", r"newfstatat\(", r"statx\(", r"stat\(", r"kill\(", r"shutdown\(", r"getpid\(",
-    r"wait4\(.*WNOHANG", r"poll\(.*, 0\) = ", r"read\(\d+<signalfd", r"read\(\d+<anon_inode:\[signalfd", r"recvmsg\(.*MSG_DONTWAIT", r"recvfrom\(.*MSG_DONTWAIT",
+    r"wait4\(.*WNOHANG", r"waitid\(.*WNOHANG", r"poll\(.*, 0\) = ", r"read\(\d+<signalfd", r"read\(\d+<anon_inode:\[signalfd", r"recvmsg\(.*MSG_DONTWAIT", r"recvfrom\(.*MSG_DONTWAIT",
     r"sendmsg\(.*MSG_DONTWAIT", r"sendto\(.*MSG_DONTWAIT", r"brk\(", r"mmap\(", r"munmap\(", r"clock_gettime\(", r"getrandom\(", r"prctl\(",
     # The log, and the service manager's socket.
     r"write\(2<", r"writev\(2<", r"write\(\d+<\S*/logs/", r"writev\(\d+<\S*/logs/", r"socket\(AF_UNIX, SOCK_DGRAM", r"sendmsg\(\d+<UNIX-DGRAM", r"sendto\(\d+<UNIX-DGRAM",
