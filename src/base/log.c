@@ -156,7 +156,7 @@ log_pass(char words[LOG_WORDS][LOG_WORD_MAX])
 {
 	size_t n = 1, i;
 
-	snprintf(words[0], LOG_WORD_MAX, "%d", (int)target);
+	snprintf(words[0], LOG_WORD_MAX, "%d%s", (int)target, stderr_is_journal ? "j" : "");
 	for (i = 0; i < CONTEXT_MAX && context[i].key != NULL; i++, n++)
 		snprintf(words[n], LOG_WORD_MAX, "%s=%s", context[i].key, context[i].value);
 	return n;
@@ -167,9 +167,12 @@ log_take(int fd, char *words[])
 {
 	char *equals;
 
-	if (words[0] == NULL || strspn(words[0], "123") != 1 || words[0][1] != '\0')
+	if (words[0] == NULL || strspn(words[0], "123") != 1 || (words[0][1] != '\0' && strcmp(words[0] + 1, "j") != 0))
 		return false;
 	target = (enum log_target)(words[0][0] - '0');
+	stderr_is_journal = words[0][1] == 'j';
+	if (target == LOG_TO_JOURNAL && stderr_is_journal)
+		learn_service();
 	*(target == LOG_TO_STDERR ? &own_stderr : &datagram_fd) = fd;
 	while (*++words != NULL) {
 		equals = strchr(*words, '=');
