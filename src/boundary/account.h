@@ -11,7 +11,7 @@
 
 #include "boundary/login.h"
 
-/* What is in a connection's way: the options of these names, or that the listener has sent it away. */
+/* Limits, by the names of their options; or the listener has sent the connection away. */
 enum msg_limit {
 	LIMIT_NONE,
 	LIMIT_MAX_CONNECTIONS,

@@ -31,7 +31,7 @@ enum msg_mechanism {
 	MECH_PREAUTH,		/* nothing was said: certificate or peer credentials, RFC 9051, 7.1.4 */
 };
 
-/* What became of a login; RFC 5530 has the words that the client gets. */
+/* Outcome of a login; RFC 5530 has the words that the client gets. */
 enum msg_outcome {
 	OUTCOME_OK = 1,
 	OUTCOME_AUTHENTICATIONFAILED,
@@ -68,7 +68,7 @@ struct msg_proxied_answer {
 	uint32_t	limit;			/* enum msg_limit (account.h); not 0: the client has to go */
 };
 
-/* What the mailbox program may know of TLS. */
+/* TLS, as far as the mailbox program may know it. */
 struct msg_tls {
 	char		protocol[16];		/* "TLSv1.3"; empty without TLS */
 	char		cipher[64];

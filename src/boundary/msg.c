@@ -176,7 +176,7 @@ msg_close_fds(int fds[MSG_FDS])
 	}
 }
 
-/* What is wrong with a message of n octets, NULL if nothing is. */
+/* Returns the fault of a message of n octets, NULL if there is none. */
 static const char *
 objection(const struct msg *m, ssize_t n, int fds, int flags)
 {

@@ -45,7 +45,7 @@ struct msg_pair {
 	uint32_t	slot, serial;		/* of the connection, see spawn.h */
 };
 
-/* What the signer tells the listener of a connection: it was asked for what it does not do, or could not do it. */
+/* A report of the signer to the listener about a connection: its question was refused, or could not be answered. */
 struct msg_sign_report {
 	uint32_t	slot, serial;
 	uint32_t	refused;		/* 0: the key does not work */

@@ -115,7 +115,7 @@ static const struct row {
 };
 #define ROWS	(sizeof(rows) / sizeof(rows[0]))
 
-/* What was taken, in its order: for options_write. */
+/* Settings in the order in which they were taken, for options_write. */
 static struct taken {
 	const struct row	*row;
 	const char		*value;		/* NULL: a flag */
@@ -446,7 +446,7 @@ is_one_of(const char *name, const char *const list[])
 	return false;
 }
 
-/* What a gate talks about with its client, and how it gives up what it has. */
+/* Settings that a gate talks about with its client, or gives up its rights by. */
 static const char *const for_gates[] = { "cert", "key", "tls-on-connect", "tls", "ktls", "client-ca", "client-crl", "cert-user",
     "allow-cleartext", "preauth", "proxy", "timeout", "failure-delay", "capability", "strict", "oauth-service", "gate-user", "gate-root", NULL };
 static const char *const for_signer[] = { "cert", "key", "gate-user", "gate-root", NULL };

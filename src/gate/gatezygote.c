@@ -163,7 +163,7 @@ leave_log(void)
 		die("/dev/null");
 	close(nowhere);
 #endif
-	/* What dies from here on is told to the listener. */
+	/* From here on the last words go to the listener. */
 	ask_init(ROLE_CONTROL, -1, INT64_MAX);
 	log_diverted = ask_log_failure;
 	close(ROLE_LOG);

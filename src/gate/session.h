@@ -14,7 +14,7 @@
 #include "config/options.h"
 #include "base/peer.h"
 
-/* What a gate is born with. */
+/* The start of a gate. */
 struct session_start {
 	const struct options	*opts;
 	struct peer		*peer;		/* its own copy: a proxy's client takes its place */

@@ -31,7 +31,7 @@ enum state {
 	LEAVING,		/* processes are left, and that is all */
 };
 
-/* What is counted, of each slot. */
+/* The part of a connection that is counted. */
 struct place {
 	uint64_t	network;
 	uint64_t	account;	/* of a session: a number for it */

@@ -18,7 +18,7 @@
 #include "listener/spawn.h"
 #include "base/log.h"
 
-/* What a gate may have logged of one connection. */
+/* Lines of the log that one gate may ask for. */
 #define LOGS_MAX	(11 + 2 * OPTIONS_CERTS)
 
 /* What the gate says, before there is a monitor. */

@@ -189,7 +189,7 @@ begin_reload(struct listener *l)
 {
 	if (l->stopping)
 		return;
-	/* What was tried out is not what there is now. */
+	/* The files that were tried out are not those of now. */
 	l->again = l->trial != 0 || l->renewing;
 	if (l->again)
 		return;

@@ -79,7 +79,7 @@ drop(struct process *p)
 	/* A monitor zygote is the first member of its generation. */
 	unsigned generation = is_for_monitors(p) ? (unsigned)((const struct generation *)(const void *)p - generations) : 0;
 
-	/* Who is missing is started anew, however that came. */
+	/* A missing one is started anew, however that came. */
 	if (p->control != -1 && restart_at == 0 &&
 	    (p == &now.gates || p == &now.signer || (is_for_monitors(p) && generation == generations_current)))
 		restart_at = clock_ms() + restart_ms;

@@ -15,7 +15,7 @@
 #include "config/options.h"
 #include "base/peer.h"
 
-/* What a monitor is born with. */
+/* The start of a monitor. */
 struct monitor_start {
 	const struct options		*opts;
 	struct peer			*peer;		/* its own copy: a proxy's client takes its place */
