@@ -27,7 +27,7 @@ char	*title_room(void);
  * Sets the title: "imapgate: ROLE NAME ADDRESS". Takes the role as printf(3)
  * does; name, which may be a client's text, and address, which are left out if
  * they are NULL or "". Shown is printable ASCII; other octets, and spaces in a
- * name, are "?". What does not fit is cut. Before title_begin it does nothing.
+ * name, are "?". The rest of a title that is too long is cut. Before title_begin it does nothing.
  * It makes no system call.
  */
 void	title_set(const char *name, const char *address, const char *role, ...) __attribute__((format(printf, 3, 4)));

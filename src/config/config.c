@@ -22,7 +22,7 @@
 #include "base/log.h"
 #include "base/openssl.h"
 
-/* What the names of options are made of. */
+/* The characters of options' names. */
 #define NAME_CHARACTERS	"abcdefghijklmnopqrstuvwxyz-"
 #define BLANKS		" \t"
 

@@ -5,8 +5,7 @@
  * The table of verbs below says all that a client may do here. For each
  * command that is complete, or that waits for a literal to be invited, the
  * row's parse looks at the arguments and its refusal at the state; only then
- * run does something. What a row's refusal says is also what the capability
- * list is made of, so server and client can't disagree on what is on offer.
+ * run does something. The capability list is made of the rows' refusals, so server and client can't disagree on what is on offer.
  */
 
 #include "gate/imap.h"
@@ -114,7 +113,7 @@ do_logout(struct session *s)
 	dialogue_finish(s, REASON_LOGOUT, NULL);
 }
 
-/* RFC 2971: a courtesy. What the client says of itself is read and forgotten. */
+/* RFC 2971: a courtesy. Words of the client about itself are read and forgotten. */
 static enum next
 do_id(struct session *s)
 {

@@ -49,7 +49,7 @@ log_refused(struct session *s, const char *mechanism, bool cleartext, bool expos
 
 	if (++s->refused > REFUSED_LINES)
 		return;
-	/* What is no name is none in the line either. */
+	/* A word that is no name is none in the line either. */
 	if (msg_text(log.text, sizeof(log.text), user, len) == -1)
 		log.text[0] = '\0';
 	ask_log(&log);
@@ -222,7 +222,7 @@ login_command(struct session *s)
 	return authenticate(s, MECH_LOGIN_COMMAND, NULL);
 }
 
-/* What the client has said too early: its name, if its initial response has one, and perhaps its password. */
+/* Words that the client has said too early: its name, if its initial response has one, and perhaps its password. */
 static void
 report_exposure(struct session *s, const struct sasl_mechanism *m)
 {

@@ -1,7 +1,7 @@
 /*
  * The PROXY header on the wire, see proxied.h. Run by the gate in its
- * sandbox, as the first thing that it does. Who can write there can be any
- * client: whoever is listed is trusted with that.
+ * sandbox, as the first thing that it does. Any client may be able to
+ * write there: a listed proxy is trusted to prevent that.
  */
 
 #include "gate/proxied.h"

@@ -191,7 +191,7 @@ wipe_options(const struct options *o)
 		explicit_bzero(o->setenv[i], strlen(o->setenv[i]));
 }
 
-/* A proxy has connected for its client, and says first who that is. Nobody is answered who does not. */
+/* A proxy has connected for its client, and says first who that is. One that does not gets no answer. */
 static void
 meet_proxy(struct session *s, int64_t deadline)
 {

@@ -44,7 +44,7 @@ struct connection_process {
 	int			status;		/* when it has ended, waitpid(2) */
 };
 
-/* One connection. What counts is kept apart from it, close together (connections.c). */
+/* One connection. The counted part is kept apart, close to that of others (connections.c). */
 struct connection {
 	uint32_t	slot, serial;	/* slots are used again, the pair of both is not */
 	struct connection_process	gate, monitor;	/* the monitor becomes the mailbox program, or its keeper */

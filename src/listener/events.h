@@ -1,7 +1,7 @@
 #ifndef IMAPGATE_LISTENER_EVENTS_H
 #define IMAPGATE_LISTENER_EVENTS_H
 
-/* What the listener waits for (epoll(7)): the only thing that it ever does wait for. */
+/* The listener's one place to wait (epoll(7)). */
 
 #include <stdbool.h>
 #include <stdint.h>

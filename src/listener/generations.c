@@ -13,7 +13,7 @@
 struct generation generations[ROLES_GENERATIONS];
 unsigned generations_current;
 
-/* What the image before this one has left: number, descriptor, process id and waiting connections of each generation. */
+/* Takes over generations of the image before this one: number, descriptor, process id and waiting connections of each generation. */
 void
 generations_take_over(const char *kept, uint32_t first)
 {

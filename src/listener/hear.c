@@ -21,7 +21,7 @@
 /* Lines of the log that one gate may ask for. */
 #define LOGS_MAX	(11 + 2 * OPTIONS_CERTS)
 
-/* What the gate says, before there is a monitor. */
+/* Messages of the gate, before there is a monitor. */
 
 static bool
 is_quiet_end(const struct msg_log *log)
@@ -141,7 +141,7 @@ hear_gate(struct connection *c)
 	return c->login != -1;
 }
 
-/* What the monitor says. */
+/* Messages of the monitor. */
 
 static void
 answer_monitor(struct connection *c, const struct msg *answer)

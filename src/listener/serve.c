@@ -245,7 +245,7 @@ serve_signing(const struct msg *m)
 		life_expel(c, &c->gate, "gate wanted signed what is not TLS");
 }
 
-/* What they say. */
+/* Messages. */
 
 void
 serve_login(uint32_t slot)
