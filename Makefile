@@ -300,7 +300,7 @@ format: ## put the spacing of functions right (clang-format)
 UNITFILES :=	$(wildcard systemd/*.socket systemd/*.service)
 # Their names until 0.1, for one release: enabled sockets, drop-ins and habits go on.
 OLDUNITS :=	imapgate-inetd.socket imapgates-inetd.socket imapgate-inetd@.service imapgates-inetd@.service
-CONFFILE =	sed 's,/usr/local/libexec,$(LIBEXECDIR),' etc/imapgate.conf
+CONFFILE =	sed 's,/usr/local/libexec,$(LIBEXECDIR),' src/imapgate.conf
 
 install: $(BUILD)/imapgate ## to PREFIX=/usr/local, under DESTDIR; UNITDIR, PAMDIR ... can be set
 	install -d '$(DESTDIR)$(SBINDIR)' '$(DESTDIR)$(LIBEXECDIR)' '$(DESTDIR)$(MANDIR)/man8' '$(DESTDIR)$(UNITDIR)' \
@@ -333,7 +333,7 @@ install: $(BUILD)/imapgate ## to PREFIX=/usr/local, under DESTDIR; UNITDIR, PAMD
 	@if [ -e '$(DESTDIR)$(CONFDIR)/imapgate.conf' ]; then \
 		echo 'kept: $(DESTDIR)$(CONFDIR)/imapgate.conf is there already'; \
 		grep -q '^[[:blank:]]*program[[:blank:]]*=' '$(DESTDIR)$(CONFDIR)/imapgate.conf' || \
-		    echo 'it has no line "program = ...", which the systemd units need: see etc/imapgate.conf'; \
+		    echo 'it has no line "program = ...", which the systemd units need: see src/imapgate.conf'; \
 	else \
 		echo "$(CONFFILE) > '$(DESTDIR)$(CONFDIR)/imapgate.conf'"; \
 		$(CONFFILE) > '$(DESTDIR)$(CONFDIR)/imapgate.conf' && chmod 0644 '$(DESTDIR)$(CONFDIR)/imapgate.conf'; \

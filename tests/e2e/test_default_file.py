@@ -9,7 +9,7 @@ from processes import need_mounts
 from stage import TREE
 
 FILE = "/etc/imapgate/imapgate.conf"
-EXAMPLE = TREE / "etc" / "imapgate.conf"
+EXAMPLE = TREE / "src" / "imapgate.conf"
 # An /etc of its own, a copy, with the file given as first word in its place; "-" for none.
 ENTER = """folder=$(mktemp -d) && mount -t tmpfs none "$folder" && cp -a /etc/. "$folder" && mount --move "$folder" /etc && rmdir "$folder" &&
 rm -rf /etc/imapgate && mkdir -m 755 /etc/imapgate && { [ "$1" = - ] || cp -p "$1" /etc/imapgate/imapgate.conf; } &&

@@ -200,7 +200,7 @@ def test_S16_units(name, port, implicit):
 
 def test_S16_file_of_options():
     """Nothing but where things are is set before the administrator has had a say."""
-    text = (TREE / "etc" / "imapgate.conf").read_text()
+    text = (TREE / "src" / "imapgate.conf").read_text()
     assert [line.split(" = ")[0] for line in text.splitlines() if line and line[0] != "#"] == ["program", "cert", "key"]
 
 
