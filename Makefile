@@ -61,16 +61,16 @@ OPENSSL_LIBS :=	$(or $(shell $(PKG_CONFIG) --libs openssl 2>/dev/null),-lssl -lc
 PAM_LIBS :=	$(or $(shell $(PKG_CONFIG) --libs pam 2>/dev/null),-lpam)
 # base64 is in the C library's resolver: two small functions, which need not be a whole library at run time.
 BASE64_LIBS :=	$(or $(wildcard $(shell $(CC) -print-file-name=libresolv.a)),-lresolv)
-# These two are loaded when they are needed too (src/base/ondemand.h), unless that can't be done or OpenSSL shall be in the
+# These two are loaded when they are needed too (src/base/lazyload.h), unless that can't be done or OpenSSL shall be in the
 # program. That is quicker with TLS under inetd or tcpserver; but OpenSSL's updates must be followed by building it again.
-ONDEMAND ?=	$(if $(filter 1,$(SAN)),,$(if $(filter x86_64-% aarch64-%,$(shell $(CC) -dumpmachine)),$(if $(filter static,$(OPENSSL)),pam,ssl crypto pam)))
+LAZYLOAD ?=	$(if $(filter 1,$(SAN)),,$(if $(filter x86_64-% aarch64-%,$(shell $(CC) -dumpmachine)),$(if $(filter static,$(OPENSSL)),pam,ssl crypto pam)))
 ifeq ($(OPENSSL),static)
 OPENSSL_LIBS :=	-Wl,-Bstatic -lssl -lcrypto -Wl,-Bdynamic
 endif
 LIBS =		$(OPENSSL_LIBS) $(PAM_LIBS) $(BASE64_LIBS)
-ifneq ($(ONDEMAND),)
-PROGRAM_LIBS =	$(if $(filter ssl,$(ONDEMAND)),,$(OPENSSL_LIBS)) $(BASE64_LIBS)
-STUBS =		$(BUILD)/ondemand-stubs.o
+ifneq ($(LAZYLOAD),)
+PROGRAM_LIBS =	$(if $(filter ssl,$(LAZYLOAD)),,$(OPENSSL_LIBS)) $(BASE64_LIBS)
+STUBS =		$(BUILD)/lazyload-stubs.o
 else
 PROGRAM_LIBS =	$(LIBS)
 endif
@@ -113,19 +113,19 @@ $(BUILD)/imapgate-linked: $(OBJS)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(OBJS) $(LIBS) $(SAN_LIBS)
 
 # Those of a library's functions that the objects need.
-ONDEMAND_openssl =	ssl crypto
-ONDEMAND_pam =		pam
-$(BUILD)/ondemand-%.h: $(OBJS)
+LAZYLOAD_openssl =	ssl crypto
+LAZYLOAD_pam =		pam
+$(BUILD)/lazyload-%.h: $(OBJS)
 	$(Q)nm -u $(OBJS) | awk 'NF == 2 { print $$2 }' | sort -u > $@.needed
-	$(Q)for library in $(filter $(ONDEMAND_$*),$(ONDEMAND)); do nm -D --defined-only "$$($(CC) -print-file-name=lib$$library.so)" || exit 1; done > $@.defined
+	$(Q)for library in $(filter $(LAZYLOAD_$*),$(LAZYLOAD)); do nm -D --defined-only "$$($(CC) -print-file-name=lib$$library.so)" || exit 1; done > $@.defined
 	$(Q)awk 'NF == 3 { sub(/@.*/, "", $$3); print $$3 }' $@.defined | sort -u | comm -12 - $@.needed | sed 's/.*/STUB(&)/' > $@
 
-$(BUILD)/ondemand-stubs.o: src/base/ondemand-stubs.S $(BUILD)/ondemand-openssl.h $(BUILD)/ondemand-pam.h
+$(BUILD)/lazyload-stubs.o: src/base/lazyload-stubs.S $(BUILD)/lazyload-openssl.h $(BUILD)/lazyload-pam.h
 	@echo '  $@'
 	$(Q)$(CC) $(HARDEN) $(CFLAGS) -I$(BUILD) -c -o $@ $<
 
 # Objects are made anew when the flags change, so `make SAN=1 BUILD=x` is never a mixture.
-FLAGS =		$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(ONDEMAND)
+FLAGS =		$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(LAZYLOAD)
 $(BUILD)/flags: force
 	@mkdir -p $(@D); printf '%s\n' '$(FLAGS)' | cmp -s - $@ || printf '%s\n' '$(FLAGS)' > $@
 .PHONY: force
@@ -162,7 +162,7 @@ $(HELPERS): $(BUILD)/tests/%: $(BUILD)/tests/e2e/%.o $(LIBOBJS)
 
 # The whole program, but for what a gate and a monitor do.
 $(BUILD)/tests/hostile-gate: $(BUILD)/main.o
-$(BUILD)/tests/hostile-gate: WRAP = -Wl,--wrap=session_run -Wl,--wrap=monitor_run -Wl,--wrap=tell_begin
+$(BUILD)/tests/hostile-gate: WRAP = -Wl,--wrap=gate_run -Wl,--wrap=monitor_run -Wl,--wrap=accounting_init
 
 # fuzz_msg.c has a bug() of its own.
 $(BUILD)/tests/replay_msg: $(BUILD)/boundary/msg.o $(BUILD)/base/again.o
@@ -205,7 +205,7 @@ $(BUILD)/vm-mailbox: tests/vm/mailbox.c $(BUILD)/flags
 
 # A program for another processor is built by tests/vm/check, with libraries that it fetches first.
 VM_ARCH ?=	amd64
-check-vm: $(if $(filter amd64,$(VM_ARCH)),$(BUILD)/imapgate $(BUILD)/vm-mailbox $(BUILD)/tests/test_kerneltls) ## kernel TLS, in a virtual machine; T=keeper narrows down, VM_KERNEL=linux-image-amd64 is another kernel, VM_ARCH=arm64 another processor
+check-vm: $(if $(filter amd64,$(VM_ARCH)),$(BUILD)/imapgate $(BUILD)/vm-mailbox $(BUILD)/tests/test_ktls_probe) ## kernel TLS, in a virtual machine; T=keeper narrows down, VM_KERNEL=linux-image-amd64 is another kernel, VM_ARCH=arm64 another processor
 	@IMAPGATE_BUILD='$(abspath $(BUILD))' VM_ARCH='$(VM_ARCH)' tests/vm/check $(T)
 
 check-faults: tests ## let each system call of each process fail, one at a time; takes long (T="superserver-tls" is one connection)

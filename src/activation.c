@@ -174,7 +174,7 @@ drop_standard_input(void)
 }
 
 void
-activation_pass(const struct activation_socket *list, size_t n)
+activation_keep_on_exec(const struct activation_socket *list, size_t n)
 {
 	size_t i;
 	int fd;
@@ -189,7 +189,7 @@ activation_pass(const struct activation_socket *list, size_t n)
 }
 
 void
-activation_keep(const struct activation_socket *list, size_t n)
+activation_restore(const struct activation_socket *list, size_t n)
 {
 	size_t i;
 

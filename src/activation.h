@@ -37,10 +37,10 @@ size_t	activation_take(struct activation_socket list[ACTIVATION_MAX]);
  * Puts the sockets where activation_take() found them, for the program that
  * this process executes to find them again. Dies if that can't be done.
  */
-void	activation_pass(const struct activation_socket *, size_t n);
+void	activation_keep_on_exec(const struct activation_socket *, size_t n);
 
-/* Undoes activation_pass(), where execve(2) has failed. */
-void	activation_keep(const struct activation_socket *, size_t n);
+/* Undoes activation_keep_on_exec(), where execve(2) has failed. */
+void	activation_restore(const struct activation_socket *, size_t n);
 
 /*
  * Accepts a connection, close-on-exec, and says from where. Returns -1 with

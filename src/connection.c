@@ -23,10 +23,10 @@
 
 #include "activation.h"
 #include "base/clock.h"
-#include "gate/session.h"
+#include "gate/gate.h"
 #include "gate/tls.h"
 #include "gatelog.h"
-#include "tls/kerneltls.h"
+#include "tls/ktls_probe.h"
 #include "base/log.h"
 #include "monitor/launch.h"
 #include "monitor/monitor.h"
@@ -39,7 +39,7 @@
 
 /* For the time before there is a gate: in the clear the client is told that it is not its fault. */
 static void
-say_bye(void)
+send_bye(void)
 {
 	static const char bye[] = "* BYE [UNAVAILABLE] Server error; please try again later\r\n";
 	struct pollfd pfd = { STDIN_FILENO, POLLRDHUP, 0 };
@@ -74,7 +74,7 @@ check_settings(const struct options *o, struct connection_setup *setup, bool lis
 {
 	char path[PATH_MAX];
 
-	log_die_status = EX_CONFIG;
+	die_status = EX_CONFIG;
 	errno = 0;
 	setup->no_program = !launch_find(o, path);
 	if (setup->no_program && (listening || !o->tls_on_connect || o->certs == 0))
@@ -82,7 +82,7 @@ check_settings(const struct options *o, struct connection_setup *setup, bool lis
 	sandbox_find(&setup->sandbox, o);
 	if (o->run_as != NULL && find_user("--run-as", o->run_as)->pw_uid < o->min_uid)
 		die("--run-as %s: its uid is below --min-uid", o->run_as);
-	log_die_status = EX_TEMPFAIL;
+	die_status = EX_TEMPFAIL;
 }
 
 static bool
@@ -95,12 +95,12 @@ is_one_socket(int in_fd, int out_fd)
 	return fstat(in_fd, &in) == 0 && fstat(out_fd, &out) == 0 && in.st_dev == out.st_dev && in.st_ino == out.st_ino;
 }
 
-enum msg_why
+enum ktls_obstacle
 connection_ask_kernel(const struct options *o, const struct peer *p, int in, int out)
 {
 	if (o->ktls == KTLS_OFF || o->certs == 0)
-		return WHY_OFF;
-	return p->socket && is_one_socket(in, out) ? kerneltls_ready(out) : WHY_SOCKET;
+		return OBSTACLE_OFF;
+	return p->socket && is_one_socket(in, out) ? ktls_probe_socket(out) : OBSTACLE_SOCKET;
 }
 
 /*
@@ -109,7 +109,7 @@ connection_ask_kernel(const struct options *o, const struct peer *p, int in, int
  * child that it never had (clone(2); it is not seen by plain waitpid(2)).
  */
 static pid_t
-fork_quietly(void)
+fork_without_signal(void)
 {
 	return (pid_t)syscall(SYS_clone, 0UL, NULL, NULL, NULL, NULL);
 }
@@ -125,11 +125,11 @@ connection_clear_environment(void)
 }
 
 /*
- * Blocks SIGTERM until the monitor can obey it (interrupt.h): by then the gate
+ * Blocks SIGTERM until the monitor can obey it (watchdog.h): by then the gate
  * has greeted the client, who is told of the end, and there is a line about it.
  */
 static void
-hold_sigterm(void)
+block_sigterm(void)
 {
 	sigset_t stop;
 
@@ -140,33 +140,33 @@ hold_sigterm(void)
 
 /* Makes what monitor and gate have between them, and the gate. */
 static void
-fork_gate(struct monitor_start *monitor, struct session_start *session)
+fork_gate(struct monitor_start *monitor, struct gate_start *gate)
 {
 	int pair[2];
 
 	if (msg_pair(pair) == -1)
 		die("socketpair");
 	monitor->gate_fd = pair[0];
-	session->monitor = pair[1];
-	hold_sigterm();
-	monitor->gate = fork_quietly();
+	gate->monitor = pair[1];
+	block_sigterm();
+	monitor->gate = fork_without_signal();
 	if (monitor->gate == -1)
 		die("fork");
 	if (monitor->gate == 0) {
 		close(pair[0]);
-		session_run(session);
+		gate_run(gate);
 	}
 	/* From here on the gate speaks, perhaps TLS already. */
-	log_last_word = NULL;
+	die_hook = NULL;
 	close(pair[1]);
 	/* SECURITY: this process will sign, and nothing that a signature is made of may be known to the gate. */
-	if (session->tls != NULL)
+	if (gate->tls != NULL)
 		openssl_forked();
 }
 
 /* In front of the gate's own complaints, which come by the monitor. */
 static void
-complain(const char *file, const char *wrong)
+log_tls_error(const char *file, const char *wrong)
 {
 	char text[sizeof(((struct msg_log *)NULL)->text)];
 
@@ -178,22 +178,22 @@ complain(const char *file, const char *wrong)
 static struct tls *
 make_tls(const struct options *o)
 {
-	static const struct tls_maker maker = { NULL, NULL, complain };
+	static const struct tls_callbacks callbacks = { NULL, NULL, log_tls_error };
 	static struct tls tls;
 
 	openssl_begin();
-	tls_load(&tls, o, &maker);
+	tls_load(&tls, o, &callbacks);
 	/* With TLS from the first byte on the gate ends with this error, and says so. */
-	if (tls.wrong != NULL && tls.identities > 0 && !o->tls_on_connect)
-		complain(NULL, tls.wrong);
+	if (tls.wrong != NULL && tls.certificates > 0 && !o->tls_on_connect)
+		log_tls_error(NULL, tls.wrong);
 	return &tls;
 }
 
 static void __attribute__((noreturn))
-serve(const struct connection_setup *setup, const struct options *o, struct peer *peer, int64_t deadline)
+serve_connection(const struct connection_setup *setup, const struct options *o, struct peer *peer, int64_t deadline)
 {
-	struct monitor_start monitor = { .opts = o, .peer = peer, .inherited = &setup->inherited, .gate_fd = -1, .deadline = deadline };
-	struct session_start session = { .opts = o, .peer = peer, .sandbox = setup->sandbox, .sign = -1, .deadline = deadline,
+	struct monitor_start monitor = { .opts = o, .peer = peer, .signals = &setup->signals, .gate_fd = -1, .deadline = deadline };
+	struct gate_start gate = { .opts = o, .peer = peer, .sandbox = setup->sandbox, .sign = -1, .deadline = deadline,
 	    .no_program = setup->no_program };
 	int on = 1;
 
@@ -205,17 +205,17 @@ serve(const struct connection_setup *setup, const struct options *o, struct peer
 		setsockopt(STDOUT_FILENO, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	if (connection_is_by_peer(o, peer))
 		monitor_preauth(&monitor);
-	session.no_ktls = connection_ask_kernel(o, peer, STDIN_FILENO, STDOUT_FILENO);
+	gate.no_ktls = connection_ask_kernel(o, peer, STDIN_FILENO, STDOUT_FILENO);
 	if (o->certs > 0)
-		session.tls = make_tls(o);
-	fork_gate(&monitor, &session);
+		gate.tls = make_tls(o);
+	fork_gate(&monitor, &gate);
 	monitor_run(&monitor);
 }
 
 void
 connection_prepare(struct connection_setup *setup, const struct options *o, const sigset_t *blocked)
 {
-	inherited_take(&setup->inherited, blocked);
+	signals_save(&setup->signals, blocked);
 	check_settings(o, setup, blocked != NULL);
 }
 
@@ -250,7 +250,7 @@ require_connection(void)
 		return;
 	if (isatty(STDERR_FILENO))
 		fprintf(stderr, "imapgate: %s\n", text);
-	log_die_status = EX_CONFIG;
+	die_status = EX_CONFIG;
 	errno = 0;
 	die("%s", text);
 }
@@ -264,9 +264,9 @@ connection_run(const struct options *o)
 	bool known;
 
 	require_connection();
-	known = peer_look(&peer, STDIN_FILENO, NULL);
+	known = peer_identify(&peer, STDIN_FILENO, NULL);
 	if (!o->tls_on_connect)
-		log_last_word = say_bye;
+		die_hook = send_bye;
 	connection_clear_environment();
 	peer_log(&peer);
 	title_set(NULL, peer.ip, "monitor");
@@ -279,5 +279,5 @@ connection_run(const struct options *o)
 	    activation_is_tls_port((unsigned)strtoul(peer.local_port, NULL, 10)))
 		connection_warn_of_port(0, false);
 	connection_prepare(&setup, o, NULL);
-	serve(&setup, o, &peer, deadline);
+	serve_connection(&setup, o, &peer, deadline);
 }

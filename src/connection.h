@@ -7,14 +7,14 @@
 
 #include "boundary/login.h"
 #include "sandbox.h"
-#include "base/inherited.h"
 #include "config/options.h"
 #include "base/peer.h"
+#include "base/signals.h"
 
 /* What all connections have in common, found out before the first one. */
 struct connection_setup {
 	struct sandbox		 sandbox;
-	struct inherited	 inherited;
+	struct signals		 signals;
 	bool			 no_program;	/* the mailbox program is missing; only where the gate is to say so */
 };
 
@@ -40,7 +40,7 @@ bool	connection_is_by_peer(const struct options *, const struct peer *);
  * day? It is asked before the first byte since that is when it can: to load its module takes
  * privilege, and a client that closes its side early would be refused later.
  */
-enum msg_why	connection_ask_kernel(const struct options *, const struct peer *, int in, int out);
+enum ktls_obstacle	connection_ask_kernel(const struct options *, const struct peer *, int in, int out);
 
 /*
  * Logs tls-missing: clients begin with TLS on a port that is served in the clear.

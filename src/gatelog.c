@@ -11,30 +11,30 @@
 #include "proto/word.h"
 
 const char *
-gatelog_why(enum msg_why why)
+gatelog_obstacle(enum ktls_obstacle obstacle)
 {
-	switch (why) {
-	case WHY_NONE:
+	switch (obstacle) {
+	case OBSTACLE_NONE:
 		return "none";
-	case WHY_OFF:
+	case OBSTACLE_OFF:
 		return "off";
-	case WHY_SOCKET:
+	case OBSTACLE_SOCKET:
 		return "socket";
-	case WHY_MODULE:
+	case OBSTACLE_MODULE:
 		return "no-module";
-	case WHY_HALF_CLOSED:
+	case OBSTACLE_HALF_CLOSED:
 		return "half-closed";
-	case WHY_CIPHER:
+	case OBSTACLE_CIPHER:
 		return "cipher";
-	case WHY_FRAGMENT_LENGTH:
+	case OBSTACLE_FRAGMENT_LENGTH:
 		return "fragment-length";
-	case WHY_KEY_UPDATE:
+	case OBSTACLE_KEY_UPDATE:
 		return "key-update";
-	case WHY_LEFT_OVER:
+	case OBSTACLE_LEFT_OVER:
 		return "left-over";
-	case WHY_SECRETS:
+	case OBSTACLE_SECRETS:
 		return "no-secrets";
-	case WHY_KERNEL:
+	case OBSTACLE_KERNEL:
 		return "kernel";
 	}
 	return NULL;
@@ -138,15 +138,15 @@ static bool
 write_end(const struct msg_log *log, unsigned times)
 {
 	const char *reason = reason_name((enum msg_reason)log->reason);
-	const char *why = log->reason == REASON_NO_KTLS ? gatelog_why((enum msg_why)log->why) : "";
+	const char *obstacle = log->reason == REASON_NO_KTLS ? gatelog_obstacle((enum ktls_obstacle)log->obstacle) : "";
 	struct log_line l;
 
-	if (reason == NULL || why == NULL)
+	if (reason == NULL || obstacle == NULL)
 		return false;
 	log_begin(&l, priority_of((enum msg_reason)log->reason), "end");
 	log_field(&l, "reason", "%s", reason);
-	if (why[0] != '\0')
-		log_field(&l, "why", "%s", why);
+	if (obstacle[0] != '\0')
+		log_field(&l, "why", "%s", obstacle);
 	if (log->reason < REASON_PROXY_MALFORMED) {
 		log_field(&l, "commands", "%u", log->commands);
 		log_field(&l, "bad", "%u", log->bad);

@@ -37,6 +37,6 @@ void	gatelog_end(const char *reason, unsigned times);
 void	gatelog_bug(const char *text);
 
 /* The word for why the kernel does no TLS; NULL if there is none. */
-const char	*gatelog_why(enum msg_why);
+const char	*gatelog_obstacle(enum ktls_obstacle);
 
 #endif

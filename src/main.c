@@ -85,7 +85,7 @@ leave_stderr(void)
 
 /* And so a fault of the options goes to the log. */
 static void
-complain(const char *text)
+log_options_error(const char *text)
 {
 	struct log_line l;
 
@@ -142,7 +142,7 @@ main(int argc, char *argv[])
 	inetd = stderr_is_client();
 	if (inetd) {
 		leave_stderr();
-		options_complain = complain;
+		options_error_hook = log_options_error;
 	}
 	options_parse(&opts, argc, argv);
 	if (opts.check)

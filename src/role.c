@@ -86,11 +86,11 @@ execute(enum role role, char words[LOG_WORDS][LOG_WORD_MAX], size_t n)
 }
 
 pid_t
-role_start(enum role role, int control, int signing, const struct inherited *inherited)
+role_start(enum role role, int control, int signing, const struct signals *signals)
 {
 	char words[LOG_WORDS][LOG_WORD_MAX];
 	int settings = write_settings(role);
-	size_t n = log_pass(words);
+	size_t n = log_export(words);
 	pid_t pid;
 
 	if (settings == -1)
@@ -100,7 +100,7 @@ role_start(enum role role, int control, int signing, const struct inherited *inh
 		close(settings);
 		return pid;
 	}
-	inherited_restore(inherited);
+	signals_restore(signals);
 	if (place((const int[]){ -1, control, settings, signing }))
 		execute(role, words, n);
 	die("starting %s", names[role]);
@@ -145,7 +145,7 @@ role_begin(char *argv[], struct options *o)
 	enum role role;
 	int n;
 
-	if (argv[1] == NULL || !log_take(ROLE_LOG, argv + 1))
+	if (argv[1] == NULL || !log_import(ROLE_LOG, argv + 1))
 		_exit(EX_USAGE);
 	if (prctl(PR_SET_DUMPABLE, 0) == -1)
 		die("PR_SET_DUMPABLE");

@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-#include "base/inherited.h"
+#include "base/signals.h"
 #include "config/options.h"
 
 /* The descriptors of such a process. 0 and 1 lead nowhere, 2 is what the mailbox program may have. */
@@ -24,7 +24,7 @@
  * gate zygote and signer (-1: there is none); both stay open here. Signals
  * are set as they were found. Returns the process id, or -1 with errno.
  */
-pid_t	role_start(enum role, int control, int signing, const struct inherited *);
+pid_t	role_start(enum role, int control, int signing, const struct signals *);
 
 /* Is this argv[0] that of a role? Then fills which. */
 bool	role_is(const char *name, enum role *);

@@ -94,13 +94,13 @@ leave_file_system(const char *root)
 {
 	struct stat st;
 
-	log_die_status = EX_CONFIG;
+	die_status = EX_CONFIG;
 	must(mkdir(root, 0755) == 0 || errno == EEXIST, root);
 	must(chdir(root) == 0 && stat(".", &st) == 0, root);
 	errno = 0;
 	must(st.st_uid == 0 && (st.st_mode & (S_IWGRP | S_IWOTH)) == 0, "its root directory can be written to by others than root");
 	must(chroot(".") == 0, root);
-	log_die_status = EX_TEMPFAIL;
+	die_status = EX_TEMPFAIL;
 }
 
 static void

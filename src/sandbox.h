@@ -28,13 +28,13 @@ enum sandbox_kind {
 };
 
 struct sandbox {
-	bool		 privileged;	/* started as root: there is an identity to change to */
+	bool		 privileged;	/* started as root: there is a user to change to */
 	uid_t		 uid;
 	gid_t		 gid;
 	const char	*root;		/* becomes the root directory; made if it is missing */
 };
 
-/* Finds --gate-user and --gate-root. Dies with log_die_status if there is no such user. */
+/* Finds --gate-user and --gate-root. Dies with die_status if there is no such user. */
 void	sandbox_find(struct sandbox *, const struct options *);
 
 /* Copies n descriptors to the places from SANDBOX_MONITOR on, -1: none is there. Dies if they can't be had. */

@@ -24,7 +24,7 @@ from processes import Process, ours, wait_for_ends  # noqa: E402
 subprocess.Popen = Process
 
 # These build a program of their own, so under the sanitizers they would only be the same once more; or are about what that build is not.
-collect_ignore = ["e2e/test_package.py", "e2e/test_readme.py", "e2e/test_ondemand.py"] if os.environ.get("SAN") == "1" else []
+collect_ignore = ["e2e/test_package.py", "e2e/test_readme.py", "e2e/test_lazyload.py"] if os.environ.get("SAN") == "1" else []
 
 PR_SET_CHILD_SUBREAPER = 36
 

@@ -11,18 +11,18 @@
 
 #include "base/log.h"
 
-void (*log_last_word)(void);
-void (*log_last_act)(void);
-void (*log_diverted)(int priority, const char *text);
-int log_die_status = EX_TEMPFAIL;
+void (*die_hook)(void);
+void (*bug_hook)(void);
+void (*log_sink)(int priority, const char *text);
+int die_status = EX_TEMPFAIL;
 
 static void
 log_failure(int priority, const char *event, const char *text)
 {
 	struct log_line l;
 
-	if (log_diverted != NULL) {
-		log_diverted(priority, text);
+	if (log_sink != NULL) {
+		log_sink(priority, text);
 		return;
 	}
 	log_begin(&l, priority, event);
@@ -43,9 +43,9 @@ die(const char *fmt, ...)
 	if (saved_errno != 0 && n >= 0 && (size_t)n < sizeof(text))
 		snprintf(text + n, sizeof(text) - (size_t)n, ": %s", strerror(saved_errno));
 	log_failure(LOG_ERR, "error", text);
-	if (log_last_word != NULL)
-		log_last_word();
-	_exit(log_die_status);
+	if (die_hook != NULL)
+		die_hook();
+	_exit(die_status);
 }
 
 void
@@ -58,7 +58,7 @@ bug(const char *fmt, ...)
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	log_failure(LOG_CRIT, "bug", text);
-	if (log_last_act != NULL)
-		log_last_act();
+	if (bug_hook != NULL)
+		bug_hook();
 	_exit(EX_SOFTWARE);
 }

@@ -71,7 +71,7 @@ connect_datagram(enum log_target t)
 }
 
 const char *
-log_objection(enum log_target wanted)
+log_target_error(enum log_target wanted)
 {
 	int fd = -1;
 
@@ -103,7 +103,7 @@ open_stderr(void)
  * systemctl(1) and journalctl(1) look at too.
  */
 static void
-learn_service(void)
+find_service(void)
 {
 	char name[256];
 
@@ -130,7 +130,7 @@ log_open(enum log_target wanted)
 	if (target == LOG_TO_STDERR)
 		open_stderr();
 	if (target == LOG_TO_JOURNAL && stderr_is_journal)
-		learn_service();
+		find_service();
 	errno = 0;
 	if (wanted == LOG_TO_JOURNAL && target != wanted)
 		die("--log journal: " JOURNAL_SOCKET " can't be reached");
@@ -152,7 +152,7 @@ log_move(int to)
 }
 
 size_t
-log_pass(char words[LOG_WORDS][LOG_WORD_MAX])
+log_export(char words[LOG_WORDS][LOG_WORD_MAX])
 {
 	size_t n = 1, i;
 
@@ -163,7 +163,7 @@ log_pass(char words[LOG_WORDS][LOG_WORD_MAX])
 }
 
 bool
-log_take(int fd, char *words[])
+log_import(int fd, char *words[])
 {
 	char *equals;
 
@@ -172,7 +172,7 @@ log_take(int fd, char *words[])
 	target = (enum log_target)(words[0][0] - '0');
 	stderr_is_journal = words[0][1] == 'j';
 	if (target == LOG_TO_JOURNAL && stderr_is_journal)
-		learn_service();
+		find_service();
 	*(target == LOG_TO_STDERR ? &own_stderr : &datagram_fd) = fd;
 	while (*++words != NULL) {
 		equals = strchr(*words, '=');

@@ -49,7 +49,7 @@ struct log_line {
 void	log_open(enum log_target);
 
 /* Why lines for this target can't get there now; NULL if they can. Journal or syslog will do for LOG_TO_AUTO. */
-const char	*log_objection(enum log_target);
+const char	*log_target_error(enum log_target);
 
 /*
  * Returns a descriptor for what a mailbox program says on standard error: a
@@ -66,7 +66,7 @@ int	log_stream(void);
  */
 bool	log_move(int to);
 
-/* The most words that log_pass writes, and the octets of one. */
+/* The most words that log_export writes, and the octets of one. */
 #define LOG_WORDS	9
 #define LOG_WORD_MAX	96
 
@@ -74,13 +74,13 @@ bool	log_move(int to);
  * Writes what a program of ours wants to know that this process executes: where
  * lines go, and what log_context has set. Returns how many words that are.
  */
-size_t	log_pass(char words[LOG_WORDS][LOG_WORD_MAX]);
+size_t	log_export(char words[LOG_WORDS][LOG_WORD_MAX]);
 
 /*
  * Takes these words, which must stay, up to NULL, and the descriptor that
  * log_move has made. Returns false if the words are others.
  */
-bool	log_take(int fd, char *words[]);
+bool	log_import(int fd, char *words[]);
 
 /* Returns how many lines this process has dropped that no line has told of, and forgets them: another process will tell. */
 unsigned	log_take_dropped(void);
@@ -117,18 +117,18 @@ void	log_text(struct log_line *, const char *key, const char *text);
 void	log_write(const struct log_line *);
 
 /* How die() says its last word to the client; set by whoever holds the connection, NULL for nobody. */
-extern void (*log_last_word)(void);
+extern void (*die_hook)(void);
 
 /* What bug() does before it exits; set by the monitor, whose gate must not outlive it, NULL for nothing. */
-extern void (*log_last_act)(void);
+extern void (*bug_hook)(void);
 
 /* Where the last words of die() and bug() go instead of a log, in a process that has none; NULL for the log. */
-extern void (*log_diverted)(int priority, const char *text);
+extern void (*log_sink)(int priority, const char *text);
 
 /* Exit status of die(): sysexits(3) EX_TEMPFAIL unless set to EX_CONFIG while settings are being tried. */
-extern int log_die_status;
+extern int die_status;
 
-/* The world is wrong: logs the text with errno (if it is not 0), says a last word, exits with log_die_status. */
+/* The world is wrong: logs the text with errno (if it is not 0), says a last word, exits with die_status. */
 void	die(const char *fmt, ...) __attribute__((format(printf, 1, 2), noreturn));
 
 /* We are wrong, or the other process did what it never should: logs at LOG_CRIT, exits at once with EX_SOFTWARE. */

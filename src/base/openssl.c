@@ -14,8 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/lazyload.h"
 #include "base/log.h"
-#include "base/ondemand.h"
 
 /*
  * All that OpenSSL frees is wiped: its decoders free what they have read of a
@@ -63,7 +63,7 @@ openssl_begin(void)
 	if (begun)
 		return;
 	begun = true;
-	wrong = ondemand_openssl();
+	wrong = lazyload_openssl();
 	errno = 0;
 	if (wrong != NULL)
 		die("OpenSSL can't be loaded: %s", wrong);

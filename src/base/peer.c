@@ -40,17 +40,17 @@ unmap(union address *a)
 
 /* What is remembered of the client's address as a number. */
 static void
-keep(struct peer *p, const union address *a)
+store_address(struct peer *p, const union address *a)
 {
 	if (a->sa.sa_family == AF_INET)
-		network_map(p->address, (const uint8_t *)&a->sin.sin_addr);
+		network_from_ipv4(p->address, (const uint8_t *)&a->sin.sin_addr);
 	else
 		memcpy(p->address, &a->sin6.sin6_addr, NETWORK_ADDRESS);
 	p->loopback = network_is_loopback(p->address);
 }
 
 static bool
-show(const union address *a, char ip[PEER_ADDRESS], char port[6])
+format_address(const union address *a, char ip[PEER_ADDRESS], char port[6])
 {
 	socklen_t len = a->sa.sa_family == AF_INET ? sizeof(a->sin) : sizeof(a->sin6);
 
@@ -100,7 +100,7 @@ get_local(struct peer *p, int fd)
 	if (getsockname(fd, &local.sa, &len) == -1 || !is_ip(&local))
 		return;
 	unmap(&local);
-	show(&local, p->local_ip, p->local_port);
+	format_address(&local, p->local_ip, p->local_port);
 }
 
 static bool
@@ -121,8 +121,8 @@ from_socket(struct peer *p, int fd, const struct sockaddr_storage *accepted)
 	p->kind = PEER_TCP;
 	p->socket = true;
 	unmap(&remote);
-	keep(p, &remote);
-	show(&remote, p->ip, p->port);
+	store_address(p, &remote);
+	format_address(&remote, p->ip, p->port);
 	return true;
 }
 
@@ -142,9 +142,9 @@ from_variable(const char *name, char ip[PEER_ADDRESS], struct peer *client)
 	memcpy(&a, found->ai_addr, found->ai_addrlen);
 	freeaddrinfo(found);
 	unmap(&a);
-	shown = show(&a, ip, port);
+	shown = format_address(&a, ip, port);
 	if (client != NULL)
-		keep(client, &a);
+		store_address(client, &a);
 	return shown;
 }
 
@@ -193,7 +193,7 @@ descriptor_from_variable(const char *name)
 
 /* ucspi-tls(2): all three are there or none. */
 static void
-look_for_tunnel(struct peer_tunnel *t)
+find_ucspi_tls(struct peer_ucspi_tls *t)
 {
 	t->control = descriptor_from_variable("SSLCTLFD");
 	t->read = descriptor_from_variable("SSLREADFD");
@@ -251,7 +251,7 @@ peer_is_connection(int fd)
 }
 
 bool
-peer_look(struct peer *p, int fd, const struct sockaddr_storage *accepted)
+peer_identify(struct peer *p, int fd, const struct sockaddr_storage *accepted)
 {
 	bool known = true;
 
@@ -269,7 +269,7 @@ peer_look(struct peer *p, int fd, const struct sockaddr_storage *accepted)
 		p->has_uid = true;
 		p->uid = geteuid();
 	}
-	look_for_tunnel(&p->tunnel);
+	find_ucspi_tls(&p->ucspi_tls);
 	return known;
 }
 
@@ -278,11 +278,11 @@ peer_is_proxy(const struct peer *p, const struct options *o)
 {
 	if (!p->socket && !p->unix_socket)
 		return false;
-	return p->unix_socket ? o->proxy_unix : network_any(o->proxy, o->proxies, p->address);
+	return p->unix_socket ? o->proxy_unix : network_list_contains(o->proxy, o->proxies, p->address);
 }
 
 static void
-show_end(const struct proxy_end *end, char ip[PEER_ADDRESS], char port[6])
+format_end(const struct proxy_end *end, char ip[PEER_ADDRESS], char port[6])
 {
 	bool ipv4 = network_is_ipv4(end->address);
 
@@ -297,8 +297,8 @@ use_addresses(struct peer *p, const struct proxy *header)
 	p->loopback = (p->loopback || p->kind == PEER_LOCAL) && network_is_loopback(header->source.address);
 	p->kind = PEER_TCP;
 	memcpy(p->address, header->source.address, NETWORK_ADDRESS);
-	show_end(&header->source, p->ip, p->port);
-	show_end(&header->destination, p->local_ip, p->local_port);
+	format_end(&header->source, p->ip, p->port);
+	format_end(&header->destination, p->local_ip, p->local_port);
 }
 
 bool

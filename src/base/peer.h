@@ -27,7 +27,7 @@ enum peer_kind {
 };
 
 /* Descriptors of a superserver that does TLS when it is asked to (UCSPI-TLS). */
-struct peer_tunnel {
+struct peer_ucspi_tls {
 	int	control;		/* 0: there is none */
 	int	read, write;		/* the client, as soon as there is TLS */
 };
@@ -47,7 +47,7 @@ struct peer {
 	char		proxy[PEER_ADDRESS];	/* whose words all this is; empty if nobody stands between */
 	char		tls_protocol[16];	/* with PEER_TLS: what is said of it */
 	char		tls_cipher[64];
-	struct peer_tunnel tunnel;
+	struct peer_ucspi_tls ucspi_tls;
 };
 
 /*
@@ -57,7 +57,7 @@ struct peer {
  * client has reset the connection, so that its address can't be known any
  * more (ip is "unknown" then).
  */
-bool	peer_look(struct peer *, int fd, const struct sockaddr_storage *accepted);
+bool	peer_identify(struct peer *, int fd, const struct sockaddr_storage *accepted);
 
 /* Tests whether the descriptor is a pipe or a connected stream socket. One that its client has reset was connected. */
 bool	peer_is_connection(int fd);

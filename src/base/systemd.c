@@ -33,7 +33,7 @@ static struct {
 
 /* Returns NULL, or why it can't be loaded. */
 static const char *
-load(void)
+load_libsystemd(void)
 {
 	static void *library;
 
@@ -57,7 +57,7 @@ systemd_listen_fds(char ***names)
 
 	if (getenv("LISTEN_FDS") == NULL || getenv("LISTEN_PID") == NULL)
 		return 0;
-	wrong = load();
+	wrong = load_libsystemd();
 	errno = 0;
 	if (wrong != NULL)
 		die("what sockets were passed can't be found out: %s", wrong);
@@ -68,13 +68,13 @@ systemd_listen_fds(char ***names)
 bool
 systemd_is_listening(int fd)
 {
-	return load() == NULL && call.is_socket(fd, AF_UNSPEC, SOCK_STREAM, 1) > 0;
+	return load_libsystemd() == NULL && call.is_socket(fd, AF_UNSPEC, SOCK_STREAM, 1) > 0;
 }
 
 void
 systemd_notify(const char *state)
 {
-	if (getenv("NOTIFY_SOCKET") != NULL && load() == NULL)
+	if (getenv("NOTIFY_SOCKET") != NULL && load_libsystemd() == NULL)
 		call.notify(0, state);
 }
 
@@ -83,7 +83,7 @@ systemd_watchdog(void)
 {
 	uint64_t usec;
 
-	if (getenv("WATCHDOG_USEC") == NULL || load() != NULL || call.watchdog_enabled(0, &usec) <= 0)
+	if (getenv("WATCHDOG_USEC") == NULL || load_libsystemd() != NULL || call.watchdog_enabled(0, &usec) <= 0)
 		return 0;
 	return usec;
 }
@@ -141,5 +141,5 @@ systemd_own_service(char *name, size_t size)
 int
 systemd_journal_stream(const char *identifier)
 {
-	return load() == NULL ? call.journal_stream_fd(identifier, LOG_INFO, 1) : -1;
+	return load_libsystemd() == NULL ? call.journal_stream_fd(identifier, LOG_INFO, 1) : -1;
 }

@@ -86,7 +86,7 @@ is_shown(char ch, bool space)
 
 /* Adds a word, cut at max octets. */
 static void
-add(char title[TITLE_MAX], const char *text, size_t max, bool space)
+append(char title[TITLE_MAX], const char *text, size_t max, bool space)
 {
 	size_t len = strlen(title), i;
 
@@ -107,14 +107,14 @@ title_set(const char *name, const char *address, const char *role, ...)
 	va_start(ap, role);
 	vsnprintf(text, sizeof(text), role, ap);
 	va_end(ap);
-	add(title, text, TITLE_MAX, true);
+	append(title, text, TITLE_MAX, true);
 	if (name != NULL && name[0] != '\0') {
-		add(title, " ", 1, true);
-		add(title, name, TITLE_NAME, false);
+		append(title, " ", 1, true);
+		append(title, name, TITLE_NAME, false);
 	}
 	if (address != NULL && address[0] != '\0') {
-		add(title, " ", 1, true);
-		add(title, address, TITLE_MAX, false);
+		append(title, " ", 1, true);
+		append(title, address, TITLE_MAX, false);
 	}
 	len = strlen(title) < area_size ? strlen(title) : area_size - 1;
 	memcpy(area, title, len);

@@ -56,7 +56,7 @@ struct msg_gate_end_answer {
 
 /* The mailbox program takes the monitor's place now. No answer. */
 struct msg_launched {
-	uint32_t	how;		/* enum msg_how */
+	uint32_t	transport;	/* enum msg_transport */
 	uint32_t	dropped;
 };
 

@@ -76,32 +76,32 @@ struct msg_tls {
 };
 
 /* How the mailbox program gets its client. */
-enum msg_how {
-	HOW_EXEC = 1,		/* on the client's own socket, without TLS of ours */
-	HOW_KTLS,		/* on the client's own socket, whose TLS is the kernel's from now on */
-	HOW_RELAY,		/* on a socket pair: the gate goes on with the TLS */
-	HOW_TUNNEL,		/* on the descriptors of a superserver that has begun TLS */
+enum msg_transport {
+	TRANSPORT_SOCKET = 1,	/* on the client's own socket, without TLS of ours */
+	TRANSPORT_KTLS,		/* on the client's own socket, whose TLS is the kernel's from now on */
+	TRANSPORT_RELAY,	/* on a socket pair: the gate goes on with the TLS */
+	TRANSPORT_UCSPI_TLS,	/* on the descriptors of a superserver that has begun TLS */
 };
 
 /* Why it is not the kernel. */
-enum msg_why {
-	WHY_NONE,		/* nothing is against it */
-	WHY_OFF,		/* --ktls off */
-	WHY_SOCKET,		/* the connection is not one TCP socket */
-	WHY_MODULE,		/* the kernel has no TLS, or may not load it */
-	WHY_HALF_CLOSED,	/* the client has said that it sends no more */
-	WHY_CIPHER,		/* not a cipher of the kernel's */
-	WHY_FRAGMENT_LENGTH,	/* the client wants small records (RFC 6066, 4), the kernel makes large ones */
-	WHY_KEY_UPDATE,		/* the secrets that we know are no longer in use (RFC 8446, 4.6.3) */
-	WHY_LEFT_OVER,		/* OpenSSL has decrypted more than the login */
-	WHY_SECRETS,		/* the keys can't be derived */
-	WHY_KERNEL,		/* the kernel does not take them */
+enum ktls_obstacle {
+	OBSTACLE_NONE,			/* nothing is against it */
+	OBSTACLE_OFF,			/* --ktls off */
+	OBSTACLE_SOCKET,		/* the connection is not one TCP socket */
+	OBSTACLE_MODULE,		/* the kernel has no TLS, or may not load it */
+	OBSTACLE_HALF_CLOSED,		/* the client has said that it sends no more */
+	OBSTACLE_CIPHER,		/* not a cipher of the kernel's */
+	OBSTACLE_FRAGMENT_LENGTH,	/* the client wants small records (RFC 6066, 4), the kernel makes large ones */
+	OBSTACLE_KEY_UPDATE,		/* the secrets that we know are no longer in use (RFC 8446, 4.6.3) */
+	OBSTACLE_LEFT_OVER,		/* OpenSSL has decrypted more than the login */
+	OBSTACLE_SECRETS,		/* the keys can't be derived */
+	OBSTACLE_KERNEL,		/* the kernel does not take them */
 };
 
-/* Start the mailbox program. Only HOW_RELAY has an answer: the relay's end of the stream comes with it. */
+/* Start the mailbox program. Only TRANSPORT_RELAY has an answer: the relay's end of the stream comes with it. */
 struct msg_launch {
-	uint32_t	how;			/* enum msg_how */
-	uint32_t	why;			/* enum msg_why, with HOW_RELAY */
+	uint32_t	transport;		/* enum msg_transport */
+	uint32_t	obstacle;		/* enum ktls_obstacle, with TRANSPORT_RELAY */
 	char		tag[MSG_TAG_MAX];	/* the client waits for its answer; empty after MECH_PREAUTH */
 	struct msg_tls	tls;
 };
@@ -140,7 +140,7 @@ enum msg_reason {
 struct msg_log {
 	uint32_t	event;		/* enum msg_event */
 	uint32_t	reason;		/* enum msg_reason, with EVENT_END */
-	uint32_t	why;		/* enum msg_why, with REASON_NO_KTLS */
+	uint32_t	obstacle;	/* enum ktls_obstacle, with REASON_NO_KTLS */
 	uint32_t	commands;	/* how many were read, with EVENT_END */
 	uint32_t	bad;		/* how many of them were answered BAD */
 	uint32_t	refused;	/* logins that the monitor was not asked about, with EVENT_END */
@@ -156,14 +156,14 @@ struct msg_log {
  * is one. SECURITY: a relay that was taken over can hide or forge one log
  * line about its own session with it, and nothing else.
  */
-enum msg_said {
-	SAID_UNKNOWN,
-	SAID_SOMETHING,		/* the mailbox program has written an octet */
-	SAID_NOTHING,		/* it has ended without one */
+enum program_output {
+	OUTPUT_UNKNOWN,
+	OUTPUT_SOME,		/* the mailbox program has written an octet */
+	OUTPUT_NONE,		/* it has ended without one */
 };
 
-struct msg_said_word {
-	uint32_t	said;		/* enum msg_said */
+struct msg_program_output {
+	uint32_t	output;		/* enum program_output */
 };
 
 #endif

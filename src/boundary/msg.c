@@ -33,7 +33,7 @@ static const struct type {
 	[MSG_LOG] = { true, SIZE(log), 0, { TEXT(log.text), TEXT(log.tls.protocol), TEXT(log.tls.cipher), TEXT(log.tls.sni) } },
 	[MSG_PROXIED] = { true, SIZE(proxied), 0, { TEXT(proxied.tls_protocol), TEXT(proxied.tls_cipher) } },
 	[MSG_PROXIED_ANSWER] = { true, SIZE(proxied_answer), 0, { { 0, 0 } } },
-	[MSG_SAID] = { true, SIZE(said), 0, { { 0, 0 } } },
+	[MSG_PROGRAM_OUTPUT] = { true, SIZE(program_output), 0, { { 0, 0 } } },
 	[MSG_KEY] = { true, SIZE(key), 0, { { 0, 0 } } },
 	[MSG_KEY_ANSWER] = { true, SIZE(key_answer), 0, { TEXT(key_answer.reason) } },
 	[MSG_SIGN] = { true, SIZE(sign), 0, { { 0, 0 } } },
@@ -178,7 +178,7 @@ msg_close_fds(int fds[MSG_FDS])
 
 /* Returns the fault of a message of n octets, NULL if there is none. */
 static const char *
-objection(const struct msg *m, ssize_t n, int fds, int flags)
+message_error(const struct msg *m, ssize_t n, int fds, int flags)
 {
 	const struct text_field *field;
 	const struct type *t;
@@ -220,7 +220,7 @@ receive(int fd, struct msg *m, int fds[MSG_FDS], bool wait, const char **wrong)
 	}
 	if (n <= 0)
 		return 0;
-	*wrong = objection(m, n, take_fds(&hdr, fds), hdr.msg_flags);
+	*wrong = message_error(m, n, take_fds(&hdr, fds), hdr.msg_flags);
 	if (*wrong == NULL)
 		return 1;
 	msg_close_fds(fds);
@@ -257,7 +257,7 @@ msg_recv(int fd, struct msg *m)
 }
 
 int
-msg_look(int fd, uint32_t *type)
+msg_peek_type(int fd, uint32_t *type)
 {
 	unsigned tries = 0;
 	ssize_t n;

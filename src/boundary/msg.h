@@ -20,18 +20,18 @@
 /* Questions are even, their answers odd; 0 is nothing. */
 enum msg_type {
 	/* login.h */
-	MSG_LOGIN = 2,		/* may this client log in? */
+	MSG_LOGIN = 2,			/* may this client log in? */
 	MSG_LOGIN_ANSWER = 3,
-	MSG_LAUNCH = 4,		/* start the mailbox program */
-	MSG_LAUNCH_ANSWER = 5,	/* to a relay: its stream */
-	MSG_LOG = 6,		/* tell the administrator */
-	MSG_PROXIED = 8,	/* the client is another */
+	MSG_LAUNCH = 4,			/* start the mailbox program */
+	MSG_LAUNCH_ANSWER = 5,		/* to a relay: its stream */
+	MSG_LOG = 6,			/* tell the administrator */
+	MSG_PROXIED = 8,		/* the client is another */
 	MSG_PROXIED_ANSWER = 9,
-	MSG_SAID = 10,		/* has the mailbox program said something? */
+	MSG_PROGRAM_OUTPUT = 10,	/* has the mailbox program said something? */
 	/* sign.h */
 	MSG_KEY = 12,
 	MSG_KEY_ANSWER = 13,
-	MSG_SIGN = 14,		/* sign this part of a TLS handshake */
+	MSG_SIGN = 14,			/* sign this part of a TLS handshake */
 	MSG_SIGN_ANSWER = 15,
 	MSG_PAIR = 16,
 	MSG_SIGN_REPORT = 18,
@@ -39,7 +39,7 @@ enum msg_type {
 	MSG_READY = 20,
 	MSG_SPAWN_GATE = 22,
 	MSG_SPAWN_MONITOR = 24,
-	MSG_SPAWN_PEER = 26,	/* the same with peer_first, and so with a descriptor less */
+	MSG_SPAWN_PEER = 26,		/* the same with peer_first, and so with a descriptor less */
 	MSG_SPAWNED = 27,
 	/* account.h */
 	MSG_FAILED = 28,
@@ -49,7 +49,7 @@ enum msg_type {
 	MSG_GATE_END = 32,
 	MSG_GATE_END_ANSWER = 33,
 	MSG_LAUNCHED = 34,
-	MSG_PEER_UNKNOWN = 36,	/* --preauth peer: the client gets a gate */
+	MSG_PEER_UNKNOWN = 36,		/* --preauth peer: the client gets a gate */
 	MSG_DROPPED = 38,
 };
 #define MSG_TYPES	(MSG_DROPPED + 1)
@@ -64,7 +64,7 @@ struct msg {
 		struct msg_log			log;
 		struct msg_proxied		proxied;
 		struct msg_proxied_answer	proxied_answer;
-		struct msg_said_word		said;
+		struct msg_program_output	program_output;
 		struct msg_key			key;
 		struct msg_key_answer		key_answer;
 		struct msg_sign			sign;
@@ -130,7 +130,7 @@ void	msg_close_fds(int fds[MSG_FDS]);
  * Looks at the type of the message that comes next, without taking it and
  * without waiting. Returns 1, or 0 as msg_recv_now.
  */
-int	msg_look(int fd, uint32_t *type);
+int	msg_peek_type(int fd, uint32_t *type);
 
 /* Fills dst (of size octets) with len octets of text and NULs to its end. Returns 0, or -1 if it holds a NUL or does not fit. */
 int	msg_text(char *dst, size_t size, const char *text, size_t len);

@@ -27,7 +27,7 @@ struct msg_ready {
 struct msg_spawn_gate {
 	uint32_t	slot, serial;	/* which connection: it comes back in the answer */
 	uint32_t	tls_on_connect;
-	uint32_t	no_ktls;	/* enum msg_why */
+	uint32_t	no_ktls;	/* enum ktls_obstacle */
 	int64_t		deadline;	/* of the login, clock_ms() */
 	struct peer	peer;
 };

@@ -58,16 +58,16 @@ check_time(const char *file, const char *which, const ASN1_TIME *from, const ASN
 
 	format_day(day, from);
 	if (X509_cmp_current_time(from) > 0) {
-		finding(FINDING_ERROR, file, "%snot valid before %s; is this host's clock right?", which, day);
+		finding_report(FINDING_ERROR, file, "%snot valid before %s; is this host's clock right?", which, day);
 		return false;
 	}
 	format_day(day, until);
 	if (X509_cmp_current_time(until) < 0) {
-		finding(FINDING_ERROR, file, "%sexpired on %s, of which clients will warn; renew it", which, day);
+		finding_report(FINDING_ERROR, file, "%sexpired on %s, of which clients will warn; renew it", which, day);
 		return false;
 	}
 	if (ASN1_TIME_diff(&days, &seconds, NULL, until) == 1 && days < SOON_DAYS)
-		finding(FINDING_WARNING, file, "%sexpires on %s; renew it", which, day);
+		finding_report(FINDING_WARNING, file, "%sexpires on %s; renew it", which, day);
 	return true;
 }
 
@@ -80,7 +80,7 @@ open_file(const char *file, size_t max)
 	BIO *bio = certfile_read(file, max);
 
 	if (bio == NULL)
-		finding(FINDING_ERROR, file, "can't be read: %s", strerror(errno));
+		finding_report(FINDING_ERROR, file, "can't be read: %s", strerror(errno));
 	return bio;
 }
 
@@ -97,10 +97,10 @@ report_end(const char *file, int certificates)
 	}
 	explanation = pemfile_explain_file(PEMFILE_CERTIFICATE, file);
 	if (!whole)
-		finding(FINDING_ERROR, file, "certificate %d in it can't be read: %s", certificates + 1, explanation != NULL ? explanation :
+		finding_report(FINDING_ERROR, file, "certificate %d in it can't be read: %s", certificates + 1, explanation != NULL ? explanation :
 		    openssl_reason());
 	else
-		finding(FINDING_ERROR, file, "no certificate in it; PEM is wanted, \"-----BEGIN CERTIFICATE-----\"%s%s", explanation != NULL ?
+		finding_report(FINDING_ERROR, file, "no certificate in it; PEM is wanted, \"-----BEGIN CERTIFICATE-----\"%s%s", explanation != NULL ?
 		    ": " : "", explanation != NULL ? explanation : "");
 	ERR_clear_error();
 	return false;
@@ -142,11 +142,11 @@ check_names(const char *file, X509 *cert)
 	GENERAL_NAMES_free(names);
 	format_day(day, X509_get0_notAfter(cert));
 	if (len > 0 && X509_cmp_current_time(X509_get0_notAfter(cert)) < 0)
-		finding(FINDING_OK, file, "for %s", list);
+		finding_report(FINDING_OK, file, "for %s", list);
 	else if (len > 0)
-		finding(FINDING_OK, file, "for %s, until %s", list, day);
+		finding_report(FINDING_OK, file, "for %s, until %s", list, day);
 	else
-		finding(FINDING_WARNING, file, "no DNS name among its subjectAltNames, the only ones that clients look at; have it made anew");
+		finding_report(FINDING_WARNING, file, "no DNS name among its subjectAltNames, the only ones that clients look at; have it made anew");
 }
 
 /* Each certificate is followed by the one that signed it (RFC 5246, 7.4.2; many clients still want it so). */
@@ -158,7 +158,7 @@ check_order(const char *file, STACK_OF(X509) *chain)
 	while (i < sk_X509_num(chain) && X509_check_issued(sk_X509_value(chain, i), sk_X509_value(chain, i - 1)) == X509_V_OK)
 		i++;
 	if (i < sk_X509_num(chain))
-		finding(FINDING_WARNING, file, "certificate %d in it has not signed the one before; put the server's first, then "
+		finding_report(FINDING_WARNING, file, "certificate %d in it has not signed the one before; put the server's first, then "
 		    "always the one that signed the last", i + 1);
 }
 
@@ -199,9 +199,9 @@ check_trust(const char *file, STACK_OF(X509) *chain)
 	X509_verify_cert(ctx);
 	error = X509_STORE_CTX_get_error(ctx);
 	if (error == X509_V_OK)
-		finding(FINDING_OK, file, "signed by an authority that this host trusts");
+		finding_report(FINDING_OK, file, "signed by an authority that this host trusts");
 	else
-		finding(is_of_own_making(error) ? FINDING_NOTE : FINDING_WARNING, file, "not signed by an authority that this host trusts: %s; %s",
+		finding_report(is_of_own_making(error) ? FINDING_NOTE : FINDING_WARNING, file, "not signed by an authority that this host trusts: %s; %s",
 		    X509_verify_cert_error_string(error), trust_advice(error));
 	X509_STORE_CTX_free(ctx);
 	X509_STORE_free(store);
@@ -216,7 +216,7 @@ check_permissions(const char *file)
 	struct stat st;
 
 	if (stat(file, &st) == 0 && (st.st_mode & (S_IRWXG | S_IRWXO)) != 0)
-		finding(FINDING_WARNING, file, "the private key can be %s by others than its owner; chmod 600 it",
+		finding_report(FINDING_WARNING, file, "the private key can be %s by others than its owner; chmod 600 it",
 		    (st.st_mode & (S_IWGRP | S_IWOTH)) != 0 ? "changed" : "read");
 }
 
@@ -228,7 +228,7 @@ belongs_to(struct sign_keys *keys, uint32_t index, STACK_OF(X509) *chain)
 	int i;
 
 	for (i = 0; i < sk_X509_num(chain); i++)
-		if (publickey_digest(X509_get0_pubkey(sk_X509_value(chain, i)), key_digest) && sign_objection(keys, index, key_digest) == NULL)
+		if (publickey_digest(X509_get0_pubkey(sk_X509_value(chain, i)), key_digest) && sign_key_error(keys, index, key_digest) == NULL)
 			return i;
 	return -1;
 }
@@ -236,25 +236,25 @@ belongs_to(struct sign_keys *keys, uint32_t index, STACK_OF(X509) *chain)
 static bool
 check_key(struct sign_keys *keys, uint32_t index, STACK_OF(X509) *chain)
 {
-	const char *file = keys->opts->key[index], *objection = "its kind of public key can't be used";
+	const char *file = keys->opts->key[index], *error = "its kind of public key can't be used";
 	uint8_t key_digest[MSG_DIGEST];
 	int other;
 
 	if (publickey_digest(X509_get0_pubkey(sk_X509_value(chain, 0)), key_digest))
-		objection = sign_objection(keys, index, key_digest);
-	if (objection == NULL) {
-		finding(FINDING_OK, file, "the private key of the certificate");
+		error = sign_key_error(keys, index, key_digest);
+	if (error == NULL) {
+		finding_report(FINDING_OK, file, "the private key of the certificate");
 		check_permissions(file);
 		return true;
 	}
 	other = keys->key[index] != NULL ? belongs_to(keys, index, chain) : -1;
 	if (file == keys->opts->cert[index] && keys->key[index] == NULL)
-		finding(FINDING_ERROR, file, "%s; give the key's file by --key", objection);
+		finding_report(FINDING_ERROR, file, "%s; give the key's file by --key", error);
 	else if (other > 0)
-		finding(FINDING_ERROR, file, "the private key of certificate %d in %s; the server's must be the first there", other + 1,
+		finding_report(FINDING_ERROR, file, "the private key of certificate %d in %s; the server's must be the first there", other + 1,
 		    keys->opts->cert[index]);
 	else
-		finding(FINDING_ERROR, file, "can't be used for %s: %s", keys->opts->cert[index], objection);
+		finding_report(FINDING_ERROR, file, "can't be used for %s: %s", keys->opts->cert[index], error);
 	return false;
 }
 
@@ -262,10 +262,10 @@ check_key(struct sign_keys *keys, uint32_t index, STACK_OF(X509) *chain)
 static void
 check_lone_key(struct sign_keys *keys, uint32_t index)
 {
-	const char *file = keys->opts->key[index], *objection = sign_objection(keys, index, (const uint8_t[MSG_DIGEST]){ 0 });
+	const char *file = keys->opts->key[index], *error = sign_key_error(keys, index, (const uint8_t[MSG_DIGEST]){ 0 });
 
 	if (keys->key[index] == NULL && file != keys->opts->cert[index])
-		finding(FINDING_ERROR, file, "can't be used: %s", objection);
+		finding_report(FINDING_ERROR, file, "can't be used: %s", error);
 }
 
 /* --- TLS */
@@ -285,7 +285,7 @@ make_context(const struct options *o, const char **authorities_error)
 		wrong = tls_settings(ctx, o);
 	reason = wrong != NULL && ERR_peek_error() != 0 ? openssl_reason() : NULL;
 	if (wrong != NULL)
-		finding(FINDING_ERROR, "TLS settings", "%s%s%s", wrong, reason != NULL ? ": " : "", reason != NULL ? reason : "");
+		finding_report(FINDING_ERROR, "TLS settings", "%s%s%s", wrong, reason != NULL ? ": " : "", reason != NULL ? reason : "");
 	else if (o->client_ca != NULL)
 		*authorities_error = wrong = clientcert_require(ctx, o, &file);
 	if (wrong == NULL)
@@ -309,11 +309,11 @@ check_handshake(SSL_CTX *ctx, const char *file, STACK_OF(X509) *chain, EVP_PKEY 
 	sk_X509_unshift(chain, cert);
 	works = tls_connect_in_memory(client, server);
 	if (refusal != NULL)
-		finding(FINDING_ERROR, file, "%s", refusal);
+		finding_report(FINDING_ERROR, file, "%s", refusal);
 	else if (works)
-		finding(FINDING_OK, file, "a handshake with it gives %s, %s", SSL_get_version(server), SSL_get_cipher_name(server));
+		finding_report(FINDING_OK, file, "a handshake with it gives %s, %s", SSL_get_version(server), SSL_get_cipher_name(server));
 	else
-		finding(FINDING_ERROR, file, "a handshake with it fails: %s; look at --tls", openssl_reason());
+		finding_report(FINDING_ERROR, file, "a handshake with it fails: %s; look at --tls", openssl_reason());
 	SSL_free(client);
 	SSL_free(server);
 	SSL_CTX_free(client_ctx);
@@ -322,7 +322,7 @@ check_handshake(SSL_CTX *ctx, const char *file, STACK_OF(X509) *chain, EVP_PKEY 
 
 /* With ctx NULL, which is known to be wrong, all but the handshake. */
 static bool
-check_identity(struct sign_keys *keys, uint32_t index, SSL_CTX *ctx)
+check_certificate(struct sign_keys *keys, uint32_t index, SSL_CTX *ctx)
 {
 	const char *file = keys->opts->cert[index];
 	char which[32] = "";
@@ -366,10 +366,10 @@ check_authorities(const char *file)
 
 		snprintf(which, sizeof(which), "authority %d in it: ", i + 1);
 		if (check_time(file, which, X509_get0_notBefore(cert), X509_get0_notAfter(cert)) && X509_check_ca(cert) == 0)
-			finding(FINDING_WARNING, file, "%sit may not sign certificates (basicConstraints)", which);
+			finding_report(FINDING_WARNING, file, "%sit may not sign certificates (basicConstraints)", which);
 	}
 	if (i > 0)
-		finding(FINDING_OK, file, "certificates of %d authorities, which let clients in", i);
+		finding_report(FINDING_OK, file, "certificates of %d authorities, which let clients in", i);
 	sk_X509_pop_free(chain, X509_free);
 }
 
@@ -383,14 +383,14 @@ check_revocations(const char *file)
 	char day[16];
 
 	if (bio != NULL && crl == NULL)
-		finding(FINDING_ERROR, file, "no revocation list in it can be read: %s", explanation != NULL ? explanation : openssl_reason());
+		finding_report(FINDING_ERROR, file, "no revocation list in it can be read: %s", explanation != NULL ? explanation : openssl_reason());
 	for (; crl != NULL; crl = PEM_read_bio_X509_CRL(bio, NULL, NULL, NULL)) {
 		next = X509_CRL_get0_nextUpdate(crl);
 		format_day(day, next != NULL ? next : X509_CRL_get0_lastUpdate(crl));
 		if (next != NULL && X509_cmp_current_time(next) < 0)
-			finding(FINDING_ERROR, file, "out of date since %s: all clients with a certificate are refused; fetch a new one", day);
+			finding_report(FINDING_ERROR, file, "out of date since %s: all clients with a certificate are refused; fetch a new one", day);
 		else
-			finding(FINDING_OK, file, "revocation list of %s", day);
+			finding_report(FINDING_OK, file, "revocation list of %s", day);
 		X509_CRL_free(crl);
 	}
 	ERR_clear_error();
@@ -411,14 +411,14 @@ certificate_check(const struct options *o)
 	openssl_begin();
 	ctx = make_context(o, &authorities_error);
 	for (i = 0; i < o->certs; i++)
-		possible |= check_identity(&keys, i, ctx);
+		possible |= check_certificate(&keys, i, ctx);
 	if (o->client_ca != NULL)
 		check_authorities(o->client_ca);
 	if (o->client_crl != NULL)
 		check_revocations(o->client_crl);
 	/* Most often one of the files has had its finding. */
 	if (authorities_error != NULL && finding_worst() != FINDING_ERROR)
-		finding(FINDING_ERROR, "TLS settings", "%s", authorities_error);
+		finding_report(FINDING_ERROR, "TLS settings", "%s", authorities_error);
 	SSL_CTX_free(ctx);
 	sign_forget(&keys);
 	return possible;

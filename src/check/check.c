@@ -50,18 +50,18 @@ check_uids(const struct options *o)
 	bool works;
 
 	if (o->min_uid < first)
-		finding(FINDING_WARNING, "--min-uid", "%u lets accounts of the system log in; users begin at %lu here (login.defs)",
+		finding_report(FINDING_WARNING, "--min-uid", "%u lets accounts of the system log in; users begin at %lu here (login.defs)",
 		    (unsigned)o->min_uid, first);
 	if (o->run_as == NULL)
 		return true;
 	pw = getpwnam(o->run_as);
 	works = pw != NULL && pw->pw_uid != 0 && pw->pw_uid >= o->min_uid;
 	if (pw == NULL)
-		finding(FINDING_ERROR, "--run-as", "there is no user %s", o->run_as);
+		finding_report(FINDING_ERROR, "--run-as", "there is no user %s", o->run_as);
 	else if (!works)
 		user_report_uid(o, "--run-as", o->run_as, pw->pw_uid);
 	else
-		finding(FINDING_OK, "--run-as", "all who log in have uid %u", (unsigned)pw->pw_uid);
+		finding_report(FINDING_OK, "--run-as", "all who log in have uid %u", (unsigned)pw->pw_uid);
 	return works;
 }
 
@@ -72,7 +72,7 @@ show_hidden(const struct options *o)
 	size_t i;
 
 	for (i = 0; i < o->hiddens; i++)
-		finding(FINDING_NOTE, o->config, "%s in line %u does not count: the command line has %s", o->hidden[i].name, o->hidden[i].line,
+		finding_report(FINDING_NOTE, o->config, "%s in line %u does not count: the command line has %s", o->hidden[i].name, o->hidden[i].line,
 		    strcmp(o->hidden[i].name, "program") == 0 ? "another" : "its own");
 }
 
@@ -84,13 +84,13 @@ check_config(const struct options *o)
 
 	if (o->config == NULL) {
 		if (access(OPTIONS_FILE, F_OK) == 0)
-			finding(FINDING_NOTE, OPTIONS_FILE, "it is not read: the command line has a PROGRAM, and no --config");
+			finding_report(FINDING_NOTE, OPTIONS_FILE, "it is not read: the command line has a PROGRAM, and no --config");
 		return;
 	}
 	if (stat(o->config, &st) == 0 && ((st.st_mode & (S_IWGRP | S_IWOTH)) != 0 || (st.st_uid != 0 && st.st_uid != geteuid())))
-		finding(FINDING_WARNING, o->config, "others can change it: root refuses to read it; chown root: and chmod go-w it");
+		finding_report(FINDING_WARNING, o->config, "others can change it: root refuses to read it; chown root: and chmod go-w it");
 	else
-		finding(FINDING_OK, o->config, "options%s are read from it", o->program == o->words ? " and the mailbox program" : "");
+		finding_report(FINDING_OK, o->config, "options%s are read from it", o->program == o->words ? " and the mailbox program" : "");
 	show_hidden(o);
 	if (strcmp(o->config, OPTIONS_FILE) == 0)
 		units_check();
@@ -100,7 +100,7 @@ static void
 check_path(const char *option, const char *path)
 {
 	if (path != NULL && path[0] != '/')
-		finding(FINDING_WARNING, option, "%s is looked for from the current directory, which is another one under most superservers; give its "
+		finding_report(FINDING_WARNING, option, "%s is looked for from the current directory, which is another one under most superservers; give its "
 		    "whole path", path);
 }
 
@@ -125,15 +125,15 @@ static void
 check_cleartext(const struct options *o, bool tls)
 {
 	if (o->allow_cleartext == CLEARTEXT_ALL)
-		finding(FINDING_WARNING, "--allow-cleartext", "passwords are taken from networks without TLS");
+		finding_report(FINDING_WARNING, "--allow-cleartext", "passwords are taken from networks without TLS");
 	if (tls || o->allow_cleartext == CLEARTEXT_ALL)
 		return;
 	if (o->certs > 0)
-		finding(FINDING_ERROR, "TLS", "no certificate can be used: a listener will not start; under a superserver %s", o->tls_on_connect ?
+		finding_report(FINDING_ERROR, "TLS", "no certificate can be used: a listener will not start; under a superserver %s", o->tls_on_connect ?
 		    "no client will get any answer" : o->allow_cleartext == CLEARTEXT_NONE ? "every login over TCP will be refused" :
 		    "only clients on this host can log in");
 	else
-		finding(FINDING_WARNING, "TLS", "there is no --cert: over TCP %s can log in, unless the superserver does the TLS; a listener does "
+		finding_report(FINDING_WARNING, "TLS", "there is no --cert: over TCP %s can log in, unless the superserver does the TLS; a listener does "
 		    "not start on a socket for imaps", o->allow_cleartext == CLEARTEXT_NONE ? "nobody" : "only clients on this host");
 }
 
@@ -152,12 +152,12 @@ check_proxies(const struct options *o)
 
 	for (i = 0; i < o->proxies; i++)
 		if (is_of_strangers(&o->proxy[i])) {
-			finding(FINDING_WARNING, "--proxy", "network %zu of them is so large that strangers could say whose addresses they have; name "
+			finding_report(FINDING_WARNING, "--proxy", "network %zu of them is so large that strangers could say whose addresses they have; name "
 			    "the proxies only", i + 1);
 			return;
 		}
 	if (o->proxies > 0 || o->proxy_unix)
-		finding(FINDING_OK, "--proxy", "%zu addresses or networks%s have to send a header", o->proxies, o->proxy_unix ?
+		finding_report(FINDING_OK, "--proxy", "%zu addresses or networks%s have to send a header", o->proxies, o->proxy_unix ?
 		    ", and Unix-domain sockets," : "");
 }
 
@@ -165,13 +165,13 @@ static void
 check_limits(const struct options *o)
 {
 	if (o->max_connections_per_address > o->max_connections)
-		finding(FINDING_WARNING, "--max-connections", "%u is less than --max-connections-per-address: one client could use up all",
+		finding_report(FINDING_WARNING, "--max-connections", "%u is less than --max-connections-per-address: one client could use up all",
 		    o->max_connections);
 	if (o->max_sessions_per_address > o->max_sessions)
-		finding(FINDING_WARNING, "--max-sessions", "%u is less than --max-sessions-per-address: one client could use up all",
+		finding_report(FINDING_WARNING, "--max-sessions", "%u is less than --max-sessions-per-address: one client could use up all",
 		    o->max_sessions);
 	if (o->max_sessions_per_user > o->max_sessions)
-		finding(FINDING_WARNING, "--max-sessions", "%u is less than --max-sessions-per-user: one user could use up all",
+		finding_report(FINDING_WARNING, "--max-sessions", "%u is less than --max-sessions-per-user: one user could use up all",
 		    o->max_sessions);
 }
 
@@ -184,7 +184,7 @@ check_run(const struct options *o)
 	invoker_remember();
 	connection_clear_environment();
 	if (geteuid() != 0)
-		finding(FINDING_WARNING, "not root", "what is found is true of this user; superservers start imapgate as root");
+		finding_report(FINDING_WARNING, "not root", "what is found is true of this user; superservers start imapgate as root");
 	check_config(o);
 	check_paths(o);
 	tls = certificate_check(o);
@@ -203,6 +203,6 @@ check_run(const struct options *o)
 	if (o->probe && finding_worst() < FINDING_ERROR)
 		probe_ask(o);
 	else if (o->probe)
-		finding(FINDING_NOTE, "--probe", "the mailbox program was not started; mend the errors above and ask again");
+		finding_report(FINDING_NOTE, "--probe", "the mailbox program was not started; mend the errors above and ask again");
 	return (int)finding_worst();
 }

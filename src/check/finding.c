@@ -18,7 +18,7 @@ print_clean(const char *text)
 }
 
 void
-finding(enum finding_kind kind, const char *subject, const char *fmt, ...)
+finding_report(enum finding_kind kind, const char *subject, const char *fmt, ...)
 {
 	static const char *const names[] = { "note", "ok", "warning", "error" };
 	char text[1024], line[1280];

@@ -11,7 +11,7 @@ enum finding_kind {
 };
 
 /* Prints a finding about a subject, which may be cut and has no control characters. It says how to mend it, too. */
-void	finding(enum finding_kind, const char *subject, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+void	finding_report(enum finding_kind, const char *subject, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
 /* Prints a line that belongs to the finding before it. */
 void	finding_detail(const char *text);

@@ -19,10 +19,10 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
-#include "check/attempt.h"
+#include "check/child.h"
 #include "check/finding.h"
 #include "base/clock.h"
-#include "tls/kerneltls.h"
+#include "tls/ktls_probe.h"
 #include "base/log.h"
 
 /* Accounts below are the same on each system, for any program: daemon, www-data. */
@@ -34,13 +34,13 @@ static void
 report_gate_user(const struct options *o, uid_t uid)
 {
 	if (uid < UID_OF_ALL || uid == UID_NOBODY || strcmp(o->gate_user, "nobody") == 0)
-		finding(FINDING_WARNING, "--gate-user", "%s belongs to other programs too, which a gate that was taken over could reach; give the gate a "
+		finding_report(FINDING_WARNING, "--gate-user", "%s belongs to other programs too, which a gate that was taken over could reach; give the gate a "
 		    "user of its own", o->gate_user);
 	else if (uid >= o->min_uid)
-		finding(FINDING_WARNING, "--gate-user", "%s has uid %u, which --min-uid lets log in; make it a system user", o->gate_user,
+		finding_report(FINDING_WARNING, "--gate-user", "%s has uid %u, which --min-uid lets log in; make it a system user", o->gate_user,
 		    (unsigned)uid);
 	else
-		finding(FINDING_OK, "--gate-user", "%s, uid %u", o->gate_user, (unsigned)uid);
+		finding_report(FINDING_OK, "--gate-user", "%s, uid %u", o->gate_user, (unsigned)uid);
 }
 
 static void
@@ -49,10 +49,10 @@ check_gate_user(const struct options *o, struct sandbox *sandbox)
 	const struct passwd *pw = getpwnam(o->gate_user);
 
 	if (pw == NULL)
-		finding(FINDING_ERROR, "--gate-user", "there is no user %s; useradd --system --no-create-home --shell /usr/sbin/nologin %s",
+		finding_report(FINDING_ERROR, "--gate-user", "there is no user %s; useradd --system --no-create-home --shell /usr/sbin/nologin %s",
 		    o->gate_user, o->gate_user);
 	else if (pw->pw_uid == 0 || pw->pw_gid == 0)
-		finding(FINDING_ERROR, "--gate-user", "%s is root, or of its group; the gate needs a user of its own", o->gate_user);
+		finding_report(FINDING_ERROR, "--gate-user", "%s is root, or of its group; the gate needs a user of its own", o->gate_user);
 	else {
 		sandbox->uid = pw->pw_uid;
 		sandbox->gid = pw->pw_gid;
@@ -83,17 +83,17 @@ check_gate_root(const struct options *o)
 	struct stat st;
 
 	if (stat(dir, &st) == -1 && errno == ENOENT) {
-		finding(FINDING_OK, "--gate-root", "%s is not there yet: the first connection makes it", dir);
+		finding_report(FINDING_OK, "--gate-root", "%s is not there yet: the first connection makes it", dir);
 		return true;
 	}
 	if (stat(dir, &st) == -1 || !S_ISDIR(st.st_mode))
-		finding(FINDING_ERROR, "--gate-root", "%s is no directory that can be used", dir);
+		finding_report(FINDING_ERROR, "--gate-root", "%s is no directory that can be used", dir);
 	else if (st.st_uid != 0 || (st.st_mode & (S_IWGRP | S_IWOTH)) != 0)
-		finding(FINDING_ERROR, "--gate-root", "others than root can write to %s; chown root: and chmod 755 it", dir);
+		finding_report(FINDING_ERROR, "--gate-root", "others than root can write to %s; chown root: and chmod 755 it", dir);
 	else if (!is_empty(dir))
-		finding(FINDING_WARNING, "--gate-root", "%s is not empty; give the gate a directory of its own", dir);
+		finding_report(FINDING_WARNING, "--gate-root", "%s is not empty; give the gate a directory of its own", dir);
 	else {
-		finding(FINDING_OK, "--gate-root", "%s is empty and root's", dir);
+		finding_report(FINDING_OK, "--gate-root", "%s is empty and root's", dir);
 		return true;
 	}
 	return false;
@@ -126,14 +126,14 @@ open_echo(void)
 	return fd;
 }
 
-/* An attempt_try: the gate's own way down, what it does there, and then something that must not be possible any more. */
+/* A child_task: the gate's own way down, what it does there, and then something that must not be possible any more. */
 static void
 enter(void *arg, int fd)
 {
 	static const char leak[] = "files can still be opened";
 
 	sandbox_descriptors((const int[]){ fd, open_echo() }, 2);
-	attempt_speak(SANDBOX_MONITOR);
+	child_report(SANDBOX_MONITOR);
 	sandbox_close_others();
 	sandbox_enter(arg, SANDBOX_GATE);
 	try_to_talk(SANDBOX_MONITOR + 1);
@@ -149,32 +149,32 @@ check_sandbox(const struct options *o, struct sandbox *sandbox)
 
 	sandbox->root = o->gate_root;
 	sandbox->privileged = geteuid() == 0;
-	attempt(enter, sandbox, wrong, sizeof(wrong));
+	child_run(enter, sandbox, wrong, sizeof(wrong));
 	if (made && sandbox->privileged)
 		rmdir(o->gate_root);
 	if (wrong[0] == '\0')
-		finding(FINDING_OK, "sandbox", "a process can be locked up in it");
+		finding_report(FINDING_OK, "sandbox", "a process can be locked up in it");
 	else
-		finding(FINDING_ERROR, "sandbox", "%s; a kernel with seccomp filters is needed, and a container or unit that allows them", wrong);
+		finding_report(FINDING_ERROR, "sandbox", "%s; a kernel with seccomp filters is needed, and a container or unit that allows them", wrong);
 }
 
 static void
 check_ktls(const struct options *o)
 {
-	enum msg_why why = o->ktls != KTLS_OFF ? kerneltls_try() : WHY_OFF;
+	enum ktls_obstacle obstacle = o->ktls != KTLS_OFF ? ktls_probe_kernel() : OBSTACLE_OFF;
 	const char *what;
 
-	if (why == WHY_OFF || why == WHY_NONE) {
-		finding(FINDING_OK, "kernel TLS", "%s", why == WHY_OFF ? "not wanted (--ktls off)" : "this kernel can");
+	if (obstacle == OBSTACLE_OFF || obstacle == OBSTACLE_NONE) {
+		finding_report(FINDING_OK, "kernel TLS", "%s", obstacle == OBSTACLE_OFF ? "not wanted (--ktls off)" : "this kernel can");
 		return;
 	}
-	what = why == WHY_MODULE ? "the kernel has no module \"tls\", or may not load it" : why == WHY_KERNEL ?
+	what = obstacle == OBSTACLE_MODULE ? "the kernel has no module \"tls\", or may not load it" : obstacle == OBSTACLE_KERNEL ?
 	    "the kernel does not take AES-128-GCM" : "it can't be tried on loopback";
 	if (o->ktls == KTLS_REQUIRE)
-		finding(FINDING_ERROR, "kernel TLS", "%s: %s; every login over TLS will be refused. %s, or say --ktls auto", what, strerror(errno),
-		    why == WHY_MODULE ? "Name tls in /etc/modules-load.d (now: modprobe tls)" : "Take another kernel");
+		finding_report(FINDING_ERROR, "kernel TLS", "%s: %s; every login over TLS will be refused. %s, or say --ktls auto", what, strerror(errno),
+		    obstacle == OBSTACLE_MODULE ? "Name tls in /etc/modules-load.d (now: modprobe tls)" : "Take another kernel");
 	else
-		finding(FINDING_NOTE, "kernel TLS", "%s: %s; sessions are relayed. Name tls in /etc/modules-load.d, or say --ktls off", what,
+		finding_report(FINDING_NOTE, "kernel TLS", "%s: %s; sessions are relayed. Name tls in /etc/modules-load.d, or say --ktls off", what,
 		    strerror(errno));
 }
 
@@ -182,15 +182,15 @@ static void
 check_log(const struct options *o)
 {
 	static const char *const names[] = { "the journal where systemd starts it, else syslog", "the journal", "syslog", "standard error" };
-	const char *wrong = log_objection(o->log);
+	const char *wrong = log_target_error(o->log);
 
 	if (wrong == NULL)
-		finding(FINDING_OK, "--log", "%s", names[o->log]);
+		finding_report(FINDING_OK, "--log", "%s", names[o->log]);
 	else if (o->log == LOG_TO_AUTO)
-		finding(FINDING_WARNING, "--log", "neither journal nor syslog can be reached: lines go to standard error, and under inetd they are "
+		finding_report(FINDING_WARNING, "--log", "neither journal nor syslog can be reached: lines go to standard error, and under inetd they are "
 		    "lost; start a syslog daemon");
 	else
-		finding(FINDING_ERROR, "--log", "%s can't be reached: %s", names[o->log], wrong);
+		finding_report(FINDING_ERROR, "--log", "%s can't be reached: %s", names[o->log], wrong);
 }
 
 /* A report of a fault has to name them. Linux-PAM does not say at run time which it is. */
@@ -204,7 +204,7 @@ show_versions(const struct options *o)
 		return;
 	if (o->certs > 0)
 		snprintf(openssl, sizeof(openssl), ", OpenSSL %s", OpenSSL_version(OPENSSL_VERSION_STRING));
-	finding(FINDING_OK, "versions", "%s %s %s, glibc %s%s; built with the headers of OpenSSL %s and Linux-PAM %d.%d; %s",
+	finding_report(FINDING_OK, "versions", "%s %s %s, glibc %s%s; built with the headers of OpenSSL %s and Linux-PAM %d.%d; %s",
 	    kernel.sysname, kernel.release, kernel.machine, gnu_get_libc_version(), openssl, OPENSSL_VERSION_STR, __LINUX_PAM__,
 	    __LINUX_PAM_MINOR__, access("/run/systemd/system", F_OK) == 0 ? "booted by systemd" : "no systemd");
 }
@@ -219,11 +219,11 @@ host_check(const struct options *o, struct sandbox *sandbox)
 		check_gate_user(o, sandbox);
 		ready = check_gate_root(o) && sandbox->uid != 0;
 	} else
-		finding(FINDING_WARNING, "not tried", "--gate-user, --gate-root: root has to ask");
+		finding_report(FINDING_WARNING, "not tried", "--gate-user, --gate-root: root has to ask");
 	if (ready)
 		check_sandbox(o, sandbox);
 	else
-		finding(FINDING_NOTE, "sandbox", "not tried; mend --gate-user and --gate-root, and check again");
+		finding_report(FINDING_NOTE, "sandbox", "not tried; mend --gate-user and --gate-root, and check again");
 	if (o->certs > 0)
 		check_ktls(o);
 	check_log(o);

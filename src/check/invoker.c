@@ -20,7 +20,7 @@ static struct invoker {
 static size_t number;
 
 static void
-add(const struct passwd *pw)
+remember_user(const struct passwd *pw)
 {
 	struct invoker *i = &invokers[number];
 
@@ -39,11 +39,11 @@ invoker_remember(void)
 
 	if (geteuid() != 0)
 		return;
-	add(getpwuid(0));
+	remember_user(getpwuid(0));
 	if (sudo != NULL)
-		add(getpwnam(sudo));
+		remember_user(getpwnam(sudo));
 	if (doas != NULL)
-		add(getpwnam(doas));
+		remember_user(getpwnam(doas));
 }
 
 /* Can this octet be part of the name of a file? Then the path goes on. */

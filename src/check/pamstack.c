@@ -14,11 +14,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "check/attempt.h"
+#include "check/child.h"
 #include "check/finding.h"
 #include "config/config.h"
 #include "monitor/pamauth.h"
-#include "base/ondemand.h"
+#include "base/lazyload.h"
 
 #define BLANKS		" \t"
 #define DEPTH_MAX	16
@@ -68,7 +68,7 @@ module_path(char path[PATH_MAX], const char *module)
 		snprintf(path, PATH_MAX, "%s", module);
 		return;
 	}
-	if (ondemand_pam_folder(folder) && snprintf(path, PATH_MAX, "%s/security/%s", folder, module) < PATH_MAX && access(path, F_OK) == 0)
+	if (lazyload_pam_folder(folder) && snprintf(path, PATH_MAX, "%s/security/%s", folder, module) < PATH_MAX && access(path, F_OK) == 0)
 		return;
 	for (i = 0; i < sizeof(dirs) / sizeof(dirs[0]); i++) {
 		snprintf(path, PATH_MAX, "%s/security/%s", dirs[i], module);
@@ -78,9 +78,9 @@ module_path(char path[PATH_MAX], const char *module)
 	snprintf(path, PATH_MAX, "%s", module);
 }
 
-/* An attempt_try: whether a module can be loaded, in a process that may die of it. */
+/* A child_task: whether a module can be loaded, in a process that may die of it. */
 static void
-load(void *arg, int fd)
+load_module(void *arg, int fd)
 {
 	const struct entry *e = arg;
 	char path[PATH_MAX];
@@ -107,12 +107,12 @@ check_module(struct stack *s, const struct entry *e)
 	module_path(path, e->module);
 	if (e->may_miss && access(path, F_OK) == -1)
 		return;
-	attempt(load, (void *)e, wrong, sizeof(wrong));
+	child_run(load_module, (void *)e, wrong, sizeof(wrong));
 	if (wrong[0] == '\0')
 		return;
 	s->faulty = true;
 	snprintf(where, sizeof(where), "%s:%u", e->file, e->line);
-	finding(needed ? FINDING_ERROR : FINDING_WARNING, where, "%s (%s): %s; install the module's package, or take the line out",
+	finding_report(needed ? FINDING_ERROR : FINDING_WARNING, where, "%s (%s): %s; install the module's package, or take the line out",
 	    e->module, e->control, wrong);
 }
 
@@ -126,14 +126,14 @@ include(struct stack *s, const struct entry *e, const struct type *only, unsigne
 	snprintf(where, sizeof(where), "%s:%u", e->file, e->line);
 	/* So does Linux-PAM 1.5.2. */
 	if (s->opts->pam_confdir != NULL && e->module[0] != '/')
-		finding(FINDING_WARNING, where, "PAM may look for %s in the system's directory and not in --pam-confdir; give its whole path",
+		finding_report(FINDING_WARNING, where, "PAM may look for %s in the system's directory and not in --pam-confdir; give its whole path",
 		    e->module);
 	if (pamauth_find_service(s->opts, e->module, path)) {
 		read_service(s, path, only, depth + 1);
 		return;
 	}
 	s->faulty = true;
-	finding(FINDING_ERROR, where, "it includes %s, which is not there", e->module);
+	finding_report(FINDING_ERROR, where, "it includes %s, which is not there", e->module);
 }
 
 /* Takes "[...]", or one word. */
@@ -246,7 +246,7 @@ read_entry(struct stack *s, char *text, struct entry *e, const struct type *only
 	e->module = take_word(&text);
 	snprintf(where, sizeof(where), "%s:%u", e->file, e->line);
 	if (e->type == NULL || e->module[0] == '\0') {
-		finding(FINDING_ERROR, where, "\"type control module\" is wanted (pam.conf(5))");
+		finding_report(FINDING_ERROR, where, "\"type control module\" is wanted (pam.conf(5))");
 		s->faulty = true;
 	} else if (only != NULL && only != e->type)
 		return;
@@ -255,7 +255,7 @@ read_entry(struct stack *s, char *text, struct entry *e, const struct type *only
 	else
 		check_module(s, e);
 	if (e->type != NULL && e->module[0] != '\0' && !is_control(e->control)) {
-		finding(FINDING_ERROR, where, "unknown control %s: PAM takes whatever the module returns for a failure (pam.conf(5))", e->control);
+		finding_report(FINDING_ERROR, where, "unknown control %s: PAM takes whatever the module returns for a failure (pam.conf(5))", e->control);
 		s->faulty = true;
 	}
 }
@@ -275,7 +275,7 @@ check_line_ends(struct stack *s, const char *file, FILE *f)
 		if (text[0] == '\0' || text[strlen(text) - 1] != '\r')
 			continue;
 		snprintf(where, sizeof(where), "%s:%u", file, line);
-		finding(FINDING_ERROR, where, "its line ends are CR LF, and PAM takes the CR for a part of the last word; sed -i 's/\\r$//' %s", file);
+		finding_report(FINDING_ERROR, where, "its line ends are CR LF, and PAM takes the CR for a part of the last word; sed -i 's/\\r$//' %s", file);
 		s->faulty = true;
 		snprintf(s->dos_file, sizeof(s->dos_file), "%s", file);
 	}
@@ -300,7 +300,7 @@ read_service(struct stack *s, const char *file, const struct type *only, unsigne
 	char *text;
 
 	if (f == NULL || depth > DEPTH_MAX || !is_regular(f)) {
-		finding(FINDING_ERROR, file, f == NULL ? "it can't be read" : depth > DEPTH_MAX ? "it includes itself" : "it is not a regular file");
+		finding_report(FINDING_ERROR, file, f == NULL ? "it can't be read" : depth > DEPTH_MAX ? "it includes itself" : "it is not a regular file");
 		s->faulty = true;
 	} else {
 		check_line_ends(s, file, f);
@@ -323,7 +323,7 @@ pamstack_check(const struct options *o, const char *service)
 
 	snprintf(subject, sizeof(subject), "PAM service %s", service);
 	if (!pamauth_find_service(o, service, path)) {
-		finding(FINDING_ERROR, subject, "there is no such file in %s; every login is refused as unavailable; put one there, or name another "
+		finding_report(FINDING_ERROR, subject, "there is no such file in %s; every login is refused as unavailable; put one there, or name another "
 		    "service by %s", o->pam_confdir != NULL ? o->pam_confdir : "/etc/pam.d", service == o->oauth_service ? "--oauth-service" :
 		    "--pam-service");
 		return;
@@ -332,8 +332,8 @@ pamstack_check(const struct options *o, const char *service)
 	for (i = 0; i < used; i++) {
 		modules += s.modules[i];
 		if (s.modules[i] == 0)
-			finding(FINDING_WARNING, path, "it has no \"%s\" line: PAM goes by the service \"other\" there", types[i].name);
+			finding_report(FINDING_WARNING, path, "it has no \"%s\" line: PAM goes by the service \"other\" there", types[i].name);
 	}
 	if (!s.faulty)
-		finding(FINDING_OK, subject, "%s, whose %u modules can be loaded", path, modules);
+		finding_report(FINDING_OK, subject, "%s, whose %u modules can be loaded", path, modules);
 }

@@ -16,7 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "check/attempt.h"
+#include "check/child.h"
 #include "check/finding.h"
 #include "check/invoker.h"
 #include "check/program.h"
@@ -51,11 +51,11 @@ struct probe {
 	int			 fd;		/* the program's descriptors 0 and 1 are the other end */
 	int			 err_fd;	/* its descriptor 2 */
 	int64_t			 deadline;
-	char			 said[8192];	/* all that it wrote; a sound program needs no more */
+	char			 output[8192];	/* all that it wrote; a sound program needs no more */
 	size_t			 len, at;	/* at is where the next line begins */
 	bool			 ended;		/* it has closed its side */
 	char			 words[512];	/* the end of what it wrote on standard error */
-	struct probe_words	 heard;
+	struct probe_words	 found;
 };
 
 /* --- the program */
@@ -67,24 +67,24 @@ become_program(const struct probe *p, int fd, int err_fd)
 	static const struct peer somewhere = { .ip = "127.0.0.1", .port = "143", .local_ip = "127.0.0.1", .local_port = "143" };
 	static const struct msg_tls none;
 	struct options bare = *p->opts;
-	struct inherited inherited;
+	struct signals signals;
 	const char *wrong;
 
 	/* Nothing of ours may stand before the program's first words. */
-	bare.handoff = HANDOFF_TAG;
+	bare.handoff = GREETING_STYLE_TAG;
 	bare.capability_after = NULL;
-	attempt_speak(err_fd);
+	child_report(err_fd);
 	/* SECURITY: the user's program must not reach root's terminal, where it could type (TIOCSTI, ioctl_tty(2)). */
 	setsid();
-	inherited_take(&inherited, NULL);
+	signals_save(&signals, NULL);
 	if (dup2(fd, STDIN_FILENO) == -1 || dup2(fd, STDOUT_FILENO) == -1)
 		die("dup2");
-	wrong = launch_join_groups(&p->account) ? launch_try(&bare, &p->account) : "groups";
+	wrong = launch_join_groups(&p->account) ? launch_preflight(&bare, &p->account) : "groups";
 	if (wrong != NULL)
 		dprintf(err_fd, "imapgate: a login would fail: %s\n", wrong);
 	else
 		launch_exec(&bare, &p->account, &(struct environment_facts){ &bare, &somewhere, &p->account, &none, TAG, "LOGIN", NULL },
-		    &inherited, err_fd);
+		    &signals, err_fd);
 	_exit(1);
 }
 
@@ -109,7 +109,7 @@ start(struct probe *p)
 
 /* Keeps the end of what comes on standard error. */
 static void
-hear_words(struct probe *p)
+wait_for_output(struct probe *p)
 {
 	char text[256];
 	size_t have = strlen(p->words), room = sizeof(p->words) - 1;
@@ -129,9 +129,9 @@ hear_words(struct probe *p)
 }
 
 static void
-hear(struct probe *p)
+read_output(struct probe *p)
 {
-	ssize_t n = read(p->fd, p->said + p->len, sizeof(p->said) - p->len);
+	ssize_t n = read(p->fd, p->output + p->len, sizeof(p->output) - p->len);
 
 	if (n <= 0)
 		p->ended = true;
@@ -149,15 +149,15 @@ wait_for(struct probe *p, int64_t deadline)
 	if (left <= 0 || poll(pfd, 2, (int)left) <= 0)
 		return false;
 	if (pfd[0].revents != 0)
-		hear(p);
+		read_output(p);
 	if (pfd[1].revents != 0)
-		hear_words(p);
+		wait_for_output(p);
 	return true;
 }
 
 /* Closes the connection and gives the program time to end by itself. Fills how it did; false if it had to be killed. */
 static bool
-stop(struct probe *p, siginfo_t *info)
+stop_program(struct probe *p, siginfo_t *info)
 {
 	int64_t deadline = clock_ms() + PARTING_MS;
 	bool itself = false;
@@ -188,14 +188,14 @@ next_line(struct probe *p, char *line, size_t size, int64_t deadline)
 	const char *end;
 	size_t len;
 
-	while ((end = memchr(p->said + p->at, '\n', p->len - p->at)) == NULL)
-		if (p->ended || p->len == sizeof(p->said) || !wait_for(p, deadline))
+	while ((end = memchr(p->output + p->at, '\n', p->len - p->at)) == NULL)
+		if (p->ended || p->len == sizeof(p->output) || !wait_for(p, deadline))
 			return false;
-	len = (size_t)(end - p->said) - p->at;
+	len = (size_t)(end - p->output) - p->at;
 	if (len > 0 && end[-1] == '\r')
 		len--;
-	snprintf(line, size, "%.*s", (int)len, p->said + p->at);
-	p->at = (size_t)(end + 1 - p->said);
+	snprintf(line, size, "%.*s", (int)len, p->output + p->at);
+	p->at = (size_t)(end + 1 - p->output);
 	return true;
 }
 
@@ -219,8 +219,8 @@ take_list(struct probe *p, const char *line)
 	if (*words != '\0' && strchr(" \r]", *words) == NULL)
 		return false;
 	words += strspn(words, " \r");
-	p->heard.answered = true;
-	snprintf(p->heard.list, sizeof(p->heard.list), "%.*s", (int)strcspn(words, "]"), words);
+	p->found.answered = true;
+	snprintf(p->found.list, sizeof(p->found.list), "%.*s", (int)strcspn(words, "]"), words);
 	return true;
 }
 
@@ -235,7 +235,7 @@ first_words(struct probe *p)
 
 	for (i = 0; i < LINES_MAX && next_line(p, line, sizeof(line), deadline); i++) {
 		if (take_list(p, line))
-			p->heard.announced = p->heard.list[0] != '\0';
+			p->found.announced = p->found.list[0] != '\0';
 		if (begins(line, TAG " OK"))
 			return STYLE_TAG;
 		if (begins(line, "* PREAUTH"))
@@ -258,7 +258,7 @@ enum answer {
 
 /* Sends a command and reads to its tagged answer. */
 static enum answer
-ask(struct probe *p, const char *tag, const char *command)
+send_command(struct probe *p, const char *tag, const char *command)
 {
 	char line[4096];
 	int i;
@@ -277,7 +277,7 @@ ask(struct probe *p, const char *tag, const char *command)
 
 /* Text for the terminal: C's escapes for all that is not printable. */
 static void
-tell(const char *what, const char *text, size_t len)
+print_output(const char *what, const char *text, size_t len)
 {
 	char line[1024], *at = line + snprintf(line, 64, "%s: ", what);
 	size_t i;
@@ -298,7 +298,7 @@ tell(const char *what, const char *text, size_t len)
 
 /* The last line that is not empty. */
 static void
-tell_words(const char *words)
+print_words(const char *words)
 {
 	size_t len = strlen(words), start;
 
@@ -307,7 +307,7 @@ tell_words(const char *words)
 	for (start = len; start > 0 && words[start - 1] != '\n'; start--)
 		;
 	if (len > 0)
-		tell("its last line on standard error", words + start, len - start);
+		print_output("its last line on standard error", words + start, len - start);
 }
 
 static int
@@ -315,22 +315,22 @@ fail(struct probe *p, const char *what)
 {
 	const char *late = !p->ended && clock_ms() >= p->deadline ? " within 10 seconds" : "";
 	siginfo_t info;
-	bool itself = stop(p, &info);
-	char how[64] = "it did not end when its connection was closed";
+	bool itself = stop_program(p, &info);
+	char end[64] = "it did not end when its connection was closed";
 
 	if (itself && info.si_code == CLD_EXITED)
-		snprintf(how, sizeof(how), "it ended with status %d", info.si_status);
+		snprintf(end, sizeof(end), "it ended with status %d", info.si_status);
 	else if (itself)
-		snprintf(how, sizeof(how), "it was killed by signal %d (%s)", info.si_status, strsignal(info.si_status));
-	finding(FINDING_ERROR, p->opts->program[0], "%s%s; %s", what, late, how);
+		snprintf(end, sizeof(end), "it was killed by signal %d (%s)", info.si_status, strsignal(info.si_status));
+	finding_report(FINDING_ERROR, p->opts->program[0], "%s%s; %s", what, late, end);
 	if (p->len > 0)
-		tell("it wrote", p->said, p->len);
-	tell_words(p->words);
+		print_output("it wrote", p->output, p->len);
+	print_words(p->words);
 	return FINDING_ERROR;
 }
 
 static int
-probe(struct probe *p)
+run_probe(struct probe *p)
 {
 	enum style style;
 	siginfo_t info;
@@ -339,18 +339,18 @@ probe(struct probe *p)
 	style = first_words(p);
 	if (style == STYLE_NONE)
 		return fail(p, p->len == 0 ? "it said nothing" : "what it said is neither \"" TAG " OK\" nor \"* PREAUTH\"");
-	if (ask(p, "probe2", "CAPABILITY") == ANSWER_NONE)
+	if (send_command(p, "probe2", "CAPABILITY") == ANSWER_NONE)
 		return fail(p, "it did not answer CAPABILITY");
-	if (style == STYLE_OK && ask(p, "probe3", "LIST \"\" \"\"") != ANSWER_OK)
+	if (style == STYLE_OK && send_command(p, "probe3", "LIST \"\" \"\"") != ANSWER_OK)
 		return fail(p, "it greets with \"* OK\" and wants a login of its own");
-	ask(p, "probe4", "LOGOUT");
-	if (!stop(p, &info))
-		finding(FINDING_WARNING, p->opts->program[0], "it did not end after LOGOUT");
-	p->heard.tag = style == STYLE_TAG;
+	send_command(p, "probe4", "LOGOUT");
+	if (!stop_program(p, &info))
+		finding_report(FINDING_WARNING, p->opts->program[0], "it did not end after LOGOUT");
+	p->found.tag = style == STYLE_TAG;
 	if (p->opts->check)
-		suggest_changes(p->opts, &p->heard);
+		suggest_changes(p->opts, &p->found);
 	else
-		suggest_options(p->opts, &p->heard);
+		suggest_options(p->opts, &p->found);
 	return (int)finding_worst();
 }
 
@@ -364,7 +364,7 @@ probe_ask(const struct options *o)
 	p.opts = o;
 	if (!user_find(&p.account, o, user) || !user_can_start(o, &p.account))
 		return FINDING_ERROR;
-	return probe(&p);
+	return run_probe(&p);
 }
 
 int

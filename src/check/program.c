@@ -10,14 +10,14 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "check/attempt.h"
+#include "check/child.h"
 #include "check/finding.h"
 #include "check/invoker.h"
 #include "monitor/launch.h"
 
 #define NOBODY	65534
 
-struct trial {
+struct access_test {
 	const struct options	*opts;
 	const struct sandbox	*sandbox;
 	const char		*path;
@@ -25,7 +25,7 @@ struct trial {
 
 /* Becomes who users are, as far as it is known: --run-as, or somebody without any rights. */
 static bool
-become_somebody(const struct trial *t)
+become_somebody(const struct access_test *t)
 {
 	struct account a;
 
@@ -41,11 +41,11 @@ become_somebody(const struct trial *t)
 	return setgroups(0, NULL) == 0 && setresgid(gid, gid, gid) == 0 && setresuid(uid, uid, uid) == 0;
 }
 
-/* An attempt_try: names the first folder on the way, or the file, that keeps users out. */
+/* A child_task: names the first folder on the way, or the file, that keeps users out. */
 static void
 try_path(void *arg, int fd)
 {
-	const struct trial *t = arg;
+	const struct access_test *t = arg;
 	const char *slash = t->path;
 	char part[PATH_MAX];
 
@@ -82,7 +82,7 @@ check_interpreter(const char *path)
 	name += strspn(name, " \t");
 	name[strcspn(name, " \t\r\n")] = '\0';
 	if (access(name, X_OK) == -1)
-		finding(FINDING_ERROR, path, "its first line names %s: %s", name, strerror(errno));
+		finding_report(FINDING_ERROR, path, "its first line names %s: %s", name, strerror(errno));
 }
 
 /*
@@ -97,11 +97,11 @@ check_template(const struct options *o, const char *subject, const char *templat
 	char value[8192];
 
 	if (invoker != NULL)
-		finding(FINDING_WARNING, subject, "%.*s: the home of %s is in it, for all users; put a \"~\" that no shell shall replace in quotes, "
+		finding_report(FINDING_WARNING, subject, "%.*s: the home of %s is in it, for all users; put a \"~\" that no shell shall replace in quotes, "
 		    "or say %%h", (int)shown, text, invoker);
 	if (account_expand(&somebody, template, value, sizeof(value)))
 		return true;
-	finding(FINDING_ERROR, subject, "%.*s: unknown \"%%\"; a percent sign is written %%%%", (int)shown, text);
+	finding_report(FINDING_ERROR, subject, "%.*s: unknown \"%%\"; a percent sign is written %%%%", (int)shown, text);
 	return false;
 }
 
@@ -126,9 +126,9 @@ static void
 report_missing(const char *name)
 {
 	if (strchr(name, '/') == NULL)
-		finding(FINDING_ERROR, "mailbox program", "%s: it is not in %s; give its whole path", name, getenv("PATH"));
+		finding_report(FINDING_ERROR, "mailbox program", "%s: it is not in %s; give its whole path", name, getenv("PATH"));
 	else
-		finding(FINDING_ERROR, "mailbox program", "%s: %s", name, errno != 0 ? strerror(errno) : "not an executable file");
+		finding_report(FINDING_ERROR, "mailbox program", "%s: %s", name, errno != 0 ? strerror(errno) : "not an executable file");
 }
 
 bool
@@ -142,7 +142,7 @@ program_find(const struct options *o, char path[PATH_MAX])
 		return false;
 	}
 	if (name[0] != '/')
-		finding(FINDING_WARNING, "mailbox program", "%s is %s from here; give its whole path", name, path);
+		finding_report(FINDING_WARNING, "mailbox program", "%s is %s from here; give its whole path", name, path);
 	return true;
 }
 
@@ -160,7 +160,7 @@ program_check(const struct options *o, const struct sandbox *sandbox)
 {
 	char path[PATH_MAX], wrong[PATH_MAX + 64];
 	const char *who = o->run_as != NULL ? o->run_as : geteuid() == 0 ? "users" : "this user";
-	struct trial t = { o, sandbox, path };
+	struct access_test t = { o, sandbox, path };
 	bool templates_work = program_check_templates(o);
 
 	if (!program_find(o, path))
@@ -168,12 +168,12 @@ program_check(const struct options *o, const struct sandbox *sandbox)
 	check_interpreter(path);
 	if (!run_as_works(o))
 		return templates_work;
-	attempt(try_path, &t, wrong, sizeof(wrong));
+	child_run(try_path, &t, wrong, sizeof(wrong));
 	if (wrong[0] == '\0')
-		finding(FINDING_OK, "mailbox program", "%s can be executed by %s", path, who);
+		finding_report(FINDING_OK, "mailbox program", "%s can be executed by %s", path, who);
 	else if (o->run_as != NULL || geteuid() != 0)
-		finding(FINDING_ERROR, "mailbox program", "%s %s", who, wrong);
+		finding_report(FINDING_ERROR, "mailbox program", "%s %s", who, wrong);
 	else
-		finding(FINDING_WARNING, "mailbox program", "%s %s, except where a group of theirs lets them", who, wrong);
+		finding_report(FINDING_WARNING, "mailbox program", "%s %s, except where a group of theirs lets them", who, wrong);
 	return templates_work;
 }

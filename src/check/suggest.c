@@ -77,7 +77,7 @@ is_dovecot(const struct options *o)
 static void
 warn_of_no_list(const struct options *o, const struct probe_words *w)
 {
-	finding(FINDING_WARNING, o->program[0], "%s; set %s--capability-after",
+	finding_report(FINDING_WARNING, o->program[0], "%s; set %s--capability-after",
 	    w->answered ? "its list of capabilities is empty" : "it does not say what it can do",
 	    is_dovecot(o) ? "Dovecot 2.4's -o \"imap_capability=IMAP4rev1 ...\", or " : "");
 }
@@ -112,8 +112,8 @@ suggest_changes(const struct options *o, const struct probe_words *w)
 	char list[PROBE_LIST_MAX];
 
 	choose(w->list, list);
-	if (w->tag != (o->handoff == HANDOFF_TAG)) {
-		finding(FINDING_ERROR, o->program[0], "it %s; say --handoff %s", w->tag ? "answers the client's login itself" :
+	if (w->tag != (o->handoff == GREETING_STYLE_TAG)) {
+		finding_report(FINDING_ERROR, o->program[0], "it %s; say --handoff %s", w->tag ? "answers the client's login itself" :
 		    "greets, and answers no login", w->tag ? "tag" : "greeting");
 		return;
 	}
@@ -123,12 +123,12 @@ suggest_changes(const struct options *o, const struct probe_words *w)
 		return;
 	}
 	if (clients_learn(w) && o->capability_after != NULL)
-		finding(FINDING_WARNING, o->program[0], "it says by itself what it can do; leave --capability-after away");
+		finding_report(FINDING_WARNING, o->program[0], "it says by itself what it can do; leave --capability-after away");
 	if (!clients_learn(w) && o->capability_after == NULL)
-		finding(FINDING_WARNING, o->program[0], "clients don't learn what it can do; say --capability-after \"%s\"", list);
+		finding_report(FINDING_WARNING, o->program[0], "clients don't learn what it can do; say --capability-after \"%s\"", list);
 	if (capability_before(list) != NULL && has_word(o->capability, "LITERAL+"))
-		finding(FINDING_WARNING, o->program[0], "it takes no LITERAL+, which clients are promised before the login; say --capability %s",
+		finding_report(FINDING_WARNING, o->program[0], "it takes no LITERAL+, which clients are promised before the login; say --capability %s",
 		    capability_before(list));
 	else
-		finding(FINDING_OK, o->program[0], "it started, and --handoff %s is what it needs", w->tag ? "tag" : "greeting");
+		finding_report(FINDING_OK, o->program[0], "it started, and --handoff %s is what it needs", w->tag ? "tag" : "greeting");
 }

@@ -47,7 +47,7 @@ units_check(void)
 		glob(patterns[i], i > 0 ? GLOB_APPEND : 0, NULL, &found);
 	for (i = 0; i < found.gl_pathc; i++)
 		if (has_command(found.gl_pathv[i]))
-			finding(FINDING_NOTE, found.gl_pathv[i], "its ExecStart= is not what is checked here; move its options and program into "
+			finding_report(FINDING_NOTE, found.gl_pathv[i], "its ExecStart= is not what is checked here; move its options and program into "
 			    OPTIONS_FILE ", and take it out");
 	globfree(&found);
 }

@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "check/attempt.h"
+#include "check/child.h"
 #include "check/finding.h"
 #include "base/log.h"
 #include "monitor/environment.h"
@@ -49,7 +49,7 @@ show_ids(const struct account *a)
 
 		len += (size_t)snprintf(text + len, sizeof(text) - len, " %u(%s)", (unsigned)groups[i], gr != NULL ? gr->gr_name : "?");
 	}
-	finding(FINDING_OK, a->name, "%s", text);
+	finding_report(FINDING_OK, a->name, "%s", text);
 }
 
 /* That it can be entered is known. */
@@ -59,12 +59,12 @@ show_home(const struct account *a)
 	struct stat st;
 
 	if (stat(a->home, &st) == -1 || st.st_uid != a->uid)
-		finding(FINDING_WARNING, "home", "%s belongs to uid %u, not to uid %u; chown it", a->home, (unsigned)st.st_uid, (unsigned)a->uid);
+		finding_report(FINDING_WARNING, "home", "%s belongs to uid %u, not to uid %u; chown it", a->home, (unsigned)st.st_uid, (unsigned)a->uid);
 	else
-		finding(FINDING_OK, "home", "%s, and shell %s", a->home, a->shell);
+		finding_report(FINDING_OK, "home", "%s, and shell %s", a->home, a->shell);
 }
 
-/* What launch_try's word means. */
+/* What launch_preflight's word means. */
 static void
 explain_launch(const struct question *q, const char *wrong, bool program_works)
 {
@@ -73,25 +73,25 @@ explain_launch(const struct question *q, const char *wrong, bool program_works)
 	if (known)
 		return;
 	if (strcmp(wrong, "home") == 0)
-		finding(FINDING_ERROR, "home", "%s can't be entered by uid %u; make it, and give it to that user", q->account->home,
+		finding_report(FINDING_ERROR, "home", "%s can't be entered by uid %u; make it, and give it to that user", q->account->home,
 		    (unsigned)q->account->uid);
 	else if (strcmp(wrong, "program") == 0)
-		finding(FINDING_ERROR, "mailbox program", "%s can't be executed by uid %u", q->opts->program[0], (unsigned)q->account->uid);
+		finding_report(FINDING_ERROR, "mailbox program", "%s can't be executed by uid %u", q->opts->program[0], (unsigned)q->account->uid);
 	else if (strcmp(wrong, "arguments") == 0)
-		finding(FINDING_ERROR, "arguments", "they can't be made of this user: an unknown \"%%\", or too long");
+		finding_report(FINDING_ERROR, "arguments", "they can't be made of this user: an unknown \"%%\", or too long");
 	else if (strcmp(wrong, "environment") == 0)
-		finding(FINDING_ERROR, "environment", "it can't be made: an unknown \"%%\" in --setenv, or too long");
+		finding_report(FINDING_ERROR, "environment", "it can't be made: an unknown \"%%\" in --setenv, or too long");
 	else
-		finding(FINDING_ERROR, "launch", "it would fail: %s", wrong);
+		finding_report(FINDING_ERROR, "launch", "it would fail: %s", wrong);
 }
 
-/* An attempt_try: what the monitor tries before it says OK. It changes groups. */
+/* A child_task: what the monitor tries before it says OK. It changes groups. */
 static void
 try_launch(void *arg, int fd)
 {
 	const struct question *q = arg;
 	/* SECURITY: root's groups would open what the user's do not. */
-	const char *wrong = launch_join_groups(q->account) ? launch_try(q->opts, q->account) : "groups";
+	const char *wrong = launch_join_groups(q->account) ? launch_preflight(q->opts, q->account) : "groups";
 
 	if (wrong != NULL)
 		dprintf(fd, "%s", wrong);
@@ -109,7 +109,7 @@ leave_terminal(void)
 		close(nowhere);
 }
 
-/* An attempt_try: the account step of PAM, which needs no password; modules may do anything. */
+/* A child_task: the account step of PAM, which needs no password; modules may do anything. */
 static void
 try_pam(void *arg, int fd)
 {
@@ -130,14 +130,14 @@ ask_pam(struct question *q)
 {
 	char wrong[512];
 
-	attempt(try_pam, q, wrong, sizeof(wrong));
+	child_run(try_pam, q, wrong, sizeof(wrong));
 	/* The service has had its finding. */
 	if (strcmp(wrong, "no-pam-service") == 0)
 		return;
 	if (wrong[0] == '\0')
-		finding(FINDING_OK, "PAM", "the account may be used (pam_acct_mgmt, asked without a password)");
+		finding_report(FINDING_OK, "PAM", "the account may be used (pam_acct_mgmt, asked without a password)");
 	else
-		finding(geteuid() == 0 ? FINDING_ERROR : FINDING_WARNING, "PAM", "the account may not be used: %s%s", wrong, geteuid() == 0 ?
+		finding_report(geteuid() == 0 ? FINDING_ERROR : FINDING_WARNING, "PAM", "the account may not be used: %s%s", wrong, geteuid() == 0 ?
 		    "" : " (root could say more)");
 }
 
@@ -165,7 +165,7 @@ show_program(const struct options *o, const struct account *a)
 		quote(text + len, sizeof(text) - len, value);
 		len += strlen(text + len);
 	}
-	finding(FINDING_OK, "runs", "%s", text);
+	finding_report(FINDING_OK, "runs", "%s", text);
 }
 
 static void
@@ -178,7 +178,7 @@ show_environment(const struct options *o, const struct account *a)
 	/* try_launch() has tried the same, and explain_launch() says why not. */
 	if (!environment_build(&e, &(struct environment_facts){ o, &somewhere, a, &tls, "TAG", "LOGIN", NULL }))
 		return;
-	finding(FINDING_OK, "environment", "%zu variables, and those that PAM modules set", e.n);
+	finding_report(FINDING_OK, "environment", "%zu variables, and those that PAM modules set", e.n);
 	for (i = 0; i < e.n; i++)
 		finding_detail(e.vars[i]);
 }
@@ -187,9 +187,9 @@ void
 user_report_uid(const struct options *o, const char *subject, const char *name, uid_t uid)
 {
 	if (uid == 0)
-		finding(FINDING_ERROR, subject, "%s has uid 0, and root never logs in here; use another account", name);
+		finding_report(FINDING_ERROR, subject, "%s has uid 0, and root never logs in here; use another account", name);
 	else
-		finding(FINDING_ERROR, subject, "%s has uid %u, below --min-uid %u, so its login is refused; give it another uid, or a smaller --min-uid",
+		finding_report(FINDING_ERROR, subject, "%s has uid %u, below --min-uid %u, so its login is refused; give it another uid, or a smaller --min-uid",
 		    name, (unsigned)uid, (unsigned)o->min_uid);
 }
 
@@ -202,37 +202,37 @@ explain_uid(const struct options *o, const char *subject, const char *name)
 	if (pw != NULL && (pw->pw_uid == 0 || pw->pw_uid < o->min_uid))
 		user_report_uid(o, subject, name, pw->pw_uid);
 	else
-		finding(FINDING_ERROR, subject, "%s is not the user who asks; without root nobody else can log in", name);
+		finding_report(FINDING_ERROR, subject, "%s is not the user who asks; without root nobody else can log in", name);
 }
 
 /* What account_find's word means. */
 static void
-explain_refusal(const struct options *o, const char *user, const char *refusal)
+explain_refusal(const struct options *o, const char *user, const char *error)
 {
 	const char *subject = o->run_as != NULL ? "--run-as" : user, *owner = o->run_as != NULL ? o->run_as : user;
 
-	if (strcmp(refusal, "uid") == 0)
+	if (strcmp(error, "uid") == 0)
 		explain_uid(o, subject, owner);
-	else if (strcmp(refusal, ACCOUNT_UNKNOWN) == 0 && o->run_as != NULL)
-		finding(FINDING_ERROR, subject, "there is no user %s", owner);
-	else if (strcmp(refusal, ACCOUNT_UNKNOWN) == 0)
-		finding(FINDING_ERROR, user, "there is no such account (getent passwd); --run-as is for those that only PAM knows");
-	else if (strcmp(refusal, ACCOUNT_NO_DIRECTORY) == 0)
-		finding(FINDING_ERROR, user, "the user database can't be asked now (nsswitch.conf, passwd): %s; every login is refused as unavailable",
+	else if (strcmp(error, ACCOUNT_UNKNOWN) == 0 && o->run_as != NULL)
+		finding_report(FINDING_ERROR, subject, "there is no user %s", owner);
+	else if (strcmp(error, ACCOUNT_UNKNOWN) == 0)
+		finding_report(FINDING_ERROR, user, "there is no such account (getent passwd); --run-as is for those that only PAM knows");
+	else if (strcmp(error, ACCOUNT_NO_DIRECTORY) == 0)
+		finding_report(FINDING_ERROR, user, "the user database can't be asked now (nsswitch.conf, passwd): %s; every login is refused as unavailable",
 		    strerror(errno));
 	else
-		finding(FINDING_ERROR, user, "--home, --setenv or an argument has %%n, %%d or %%u, and that part of this name is empty, or begins "
+		finding_report(FINDING_ERROR, user, "--home, --setenv or an argument has %%n, %%d or %%u, and that part of this name is empty, or begins "
 		    "with \".\" or \"-\": refused like a wrong password");
 }
 
 bool
 user_find(struct account *a, const struct options *o, const char *name)
 {
-	const char *refusal = account_find(a, o, name);
+	const char *error = account_find(a, o, name);
 
-	if (refusal != NULL)
-		explain_refusal(o, name, refusal);
-	return refusal == NULL;
+	if (error != NULL)
+		explain_refusal(o, name, error);
+	return error == NULL;
 }
 
 bool
@@ -241,7 +241,7 @@ user_can_start(const struct options *o, const struct account *a)
 	struct question q = { o, a };
 	char wrong[64];
 
-	attempt(try_launch, &q, wrong, sizeof(wrong));
+	child_run(try_launch, &q, wrong, sizeof(wrong));
 	if (wrong[0] != '\0')
 		explain_launch(&q, wrong, true);
 	return wrong[0] == '\0';
@@ -258,7 +258,7 @@ user_check(const struct options *o, bool program_works)
 		return;
 	show_ids(&a);
 	ask_pam(&q);
-	attempt(try_launch, &q, wrong, sizeof(wrong));
+	child_run(try_launch, &q, wrong, sizeof(wrong));
 	if (strcmp(wrong, "home") != 0)
 		show_home(&a);
 	if (wrong[0] != '\0')

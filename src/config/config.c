@@ -139,7 +139,7 @@ put_setting(BIO *bio, const char *text)
  * SECURITY: superservers put what clients say there (TCPREMOTEINFO).
  */
 static char *
-value_of(const char *text)
+setting_value(const char *text)
 {
 	static char *nothing[] = { NULL };
 	char **kept = environ, *value = NULL;
@@ -189,7 +189,7 @@ take_value(const struct reading *r, const char *name, const char *text, size_t l
 
 	if (part == NULL || own == NULL)
 		die("%zu octets", len);
-	value = value_of(part);
+	value = setting_value(part);
 	free_wiped(part, len);
 	if (value != NULL) {
 		r->take(r->arg, own, value, r->error->line);

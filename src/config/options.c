@@ -1,6 +1,6 @@
 /*
  * The command line and the file of options, see options.h. Run once, by main,
- * before anything else. One table says what there is: name, form, and where
+ * before anything else. One table says what there is: name, parser, and where
  * the value goes.
  */
 
@@ -58,13 +58,13 @@ static const char *const log_words[] = { "auto", "journal", "syslog", "stderr", 
 static const char *const pam_text_words[] = { "authenticated", "always", NULL };
 static const char *const session_words[] = { "none", "open", "wait", NULL };
 
-static setting_form take_help, take_version;
+static setting_parser take_help, take_version;
 
 static const struct row {
 	enum group		 group;
 	const char		*name;
-	setting_form		*form;
-	size_t			 at;		/* where the value goes; 0: the form knows */
+	setting_parser		*parser;
+	size_t			 at;		/* where the value goes; 0: the parser knows */
 	enum times		 times;
 	const char *const	*words;		/* that are possible, NULL: not words */
 	const char		*value;		/* for --help; NULL: none, or the words */
@@ -179,16 +179,16 @@ take_version(struct options *o, const struct setting *s)
 	exit(0);
 }
 
-/* Gives a setting to its form, and remembers it. */
+/* Gives a setting to its parser, and remembers it. */
 static void
 take(struct options *o, const struct row *row, const struct setting *s)
 {
-	row->form(o, s);
-	if (row->times == NOT_IN_FILE || (row->form == setting_flag && !*(bool *)((char *)o + row->at)))
+	row->parser(o, s);
+	if (row->times == NOT_IN_FILE || (row->parser == setting_flag && !*(bool *)((char *)o + row->at)))
 		return;
 	if (takens == sizeof(taken) / sizeof(taken[0]))
-		setting_refuse(s, "too many options");
-	taken[takens++] = (struct taken){ row, row->form == setting_flag ? NULL : s->value };
+		setting_error(s, "too many options");
+	taken[takens++] = (struct taken){ row, row->parser == setting_flag ? NULL : s->value };
 }
 
 /* --- the file */
@@ -221,7 +221,7 @@ static void
 take_program(struct parse *p, const struct setting *s)
 {
 	if (p->program_line != 0 && p->program_line != s->line)
-		setting_refuse(s, "it is in line %u already", p->program_line);
+		setting_error(s, "it is in line %u already", p->program_line);
 	p->program_line = s->line;
 	if (p->program_commanded)
 		hide(p->opts, s->name, s->line);
@@ -243,12 +243,12 @@ take_from_file(void *arg, const char *name, char *value, unsigned line)
 		return;
 	}
 	if (row == NULL)
-		setting_refuse(&s, "unknown option");
+		setting_error(&s, "unknown option");
 	if (row->times == NOT_IN_FILE)
-		setting_refuse(&s, "only for the command line");
+		setting_error(&s, "only for the command line");
 	i = (size_t)(row - rows);
 	if (row->times == ONCE && p->line[i] != 0)
-		setting_refuse(&s, "it is in line %u already", p->line[i]);
+		setting_error(&s, "it is in line %u already", p->line[i]);
 	p->line[i] = line;
 	if (p->commanded[i]) {
 		hide(p->opts, row->name, line);
@@ -268,7 +268,7 @@ read_file(struct parse *p)
 
 	/* A key belongs to the certificate at its position: so the command line has both, or neither. */
 	for (i = 0; i < ROWS; i++)
-		if (rows[i].form == setting_cert || rows[i].form == setting_key)
+		if (rows[i].parser == setting_cert || rows[i].parser == setting_key)
 			p->commanded[i] = p->opts->certs + p->opts->keys > 0;
 	status = config_read(p->opts->config, PROGRAM_LINE, take_from_file, p, &error);
 	if (status != 0)

@@ -58,9 +58,9 @@ enum cert_user {
 };
 
 /* Who writes the tagged OK: see the manual, HANDOFF. */
-enum handoff {
-	HANDOFF_TAG,
-	HANDOFF_GREETING,
+enum greeting_style {
+	GREETING_STYLE_TAG,
+	GREETING_STYLE_GREETING,
 };
 
 /* Whether the kernel does TLS after the login: see the manual, KERNEL TLS. */
@@ -117,7 +117,7 @@ struct options {
 	const char	*gate_user;
 	const char	*gate_root;
 	uid_t		 min_uid;
-	enum handoff	 handoff;
+	enum greeting_style handoff;
 	const char	*capability;
 	const char	*capability_after;	/* NULL for none */
 	char		*setenv[OPTIONS_SETENV]; /* "NAME=VALUE" */
@@ -146,7 +146,7 @@ enum role {
 };
 
 /* Says what is wrong instead of standard error, for who has none; NULL: standard error. */
-extern void	(*options_complain)(const char *text);
+extern void	(*options_error_hook)(const char *text);
 
 /*
  * Fills the options from the command line and, where that is silent, from

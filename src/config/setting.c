@@ -13,15 +13,15 @@
 #include <string.h>
 #include <sysexits.h>
 
-void (*options_complain)(const char *text);
+void (*options_error_hook)(const char *text);
 
 /* --- complaints */
 
 static void __attribute__((noreturn))
-complain(int status, const char *text)
+write_error(int status, const char *text)
 {
-	if (options_complain != NULL)
-		options_complain(text);
+	if (options_error_hook != NULL)
+		options_error_hook(text);
 	else
 		fprintf(stderr, "imapgate: %s\n", text);
 	exit(status);
@@ -39,7 +39,7 @@ setting_usage(const char *fmt, ...)
 	va_end(ap);
 	if (n >= 0 && (size_t)n < sizeof(text))
 		snprintf(text + n, sizeof(text) - (size_t)n, "; see imapgate --help");
-	complain(EX_USAGE, text);
+	write_error(EX_USAGE, text);
 }
 
 void
@@ -50,22 +50,22 @@ setting_bad_file(int status, const char *file, unsigned line, const char *text)
 	if (line != 0)
 		snprintf(where, sizeof(where), ":%u", line);
 	snprintf(whole, sizeof(whole), "%.200s%s: %s", file, where, text);
-	complain(status, whole);
+	write_error(status, whole);
 }
 
 void
-setting_refuse(const struct setting *s, const char *fmt, ...)
+setting_error(const struct setting *s, const char *fmt, ...)
 {
 	const char *value = s->value != NULL ? s->value : "";
-	char why[128], text[256];
+	char reason[128], text[256];
 	va_list ap;
 
 	va_start(ap, fmt);
-	vsnprintf(why, sizeof(why), fmt, ap);
+	vsnprintf(reason, sizeof(reason), fmt, ap);
 	va_end(ap);
 	if (s->file == NULL)
-		setting_usage("--%s %.80s: %s", s->name, value, why);
-	snprintf(text, sizeof(text), "%s = %.80s: %s", s->name, value, why);
+		setting_usage("--%s %.80s: %s", s->name, value, reason);
+	snprintf(text, sizeof(text), "%s = %.80s: %s", s->name, value, reason);
 	setting_bad_file(EX_CONFIG, s->file, s->line, text);
 }
 
@@ -81,7 +81,7 @@ number(const struct setting *s, unsigned long min, unsigned long max)
 	errno = 0;
 	n = strtoul(s->value, &end, 10);
 	if (s->value[0] < '0' || s->value[0] > '9' || *end != '\0' || errno != 0 || n < min || n > max)
-		setting_refuse(s, "a number from %lu to %lu is wanted", min, max);
+		setting_error(s, "a number from %lu to %lu is wanted", min, max);
 	return n;
 }
 
@@ -98,7 +98,7 @@ word(const struct setting *s, const char *const words[])
 			return i;
 	for (i = 0; words[i] != NULL && len < sizeof(list); i++)
 		len += (size_t)snprintf(list + len, sizeof(list) - len, "%s%s", i == 0 ? "" : ", ", words[i]);
-	setting_refuse(s, "unknown word; known are %s", list);
+	setting_error(s, "unknown word; known are %s", list);
 }
 
 static void *
@@ -120,7 +120,7 @@ static void
 require_text(const struct setting *s)
 {
 	if (s->value[0] == '\0')
-		setting_refuse(s, "a value is wanted");
+		setting_error(s, "a value is wanted");
 }
 
 void
@@ -142,10 +142,10 @@ setting_home(struct options *o, const struct setting *s)
 	const char *at;
 
 	if (s->value[0] != '/')
-		setting_refuse(s, "a path that begins with / is wanted");
+		setting_error(s, "a path that begins with / is wanted");
 	for (at = s->value; (at = strchr(at, '%')) != NULL && at[1] != '\0'; at += 2)
 		if (at[1] == 'h')
-			setting_refuse(s, "%%h can't stand here: it is the home that this option makes");
+			setting_error(s, "%%h can't stand here: it is the home that this option makes");
 	setting_list(o, s);
 }
 
@@ -174,7 +174,7 @@ setting_delay(struct options *o, const struct setting *s)
 	double seconds = strtod(s->value, &end);
 
 	if (s->value[0] == '\0' || s->value[strspn(s->value, "0123456789.")] != '\0' || *end != '\0' || !(seconds >= 0 && seconds <= 60))
-		setting_refuse(s, "seconds from 0 to 60 are wanted");
+		setting_error(s, "seconds from 0 to 60 are wanted");
 	*(unsigned *)place(o, s) = (unsigned)(seconds * 1000);
 }
 
@@ -195,7 +195,7 @@ add_file(const struct setting *s, const char *list[], size_t *n)
 {
 	require_text(s);
 	if (*n == OPTIONS_CERTS)
-		setting_refuse(s, "more than %d of them", OPTIONS_CERTS);
+		setting_error(s, "more than %d of them", OPTIONS_CERTS);
 	list[(*n)++] = s->value;
 }
 
@@ -215,9 +215,9 @@ static void
 add_pair(const struct setting *s, char *list[], size_t *n, size_t max)
 {
 	if (strchr(s->value, '=') == NULL || s->value[0] == '=')
-		setting_refuse(s, "NAME=VALUE is wanted");
+		setting_error(s, "NAME=VALUE is wanted");
 	if (*n == max)
-		setting_refuse(s, "more than %zu of them", max);
+		setting_error(s, "more than %zu of them", max);
 	list[(*n)++] = s->value;
 }
 
@@ -241,18 +241,18 @@ setting_proxy(struct options *o, const struct setting *s)
 		return;
 	}
 	if (o->proxies == OPTIONS_PROXIES)
-		setting_refuse(s, "more than %d of them", OPTIONS_PROXIES);
+		setting_error(s, "more than %d of them", OPTIONS_PROXIES);
 	if (!network_parse(&o->proxy[o->proxies++], s->value))
-		setting_refuse(s, "a numeric ADDRESS, ADDRESS/BITS or unix is wanted");
+		setting_error(s, "a numeric ADDRESS, ADDRESS/BITS or unix is wanted");
 }
 
 void
 setting_unlimited(struct options *o, const struct setting *s)
 {
 	if (o->unlimiteds == OPTIONS_UNLIMITED)
-		setting_refuse(s, "more than %d of them", OPTIONS_UNLIMITED);
+		setting_error(s, "more than %d of them", OPTIONS_UNLIMITED);
 	if (!network_parse(&o->unlimited[o->unlimiteds++], s->value))
-		setting_refuse(s, "a numeric ADDRESS or ADDRESS/BITS is wanted");
+		setting_error(s, "a numeric ADDRESS or ADDRESS/BITS is wanted");
 }
 
 void
@@ -261,6 +261,6 @@ setting_program(struct options *o, const struct setting *s)
 	if (o->nwords == 0)
 		require_text(s);
 	if (o->nwords == OPTIONS_WORDS)
-		setting_refuse(s, "more than %d words; a script may have more", OPTIONS_WORDS);
+		setting_error(s, "more than %d words; a script may have more", OPTIONS_WORDS);
 	o->words[o->nwords++] = s->value;
 }

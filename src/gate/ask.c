@@ -26,7 +26,7 @@ ask_init(int monitor, int sign, int64_t until)
 
 /* Sends a question and waits for its answer, which takes the question's place, with its descriptors. */
 static bool
-ask(int fd, struct msg *m, int fds[MSG_FDS])
+ask_question(int fd, struct msg *m, int fds[MSG_FDS])
 {
 	enum msg_type answer = (enum msg_type)(m->type + 1);
 	struct pollfd pfd = { fd, POLLIN, 0 };
@@ -59,7 +59,7 @@ ask_login(enum msg_mechanism mechanism, const struct credentials *cred, struct m
 		msg_text(m.u.login.authzid, sizeof(m.u.login.authzid), cred->authzid, strlen(cred->authzid));
 		msg_text(m.u.login.secret, sizeof(m.u.login.secret), cred->secret, strlen(cred->secret));
 	}
-	answered = ask(monitor_fd, &m, fds);
+	answered = ask_question(monitor_fd, &m, fds);
 	if (answered)
 		*answer = m.u.login_answer;
 	return answered;
@@ -75,7 +75,7 @@ ask_key(uint32_t index, const uint8_t key_digest[MSG_DIGEST], char reason[MSG_RE
 	m.u.key.index = index;
 	memcpy(m.u.key.key_digest, key_digest, MSG_DIGEST);
 	strcpy(reason, "there is nobody who has it");
-	if (!ask(sign_fd, &m, fds))
+	if (!ask_question(sign_fd, &m, fds))
 		return false;
 	memcpy(reason, m.u.key_answer.reason, MSG_REASON_MAX);
 	return m.u.key_answer.held != 0;
@@ -95,7 +95,7 @@ ask_sign(void *arg, uint32_t index, uint32_t scheme, const uint8_t *tbs, size_t 
 	m.u.sign.scheme = scheme;
 	m.u.sign.len = (uint32_t)len;
 	memcpy(m.u.sign.tbs, tbs, len);
-	if (!ask(sign_fd, &m, fds))
+	if (!ask_question(sign_fd, &m, fds))
 		return 0;
 	if (m.u.sign_answer.len > size || m.u.sign_answer.len > sizeof(m.u.sign_answer.signature))
 		return 0;
@@ -112,9 +112,9 @@ ask_launch(const struct msg_launch *launch, int *stream)
 	msg_begin(&m, MSG_LAUNCH);
 	m.u.launch = *launch;
 	*stream = -1;
-	if (launch->how != HOW_RELAY)
+	if (launch->transport != TRANSPORT_RELAY)
 		return msg_send(monitor_fd, &m) == 0;
-	if (!ask(monitor_fd, &m, fds))
+	if (!ask_question(monitor_fd, &m, fds))
 		return false;
 	*stream = fds[0];
 	return true;
@@ -133,19 +133,19 @@ ask_proxied(const struct proxy *header, enum msg_limit *limit)
 	m.u.proxied.destination = header->destination;
 	strcpy(m.u.proxied.tls_protocol, header->tls_protocol);
 	strcpy(m.u.proxied.tls_cipher, header->tls_cipher);
-	if (!ask(monitor_fd, &m, fds))
+	if (!ask_question(monitor_fd, &m, fds))
 		return false;
 	*limit = (enum msg_limit)m.u.proxied_answer.limit;
 	return true;
 }
 
 void
-ask_said(enum msg_said said)
+ask_report_output(enum program_output output)
 {
 	struct msg m;
 
-	msg_begin(&m, MSG_SAID);
-	m.u.said.said = said;
+	msg_begin(&m, MSG_PROGRAM_OUTPUT);
+	m.u.program_output.output = output;
 	msg_send_fds(monitor_fd, &m, NULL, false);
 }
 

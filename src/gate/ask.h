@@ -36,7 +36,7 @@ size_t	ask_sign(void *, uint32_t index, uint32_t scheme, const uint8_t *tbs, siz
 
 /*
  * Have the mailbox program started: this is the last that the monitor hears,
- * but for ask_said. For HOW_RELAY stream is the descriptor of its end of the
+ * but for ask_report_output. For TRANSPORT_RELAY stream is the descriptor of its end of the
  * mailbox program's stream, else -1. False as above.
  */
 bool	ask_launch(const struct msg_launch *, int *stream);
@@ -45,7 +45,7 @@ bool	ask_launch(const struct msg_launch *, int *stream);
 bool	ask_proxied(const struct proxy *, enum msg_limit *limit);
 
 /* Tell whether the mailbox program has said something; nobody may be left to hear it. */
-void	ask_said(enum msg_said);
+void	ask_report_output(enum program_output);
 
 /* Tell the administrator. */
 void	ask_log(const struct msg_log *);
@@ -53,7 +53,7 @@ void	ask_log(const struct msg_log *);
 /* Tell why there is no TLS, in OpenSSL's words or ours. */
 void	ask_log_tls_failure(const char *text);
 
-/* For log_diverted: the last words of die() and bug(). */
+/* For log_sink: the last words of die() and bug(). */
 void	ask_log_failure(int priority, const char *text);
 
 #endif

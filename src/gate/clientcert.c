@@ -106,12 +106,12 @@ clientcert_require(SSL_CTX *ctx, const struct options *o, const char **wrong_fil
 
 /* One more name. The second one is one too many, and any strange one spoils the certificate. */
 static void
-take_name(const ASN1_STRING *value, char identity[MSG_NAME_MAX], int *names)
+take_name(const ASN1_STRING *value, char user[MSG_NAME_MAX], int *names)
 {
 	unsigned char *utf8 = NULL;
 	int len = ASN1_STRING_to_UTF8(&utf8, value);
 
-	if (len <= 0 || msg_text(identity, MSG_NAME_MAX, (char *)utf8, (size_t)len) == -1)
+	if (len <= 0 || msg_text(user, MSG_NAME_MAX, (char *)utf8, (size_t)len) == -1)
 		*names += 2;
 	else
 		*names += 1;
@@ -119,17 +119,17 @@ take_name(const ASN1_STRING *value, char identity[MSG_NAME_MAX], int *names)
 }
 
 static void
-names_of_subject(X509 *cert, char identity[MSG_NAME_MAX], int *names)
+names_of_subject(X509 *cert, char user[MSG_NAME_MAX], int *names)
 {
 	X509_NAME *subject = X509_get_subject_name(cert);
 	int i = -1;
 
 	while ((i = X509_NAME_get_index_by_NID(subject, NID_commonName, i)) >= 0)
-		take_name(X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, i)), identity, names);
+		take_name(X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, i)), user, names);
 }
 
 static void
-names_of_alternatives(X509 *cert, enum cert_user field, char identity[MSG_NAME_MAX], int *names)
+names_of_alternatives(X509 *cert, enum cert_user field, char user[MSG_NAME_MAX], int *names)
 {
 	GENERAL_NAMES *alternatives = X509_get_ext_d2i(cert, NID_subject_alt_name, NULL, NULL);
 	int i;
@@ -138,10 +138,10 @@ names_of_alternatives(X509 *cert, enum cert_user field, char identity[MSG_NAME_M
 		const GENERAL_NAME *name = sk_GENERAL_NAME_value(alternatives, i);
 
 		if (field == CERT_USER_EMAIL && name->type == GEN_EMAIL)
-			take_name(name->d.rfc822Name, identity, names);
+			take_name(name->d.rfc822Name, user, names);
 		if (field == CERT_USER_UPN && name->type == GEN_OTHERNAME && OBJ_obj2nid(name->d.otherName->type_id) == NID_ms_upn) {
 			if (name->d.otherName->value->type == V_ASN1_UTF8STRING)
-				take_name(name->d.otherName->value->value.utf8string, identity, names);
+				take_name(name->d.otherName->value->value.utf8string, user, names);
 			else
 				*names += 2;
 		}
@@ -150,22 +150,22 @@ names_of_alternatives(X509 *cert, enum cert_user field, char identity[MSG_NAME_M
 }
 
 bool
-clientcert_identity(SSL *ssl, enum cert_user field, char identity[MSG_NAME_MAX])
+clientcert_user(SSL *ssl, enum cert_user field, char user[MSG_NAME_MAX])
 {
 	X509 *cert = SSL_get0_peer_certificate(ssl);
 	int names = 0;
 
-	memset(identity, 0, MSG_NAME_MAX);
+	memset(user, 0, MSG_NAME_MAX);
 	/* The result of verifying is "ok" too where nothing was shown (SSL_get_verify_result(3)). */
 	if (cert == NULL || SSL_get_verify_result(ssl) != X509_V_OK)
 		return false;
 	if (field == CERT_USER_CN)
-		names_of_subject(cert, identity, &names);
+		names_of_subject(cert, user, &names);
 	else
-		names_of_alternatives(cert, field, identity, &names);
+		names_of_alternatives(cert, field, user, &names);
 	ERR_clear_error();
 	if (names == 1)
 		return true;
-	memset(identity, 0, MSG_NAME_MAX);
+	memset(user, 0, MSG_NAME_MAX);
 	return false;
 }

@@ -20,10 +20,10 @@
 const char	*clientcert_require(SSL_CTX *, const struct options *, const char **wrong_file);
 
 /*
- * After the handshake: puts the user whom the certificate names into
- * identity. False if the client showed none that verified, or it does not
+ * After the handshake: puts the user whom the certificate names
+ * into user. False if the client showed none that verified, or it does not
  * name exactly one.
  */
-bool	clientcert_identity(SSL *, enum cert_user, char identity[MSG_NAME_MAX]);
+bool	clientcert_user(SSL *, enum cert_user, char user[MSG_NAME_MAX]);
 
 #endif

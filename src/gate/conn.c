@@ -37,7 +37,7 @@ conn_init(struct conn *c, int in, int out, int monitor, int64_t deadline)
 	c->ssl = NULL;
 	c->tls_broken = false;
 	c->tries = 0;
-	c->looked = 0;
+	c->peeked = 0;
 }
 
 static bool
@@ -50,7 +50,7 @@ ready_now(int fd, short events)
 
 /* Something has moved: poll(2) is worth being believed. */
 static ssize_t
-count(struct conn *c, ssize_t n)
+count_wait(struct conn *c, ssize_t n)
 {
 	if (n >= 0)
 		c->tries = 0;
@@ -61,25 +61,25 @@ static ssize_t
 raw_read(struct conn *c, char *bytes, size_t len, int flags)
 {
 	if (c->in_socket)
-		return count(c, recv(c->in, bytes, len, MSG_DONTWAIT | flags));
+		return count_wait(c, recv(c->in, bytes, len, MSG_DONTWAIT | flags));
 	if (!ready_now(c->in, POLLIN)) {
 		errno = EAGAIN;
 		return -1;
 	}
-	return count(c, read(c->in, bytes, len));
+	return count_wait(c, read(c->in, bytes, len));
 }
 
 static ssize_t
 raw_write(struct conn *c, const char *bytes, size_t len)
 {
 	if (c->out_socket)
-		return count(c, send(c->out, bytes, len, MSG_DONTWAIT | MSG_NOSIGNAL));
+		return count_wait(c, send(c->out, bytes, len, MSG_DONTWAIT | MSG_NOSIGNAL));
 	if (!ready_now(c->out, POLLOUT)) {
 		errno = EAGAIN;
 		return -1;
 	}
 	/* A pipe that is ready takes PIPE_BUF octets without blocking (pipe(7)). */
-	return count(c, write(c->out, bytes, len < PIPE_BUF ? len : PIPE_BUF));
+	return count_wait(c, write(c->out, bytes, len < PIPE_BUF ? len : PIPE_BUF));
 }
 
 /* The BIO: OpenSSL's way to the two functions above (BIO_meth_new(3)). */
@@ -148,7 +148,7 @@ new_bio(struct conn *c)
 
 /* Waits until something can be done in the wanted direction. Each try of a loop begins here, so none outlives the deadline. */
 static enum conn_end
-await(struct conn *c, short events)
+conn_await(struct conn *c, short events)
 {
 	struct pollfd pfd[2] = {
 		{ events == POLLIN ? c->in : c->out, events, 0 },
@@ -168,7 +168,7 @@ await(struct conn *c, short events)
 		return CONN_TIMEOUT;
 	if (pfd[0].revents != 0)
 		return again(&c->tries) ? CONN_OK : CONN_TIMEOUT;
-	return pfd[1].revents == POLLRDHUP ? CONN_DISMISSED : CONN_ORPHANED;
+	return pfd[1].revents == POLLRDHUP ? CONN_SHUTDOWN : CONN_MONITOR_GONE;
 }
 
 /* What has become of a call to OpenSSL: puts it into the terms of read(2) and write(2). */
@@ -192,7 +192,7 @@ tls_result(struct conn *c, int n)
 }
 
 short
-conn_wants(const struct conn *c)
+conn_poll_events(const struct conn *c)
 {
 	return c->ssl != NULL && SSL_want_write(c->ssl) ? POLLOUT : POLLIN;
 }
@@ -216,57 +216,57 @@ conn_write_now(struct conn *c, const char *bytes, size_t len)
 }
 
 static ssize_t
-look_now(struct conn *c)
+peek_now(struct conn *c)
 {
 	if (c->ssl != NULL) {
 		ERR_clear_error();
-		return tls_result(c, SSL_peek(c->ssl, c->look, sizeof(c->look)));
+		return tls_result(c, SSL_peek(c->ssl, c->peek, sizeof(c->peek)));
 	}
 	if (c->in_socket)
-		return raw_read(c, c->look, sizeof(c->look), MSG_PEEK);
-	return raw_read(c, c->look, 1, 0);
+		return raw_read(c, c->peek, sizeof(c->peek), MSG_PEEK);
+	return raw_read(c, c->peek, 1, 0);
 }
 
 enum conn_end
-conn_look(struct conn *c)
+conn_peek(struct conn *c)
 {
 	enum conn_end end;
 	ssize_t n;
 
 	/* A pipe can't be looked at: its octet has been read, and stays here until it is taken. */
-	if (c->looked > 0)
+	if (c->peeked > 0)
 		return CONN_OK;
 	for (;;) {
 		if (clock_left(c->deadline) == 0)
 			return CONN_TIMEOUT;
-		n = look_now(c);
+		n = peek_now(c);
 		if (n > 0)
 			break;
 		if (n == 0 || (errno != EAGAIN && errno != EINTR))
 			return CONN_CLOSED;
-		end = await(c, conn_wants(c));
+		end = conn_await(c, conn_poll_events(c));
 		if (end != CONN_OK)
 			return end;
 	}
-	c->looked = (size_t)n;
+	c->peeked = (size_t)n;
 	return CONN_OK;
 }
 
 void
-conn_take(struct conn *c, size_t octets)
+conn_consume(struct conn *c, size_t octets)
 {
 	ssize_t n = (ssize_t)octets;
 
 	if (octets == 0)
 		return;
-	if (octets > c->looked)
-		bug("taking %zu octets of %zu", octets, c->looked);
+	if (octets > c->peeked)
+		bug("taking %zu octets of %zu", octets, c->peeked);
 	if ((c->ssl != NULL || c->in_socket))
-		n = conn_read_now(c, c->look, octets);
+		n = conn_read_now(c, c->peek, octets);
 	if (n != (ssize_t)octets)
 		bug("took %zd octets of %zu that were there", n, octets);
-	explicit_bzero(c->look, c->looked);
-	c->looked = 0;
+	explicit_bzero(c->peek, c->peeked);
+	c->peeked = 0;
 }
 
 enum conn_end
@@ -284,7 +284,7 @@ conn_write(struct conn *c, const char *bytes, size_t len)
 		}
 		if (n == 0 || (errno != EAGAIN && errno != EINTR))
 			return CONN_CLOSED;
-		end = await(c, c->ssl != NULL && conn_wants(c) == POLLIN ? POLLIN : POLLOUT);
+		end = conn_await(c, c->ssl != NULL && conn_poll_events(c) == POLLIN ? POLLIN : POLLOUT);
 		if (end != CONN_OK)
 			return end;
 	}
@@ -311,7 +311,7 @@ conn_start_tls(struct conn *c, SSL_CTX *ctx)
 			return CONN_OK;
 		if (tls_result(c, n) == 0 || errno != EAGAIN)
 			return CONN_CLOSED;
-		end = await(c, conn_wants(c));
+		end = conn_await(c, conn_poll_events(c));
 		if (end != CONN_OK)
 			return end;
 	}
@@ -330,7 +330,7 @@ close_notify(struct conn *c)
 	do {
 		ERR_clear_error();
 		n = SSL_shutdown(c->ssl);
-	} while (n < 0 && SSL_get_error(c->ssl, n) == SSL_ERROR_WANT_WRITE && await(c, POLLOUT) == CONN_OK);
+	} while (n < 0 && SSL_get_error(c->ssl, n) == SSL_ERROR_WANT_WRITE && conn_await(c, POLLOUT) == CONN_OK);
 }
 
 void
@@ -347,6 +347,6 @@ conn_end(struct conn *c)
 	/* Closing a TCP socket with unread input resets the connection, and the reset can overtake what we said last. */
 	shutdown(c->out, SHUT_WR);
 	while (clock_left(until) > 0 && poll(&pfd, 1, clock_left(until)) == 1)
-		if (recv(c->in, c->look, sizeof(c->look), MSG_DONTWAIT) <= 0)
+		if (recv(c->in, c->peek, sizeof(c->peek), MSG_DONTWAIT) <= 0)
 			return;
 }

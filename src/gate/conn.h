@@ -14,15 +14,15 @@
 #include <stdint.h>
 
 /* As much as is looked at in one go: most commands, and half an OAuth token. */
-#define CONN_LOOK	4096
+#define CONN_PEEK_MAX	4096
 
 /* How a wait or a transfer ended. */
 enum conn_end {
 	CONN_OK,
 	CONN_CLOSED,		/* the client has gone, or broke the connection */
 	CONN_TIMEOUT,		/* the deadline has passed */
-	CONN_ORPHANED,		/* the monitor has gone */
-	CONN_DISMISSED,		/* it is there, and wants the connection to end: the service stops */
+	CONN_MONITOR_GONE,	/* the monitor has gone */
+	CONN_SHUTDOWN,		/* it is there, and wants the connection to end: the service stops */
 };
 
 struct conn {
@@ -33,18 +33,18 @@ struct conn {
 	SSL		*ssl;		/* NULL in cleartext */
 	bool		 tls_broken;	/* a fatal error: no close_notify is possible */
 	unsigned	 tries;		/* waits in a row that poll(2) ended and that came to nothing (again.h) */
-	size_t		 looked;	/* octets in look */
-	char		 look[CONN_LOOK];
+	size_t		 peeked;	/* octets in peek */
+	char		 peek[CONN_PEEK_MAX];
 };
 
 /* Starts on these descriptors. */
 void	conn_init(struct conn *, int in, int out, int monitor, int64_t deadline);
 
 /* Waits for bytes and shows them, without taking them, in look and looked. */
-enum conn_end	conn_look(struct conn *);
+enum conn_end	conn_peek(struct conn *);
 
 /* Takes the first octets of what was shown, all or less. */
-void	conn_take(struct conn *, size_t octets);
+void	conn_consume(struct conn *, size_t octets);
 
 /* Writes all of it, or fails. */
 enum conn_end	conn_write(struct conn *, const char *bytes, size_t len);
@@ -72,6 +72,6 @@ ssize_t	conn_read_now(struct conn *, char *bytes, size_t len);
 ssize_t	conn_write_now(struct conn *, const char *bytes, size_t len);
 
 /* After EAGAIN: what poll(2) must tell before it is worth trying again: POLLIN of in, or POLLOUT of out. Always POLLIN in cleartext. */
-short	conn_wants(const struct conn *);
+short	conn_poll_events(const struct conn *);
 
 #endif

@@ -13,9 +13,9 @@
 #define BAD_MAX		20
 
 void
-dialogue_finish(struct session *s, enum msg_reason reason, const char *bye)
+dialogue_finish(struct imap *s, enum msg_reason reason, const char *bye)
 {
-	struct msg_log log = { .event = EVENT_END, .reason = reason, .why = s->ktls.why, .commands = s->commands, .bad = s->bad,
+	struct msg_log log = { .event = EVENT_END, .reason = reason, .obstacle = s->ktls.obstacle, .commands = s->commands, .bad = s->bad,
 	    .refused = s->refused };
 
 	if (bye != NULL)
@@ -31,15 +31,15 @@ dialogue_finish(struct session *s, enum msg_reason reason, const char *bye)
 
 /* The connection has ended by itself. */
 static void __attribute__((noreturn))
-lost(struct session *s, enum conn_end end)
+connection_lost(struct imap *s, enum conn_end end)
 {
 	s->reply.len = 0;
 	switch (end) {
 	case CONN_TIMEOUT:
 		dialogue_finish(s, REASON_TIMEOUT, "BYE Too slow; please connect again");
-	case CONN_ORPHANED:
+	case CONN_MONITOR_GONE:
 		dialogue_finish(s, REASON_DISCONNECTED, "BYE [UNAVAILABLE] Server error; please try again later");
-	case CONN_DISMISSED:
+	case CONN_SHUTDOWN:
 		dialogue_finish(s, REASON_SHUTDOWN, "BYE [UNAVAILABLE] Server is shutting down; please connect again");
 	case CONN_OK:
 	case CONN_CLOSED:
@@ -49,24 +49,24 @@ lost(struct session *s, enum conn_end end)
 }
 
 void
-dialogue_flush(struct session *s)
+dialogue_flush(struct imap *s)
 {
 	enum conn_end end = conn_write(&s->conn, s->reply.text, s->reply.len);
 
 	if (end != CONN_OK)
-		lost(s, end);
+		connection_lost(s, end);
 	s->reply.len = 0;
 }
 
 enum next
-dialogue_answer(struct session *s, const char *status, const char *code, const char *text)
+dialogue_answer(struct imap *s, const char *status, const char *code, const char *text)
 {
 	reply_line(&s->reply, s->tag, status, code, text);
 	return NEXT_COMMAND;
 }
 
 enum next
-dialogue_answer_bad(struct session *s, const char *code, const char *text)
+dialogue_answer_bad(struct imap *s, const char *code, const char *text)
 {
 	reply_line(&s->reply, s->tag[0] != '\0' ? s->tag : "*", "BAD", code, text);
 	if (++s->bad >= BAD_MAX)
@@ -75,38 +75,38 @@ dialogue_answer_bad(struct session *s, const char *code, const char *text)
 }
 
 enum next
-dialogue_refuse(struct session *s, enum refusal refusal)
+dialogue_deny(struct imap *s, enum permission permission)
 {
-	switch (refusal) {
-	case REFUSE_PRIVACY:
+	switch (permission) {
+	case DENIED_PRIVACY:
 		return dialogue_answer(s, "NO", "PRIVACYREQUIRED", "Passwords are only taken over TLS");
-	case REFUSE_UNSUPPORTED:
+	case DENIED_UNSUPPORTED:
 		/* RFC 9051, 6.2.2: NO, and no code of RFC 5530 fits. */
 		return dialogue_answer(s, "NO", NULL, "Unsupported authentication mechanism");
-	case REFUSE_UNAVAILABLE:
+	case DENIED_UNAVAILABLE:
 		return dialogue_answer(s, "NO", "UNAVAILABLE", "TLS is not possible at the moment");
-	case REFUSE_STATE:
-	case REFUSE_NOT:
+	case DENIED_STATE:
+	case PERMITTED:
 		break;
 	}
 	return dialogue_answer_bad(s, NULL, "Command is not possible in this state");
 }
 
 bool
-dialogue_has_tls(const struct session *s)
+dialogue_has_tls(const struct imap *s)
 {
-	return s->conn.ssl != NULL || s->tunnel.tls.protocol[0] != '\0';
+	return s->conn.ssl != NULL || s->ucspi_tls.tls.protocol[0] != '\0';
 }
 
 bool
-dialogue_is_private(const struct session *s)
+dialogue_is_private(const struct imap *s)
 {
 	return dialogue_has_tls(s) || s->peer->kind != PEER_TCP;
 }
 
 /* A mail program that is set up for TLS on port 143 is its user's mistake, and the administrator is asked about it. */
 static enum msg_reason
-foreign_reason(const struct session *s)
+foreign_reason(const struct imap *s)
 {
 	bool clear = !dialogue_has_tls(s) && s->peer->kind != PEER_TLS;
 
@@ -114,18 +114,18 @@ foreign_reason(const struct session *s)
 }
 
 enum command_event
-dialogue_receive(struct session *s)
+dialogue_receive(struct imap *s)
 {
 	enum command_event event;
 	enum conn_end end;
 	size_t used;
 
 	do {
-		end = conn_look(&s->conn);
+		end = conn_peek(&s->conn);
 		if (end != CONN_OK)
-			lost(s, end);
-		event = command_feed(&s->command, s->conn.look, s->conn.looked, &used);
-		conn_take(&s->conn, used);
+			connection_lost(s, end);
+		event = command_feed(&s->command, s->conn.peek, s->conn.peeked, &used);
+		conn_consume(&s->conn, used);
 		if (s->commands == 0 && command_is_foreign(&s->command))
 			dialogue_finish(s, foreign_reason(s), "BYE This is an IMAP server");
 	} while (event == COMMAND_MORE);

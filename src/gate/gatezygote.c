@@ -18,7 +18,7 @@
 #include "base/clock.h"
 #include "gate/ask.h"
 #include "sandbox.h"
-#include "gate/session.h"
+#include "gate/gate.h"
 #include "gate/tls.h"
 #include "base/log.h"
 #include "base/openssl.h"
@@ -47,7 +47,7 @@ log_file(const char *event, const char *file, const char *reason)
 }
 
 static void
-complain(const char *file, const char *wrong)
+log_tls_error(const char *file, const char *wrong)
 {
 	log_file("certificate-fail", file, wrong);
 }
@@ -96,7 +96,7 @@ sign(void *arg, uint32_t index, uint32_t scheme, const uint8_t *tbs, size_t len,
 	return n;
 }
 
-static const struct tls_maker maker = { has_key, sign, complain };
+static const struct tls_callbacks callbacks = { has_key, sign, log_tls_error };
 
 /* Each question to the signer takes a pair; without one there is no answer. */
 static bool
@@ -124,7 +124,7 @@ tell_ready(const struct msg_ready *ready)
 
 /* TLS is not possible: where there is one certificate only, that has to do with it. */
 static void __attribute__((noreturn))
-give_up(const struct options *o, const char *file, const char *wrong)
+report_no_tls(const struct options *o, const char *file, const char *wrong)
 {
 	struct msg_ready ready = { .failed = 1, .later = lacks_descriptors() };
 
@@ -143,13 +143,13 @@ make_tls(struct tls *t, const struct options *o)
 {
 	const char *wrong;
 
-	tls_load(t, o, &maker);
+	tls_load(t, o, &callbacks);
 	ask_init(-1, ROLE_SIGNING, clock_ms() + SIGNER_MS);
 	wrong = tls_prepare(t);
 	if (wrong != NULL)
-		give_up(o, t->wrong_file, wrong);
+		report_no_tls(o, t->wrong_file, wrong);
 	if (!tls_self_test(t))
-		give_up(o, o->cert[t->identity[0].index], "a handshake with itself failed");
+		report_no_tls(o, o->cert[t->certificate[0].index], "a handshake with itself failed");
 }
 
 /* SECURITY: a zygote's standard error and log must not be in any gate. */
@@ -165,7 +165,7 @@ leave_log(void)
 #endif
 	/* From here on the last words go to the listener. */
 	ask_init(ROLE_CONTROL, -1, INT64_MAX);
-	log_diverted = ask_log_failure;
+	log_sink = ask_log_failure;
 	close(ROLE_LOG);
 }
 
@@ -173,17 +173,17 @@ static void __attribute__((noreturn))
 become_gate(const struct msg_spawn_gate *spawn, const int fds[MSG_FDS], int sign_fd)
 {
 	static struct peer peer;
-	struct session_start session = { .opts = zygote.opts[spawn->tls_on_connect != 0], .peer = &peer, .monitor = fds[1], .sign = sign_fd,
-	    .no_ktls = (enum msg_why)spawn->no_ktls, .deadline = spawn->deadline };
+	struct gate_start gate = { .opts = zygote.opts[spawn->tls_on_connect != 0], .peer = &peer, .monitor = fds[1], .sign = sign_fd,
+	    .no_ktls = (enum ktls_obstacle)spawn->no_ktls, .deadline = spawn->deadline };
 
 	peer = spawn->peer;
-	session.tls = zygote.tls.possible ? &zygote.tls : NULL;
+	gate.tls = zygote.tls.possible ? &zygote.tls : NULL;
 	ask_init(fds[1], -1, spawn->deadline);
 	if (dup2(fds[0], STDIN_FILENO) == -1 || dup2(fds[0], STDOUT_FILENO) == -1)
 		die("dup2");
-	if (session.tls != NULL)
+	if (gate.tls != NULL)
 		openssl_forked();
-	session_run(&session);
+	gate_run(&gate);
 }
 
 static void
@@ -208,7 +208,7 @@ spawn_gate(const struct msg_spawn_gate *spawn, const int fds[MSG_FDS])
 }
 
 static void __attribute__((noreturn))
-serve(void)
+gatezygote_serve(void)
 {
 	static struct msg m;
 	int fds[MSG_FDS], i;
@@ -234,12 +234,12 @@ gatezygote_run(const struct options *o)
 	zygote.opts[true] = &on_connect;
 	if (o->certs > 0)
 		make_tls(&zygote.tls, o);
-	log_die_status = EX_CONFIG;
+	die_status = EX_CONFIG;
 	sandbox_find(&zygote.sandbox, o);
-	log_die_status = EX_TEMPFAIL;
+	die_status = EX_TEMPFAIL;
 	leave_log();
 	sandbox_enter(&zygote.sandbox, SANDBOX_ZYGOTE);
 	zygote.sandbox = (struct sandbox){ .privileged = false };
-	tell_ready(&(struct msg_ready){ .usable = (uint32_t)zygote.tls.identities });
-	serve();
+	tell_ready(&(struct msg_ready){ .usable = (uint32_t)zygote.tls.certificates });
+	gatezygote_serve();
 }

@@ -20,20 +20,20 @@
 
 /* Refusals: what is open now, and what therefore is advertised. */
 
-static enum refusal
-refuse_nothing(const struct session *s)
+static enum permission
+always_permitted(const struct imap *s)
 {
 	(void)s;
-	return REFUSE_NOT;
+	return PERMITTED;
 }
 
 /* RFC 9051, 6.2.1: BAD once there is TLS. */
-static enum refusal
-refuse_starttls(const struct session *s)
+static enum permission
+starttls_permission(const struct imap *s)
 {
 	if (dialogue_has_tls(s) || s->peer->kind == PEER_TLS || (s->opts->certs == 0 && !s->by_superserver))
-		return REFUSE_STATE;
-	return s->by_superserver || s->tls->possible ? REFUSE_NOT : REFUSE_UNAVAILABLE;
+		return DENIED_STATE;
+	return s->by_superserver || s->tls->possible ? PERMITTED : DENIED_UNAVAILABLE;
 }
 
 /* Adds a word to a list, or what there is room for. */
@@ -46,7 +46,7 @@ add_word(char *list, size_t size, const char *prefix, const char *word)
 }
 
 static void
-list_capabilities(const struct session *s, char *list, size_t size)
+list_capabilities(const struct imap *s, char *list, size_t size)
 {
 	const struct sasl_mechanism *m;
 
@@ -54,43 +54,43 @@ list_capabilities(const struct session *s, char *list, size_t size)
 	if (s->opts->capability[0] != '\0')
 		add_word(list, size, "", s->opts->capability);
 	add_word(list, size, "", "ID");
-	if (refuse_starttls(s) == REFUSE_NOT)
+	if (starttls_permission(s) == PERMITTED)
 		add_word(list, size, "", "STARTTLS");
-	if (login_refuse_password(s) != REFUSE_NOT)
+	if (login_password_permission(s) != PERMITTED)
 		add_word(list, size, "", "LOGINDISABLED");
 	for (m = sasl_mechanisms; m->name != NULL; m++)
-		if (login_refusal(s, m) == REFUSE_NOT)
+		if (login_permission(s, m) == PERMITTED)
 			add_word(list, size, "AUTH=", m->name);
 }
 
 /* The verbs: parse, then run. */
 
 static enum command_verdict
-parse_nothing(struct session *s)
+parse_nothing(struct imap *s)
 {
 	return command_nothing(&s->command);
 }
 
 static enum command_verdict
-parse_id(struct session *s)
+parse_id(struct imap *s)
 {
 	return command_id(&s->command);
 }
 
 static enum command_verdict
-parse_login(struct session *s)
+parse_login(struct imap *s)
 {
 	return command_login(&s->command, &s->user, &s->password);
 }
 
 static enum command_verdict
-parse_authenticate(struct session *s)
+parse_authenticate(struct imap *s)
 {
 	return command_authenticate(&s->command, s->mechanism, &s->initial);
 }
 
 static enum next
-do_capability(struct session *s)
+do_capability(struct imap *s)
 {
 	char list[1024];
 
@@ -100,13 +100,13 @@ do_capability(struct session *s)
 }
 
 static enum next
-do_noop(struct session *s)
+do_noop(struct imap *s)
 {
 	return dialogue_answer(s, "OK", NULL, "NOOP completed");
 }
 
 static enum next
-do_logout(struct session *s)
+do_logout(struct imap *s)
 {
 	reply_data(&s->reply, "BYE Logging out");
 	dialogue_answer(s, "OK", NULL, "Logout completed");
@@ -115,7 +115,7 @@ do_logout(struct session *s)
 
 /* RFC 2971: a courtesy. Words of the client about itself are read and forgotten. */
 static enum next
-do_id(struct session *s)
+do_id(struct imap *s)
 {
 	reply_data(&s->reply, "ID (\"name\" \"imapgate\")");
 	return dialogue_answer(s, "OK", NULL, "ID completed");
@@ -123,7 +123,7 @@ do_id(struct session *s)
 
 /* RFC 9051, 6.2.1. OK is only said when nothing of ours can be in the way any more. */
 static enum next
-do_starttls(struct session *s)
+do_starttls(struct imap *s)
 {
 	const char *wrong;
 
@@ -138,17 +138,17 @@ do_starttls(struct session *s)
 
 static const struct verb {
 	const char		*name;
-	enum command_verdict	(*parse)(struct session *);
-	enum refusal		(*refusal)(const struct session *);
-	enum next		(*run)(struct session *);
+	enum command_verdict	(*parse)(struct imap *);
+	enum permission		(*permission)(const struct imap *);
+	enum next		(*run)(struct imap *);
 } verbs[] = {
-	{ "CAPABILITY",		parse_nothing,		refuse_nothing,		do_capability },
-	{ "NOOP",		parse_nothing,		refuse_nothing,		do_noop },
-	{ "LOGOUT",		parse_nothing,		refuse_nothing,		do_logout },
-	{ "ID",			parse_id,		refuse_nothing,		do_id },
-	{ "STARTTLS",		parse_nothing,		refuse_starttls,	do_starttls },
-	{ "LOGIN",		parse_login,		login_refuse_password,	login_command },
-	{ "AUTHENTICATE",	parse_authenticate,	refuse_nothing,		login_authenticate },
+	{ "CAPABILITY",		parse_nothing,		always_permitted,		do_capability },
+	{ "NOOP",		parse_nothing,		always_permitted,		do_noop },
+	{ "LOGOUT",		parse_nothing,		always_permitted,		do_logout },
+	{ "ID",			parse_id,		always_permitted,		do_id },
+	{ "STARTTLS",		parse_nothing,		starttls_permission,		do_starttls },
+	{ "LOGIN",		parse_login,		login_password_permission,	login_command },
+	{ "AUTHENTICATE",	parse_authenticate,	always_permitted,		login_authenticate },
 };
 
 static const struct verb *
@@ -164,12 +164,12 @@ find_verb(const char *name)
 
 /* Finds the row for a command and whether it may run; answers if it may not, and gives NULL. */
 static const struct verb *
-judge(struct session *s, bool waiting)
+check_command(struct imap *s, bool waiting)
 {
 	char word[COMMAND_WORD_MAX + 1] = "";
 	const struct verb *verb;
 	enum command_verdict verdict;
-	enum refusal refusal;
+	enum permission permission;
 
 	if (s->tag[0] == '\0') {
 		dialogue_answer_bad(s, NULL, "A command begins with a tag");
@@ -189,12 +189,12 @@ judge(struct session *s, bool waiting)
 		dialogue_answer_bad(s, NULL, "Syntax error in arguments");
 		return NULL;
 	}
-	refusal = verb->refusal(s);
+	permission = verb->permission(s);
 	/* Of the verbs only LOGIN is refused for that. */
-	if (refusal == REFUSE_PRIVACY)
+	if (permission == DENIED_PRIVACY)
 		login_report_refused(s, !waiting);
-	if (refusal != REFUSE_NOT) {
-		dialogue_refuse(s, refusal);
+	if (permission != PERMITTED) {
+		dialogue_deny(s, permission);
 		return NULL;
 	}
 	return verb;
@@ -202,7 +202,7 @@ judge(struct session *s, bool waiting)
 
 /* Reads one command, inviting its literals for as long as it looks good, and runs it. */
 enum next
-imap_command(struct session *s)
+imap_command(struct imap *s)
 {
 	const struct verb *verb = NULL;
 	enum command_event event;
@@ -214,7 +214,7 @@ imap_command(struct session *s)
 			break;
 		if (!command_tag(&s->command, s->tag))
 			s->tag[0] = '\0';
-		if (judge(s, true) == NULL) {
+		if (check_command(s, true) == NULL) {
 			s->commands++;
 			return NEXT_COMMAND;
 		}
@@ -228,12 +228,12 @@ imap_command(struct session *s)
 		return dialogue_answer_bad(s, NULL, "Command line too long");
 	if (event == COMMAND_LITERAL_BIG)
 		return dialogue_answer_bad(s, NULL, "Literal too big");
-	verb = judge(s, false);
+	verb = check_command(s, false);
 	return verb != NULL ? verb->run(s) : NEXT_COMMAND;
 }
 
 void
-imap_greet(struct session *s)
+imap_greet(struct imap *s)
 {
 	char list[1024];
 

@@ -6,9 +6,9 @@
 #include "gate/dialogue.h"
 
 /* The greeting, with the capabilities (RFC 9051, 7.1.1). Sends it. */
-void		imap_greet(struct session *);
+void		imap_greet(struct imap *);
 
 /* Reads one command, inviting its literals for as long as it looks good, and runs it. The answer waits to be sent (dialogue_flush). */
-enum next	imap_command(struct session *);
+enum next	imap_command(struct imap *);
 
 #endif

@@ -94,15 +94,15 @@ on_message(int write, int version, int type, const void *message, size_t len, SS
 	if (bytes[0] == SSL3_MT_FINISHED && SSL_version(ssl) == TLS1_3_VERSION)
 		k->records[write] = 0;
 	if (bytes[0] == SSL3_MT_KEY_UPDATE)
-		k->why = WHY_KEY_UPDATE;
+		k->obstacle = OBSTACLE_KEY_UPDATE;
 }
 
 void
-ktls_watch(struct ktls *k, SSL_CTX *ctx, enum msg_why why)
+ktls_watch(struct ktls *k, SSL_CTX *ctx, enum ktls_obstacle obstacle)
 {
 	memset(k, 0, sizeof(*k));
-	k->why = why;
-	if (why != WHY_NONE)
+	k->obstacle = obstacle;
+	if (obstacle != OBSTACLE_NONE)
 		return;
 	SSL_CTX_set_app_data(ctx, k);
 	SSL_CTX_set_keylog_callback(ctx, on_secret);
@@ -175,19 +175,19 @@ ktls_derive(const struct ktls *k, const SSL *ssl, struct traffickeys keys[2])
 /* Switching. */
 
 /* What is against it now. */
-static enum msg_why
+static enum ktls_obstacle
 find_obstacle(const struct ktls *k, const struct conn *c)
 {
-	if (k->why != WHY_NONE)
-		return k->why;
+	if (k->obstacle != OBSTACLE_NONE)
+		return k->obstacle;
 	if (find_suite(c->ssl) == NULL)
-		return WHY_CIPHER;
+		return OBSTACLE_CIPHER;
 	if (SSL_SESSION_get_max_fragment_length(SSL_get_session(c->ssl)) != TLSEXT_max_fragment_length_DISABLED)
-		return WHY_FRAGMENT_LENGTH;
+		return OBSTACLE_FRAGMENT_LENGTH;
 	/* OpenSSL 3.5 has something pending behind close_notify too. */
 	if (SSL_get_shutdown(c->ssl) != 0)
-		return WHY_HALF_CLOSED;
-	return c->looked > 0 || SSL_has_pending(c->ssl) ? WHY_LEFT_OVER : WHY_NONE;
+		return OBSTACLE_HALF_CLOSED;
+	return c->peeked > 0 || SSL_has_pending(c->ssl) ? OBSTACLE_LEFT_OVER : OBSTACLE_NONE;
 }
 
 static uint8_t *
@@ -218,25 +218,25 @@ install(int fd, int option, int version, const struct suite *suite, const struct
 }
 
 /* Both directions, or none: where one is the kernel's and one OpenSSL's there is no way back. */
-static enum msg_why
+static enum ktls_obstacle
 install_both(const struct ktls *k, const struct conn *c)
 {
 	const struct suite *suite = find_suite(c->ssl);
 	struct traffickeys keys[2] = { 0 };
-	enum msg_why why = WHY_NONE;
+	enum ktls_obstacle obstacle = OBSTACLE_NONE;
 	int version = SSL_version(c->ssl);
 	bool half = false;
 
 	if (!ktls_derive(k, c->ssl, keys))
-		why = WHY_SECRETS;
+		obstacle = OBSTACLE_SECRETS;
 	else if (!install(c->in, TLS_RX, version, suite, &keys[KTLS_READ], k->records[KTLS_READ]))
-		why = WHY_KERNEL;
+		obstacle = OBSTACLE_KERNEL;
 	else
 		half = !install(c->out, TLS_TX, version, suite, &keys[KTLS_WRITE], k->records[KTLS_WRITE]);
 	explicit_bzero(keys, sizeof(keys));
 	if (half)
 		die("the kernel takes one direction of TLS only");
-	return why;
+	return obstacle;
 }
 
 /* From here on OpenSSL must not say a word on this connection. */
@@ -248,22 +248,22 @@ let_go(struct conn *c)
 	c->ssl = NULL;
 }
 
-enum msg_why
+enum ktls_obstacle
 ktls_switch(struct ktls *k, struct conn *c)
 {
-	enum msg_why why = find_obstacle(k, c);
+	enum ktls_obstacle obstacle = find_obstacle(k, c);
 
-	if (why == WHY_NONE)
-		why = install_both(k, c);
+	if (obstacle == OBSTACLE_NONE)
+		obstacle = install_both(k, c);
 	ktls_forget(k);
-	if (why == WHY_NONE)
+	if (obstacle == OBSTACLE_NONE)
 		let_go(c);
-	return why;
+	return obstacle;
 }
 
 void
 ktls_forget(struct ktls *k)
 {
 	explicit_bzero(k, sizeof(*k));
-	k->why = WHY_SECRETS;
+	k->obstacle = OBSTACLE_SECRETS;
 }

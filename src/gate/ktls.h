@@ -26,10 +26,10 @@
 #define KTLS_SECRET_MAX	48
 
 struct ktls {
-	enum msg_why	 why;		/* why it can't be done, as far as is known */
-	uint64_t	 records[2];	/* under the keys that are in use */
-	size_t		 secret_len[2];	/* 0: none yet; TLS 1.2 has none of them */
-	uint8_t		 secret[2][KTLS_SECRET_MAX];
+	enum ktls_obstacle	 obstacle;	/* why it can't be done, as far as is known */
+	uint64_t		 records[2];	/* under the keys that are in use */
+	size_t			 secret_len[2];	/* 0: none yet; TLS 1.2 has none of them */
+	uint8_t			 secret[2][KTLS_SECRET_MAX];
 };
 
 /*
@@ -37,7 +37,7 @@ struct ktls {
  * made from the context. Why is what is known to be against it already: then
  * nothing is watched and no secret is kept.
  */
-void	ktls_watch(struct ktls *, SSL_CTX *, enum msg_why why);
+void	ktls_watch(struct ktls *, SSL_CTX *, enum ktls_obstacle obstacle);
 
 /*
  * Derives the keys that are in use, indexed by direction; the next record has
@@ -47,12 +47,12 @@ void	ktls_watch(struct ktls *, SSL_CTX *, enum msg_why why);
 bool	ktls_derive(const struct ktls *, const SSL *, struct traffickeys keys[2]);
 
 /*
- * Gives both directions to the kernel. WHY_NONE: it is done, and the
+ * Gives both directions to the kernel. OBSTACLE_NONE: it is done, and the
  * connection is one in cleartext for this process. Anything else: nothing
  * has changed. Dies if only half of it could be done, as there is no way back.
  * In any case the secrets are forgotten.
  */
-enum msg_why	ktls_switch(struct ktls *, struct conn *);
+enum ktls_obstacle	ktls_switch(struct ktls *, struct conn *);
 
 /* Wipes the secrets; nothing can be switched any more. */
 void	ktls_forget(struct ktls *);

@@ -12,29 +12,29 @@
 #include "base/log.h"
 
 /* RFC 9051, 11.5: no passwords in the clear unless the administrator has said so. */
-enum refusal
-login_refuse_password(const struct session *s)
+enum permission
+login_password_permission(const struct imap *s)
 {
 	if (dialogue_is_private(s) || s->opts->allow_cleartext == CLEARTEXT_ALL)
-		return REFUSE_NOT;
+		return PERMITTED;
 	if (s->opts->allow_cleartext == CLEARTEXT_LOOPBACK && s->peer->loopback)
-		return REFUSE_NOT;
-	return REFUSE_PRIVACY;
+		return PERMITTED;
+	return DENIED_PRIVACY;
 }
 
-enum refusal
-login_refusal(const struct session *s, const struct sasl_mechanism *m)
+enum permission
+login_permission(const struct imap *s, const struct sasl_mechanism *m)
 {
 	switch (m->proof) {
 	case SASL_PASSWORD:
-		return login_refuse_password(s);
+		return login_password_permission(s);
 	case SASL_CERTIFICATE:
-		return s->identity[0] != '\0' ? REFUSE_NOT : REFUSE_UNSUPPORTED;
+		return s->certificate_user[0] != '\0' ? PERMITTED : DENIED_UNSUPPORTED;
 	case SASL_TOKEN:
 		/* RFC 6750, 5.3: a bearer token in the clear is given away, whatever is allowed for passwords. */
 		if (s->opts->oauth_service == NULL)
-			return REFUSE_UNSUPPORTED;
-		return dialogue_is_private(s) ? REFUSE_NOT : REFUSE_PRIVACY;
+			return DENIED_UNSUPPORTED;
+		return dialogue_is_private(s) ? PERMITTED : DENIED_PRIVACY;
 	}
 	bug("unknown proof %d", (int)m->proof);
 }
@@ -43,7 +43,7 @@ login_refusal(const struct session *s, const struct sasl_mechanism *m)
 #define REFUSED_LINES	3
 
 static void
-log_refused(struct session *s, const char *mechanism, bool cleartext, bool exposed, const char *user, size_t len)
+log_refused(struct imap *s, const char *mechanism, bool cleartext, bool exposed, const char *user, size_t len)
 {
 	struct msg_log log = { .event = EVENT_AUTH_REFUSED, .mechanism = sasl_log_number(mechanism), .cleartext = cleartext, .exposed = exposed };
 
@@ -56,7 +56,7 @@ log_refused(struct session *s, const char *mechanism, bool cleartext, bool expos
 }
 
 void
-login_report_refused(struct session *s, bool complete)
+login_report_refused(struct imap *s, bool complete)
 {
 	size_t len = s->user.len <= SASL_NAME_MAX ? s->user.len : 0;
 
@@ -65,7 +65,7 @@ login_report_refused(struct session *s, bool complete)
 
 /* Sends the challenge and receives a response into the command. False if the client gave up or sent what is none. */
 static bool
-challenge(struct session *s, const char *text)
+challenge(struct imap *s, const char *text)
 {
 	struct command_span response;
 
@@ -87,7 +87,7 @@ challenge(struct session *s, const char *text)
 
 /* Shows what PAM had to say, as an alert: never in the clear, where somebody else could have written it (RFC 9051, 11.3). */
 static void
-show_alert(struct session *s, const struct msg_login_answer *a)
+show_alert(struct imap *s, const struct msg_login_answer *a)
 {
 	if (a->text[0] != '\0' && dialogue_is_private(s))
 		reply_line(&s->reply, "*", a->outcome == OUTCOME_OK ? "OK" : "NO", "ALERT", a->text);
@@ -95,7 +95,7 @@ show_alert(struct session *s, const struct msg_login_answer *a)
 
 /* The way into the monitor for all. The credentials are wiped. */
 static void
-ask_monitor(struct session *s, enum msg_mechanism mechanism, struct msg_login_answer *a)
+ask_monitor(struct imap *s, enum msg_mechanism mechanism, struct msg_login_answer *a)
 {
 	bool answered = ask_login(mechanism, &s->sasl.credentials, a);
 	const struct reply_words *unavailable = reply_outcome(OUTCOME_UNAVAILABLE);
@@ -122,7 +122,7 @@ is_guess(uint32_t outcome)
 
 /* Failure is the mechanism's challenge for it, or NULL: the client answers it before it hears NO (RFC 7628, 3.2.3). */
 static enum next
-authenticate(struct session *s, enum msg_mechanism mechanism, const char *failure)
+authenticate(struct imap *s, enum msg_mechanism mechanism, const char *failure)
 {
 	const struct reply_words *words;
 	struct msg_login_answer a;
@@ -141,13 +141,13 @@ authenticate(struct session *s, enum msg_mechanism mechanism, const char *failur
 }
 
 enum next
-login_preauth(struct session *s)
+login_preauth(struct imap *s)
 {
 	const struct reply_words *words;
 	struct msg_login_answer a;
 	char bye[128];
 
-	strcpy(s->sasl.credentials.authcid, s->identity);
+	strcpy(s->sasl.credentials.authcid, s->certificate_user);
 	ask_monitor(s, MECH_PREAUTH, &a);
 	if (a.outcome == OUTCOME_OK)
 		return NEXT_HANDOFF;
@@ -158,7 +158,7 @@ login_preauth(struct session *s)
 
 /* Decodes what stands in s->initial and gives it to the mechanism; "=" is an empty initial response (RFC 4959, 3). */
 static bool
-decode(struct session *s, bool initial, size_t *len)
+decode(struct imap *s, bool initial, size_t *len)
 {
 	if (initial && s->initial.len == 1 && s->initial.text[0] == '=') {
 		*len = 0;
@@ -169,7 +169,7 @@ decode(struct session *s, bool initial, size_t *len)
 
 /* RFC 7628, 3.1: host and port, where the client says them and we know ours, must be ours. */
 static bool
-is_for_us(const struct session *s)
+is_for_us(const struct imap *s)
 {
 	if (s->sasl.host[0] != '\0' && s->conn.ssl != NULL && !tls_is_ours(&s->conn, s->sasl.host))
 		return false;
@@ -178,7 +178,7 @@ is_for_us(const struct session *s)
 
 /* Questions and answers until the mechanism has what it needs. False if the client gave up or broke off; it has been answered. */
 static bool
-exchange(struct session *s, bool initial)
+exchange(struct imap *s, bool initial)
 {
 	enum sasl_next next = SASL_MORE;
 	size_t len;
@@ -199,7 +199,7 @@ exchange(struct session *s, bool initial)
 
 /* An exchange, and whatever comes of it nothing of its messages stays. */
 static enum next
-run_mechanism(struct session *s, bool initial)
+run_mechanism(struct imap *s, bool initial)
 {
 	bool complete = exchange(s, initial);
 
@@ -214,7 +214,7 @@ run_mechanism(struct session *s, bool initial)
 }
 
 enum next
-login_command(struct session *s)
+login_command(struct imap *s)
 {
 	sasl_login(&s->sasl.credentials, s->user.text, s->user.len, s->password.text, s->password.len);
 	explicit_bzero(s->password.text, sizeof(s->password.text));
@@ -224,7 +224,7 @@ login_command(struct session *s)
 
 /* Words that the client has said too early: its name, if its initial response has one, and perhaps its password. */
 static void
-report_exposure(struct session *s, const struct sasl_mechanism *m)
+report_exposure(struct imap *s, const struct sasl_mechanism *m)
 {
 	const struct credentials *cred = &s->sasl.credentials;
 	bool exposed = false;
@@ -240,23 +240,23 @@ report_exposure(struct session *s, const struct sasl_mechanism *m)
 }
 
 enum next
-login_authenticate(struct session *s)
+login_authenticate(struct imap *s)
 {
 	const struct sasl_mechanism *m = sasl_find(s->mechanism);
 	bool initial = s->initial.text != NULL;
 
-	enum refusal refusal = m == NULL ? REFUSE_UNSUPPORTED : login_refusal(s, m);
+	enum permission permission = m == NULL ? DENIED_UNSUPPORTED : login_permission(s, m);
 
-	if (refusal == REFUSE_PRIVACY)
+	if (permission == DENIED_PRIVACY)
 		report_exposure(s, m);
-	else if (refusal == REFUSE_UNSUPPORTED)
+	else if (permission == DENIED_UNSUPPORTED)
 		log_refused(s, s->mechanism, false, false, "", 0);
-	if (refusal != REFUSE_NOT)
-		return dialogue_refuse(s, refusal);
+	if (permission != PERMITTED)
+		return dialogue_deny(s, permission);
 	/* RFC 4959, 3 wants BAD where the server speaks first, but clients answer LOGIN's first question unasked. */
 	if (initial && m->server_first && s->opts->strict)
 		return dialogue_answer_bad(s, NULL, "This mechanism has no initial response");
-	sasl_begin(&s->sasl, m, s->identity);
+	sasl_begin(&s->sasl, m, s->certificate_user);
 	return run_mechanism(s, initial);
 }
 

@@ -18,7 +18,7 @@
 #define HEADER_MS	5000
 
 static bool
-await(int64_t until)
+proxied_await(int64_t until)
 {
 	struct pollfd pfd = { STDIN_FILENO, POLLIN, 0 };
 	int n;
@@ -39,7 +39,7 @@ receive(struct proxy *header, int64_t until)
 	ssize_t n;
 
 	do {
-		if (!await(until))
+		if (!proxied_await(until))
 			return PROXIED_LATE;
 		n = recv(STDIN_FILENO, octets + have, sizeof(octets) - have, MSG_PEEK | MSG_DONTWAIT);
 		if (n <= 0)

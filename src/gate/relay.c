@@ -29,7 +29,7 @@
 #define STOP_MS		5000
 
 /* More than conn_end() takes behind the last moment. */
-#define LINGER_MS	5000
+#define CLOSE_MS	5000
 
 /* One TLS record (RFC 8446, 5.1). */
 #define LANE	16384
@@ -43,7 +43,7 @@ struct lane {
 struct relay {
 	struct conn	*client;
 	int		 mailbox;
-	relay_tell	*tell;
+	relay_report	*report;
 	struct lane	 up;		/* client to mailbox program */
 	struct lane	 down;
 	bool		 up_done;	/* the client's end of file has been passed on */
@@ -52,14 +52,14 @@ struct relay {
 	bool		 client_lost;	/* nothing can be sent there any more; what it sent is still passed on */
 	bool		 client_ended;	/* nothing new can come from there */
 	bool		 program_ended;	/* the same of the mailbox program */
-	bool		 said;		/* the mailbox program has said something */
-	bool		 apologized;	/* in its place */
+	bool		 program_wrote;	/* the mailbox program has said something */
+	bool		 failure_sent;	/* in its place */
 	bool		 stopped;	/* by SIGTERM */
 	bool		 broken;	/* poll(2) says again and again that something can move, and nothing does */
-	int		 farewell_ms;
+	int		 linger_ms;
 	int64_t		 moved_at;	/* the last octet, since client_ended */
 	int64_t		 ends_at;	/* the last moment of the relay; 0: not known yet */
-	short		 client_wants;	/* what poll(2) must tell of the client before it is worth reading */
+	short		 client_events;	/* what poll(2) must tell of the client before it is worth reading */
 };
 
 static bool
@@ -83,7 +83,7 @@ end_in(struct relay *r, int ms)
 	if (r->ends_at != 0 && r->ends_at <= at)
 		return;
 	r->ends_at = at;
-	bounds_end_in(ms + LINGER_MS);
+	bounds_end_in(ms + CLOSE_MS);
 }
 
 static void
@@ -98,7 +98,7 @@ static void
 see_program_end(struct relay *r)
 {
 	r->program_ended = true;
-	end_in(r, r->farewell_ms);
+	end_in(r, r->linger_ms);
 }
 
 /*
@@ -111,7 +111,7 @@ deadline(const struct relay *r)
 {
 	if (r->ends_at != 0)
 		return r->ends_at;
-	return r->client_ended ? r->moved_at + r->farewell_ms : 0;
+	return r->client_ended ? r->moved_at + r->linger_ms : 0;
 }
 
 static bool
@@ -124,7 +124,7 @@ is_late(const struct relay *r)
 
 /* Throws away what a lane holds and expects nothing more. */
 static void
-give_up(struct lane *l)
+discard_lane(struct lane *l)
 {
 	l->start = l->end = 0;
 	l->eof = true;
@@ -148,7 +148,7 @@ read_client(struct relay *r)
 	bool moved = fill(&r->up, conn_read_now(r->client, r->up.buffer, LANE));
 
 	if (!moved)
-		r->client_wants = conn_wants(r->client);
+		r->client_events = conn_poll_events(r->client);
 	if (r->up.eof)
 		see_client_end(r);
 	return moved;
@@ -165,7 +165,7 @@ write_mailbox(struct relay *r)
 		l->start += (size_t)n;
 		bounds_moved((uint64_t)n);
 	} else if (!r->up_stuck)
-		give_up(l);	/* the program has ended or does not listen; what it said still counts */
+		discard_lane(l);	/* the program has ended or does not listen; what it said still counts */
 	return !r->up_stuck;
 }
 
@@ -176,9 +176,9 @@ read_mailbox(struct relay *r)
 
 	if (r->down.eof)
 		see_program_end(r);
-	if (!is_empty(&r->down) && !r->said)
-		r->tell(SAID_SOMETHING);
-	r->said |= !is_empty(&r->down);
+	if (!is_empty(&r->down) && !r->program_wrote)
+		r->report(OUTPUT_SOME);
+	r->program_wrote |= !is_empty(&r->down);
 	return moved;
 }
 
@@ -193,8 +193,8 @@ write_client(struct relay *r)
 		l->start += (size_t)n;
 		bounds_moved((uint64_t)n);
 	} else if (!r->down_stuck) {
-		give_up(l);
-		end_in(r, r->farewell_ms);
+		discard_lane(l);
+		end_in(r, r->linger_ms);
 		r->client_lost = true;
 		shutdown(r->mailbox, SHUT_RD);	/* the program gets EPIPE, as from the client's own socket */
 	}
@@ -203,7 +203,7 @@ write_client(struct relay *r)
 
 /* Does what can be done at once. False if that was nothing. */
 static bool
-move(struct relay *r)
+move_octets(struct relay *r)
 {
 	bool moved = false;
 
@@ -226,7 +226,7 @@ move(struct relay *r)
 
 /* Waits until one of the two can go on: for room where a lane is stuck, else for bytes. SIGTERM is let through only here. */
 static void
-await(struct relay *r)
+relay_await(struct relay *r)
 {
 	struct pollfd pfd[3] = { { r->client->in, 0, 0 }, { r->client->out, 0, 0 }, { r->mailbox, 0, 0 } };
 	int64_t at = deadline(r);
@@ -242,7 +242,7 @@ await(struct relay *r)
 		if (!r->client_ended)
 			pfd[0].events |= POLLRDHUP;
 	} else if (!r->up.eof)
-		pfd[r->client_wants == POLLOUT ? 1 : 0].events |= r->client_wants;
+		pfd[r->client_events == POLLOUT ? 1 : 0].events |= r->client_events;
 	if (r->down_stuck) {
 		pfd[1].events |= POLLOUT;
 		if (!r->program_ended)
@@ -276,47 +276,47 @@ is_over(const struct relay *r)
 
 /* SIGTERM ends the client's part. The mailbox program's last words are still passed on, for a time. */
 static void
-stop(struct relay *r)
+relay_stop(struct relay *r)
 {
 	r->stopped = true;
-	give_up(&r->up);
+	discard_lane(&r->up);
 	end_in(r, STOP_MS);
 }
 
 /* Nothing came from the mailbox program: the client has had no answer to its login, and gets the one that was prepared. */
 static void
-apologize(struct relay *r, const char *apology)
+send_failure_reply(struct relay *r, const char *failure_reply)
 {
-	r->tell(SAID_NOTHING);
-	r->apologized = true;
+	r->report(OUTPUT_NONE);
+	r->failure_sent = true;
 	r->down.start = 0;
-	r->down.end = strlen(apology) < LANE ? strlen(apology) : 0;
-	memcpy(r->down.buffer, apology, r->down.end);
+	r->down.end = strlen(failure_reply) < LANE ? strlen(failure_reply) : 0;
+	memcpy(r->down.buffer, failure_reply, r->down.end);
 }
 
 void
-relay_run(struct conn *client, int mailbox, const char *apology, int farewell_ms, relay_tell *tell)
+relay_run(struct conn *client, int mailbox, const char *failure_reply, int linger_ms, relay_report *report)
 {
 	static struct relay r;
 
 	r.client = client;
 	r.mailbox = mailbox;
-	r.tell = tell;
-	r.client_wants = POLLIN;
-	r.farewell_ms = farewell_ms;
+	r.report = report;
+	r.client_events = POLLIN;
+	r.linger_ms = linger_ms;
 	while (!is_over(&r) && !is_late(&r) && !r.broken) {
 		if (bounds_is_stopped() && !r.stopped)
-			stop(&r);
-		if (move(&r))
+			relay_stop(&r);
+		if (move_octets(&r))
 			client->tries = 0;
 		else
-			await(&r);
-		if (r.down.eof && !r.said && !r.apologized && !r.client_lost && !r.stopped)
-			apologize(&r, apology);
+			relay_await(&r);
+		if (r.down.eof && !r.program_wrote && !r.failure_sent && !r.client_lost && !r.stopped)
+			send_failure_reply(&r, failure_reply);
 	}
 	/* Without close_notify the client can see that something is missing (RFC 8446, 6.1). */
 	client->tls_broken |= !is_over(&r);
-	end_in(&r, farewell_ms);
+	end_in(&r, linger_ms);
 	client->deadline = r.ends_at;
 	conn_end(client);
 }

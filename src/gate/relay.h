@@ -11,22 +11,22 @@
 #include "gate/conn.h"
 
 /* How long a relay waits for one side when the other has ended (stunnel's TIMEOUTclose has the same value). */
-#define RELAY_FAREWELL_MS	60000
+#define RELAY_LINGER_MS		60000
 
 /* Hears, at most once each, whether the mailbox program has written something. */
-typedef void relay_tell(enum msg_said);
+typedef void relay_report(enum program_output);
 
 /*
  * Moves bytes until the mailbox program's end of file has been passed on,
  * with close_notify, or the client's connection is broken and what it sent
  * has been passed on. Ends the connection.
  *
- * Takes farewell_ms, in milliseconds: so long after the mailbox program's end
+ * Takes linger_ms, in milliseconds: so long after the mailbox program's end
  * the client may take for what is on its way, and so long nothing may move
  * after the client's end. Behind that the connection is cut without a
  * close_notify. A mailbox program that ends without one octet is spoken for
- * by the apology. SIGTERM ends the relay within seconds; it has to be blocked.
+ * by failure_reply. SIGTERM ends the relay within seconds; it has to be blocked.
  */
-void	relay_run(struct conn *, int mailbox, const char *apology, int farewell_ms, relay_tell *);
+void	relay_run(struct conn *, int mailbox, const char *failure_reply, int linger_ms, relay_report *);
 
 #endif

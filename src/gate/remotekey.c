@@ -93,9 +93,9 @@ static OSSL_provider_init_fn			provider_init;
 
 /* Says on OpenSSL's error queue what is wrong. Returns 0, as its callers do then. */
 static int
-refuse(const char *why)
+refuse(const char *reason)
 {
-	ERR_raise_data(ERR_LIB_PROV, ERR_R_OPERATION_FAIL, "%s", why);
+	ERR_raise_data(ERR_LIB_PROV, ERR_R_OPERATION_FAIL, "%s", reason);
 	return 0;
 }
 

@@ -80,42 +80,42 @@ sign(void *arg, uint32_t index, uint32_t scheme, const uint8_t *tbs, size_t len,
 {
 	const struct tls *t = arg;
 
-	return t->maker->sign(arg, index, scheme, tbs, len, signature, size);
+	return t->callbacks->sign(arg, index, scheme, tbs, len, signature, size);
 }
 
 /* Reads a certificate and its chain, and makes the key that is elsewhere. Returns NULL or what is wrong. */
 static const char *
-parse_identity(struct tls *t, struct tls_identity *id, BIO *pem, uint32_t index)
+parse_certificate(struct tls *t, struct tls_certificate *c, BIO *pem, uint32_t index)
 {
 	const char *explanation;
 	X509 *issuer;
 
-	id->index = index;
-	id->cert = next_certificate(pem);
-	id->chain = sk_X509_new_null();
-	if (id->cert != NULL)
+	c->index = index;
+	c->cert = next_certificate(pem);
+	c->chain = sk_X509_new_null();
+	if (c->cert != NULL)
 		while ((issuer = next_certificate(pem)) != NULL)
-			sk_X509_push(id->chain, issuer);
-	explanation = id->cert == NULL || ERR_peek_error() != 0 ? pemfile_explain_file(PEMFILE_CERTIFICATE, t->opts->cert[index]) : NULL;
+			sk_X509_push(c->chain, issuer);
+	explanation = c->cert == NULL || ERR_peek_error() != 0 ? pemfile_explain_file(PEMFILE_CERTIFICATE, t->opts->cert[index]) : NULL;
 	if (explanation != NULL)
 		return explanation;
-	if (id->cert == NULL || id->chain == NULL)
+	if (c->cert == NULL || c->chain == NULL)
 		return "no certificate in the file";
 	if (ERR_peek_error() != 0)
 		return "a certificate of the chain can't be read";
-	id->key = remotekey_new(X509_get0_pubkey(id->cert), index, sign, t);
-	if (id->key == NULL || !publickey_digest(X509_get0_pubkey(id->cert), id->key_digest))
+	c->key = remotekey_new(X509_get0_pubkey(c->cert), index, sign, t);
+	if (c->key == NULL || !publickey_digest(X509_get0_pubkey(c->cert), c->key_digest))
 		return "a public key of a kind that is not supported";
 	return NULL;
 }
 
 static void
-forget_identity(struct tls_identity *id)
+free_certificate(struct tls_certificate *c)
 {
-	X509_free(id->cert);
-	EVP_PKEY_free(id->key);
-	sk_X509_pop_free(id->chain, X509_free);
-	memset(id, 0, sizeof(*id));
+	X509_free(c->cert);
+	EVP_PKEY_free(c->key);
+	sk_X509_pop_free(c->chain, X509_free);
+	memset(c, 0, sizeof(*c));
 	ERR_clear_error();
 }
 
@@ -136,84 +136,84 @@ monitor_has_key(uint32_t index, const uint8_t key_digest[MSG_DIGEST])
 	return ask_key(index, key_digest, reason);
 }
 
-const struct tls_maker tls_gate = { monitor_has_key, ask_sign, tell_monitor };
+const struct tls_callbacks tls_gate = { monitor_has_key, ask_sign, tell_monitor };
 
-/* Makes an identity of a file. One that is broken, perhaps half renewed, does not keep the others from working. */
+/* Loads the certificate of a file. One that is broken, perhaps half renewed, does not keep the others from working. */
 static void
-load_identity(struct tls *t, uint32_t i)
+load_certificate(struct tls *t, uint32_t i)
 {
-	struct tls_identity *id = &t->identity[t->identities];
+	struct tls_certificate *c = &t->certificate[t->certificates];
 	const char *wrong;
 	BIO *pem;
 
 	if (access(t->opts->key[i], R_OK) == -1) {
-		t->maker->complain(t->opts->key[i], strerror(errno));
+		t->callbacks->report_error(t->opts->key[i], strerror(errno));
 		return;
 	}
 	pem = certfile_read(t->opts->cert[i], CERTFILE_CHAIN_MAX);
 	if (pem == NULL) {
-		t->maker->complain(t->opts->cert[i], strerror(errno));
+		t->callbacks->report_error(t->opts->cert[i], strerror(errno));
 		return;
 	}
 	t->possible = true;
-	wrong = parse_identity(t, id, pem, i);
+	wrong = parse_certificate(t, c, pem, i);
 	BIO_free(pem);
 	if (wrong == NULL) {
-		t->identities++;
+		t->certificates++;
 		return;
 	}
-	t->maker->complain(t->opts->cert[i], wrong);
-	forget_identity(id);
+	t->callbacks->report_error(t->opts->cert[i], wrong);
+	free_certificate(c);
 }
 
 static const char *
-refusal_of(const struct tls *t, const struct tls_identity *id)
+certificate_error(const struct tls *t, const struct tls_certificate *c)
 {
-	return tls_certificate_error(t->ctx, id->cert, id->key, id->chain);
+	return tls_certificate_error(t->ctx, c->cert, c->key, c->chain);
 }
 
 static const char *
-key_error(const struct tls *t, const struct tls_identity *id)
+key_error(const struct tls *t, const struct tls_certificate *c)
 {
-	return t->maker->has_key(id->index, id->key_digest) ? NULL : "its private key can't be used";
+	return t->callbacks->has_key(c->index, c->key_digest) ? NULL : "its private key can't be used";
 }
 
 /* Drops the certificates for which there is an error, each with a complaint. */
 static void
-drop_identities(struct tls *t, const char *(*find_error)(const struct tls *, const struct tls_identity *))
+drop_certificates(struct tls *t, const char *(*find_error)(const struct tls *, const struct tls_certificate *))
 {
 	size_t i, kept = 0;
 	const char *error;
 
-	for (i = 0; i < t->identities; i++) {
-		struct tls_identity *id = &t->identity[i];
+	for (i = 0; i < t->certificates; i++) {
+		struct tls_certificate *c = &t->certificate[i];
 
-		error = find_error(t, id);
+		error = find_error(t, c);
 		if (error == NULL) {
-			t->identity[kept++] = *id;
+			t->certificate[kept++] = *c;
 			continue;
 		}
-		t->maker->complain(t->opts->cert[id->index], error);
-		forget_identity(id);
+		t->callbacks->report_error(t->opts->cert[c->index], error);
+		free_certificate(c);
 	}
-	t->identities = kept;
+	t->certificates = kept;
 }
 
 /* Gives the connection every certificate that has the name, the first one of each kind of key. Returns how many. */
 static int
-use_name(SSL *ssl, const struct tls *t, const char *name)
+use_certificates_for(SSL *ssl, const struct tls *t, const char *name)
 {
 	bool used[3] = { false, false, false };		/* RSA, EC, Ed25519 */
 	int n = 0;
 	size_t i;
 
-	for (i = 0; i < t->identities; i++) {
-		const struct tls_identity *id = &t->identity[i];
-		bool *kind = &used[EVP_PKEY_is_a(id->key, "RSA") ? 0 : EVP_PKEY_is_a(id->key, "EC") ? 1 : 2];
+	for (i = 0; i < t->certificates; i++) {
+		const struct tls_certificate *c = &t->certificate[i];
+		bool *kind = &used[EVP_PKEY_is_a(c->key, "RSA") ? 0 : EVP_PKEY_is_a(c->key, "EC") ? 1 : 2];
 
-		if (*kind || X509_check_host(id->cert, name, 0, 0, NULL) != 1)
+		if (*kind || X509_check_host(c->cert, name, 0, 0, NULL) != 1)
 			continue;
-		*kind = SSL_use_cert_and_key(ssl, id->cert, id->key, id->chain, 1) == 1;
+		*kind = SSL_use_cert_and_key(ssl, c->cert, c->key, c->chain, 1) == 1;
 		n += *kind;
 	}
 	return n;
@@ -244,28 +244,28 @@ static int
 choose_certificate(SSL *ssl, void *arg)
 {
 	const struct tls *t = arg;
-	const struct tls_identity *first = &t->identity[0];
+	const struct tls_certificate *first = &t->certificate[0];
 	const char *sni = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
 	char name[256];
 
 	SSL_certs_clear(ssl);
-	if (sni != NULL && use_name(ssl, t, sni) > 0)
+	if (sni != NULL && use_certificates_for(ssl, t, sni) > 0)
 		return 1;
 	a_name_of(first->cert, name, sizeof(name));
-	if (name[0] != '\0' && use_name(ssl, t, name) > 0)
+	if (name[0] != '\0' && use_certificates_for(ssl, t, name) > 0)
 		return 1;
 	return SSL_use_cert_and_key(ssl, first->cert, first->key, first->chain, 1);
 }
 
 /* Where there is nothing to choose, it is chosen once for all connections. */
 static void
-choose_once(struct tls *t)
+set_single_certificate(struct tls *t)
 {
-	const struct tls_identity *id = &t->identity[0];
+	const struct tls_certificate *c = &t->certificate[0];
 
-	if (t->identities != 1)
+	if (t->certificates != 1)
 		return;
-	if (SSL_CTX_use_cert_and_key(t->ctx, id->cert, id->key, id->chain, 1) == 1)
+	if (SSL_CTX_use_cert_and_key(t->ctx, c->cert, c->key, c->chain, 1) == 1)
 		SSL_CTX_set_cert_cb(t->ctx, NULL, NULL);
 	/* If it can't be used, each handshake says why. */
 	ERR_clear_error();
@@ -289,7 +289,7 @@ fill_context(struct tls *t)
 
 /* TLS can't be, from here on. */
 static void
-give_up(struct tls *t, const char *wrong)
+give_up_tls(struct tls *t, const char *wrong)
 {
 	SSL_CTX_free(t->ctx);
 	t->ctx = NULL;
@@ -303,34 +303,34 @@ static const char none_usable[] = "no certificate with its key can be used";
 static void
 give_up_certificates(struct tls *t, const char *wrong)
 {
-	give_up(t, wrong);
+	give_up_tls(t, wrong);
 	t->wrong_file = t->opts->certs == 1 ? t->opts->cert[0] : NULL;
 }
 
 void
-tls_load(struct tls *t, const struct options *o, const struct tls_maker *maker)
+tls_load(struct tls *t, const struct options *o, const struct tls_callbacks *callbacks)
 {
 	const char *wrong;
 	uint32_t i;
 
 	memset(t, 0, sizeof(*t));
 	t->opts = o;
-	t->maker = maker;
+	t->callbacks = callbacks;
 	openssl_begin();
 	for (i = 0; i < o->certs; i++)
-		load_identity(t, i);
-	if (t->identities == 0) {
+		load_certificate(t, i);
+	if (t->certificates == 0) {
 		give_up_certificates(t, t->possible ? none_usable : "certificates can't be read");
 		return;
 	}
 	t->ctx = SSL_CTX_new(TLS_server_method());
 	wrong = fill_context(t);
 	if (wrong != NULL) {
-		give_up(t, wrong);
+		give_up_tls(t, wrong);
 		return;
 	}
-	drop_identities(t, refusal_of);
-	if (t->identities == 0)
+	drop_certificates(t, certificate_error);
+	if (t->certificates == 0)
 		give_up_certificates(t, none_usable);
 }
 
@@ -339,12 +339,12 @@ tls_prepare(struct tls *t)
 {
 	if (t->wrong != NULL || t->confirmed)
 		return t->wrong;
-	drop_identities(t, key_error);
+	drop_certificates(t, key_error);
 	t->confirmed = true;
-	if (t->identities == 0)
+	if (t->certificates == 0)
 		give_up_certificates(t, none_usable);
 	else
-		choose_once(t);
+		set_single_certificate(t);
 	return t->wrong;
 }
 
@@ -402,15 +402,15 @@ tls_free(struct tls *t)
 {
 	size_t i;
 
-	for (i = 0; i < t->identities; i++)
-		forget_identity(&t->identity[i]);
+	for (i = 0; i < t->certificates; i++)
+		free_certificate(&t->certificate[i]);
 	SSL_CTX_free(t->ctx);
 	memset(t, 0, sizeof(*t));
 }
 
 /* The oldest error is the cause; the later ones say who passed it on. */
 static void
-say_error(char *error, size_t size, const char *otherwise)
+format_error(char *error, size_t size, const char *otherwise)
 {
 	const char *reason = ERR_reason_error_string(ERR_peek_error());
 
@@ -425,7 +425,7 @@ tls_accept(struct tls *t, struct conn *c, char *error, size_t size)
 
 	end = conn_start_tls(c, t->ctx);
 	if (end != CONN_OK)
-		say_error(error, size, end == CONN_TIMEOUT ? "deadline" : "client disconnected");
+		format_error(error, size, end == CONN_TIMEOUT ? "deadline" : "client disconnected");
 	return end;
 }
 

@@ -18,7 +18,7 @@
 #include "config/options.h"
 
 /* A certificate that can be shown, its chain, and the key that is the monitor's. */
-struct tls_identity {
+struct tls_certificate {
 	X509			*cert;
 	EVP_PKEY		*key;
 	STACK_OF(X509)		*chain;
@@ -27,25 +27,25 @@ struct tls_identity {
 };
 
 /* Whom the maker of a context asks for private keys, and whom it tells what is wrong. */
-struct tls_maker {
+struct tls_callbacks {
 	bool		(*has_key)(uint32_t index, const uint8_t key_digest[MSG_DIGEST]);
 	remotekey_sign	*sign;
-	void		(*complain)(const char *file, const char *wrong);	/* file is NULL where it is no single file's fault */
+	void		(*report_error)(const char *file, const char *wrong);	/* file is NULL where it is no single file's fault */
 };
 
 /* The gate's: it is the monitor for all. Who takes over a context that another has made, puts it there. */
-extern const struct tls_maker tls_gate;
+extern const struct tls_callbacks tls_gate;
 
 struct tls {
-	const struct options	*opts;
-	const struct tls_maker	*maker;
-	bool			 possible;		/* there is a certificate, and it can be read */
-	struct tls_identity	 identity[OPTIONS_CERTS];
-	size_t			 identities;		/* of them usable */
-	SSL_CTX			*ctx;			/* NULL: not yet, or not possible */
-	const char		*wrong;			/* why TLS is not possible, once that is known */
-	const char		*wrong_file;		/* the file that is about, NULL: none, or several */
-	bool			 confirmed;		/* whoever has the keys was asked for all of them */
+	const struct options		*opts;
+	const struct tls_callbacks	*callbacks;
+	bool				 possible;	/* there is a certificate, and it can be read */
+	struct tls_certificate		 certificate[OPTIONS_CERTS];
+	size_t				 certificates;	/* of them usable */
+	SSL_CTX				*ctx;		/* NULL: not yet, or not possible */
+	const char			*wrong;		/* why TLS is not possible, once that is known */
+	const char			*wrong_file;	/* the file that is about, NULL: none, or several */
+	bool				 confirmed;	/* whoever has the keys was asked for all of them */
 };
 
 /*
@@ -53,7 +53,7 @@ struct tls {
  * settings applied. What can't be used is logged and left out. If nothing is
  * left, TLS is not possible.
  */
-void	tls_load(struct tls *, const struct options *, const struct tls_maker *);
+void	tls_load(struct tls *, const struct options *, const struct tls_callbacks *);
 
 /*
  * Makes sure of the private keys: whoever has them is asked for each.

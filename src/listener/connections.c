@@ -26,7 +26,7 @@
 enum state {
 	FREE,
 	CONNECTED,
-	DISMISSED,		/* connected, but never to be logged in */
+	SHUT_DOWN,		/* connected, but never to be logged in */
 	LOGGED_IN,
 	LEAVING,		/* processes are left, and that is all */
 };
@@ -79,8 +79,8 @@ connections_network(const struct options *o, const uint8_t address[NETWORK_ADDRE
 {
 	static const uint8_t none[NETWORK_ADDRESS];
 
-	if (memcmp(address, none, sizeof(none)) == 0 || network_any(o->unlimited, o->unlimiteds, address) ||
-	    network_any(o->proxy, o->proxies, address))
+	if (memcmp(address, none, sizeof(none)) == 0 || network_list_contains(o->unlimited, o->unlimiteds, address) ||
+	    network_list_contains(o->proxy, o->proxies, address))
 		return 0;
 	if (o->unlimiteds == 0 && network_is_loopback(address))
 		return NETWORK_LOCAL;
@@ -93,7 +93,7 @@ connections_network_of(const struct options *o, const struct sockaddr_storage *f
 	uint8_t address[NETWORK_ADDRESS];
 
 	if (from->ss_family == AF_INET)
-		network_map(address, (const uint8_t *)&((const struct sockaddr_in *)from)->sin_addr);
+		network_from_ipv4(address, (const uint8_t *)&((const struct sockaddr_in *)from)->sin_addr);
 	else if (from->ss_family == AF_INET6)
 		memcpy(address, &((const struct sockaddr_in6 *)from)->sin6_addr, sizeof(address));
 	else
@@ -112,7 +112,7 @@ make_key(uint8_t key[MSG_KEY_SIZE])
 
 /* SECURITY: no child of this process has it, whatever that becomes. */
 static struct table *
-map(int fd)
+map_table(int fd)
 {
 	void *at = mmap(NULL, sizeof(struct table), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 
@@ -125,13 +125,13 @@ map(int fd)
 
 /* Its size is sealed: nobody can make it shorter and so kill those who read it. */
 static void
-make(void)
+create_table(void)
 {
 	table_fd = memfd_create("imapgate-connections", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (table_fd == -1 || ftruncate(table_fd, sizeof(struct table)) == -1 ||
 	    fcntl(table_fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == -1)
 		die("table of connections");
-	t = map(table_fd);
+	t = map_table(table_fd);
 	if (t == NULL)
 		die("table of connections");
 	t->layout = LAYOUT;
@@ -140,13 +140,13 @@ make(void)
 }
 
 static bool
-take_over(int fd)
+restore_table(int fd)
 {
 	struct stat st;
 
 	if (fstat(fd, &st) == -1 || st.st_size != (off_t)sizeof(struct table) || fcntl(fd, F_SETFD, FD_CLOEXEC) == -1)
 		return false;
-	t = map(fd);
+	t = map_table(fd);
 	if (t == NULL)
 		return false;
 	if (t->layout != LAYOUT || t->size != sizeof(struct table)) {
@@ -169,11 +169,11 @@ connections_open(int fd)
 	mlock(failure_key, MSG_KEY_SIZE);
 	madvise(failure_key, MSG_KEY_SIZE, MADV_DONTDUMP);
 	make_key(failure_key);
-	taken = fd != -1 && take_over(fd);
+	taken = fd != -1 && restore_table(fd);
 	if (!taken)
-		make();
+		create_table();
 	else
-		connections_keep(false);
+		connections_keep_on_exec(false);
 	return taken || fd == -1;
 }
 
@@ -184,7 +184,7 @@ connections_fd(void)
 }
 
 void
-connections_keep(bool keep)
+connections_keep_on_exec(bool keep)
 {
 	uint32_t slot;
 	size_t i;
@@ -227,7 +227,7 @@ tally(uint64_t network, uint64_t account)
 			n.sessions++;
 			n.own_sessions += own;
 			n.account_sessions += p->account == account;
-		} else if (p->state == CONNECTED || p->state == DISMISSED) {
+		} else if (p->state == CONNECTED || p->state == SHUT_DOWN) {
 			n.waiting++;
 			n.own_waiting += own;
 		}
@@ -247,7 +247,7 @@ connections_count(void)
 }
 
 static enum msg_limit
-refused(enum msg_limit limit)
+count_refusal(enum msg_limit limit)
 {
 	t->count.refusals++;
 	return limit;
@@ -272,16 +272,16 @@ find_free(void)
 }
 
 enum msg_limit
-connections_admit(const struct options *o, uint64_t network, struct connection **connection)
+connections_reserve(const struct options *o, uint64_t network, struct connection **connection)
 {
 	struct tally n = tally(network, 0);
 	uint32_t slot = find_free();
 	struct connection *c;
 
 	if (n.waiting >= o->max_connections || slot == CONNECTIONS_MAX)
-		return refused(LIMIT_MAX_CONNECTIONS);
+		return count_refusal(LIMIT_MAX_CONNECTIONS);
 	if (network != 0 && n.own_waiting >= limit_of(network, o->max_connections_per_address, o->max_connections))
-		return refused(LIMIT_MAX_CONNECTIONS_PER_ADDRESS);
+		return count_refusal(LIMIT_MAX_CONNECTIONS_PER_ADDRESS);
 	if (slot >= t->used)
 		t->used = slot + 1;
 	t->places[slot] = (struct place){ network, 0, CONNECTED, 0, 0 };
@@ -296,11 +296,11 @@ connections_admit(const struct options *o, uint64_t network, struct connection *
 }
 
 enum msg_limit
-connections_move(const struct connection *c, const struct options *o, uint64_t network)
+connections_set_network(const struct connection *c, const struct options *o, uint64_t network)
 {
 	t->places[c->slot].network = network;
 	if (network != 0 && tally(network, 0).own_waiting > limit_of(network, o->max_connections_per_address, o->max_connections))
-		return refused(LIMIT_MAX_CONNECTIONS_PER_ADDRESS);
+		return count_refusal(LIMIT_MAX_CONNECTIONS_PER_ADDRESS);
 	return LIMIT_NONE;
 }
 
@@ -325,13 +325,13 @@ connections_log_in(struct connection *c, const struct options *o, const struct m
 	uint64_t account = login->account | 1;
 	enum msg_limit limit;
 
-	if (failures_any(&t->failures, p->network))
+	if (failures_has_network(&t->failures, p->network))
 		failures_forgive(&t->failures, p->network, login->user);
 	if (p->state != CONNECTED)
 		return LIMIT_SHUTDOWN;
 	limit = session_limit(o, p, account);
 	if (limit != LIMIT_NONE)
-		return refused(limit);
+		return count_refusal(limit);
 	p->state = LOGGED_IN;
 	p->account = account;
 	c->began = clock_ms();
@@ -349,20 +349,20 @@ connections_failed(const struct connection *c, const struct msg_failed *failed)
 	t->count.failures++;
 	if (network == 0 || network == NETWORK_LOCAL)
 		return 0;
-	return failures_note(&t->failures, &failure, failed->when);
+	return failures_add(&t->failures, &failure, failed->when);
 }
 
 void
-connections_dismiss(const struct connection *c)
+connections_shut_down(const struct connection *c)
 {
 	if (t->places[c->slot].state == CONNECTED)
-		t->places[c->slot].state = DISMISSED;
+		t->places[c->slot].state = SHUT_DOWN;
 }
 
 bool
-connections_is_dismissed(const struct connection *c)
+connections_is_shut_down(const struct connection *c)
 {
-	return t->places[c->slot].state == DISMISSED;
+	return t->places[c->slot].state == SHUT_DOWN;
 }
 
 bool
@@ -378,7 +378,7 @@ connections_end_session(const struct connection *c)
 }
 
 void
-connections_leave(struct connection *c)
+connections_release(struct connection *c)
 {
 	t->places[c->slot].state = FREE;
 	while (t->used > 0 && t->places[t->used - 1].state == FREE)
@@ -400,7 +400,7 @@ connections_find(uint32_t slot, uint32_t serial)
 }
 
 void
-connections_enter(struct connection *c, struct connection_process *child, pid_t pid)
+connections_set_pid(struct connection *c, struct connection_process *child, pid_t pid)
 {
 	*(child == &c->gate ? &t->places[c->slot].gate : &t->places[c->slot].monitor) = pid;
 	child->state = CHILD_RUNNING;
@@ -408,7 +408,7 @@ connections_enter(struct connection *c, struct connection_process *child, pid_t 
 }
 
 struct connection_process *
-connections_reap(pid_t pid, int status, struct connection **c)
+connections_set_ended(pid_t pid, int status, struct connection **c)
 {
 	struct connection_process *child;
 	uint32_t slot;

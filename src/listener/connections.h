@@ -53,17 +53,17 @@ struct connection {
 	int		account;	/* our end of the monitor's pair */
 	int64_t		deadline;	/* of the login; behind it, of a relay whose mailbox program has ended; 0: none */
 	bool		imaps;		/* TLS begins with the connection */
-	bool		heard;		/* the gate has said something */
+	bool		got_message;	/* the gate has said something */
 	bool		proxied;	/* among that, who the proxy's client is */
-	bool		told;		/* and how the connection ends */
-	bool		expelled;	/* a process of it was found to be none of ours */
+	bool		end_logged;	/* and how the connection ends */
+	bool		violated;	/* a process of it was found to be none of ours */
 	bool		peer_unknown;	/* a gate is to come when the monitor of --preauth peer has ended */
 	bool		waited;		/* the monitor wants to know of the gate's end */
 	bool		launched;	/* the mailbox program has taken the monitor's place */
 	bool		relayed;	/* and the gate goes on as its relay */
 	unsigned	logs;		/* lines of the gate */
 	unsigned	generation;	/* of settings: which zygote its monitor is from (roles.h); ROLES_GENERATIONS: none is wanted */
-	enum msg_why	no_ktls;
+	enum ktls_obstacle	no_ktls;
 	struct peer	peer;
 	char		tls[16], cipher[64];	/* for the log; empty: none of ours */
 	int64_t		began;		/* its session, clock_ms() */
@@ -92,7 +92,7 @@ bool	connections_open(int fd);
 int	connections_fd(void);
 
 /* Has the descriptors of all connections survive execve(2), or not. */
-void	connections_keep(bool);
+void	connections_keep_on_exec(bool);
 
 /*
  * Whom a client is counted as: its IPv4 address, or the first 64 bits of its
@@ -107,10 +107,10 @@ uint64_t	connections_network(const struct options *, const uint8_t address[NETWO
 uint64_t	connections_network_of(const struct options *, const struct sockaddr_storage *from);
 
 /* Finds a place for a connection that was accepted. Returns LIMIT_NONE and a connection of zeros with its slot, or the limit in its way. */
-enum msg_limit	connections_admit(const struct options *, uint64_t network, struct connection **);
+enum msg_limit	connections_reserve(const struct options *, uint64_t network, struct connection **);
 
 /* It has turned out who the client is: a proxy had connected for it. */
-enum msg_limit	connections_move(const struct connection *, const struct options *, uint64_t network);
+enum msg_limit	connections_set_network(const struct connection *, const struct options *, uint64_t network);
 
 /* A login has succeeded, see msg_logged_in. With LIMIT_NONE it is a session from here on. */
 enum msg_limit	connections_log_in(struct connection *, const struct options *, const struct msg_logged_in *);
@@ -119,16 +119,16 @@ enum msg_limit	connections_log_in(struct connection *, const struct options *, c
 unsigned	connections_failed(const struct connection *, const struct msg_failed *);
 
 /* From here on it can't be logged in. */
-void	connections_dismiss(const struct connection *);
+void	connections_shut_down(const struct connection *);
 
-bool	connections_is_dismissed(const struct connection *);
+bool	connections_is_shut_down(const struct connection *);
 bool	connections_is_session(const struct connection *);
 
 /* Its session has ended; what is left of it counts no more. */
 void	connections_end_session(const struct connection *);
 
 /* The place is free again. All that it had must be closed. */
-void	connections_leave(struct connection *);
+void	connections_release(struct connection *);
 
 /* The connection with these numbers, NULL if it is gone. */
 struct connection	*connections_find(uint32_t slot, uint32_t serial);
@@ -138,10 +138,10 @@ struct connection	*connections_at(uint32_t slot);
 uint32_t		 connections_end(void);
 
 /* One of its two children runs, by this process id. */
-void	connections_enter(struct connection *, struct connection_process *, pid_t);
+void	connections_set_pid(struct connection *, struct connection_process *, pid_t);
 
 /* A child has ended: returns which, and fills whose; NULL if it is no connection's. */
-struct connection_process	*connections_reap(pid_t, int status, struct connection **);
+struct connection_process	*connections_set_ended(pid_t, int status, struct connection **);
 
 struct connections_count	connections_count(void);
 

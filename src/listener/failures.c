@@ -32,7 +32,7 @@ prefer_older(struct oldest *o, struct failures_record *r, int64_t when)
 }
 
 static struct view
-look(struct failures *f, const struct failure *it, int64_t now)
+find_records(struct failures *f, const struct failure *it, int64_t now)
 {
 	struct view v = { .count = 0 };
 	struct failures_record *r;
@@ -53,9 +53,9 @@ look(struct failures *f, const struct failure *it, int64_t now)
 }
 
 unsigned
-failures_note(struct failures *f, const struct failure *it, int64_t now)
+failures_add(struct failures *f, const struct failure *it, int64_t now)
 {
-	struct view v = look(f, it, now);
+	struct view v = find_records(f, it, now);
 	/* A network that has all it may have loses one of its own, so it can't push out what others did. */
 	struct failures_record *victim = v.count < FAILURES_PER_NETWORK ? v.other.record : v.own.record;
 
@@ -68,7 +68,7 @@ failures_note(struct failures *f, const struct failure *it, int64_t now)
 }
 
 bool
-failures_any(const struct failures *f, uint64_t network)
+failures_has_network(const struct failures *f, uint64_t network)
 {
 	const struct failures_record *r;
 

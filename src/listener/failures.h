@@ -20,7 +20,7 @@
 /* How long each is remembered. */
 #define FAILURES_KEPT_MS	(15 * 60 * 1000)
 
-/* A login that failed: numbers that are equal for equals and tell nothing else (monitor/tell.c makes them). */
+/* A login that failed: numbers that are equal for equals and tell nothing else (monitor/accounting.c makes them). */
 struct failure {
 	uint64_t	network;	/* where from, see connections_network; never 0 */
 	uint64_t	user;		/* of whom */
@@ -36,10 +36,10 @@ struct failures {
 };
 
 /* Remembers a failure now, in milliseconds of clock_ms(). Returns how many different ones of its network are remembered, itself included. */
-unsigned	failures_note(struct failures *, const struct failure *, int64_t now);
+unsigned	failures_add(struct failures *, const struct failure *, int64_t now);
 
 /* Is anything remembered of this network, or was until lately? */
-bool	failures_any(const struct failures *, uint64_t network);
+bool	failures_has_network(const struct failures *, uint64_t network);
 
 /* Forgets what a user has failed to do from this network: the one who is logged in now was no guesser. */
 void	failures_forgive(struct failures *, uint64_t network, uint64_t user);

@@ -15,7 +15,7 @@ unsigned generations_current;
 
 /* Takes over generations of the image before this one: number, descriptor, process id and waiting connections of each generation. */
 void
-generations_take_over(const char *kept, uint32_t first)
+generations_restore(const char *kept, uint32_t first)
 {
 	unsigned i, waiting;
 	int fd, pid, n = 0;
@@ -31,13 +31,13 @@ generations_take_over(const char *kept, uint32_t first)
 }
 
 bool
-roles_have(unsigned generation)
+roles_has_generation(unsigned generation)
 {
 	return generation < ROLES_GENERATIONS && generations[generation].zygote.control != -1;
 }
 
 bool
-roles_have_room(void)
+roles_has_room(void)
 {
 	unsigned i, used = 0;
 
@@ -47,7 +47,7 @@ roles_have_room(void)
 }
 
 void
-roles_keep(char *text, size_t size, bool keep)
+roles_keep_on_exec(char *text, size_t size, bool keep)
 {
 	int n = 0;
 

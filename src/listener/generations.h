@@ -17,9 +17,9 @@ extern struct generation	generations[ROLES_GENERATIONS];
 extern unsigned			generations_current;	/* that of connections that begin now */
 
 /*
- * Takes over what the image before this one has left (roles_keep), NULL: none.
+ * Takes over what the image before this one has left (roles_keep_on_exec), NULL: none.
  * What zygote number i says is an event with the index first + i.
  */
-void	generations_take_over(const char *kept, uint32_t first);
+void	generations_restore(const char *kept, uint32_t first);
 
 #endif

@@ -30,8 +30,8 @@
 #include "base/descriptors.h"
 #include "listener/connections.h"
 #include "listener/events.h"
-#include "listener/life.h"
-#include "listener/refusal.h"
+#include "listener/lifecycle.h"
+#include "listener/reject.h"
 #include "listener/reload.h"
 #include "listener/roles.h"
 #include "listener/serve.h"
@@ -42,7 +42,7 @@
 #define PAUSE_MS	100
 
 /* Trials more where SIGHUP comes again meanwhile. */
-#define TRIALS_MAX	2
+#define DRY_RUNS_MAX	2
 
 /* Ends of children that are looked at in one turn of the loop. */
 #define REAP_MAX	256
@@ -51,7 +51,7 @@
 #define HOLD_MS		2000
 
 /* The same trouble is logged so often. */
-#define TROUBLE_MS	60000
+#define SHORTAGE_MS	60000
 
 /* What those who are not logged in get for their farewells, PAM modules included. */
 #define STOP_MS		5000
@@ -63,17 +63,17 @@ static struct listener {
 	struct connection_setup		 setup;
 	int				 signals;	/* signalfd(2) */
 	int				 watchdog_ms;	/* 0: nobody watches */
-	pid_t				 trial;		/* of a reload, 0 for none */
+	pid_t				 dry_run;	/* of a reload, 0 for none */
 	bool				 accepting;	/* sockets are waited for */
-	bool				 renewing;	/* a reload takes place as soon as nothing is on its way */
-	bool				 again;		/* SIGHUP has come behind the beginning of the trial */
-	unsigned			 trials;	/* in a row, for that */
+	bool				 reexec_due;	/* a reload takes place as soon as nothing is on its way */
+	bool				 again;		/* SIGHUP has come behind the beginning of the dry run */
+	unsigned			 dry_runs;	/* in a row, for that */
 	bool				 more_ended;	/* children, than were looked at */
 	bool				 stopping;
 	/* Points on clock_ms(), 0 for never. */
-	int64_t				 hold_at,	/* from here on a trial is not waited for any more */
-					 watchdog_at, resume_at, stop_at, trouble_at;
-	unsigned			 troubles;	/* since the last line about them */
+	int64_t				 hold_at,	/* from here on a dry run is not waited for any more */
+					 watchdog_at, resume_at, stop_at, shortage_at;
+	unsigned			 shortages;	/* since the last line about them */
 	unsigned			 reads, accepts; /* that failed in a row */
 } listener;
 
@@ -91,31 +91,31 @@ our_signals(void)
 }
 
 static void
-log_trouble(struct listener *l, const char *what, const char *why)
+log_shortage(struct listener *l, const char *what, const char *reason)
 {
 	int64_t now = clock_ms();
 	struct log_line line;
 
-	l->troubles++;
-	if (now < l->trouble_at)
+	l->shortages++;
+	if (now < l->shortage_at)
 		return;
 	log_begin(&line, LOG_ERR, "resource-shortage");
 	log_field(&line, "what", "%s", what);
-	log_field(&line, "times", "%u", l->troubles);
-	log_text(&line, "text", why);
+	log_field(&line, "times", "%u", l->shortages);
+	log_text(&line, "text", reason);
 	log_write(&line);
-	l->trouble_at = now + TROUBLE_MS;
-	l->troubles = 0;
+	l->shortage_at = now + SHORTAGE_MS;
+	l->shortages = 0;
 }
 
 /* Something is missing that will be there again some time. It is said in a line now and then. */
 static void
-rest(const char *what, const char *why)
+pause_accepting(const char *what, const char *reason)
 {
 	struct listener *l = &listener;
 
 	l->resume_at = clock_ms() + PAUSE_MS;
-	log_trouble(l, what, why);
+	log_shortage(l, what, reason);
 }
 
 static void
@@ -137,23 +137,23 @@ accept_one(struct listener *l, const struct activation_socket *s)
 	if (fd == -1) {
 		/* A client that has gone is no trouble, but many in a row are: each costs a turn of the loop. */
 		if (errno != 0 || ++l->accepts > AGAIN_MAX)
-			rest("accept", strerror(errno));
+			pause_accepting("accept", strerror(errno));
 		return;
 	}
 	l->accepts = 0;
 	network = connections_network_of(o, &from);
-	limit = connections_admit(o, network, &connection);
+	limit = connections_reserve(o, network, &connection);
 	if (limit == LIMIT_NONE)
 		serve_accepted(connection, s->imaps, fd, &from);
 	else
-		refusal(fd, o->tls_on_connect, limit, network, &from);
+		reject_connection(fd, o->tls_on_connect, limit, network, &from);
 }
 
 /* Waits for clients, or not. */
 static void
 set_accepting(struct listener *l)
 {
-	bool accepting = !l->stopping && !l->renewing && l->hold_at == 0 && l->resume_at == 0 && roles_are_ready();
+	bool accepting = !l->stopping && !l->reexec_due && l->hold_at == 0 && l->resume_at == 0 && roles_are_ready();
 	size_t i;
 
 	if (accepting == l->accepting)
@@ -167,21 +167,21 @@ set_accepting(struct listener *l)
 }
 
 static void
-stop(struct listener *l)
+listener_stop(struct listener *l)
 {
 	size_t i;
 
 	if (l->stopping)
 		return;
 	l->stopping = true;
-	l->renewing = false;
+	l->reexec_due = false;
 	l->stop_at = clock_ms() + STOP_MS;
 	set_accepting(l);
 	for (i = 0; i < l->n; i++)
 		close(l->sockets[i].fd);
 	activation_notify("STOPPING=1");
-	serve_dismiss_all();
-	status_say("listener-stop", NULL, NULL);
+	serve_shut_down_all();
+	status_log("listener-stop", NULL, NULL);
 }
 
 static void
@@ -190,102 +190,102 @@ begin_reload(struct listener *l)
 	if (l->stopping)
 		return;
 	/* The files that were tried out are not those of now. */
-	l->again = l->trial != 0 || l->renewing;
+	l->again = l->dry_run != 0 || l->reexec_due;
 	if (l->again)
 		return;
 	activation_notify("RELOADING=1\nMONOTONIC_USEC=%lld", (long long)clock_ms() * 1000);
 	/* Who comes behind SIGHUP is for the new settings, if these can be had soon. */
 	l->hold_at = clock_ms() + HOLD_MS;
-	l->trial = reload_try();
-	if (l->trial == -1) {
+	l->dry_run = reload_start_dry_run();
+	if (l->dry_run == -1) {
 		l->hold_at = 0;
-		l->trial = 0;
-		rest("fork", strerror(errno));
+		l->dry_run = 0;
+		pause_accepting("fork", strerror(errno));
 		activation_notify("READY=1");
 	}
 }
 
-/* True if there is another trial instead. Signals that never stop coming get their reload all the same. */
+/* True if there is another dry run instead. Signals that never stop coming get their reload all the same. */
 static bool
-try_again(struct listener *l)
+repeat_dry_run(struct listener *l)
 {
-	bool again = l->again && ++l->trials <= TRIALS_MAX;
+	bool again = l->again && ++l->dry_runs <= DRY_RUNS_MAX;
 
 	if (again)
 		begin_reload(l);
 	else
-		l->trials = 0;
+		l->dry_runs = 0;
 	return again;
 }
 
 /* The dispositions are passed on as they were found, and the signals blocked as they are. */
 static void
-renew(struct listener *l)
+reexec(struct listener *l)
 {
 	const sigset_t ours = our_signals();
-	struct inherited found = l->setup.inherited, again;
+	struct signals found = l->setup.signals, again;
 	char generations[512];
 
 	/* Not for a moment may they be let through: one that waits would end us. */
 	found.mask = ours;
-	inherited_restore(&found);
-	roles_keep(generations, sizeof(generations), true);
-	connections_keep(true);
+	signals_restore(&found);
+	roles_keep_on_exec(generations, sizeof(generations), true);
+	connections_keep_on_exec(true);
 	reload_exec(connections_fd(), generations);
-	connections_keep(false);
-	roles_keep(generations, sizeof(generations), false);
-	inherited_take(&again, &ours);
+	connections_keep_on_exec(false);
+	roles_keep_on_exec(generations, sizeof(generations), false);
+	signals_save(&again, &ours);
 }
 
 static void
-keep_old(const char *reason)
+abandon_reload(const char *reason)
 {
-	status_say("reload-failed", "reason", reason);
+	status_log("reload-failed", "reason", reason);
 	activation_notify("READY=1");
 }
 
 /* The new program takes over here, as soon as no process is on its way whose id the old one was to hear. */
 static void
-renew_if_quiet(struct listener *l)
+reexec_if_quiet(struct listener *l)
 {
-	if (!l->renewing || roles_pending() > 0)
+	if (!l->reexec_due || roles_pending() > 0)
 		return;
-	l->renewing = false;
-	status_say("listener-reload", NULL, NULL);
-	renew(l);
-	keep_old("it can't be executed");
+	l->reexec_due = false;
+	status_log("listener-reload", NULL, NULL);
+	reexec(l);
+	abandon_reload("it can't be executed");
 }
 
-/* The trial has ended: either there is a reload, or everything stays as it was. */
+/* The dry run has ended: either there is a reload, or everything stays as it was. */
 static void
 end_reload(struct listener *l, int status)
 {
 	char text[64];
 
-	l->trial = 0;
+	l->dry_run = 0;
 	l->hold_at = 0;
 	if (l->stopping)
 		return;
-	if (try_again(l))
+	if (repeat_dry_run(l))
 		return;
 	snprintf(text, sizeof(text), "a trial ended with status %d", status);
 	if (status != 0)
-		keep_old(text);
-	else if (!roles_have_room())
-		keep_old("connections of too many earlier reloads still wait for their login");
+		abandon_reload(text);
+	else if (!roles_has_room())
+		abandon_reload("connections of too many earlier reloads still wait for their login");
 	else
-		l->renewing = true;
+		l->reexec_due = true;
 }
 
 static void
-reap(struct listener *l)
+reap_children(struct listener *l)
 {
 	int status, turns;
 	pid_t pid;
 
 	/* SECURITY: a mailbox program can give us children (clone(2), CLONE_PARENT), and must not hold us here. */
 	for (turns = 0; turns < REAP_MAX && (pid = waitpid(-1, &status, WNOHANG)) > 0; turns++) {
-		if (pid == l->trial) {
+		if (pid == l->dry_run) {
 			end_reload(l, WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
 			continue;
 		}
@@ -299,7 +299,7 @@ reap(struct listener *l)
 }
 
 static void
-obey_signal(struct listener *l)
+handle_signal(struct listener *l)
 {
 	struct signalfd_siginfo info;
 
@@ -311,15 +311,15 @@ obey_signal(struct listener *l)
 	}
 	l->reads = 0;
 	if (info.ssi_signo == SIGCHLD)
-		reap(l);
+		reap_children(l);
 	else if (info.ssi_signo == SIGHUP)
 		begin_reload(l);
 	else
-		stop(l);
+		listener_stop(l);
 }
 
 static void
-sooner(int64_t *at, int64_t other)
+earliest(int64_t *at, int64_t other)
 {
 	if (other != 0 && (*at == 0 || other < *at))
 		*at = other;
@@ -330,23 +330,23 @@ time_to_wait(const struct listener *l)
 {
 	int64_t at = 0;
 
-	sooner(&at, status_due());
-	sooner(&at, l->watchdog_at);
-	sooner(&at, l->resume_at);
-	sooner(&at, l->hold_at);
-	sooner(&at, l->stop_at);
-	sooner(&at, roles_due());
+	earliest(&at, status_due());
+	earliest(&at, l->watchdog_at);
+	earliest(&at, l->resume_at);
+	earliest(&at, l->hold_at);
+	earliest(&at, l->stop_at);
+	earliest(&at, roles_due());
 	return at == 0 ? -1 : clock_left(at);
 }
 
 static void
-keep_time(struct listener *l)
+run_timers(struct listener *l)
 {
 	int64_t now = clock_ms();
 
 	if (status_due() != 0 && now >= status_due()) {
-		serve_look_at_deadlines();
-		status_tell();
+		serve_check_deadlines();
+		status_notify();
 	}
 	roles_tick();
 	if (l->resume_at != 0 && now >= l->resume_at)
@@ -366,18 +366,18 @@ is_over(const struct listener *l)
 }
 
 static void
-obey(struct listener *l, const struct event *e)
+dispatch_event(struct listener *l, const struct event *e)
 {
 	switch (e->kind) {
 	case EVENT_SIGNAL:
-		obey_signal(l);
+		handle_signal(l);
 		return;
 	case EVENT_SOCKET:
 		if (l->accepting)
 			accept_one(l, &l->sockets[e->index]);
 		return;
 	case EVENT_ROLE:
-		roles_hear(e->index);
+		roles_receive(e->index);
 		return;
 	case EVENT_LOGIN:
 		serve_login(e->index);
@@ -395,22 +395,22 @@ loop(struct listener *l)
 	int i, n;
 
 	/* Who has ended while we executed ourselves was told of before. */
-	reap(l);
+	reap_children(l);
 	while (!is_over(l)) {
 		set_accepting(l);
 		n = events_wait(events, l->more_ended ? 0 : time_to_wait(l));
 		if (l->more_ended)
-			reap(l);
-		keep_time(l);
+			reap_children(l);
+		run_timers(l);
 		/* Signals first: a connection that came behind one shall not be accepted before it. */
 		for (i = 0; i < n; i++)
 			if (events[i].kind == EVENT_SIGNAL)
-				obey(l, &events[i]);
+				dispatch_event(l, &events[i]);
 		set_accepting(l);
 		for (i = 0; i < n; i++)
 			if (events[i].kind != EVENT_SIGNAL)
-				obey(l, &events[i]);
-		renew_if_quiet(l);
+				dispatch_event(l, &events[i]);
+		reexec_if_quiet(l);
 	}
 }
 
@@ -432,23 +432,23 @@ prepare_sockets(struct listener *l)
 	for (i = 0; i < l->n; i++) {
 		prepare_socket(l->sockets[i].fd);
 		/* Behind a proxy the TLS may be the proxy's. */
-		if (l->sockets[i].misses_tls && !o->tls_on_connect && o->proxies == 0 && !reload_is_trial())
+		if (l->sockets[i].misses_tls && !o->tls_on_connect && o->proxies == 0 && !reload_is_dry_run())
 			connection_warn_of_port(l->sockets[i].port, l->sockets[i].standard == 0);
 		imaps |= l->sockets[i].imaps;
 	}
-	log_die_status = EX_CONFIG;
+	die_status = EX_CONFIG;
 	errno = 0;
 	if (imaps && o->certs == 0)
 		die("a socket for imaps needs a --cert");
 	if (o->preauth == PREAUTH_CERT && !imaps && !o->tls_on_connect)
 		die("--preauth cert needs --tls-on-connect or a socket for imaps");
-	log_die_status = EX_TEMPFAIL;
+	die_status = EX_TEMPFAIL;
 }
 
 static void
 prepare(struct listener *l)
 {
-	static const struct roles_ears ears = { serve_spawned, serve_lost, serve_signing, rest };
+	static const struct roles_callbacks callbacks = { serve_spawned, serve_zygote_ended, serve_signing, pause_accepting };
 	const sigset_t ours = our_signals();
 	bool taken;
 
@@ -456,16 +456,16 @@ prepare(struct listener *l)
 	if (reload_is_resumed())
 		for (int sig = 1; sig < NSIG; sig++)
 			if (sigismember(&ours, sig))
-				sigdelset(&l->setup.inherited.mask, sig);
+				sigdelset(&l->setup.signals.mask, sig);
 	prepare_sockets(l);
 	events_begin();
-	life_begin(l->opts, rest);
+	lifecycle_init(l->opts, pause_accepting);
 	taken = connections_open(reload_table());
 	/* What another version has left can't be understood: its gates hear that nobody is there. */
 	if (!taken && !descriptors_close_left_from(STDERR_FILENO + 1))
 		die("closing descriptors");
-	roles_begin(l->opts[0], &l->setup.inherited, &ears, taken ? reload_generations() : NULL);
-	if (reload_is_trial())
+	roles_begin(l->opts[0], &l->setup.signals, &callbacks, taken ? reload_generations() : NULL);
+	if (reload_is_dry_run())
 		_exit(0);
 	serve_resume();
 	l->signals = signalfd(-1, &ours, SFD_CLOEXEC);
@@ -489,9 +489,9 @@ listener_run(const struct options *opts, const struct activation_socket *sockets
 	prepare(l);
 	l->watchdog_ms = activation_watchdog();
 	l->watchdog_at = l->watchdog_ms > 0 ? clock_ms() + l->watchdog_ms : 0;
-	status_say("listener-ready", NULL, NULL);
+	status_log("listener-ready", NULL, NULL);
 	activation_notify("READY=1");
-	status_tell();
+	status_notify();
 	loop(l);
 	_exit(0);
 }

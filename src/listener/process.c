@@ -36,7 +36,7 @@ make_control(struct process *p, int *other)
 }
 
 bool
-process_drop(struct process *p)
+process_close(struct process *p)
 {
 	bool owed = p->pending > 0;
 
@@ -52,14 +52,14 @@ process_drop(struct process *p)
 
 /* Starts a process; the descriptor for signing stays open. False with errno if that can't be done. */
 bool
-process_start(struct process *p, enum role role, int signing, uint32_t index, const struct inherited *inherited)
+process_start(struct process *p, enum role role, int signing, uint32_t index, const struct signals *signals)
 {
 	int other, error;
 
 	*p = (struct process){ .pid = 0, .control = -1 };
 	if (make_control(p, &other) == -1)
 		return false;
-	p->pid = role_start(role, other, signing, inherited);
+	p->pid = role_start(role, other, signing, signals);
 	error = errno;
 	close(other);
 	if (p->pid != -1 && events_add(p->control, EVENT_ROLE, index))
@@ -67,12 +67,12 @@ process_start(struct process *p, enum role role, int signing, uint32_t index, co
 	if (p->pid == -1)
 		errno = error;
 	p->pid = p->pid == -1 ? 0 : p->pid;
-	process_drop(p);
+	process_close(p);
 	return false;
 }
 
 void
-process_rename(const struct process *p, uint32_t index)
+process_set_index(const struct process *p, uint32_t index)
 {
 	if (p->control == -1)
 		return;
@@ -89,7 +89,7 @@ process_kill(const struct process *p)
 }
 
 bool
-process_hear(const struct process *p, const char *name, int64_t until, struct msg *m)
+process_receive(const struct process *p, const char *name, int64_t until, struct msg *m)
 {
 	struct pollfd pfd = { p->control, POLLIN, 0 };
 	unsigned tries = 0;
@@ -114,7 +114,7 @@ process_hear(const struct process *p, const char *name, int64_t until, struct ms
 }
 
 void
-process_end_as(const struct process *p, const char *name)
+process_exit_like(const struct process *p, const char *name)
 {
 	int status = 0, ms;
 

@@ -17,15 +17,15 @@
 #include "base/log.h"
 
 #define VARIABLE	"IMAPGATE_LISTENER"
-#define TRIAL		"trial"
+#define DRY_RUN		"trial"
 
-/* A trial that hangs is a trial that failed. */
+/* A dry run that hangs has failed. */
 #define TRIAL_S		30
 
 static char **arguments;
 static const struct activation_socket *sockets;
 static size_t passed;		/* how many sockets there are */
-static const char *left;	/* by the image before this one: TRIAL, the number of the table's descriptor and what roles.h keeps, or NULL */
+static const char *left;	/* by the image before this one: DRY_RUN, the number of the table's descriptor and what roles.h keeps, or NULL */
 
 void
 reload_begin(char *argv[], const struct activation_socket *list, size_t n)
@@ -37,15 +37,15 @@ reload_begin(char *argv[], const struct activation_socket *list, size_t n)
 }
 
 bool
-reload_is_trial(void)
+reload_is_dry_run(void)
 {
-	return left != NULL && strcmp(left, TRIAL) == 0;
+	return left != NULL && strcmp(left, DRY_RUN) == 0;
 }
 
 bool
 reload_is_resumed(void)
 {
-	return left != NULL && !reload_is_trial();
+	return left != NULL && !reload_is_dry_run();
 }
 
 int
@@ -84,18 +84,18 @@ execute(void)
 }
 
 pid_t
-reload_try(void)
+reload_start_dry_run(void)
 {
 	pid_t pid = fork();
 
 	if (pid != 0)
 		return pid;
 	alarm(TRIAL_S);
-	activation_pass(sockets, passed);
+	activation_keep_on_exec(sockets, passed);
 	/* sd_listen_fds(3) wants to see who is meant; what is tried out has nothing to say to the service manager. */
 	if (sockets[0].standard == 0)
 		set_number("LISTEN_PID", (int)getpid());
-	if (unsetenv("NOTIFY_SOCKET") == -1 || setenv(VARIABLE, TRIAL, 1) == -1)
+	if (unsetenv("NOTIFY_SOCKET") == -1 || setenv(VARIABLE, DRY_RUN, 1) == -1)
 		die("environment");
 	execute();
 	die("executing itself");
@@ -109,9 +109,9 @@ reload_exec(int table, const char *generations)
 	snprintf(text, sizeof(text), "%d%s", table, generations);
 	if (setenv(VARIABLE, text, 1) == -1)
 		die("environment");
-	activation_pass(sockets, passed);
+	activation_keep_on_exec(sockets, passed);
 	keep_on_exec(table, true);
 	execute();
-	activation_keep(sockets, passed);
+	activation_restore(sockets, passed);
 	keep_on_exec(table, false);
 }

@@ -16,8 +16,8 @@
 /* Reads what the image before this one has left in the environment, and remembers how to go on to the next. */
 void	reload_begin(char *argv[], const struct activation_socket *, size_t sockets);
 
-/* Is this a trial? It shall exit with 0 where all would be ready. */
-bool	reload_is_trial(void);
+/* Is this a dry run? It shall exit with 0 where all would be ready. */
+bool	reload_is_dry_run(void);
 
 /* Has this process been the listener before? Then its signals are still blocked. */
 bool	reload_is_resumed(void);
@@ -26,11 +26,11 @@ bool	reload_is_resumed(void);
 int		 reload_table(void);
 const char	*reload_generations(void);
 
-/* Starts a trial. Returns its process id, or -1 with errno. Its exit status is 0 if it is safe to go on. */
-pid_t	reload_try(void);
+/* Starts a dry run. Returns its process id, or -1 with errno. Its exit status is 0 if it is safe to go on. */
+pid_t	reload_start_dry_run(void);
 
 /*
- * Takes the step, with the table's descriptor and what roles_keep has written;
+ * Takes the step, with the table's descriptor and what roles_keep_on_exec has written;
  * blocked signals stay so, and none is lost. Returns only if that can't be done.
  */
 void	reload_exec(int table, const char *generations);

@@ -8,7 +8,7 @@
 
 /* The network's record, or the one whose time is the oldest. */
 static struct repeats_record *
-find(struct repeats *t, uint64_t network)
+find_network(struct repeats *t, uint64_t network)
 {
 	struct repeats_record *r, *oldest = t->records;
 
@@ -27,7 +27,7 @@ find(struct repeats *t, uint64_t network)
 unsigned
 repeats_count(struct repeats *t, uint64_t network, unsigned most, int64_t now)
 {
-	struct repeats_record *r = find(t, network);
+	struct repeats_record *r = find_network(t, network);
 	unsigned held;
 
 	if (r->began == 0 || now - r->began >= REPEATS_MS) {

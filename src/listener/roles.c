@@ -19,9 +19,9 @@
 #include "listener/events.h"
 #include "listener/generations.h"
 #include "listener/process.h"
+#include "base/fileid.h"
 #include "base/log.h"
 #include "role.h"
-#include "base/stamp.h"
 
 /* Files that were read are looked at so often. */
 #define REFRESH_MS	1000
@@ -36,7 +36,7 @@
 /* One generation of certificates. */
 struct keyring {
 	struct process	gates, signer;
-	struct stamp	stamps[2 * OPTIONS_CERTS];
+	struct fileid	fileids[2 * OPTIONS_CERTS];
 	unsigned	usable;
 	int64_t		until;		/* while it is being started */
 };
@@ -51,8 +51,8 @@ enum {
 };
 
 static const struct options *opts;
-static const struct inherited *inherited;
-static const struct roles_ears *ears;
+static const struct signals *signals;
+static const struct roles_callbacks *callbacks;
 
 static struct keyring now, next;	/* next.gates.pid is 0 if there is none */
 static int64_t refresh_at, restart_at;
@@ -74,7 +74,7 @@ is_for_monitors(const struct process *p)
 }
 
 static void
-drop(struct process *p)
+close_process(struct process *p)
 {
 	/* A monitor zygote is the first member of its generation. */
 	unsigned generation = is_for_monitors(p) ? (unsigned)((const struct generation *)(const void *)p - generations) : 0;
@@ -83,15 +83,15 @@ drop(struct process *p)
 	if (p->control != -1 && restart_at == 0 &&
 	    (p == &now.gates || p == &now.signer || (is_for_monitors(p) && generation == generations_current)))
 		restart_at = clock_ms() + restart_ms;
-	if (process_drop(p))
-		ears->lost(is_for_monitors(p), generation);
+	if (process_close(p))
+		callbacks->zygote_ended(is_for_monitors(p), generation);
 }
 
 static void
 drop_keyring(struct keyring *k)
 {
-	drop(&k->gates);
-	drop(&k->signer);
+	close_process(&k->gates);
+	close_process(&k->signer);
 }
 
 /* Starts gate zygote and signer of a new generation; without certificates there is nothing to sign. */
@@ -102,11 +102,11 @@ start_keyring(struct keyring *k, uint32_t first)
 	bool started;
 
 	*k = (struct keyring){ .gates = { .control = -1 }, .signer = { .control = -1 }, .until = clock_ms() + PROCESS_READY_MS };
-	stamp_all(k->stamps, opts);
+	fileid_get_all(k->fileids, opts);
 	if (opts->certs > 0 && msg_pair(signing) == -1)
 		return false;
-	started = (opts->certs == 0 || process_start(&k->signer, ROLE_SIGNER, signing[1], first + NOW_SIGNER, inherited)) &&
-	    process_start(&k->gates, ROLE_GATES, signing[0], first + NOW_GATES, inherited);
+	started = (opts->certs == 0 || process_start(&k->signer, ROLE_SIGNER, signing[1], first + NOW_SIGNER, signals)) &&
+	    process_start(&k->gates, ROLE_GATES, signing[0], first + NOW_GATES, signals);
 	if (signing[0] != -1) {
 		close(signing[0]);
 		close(signing[1]);
@@ -118,7 +118,7 @@ start_keyring(struct keyring *k, uint32_t first)
 
 /* A renewal has failed: what is there stays. What this process lacks may be there at any time, so the files are read again then. */
 static void
-give_up_next(const char *file, const char *reason, bool later)
+abandon_next(const char *file, const char *reason, bool later)
 {
 	struct log_line line;
 
@@ -128,9 +128,9 @@ give_up_next(const char *file, const char *reason, bool later)
 	log_text(&line, "reason", reason);
 	log_write(&line);
 	if (later)
-		memset(now.stamps, 0, sizeof(now.stamps));
+		memset(now.fileids, 0, sizeof(now.fileids));
 	else
-		memcpy(now.stamps, next.stamps, sizeof(now.stamps));
+		memcpy(now.fileids, next.fileids, sizeof(now.fileids));
 	drop_keyring(&next);
 	next.gates.pid = next.signer.pid = 0;
 	next.until = 0;
@@ -146,12 +146,12 @@ begin_renewal(void)
 	if (next.until != 0)
 		return;
 	if (!start_keyring(&next, NEXT_GATES))
-		give_up_next("", no_process, true);
+		abandon_next("", no_process, true);
 }
 
 /* Puts the new generation in place. The old one ends with its last connection. */
 static void
-use_next(void)
+install_next(void)
 {
 	struct log_line line;
 	bool renewed = now.gates.control != -1 && opts->certs > 0;
@@ -160,8 +160,8 @@ use_next(void)
 	now = next;
 	memset(&next, 0, sizeof(next));
 	next.gates.control = next.signer.control = -1;
-	process_rename(&now.gates, NOW_GATES);
-	process_rename(&now.signer, NOW_SIGNER);
+	process_set_index(&now.gates, NOW_GATES);
+	process_set_index(&now.signer, NOW_SIGNER);
 	if (!renewed)
 		return;
 	log_begin(&line, LOG_INFO, "certificates-renewed");
@@ -176,36 +176,37 @@ require_ready(struct process *p, const char *name)
 	struct msg m;
 
 	do {
-		if (!process_hear(p, name, until, &m))
-			process_end_as(p, name);
+		if (!process_receive(p, name, until, &m))
+			process_exit_like(p, name);
 		if (m.type == MSG_LOG)
-			ears->signing(&m);
+			callbacks->signing(&m);
 	} while (m.type == MSG_LOG);
 	errno = 0;
 	if (m.type != MSG_READY)
 		die("the %s says what none does", name);
-	log_die_status = m.u.ready.later ? EX_TEMPFAIL : EX_CONFIG;
+	die_status = m.u.ready.later ? EX_TEMPFAIL : EX_CONFIG;
 	if (m.u.ready.failed)
 		die("TLS is not possible: %s%s%s", m.u.ready.reason, m.u.ready.file[0] != '\0' ? ": " : "", m.u.ready.file);
-	log_die_status = EX_TEMPFAIL;
+	die_status = EX_TEMPFAIL;
 	if (p == &now.gates)
 		now.usable = m.u.ready.usable;
 	p->ready = true;
 }
 
 void
-roles_begin(const struct options *o, const struct inherited *in, const struct roles_ears *e, const char *kept)
+roles_begin(const struct options *o, const struct signals *in, const struct roles_callbacks *e, const char *kept)
 {
 	unsigned i;
 
 	opts = o;
-	inherited = in;
-	ears = e;
+	signals = in;
+	callbacks = e;
 	next.gates.control = next.signer.control = -1;
 	for (i = 0; i < ROLES_GENERATIONS; i++)
 		generations[i].zygote.control = -1;
-	generations_take_over(kept, MONITORS);
-	if (!start_keyring(&now, 0) || !process_start(&generations[generations_current].zygote, ROLE_MONITORS, -1, MONITORS + generations_current, inherited))
+	generations_restore(kept, MONITORS);
+	if (!start_keyring(&now, 0) ||
+	    !process_start(&generations[generations_current].zygote, ROLE_MONITORS, -1, MONITORS + generations_current, signals))
 		die("starting zygotes");
 	if (now.signer.control != -1)
 		require_ready(&now.signer, "signer");
@@ -223,13 +224,13 @@ roles_are_ready(void)
 void
 roles_refresh(void)
 {
-	struct stamp stamps[2 * OPTIONS_CERTS];
+	struct fileid fileids[2 * OPTIONS_CERTS];
 
 	if (clock_left(refresh_at) > 0 || opts->certs == 0 || next.until != 0)
 		return;
 	refresh_at = clock_ms() + REFRESH_MS;
-	stamp_all(stamps, opts);
-	if (memcmp(stamps, now.stamps, 2 * opts->certs * sizeof(stamps[0])) != 0)
+	fileid_get_all(fileids, opts);
+	if (memcmp(fileids, now.fileids, 2 * opts->certs * sizeof(fileids[0])) != 0)
 		begin_renewal();
 }
 
@@ -248,7 +249,7 @@ roles_spawn_gate(const struct msg_spawn_gate *spawn, const int fds[2])
 }
 
 unsigned
-roles_join(void)
+roles_acquire(void)
 {
 	generations[generations_current].waiting++;
 	return generations_current;
@@ -258,11 +259,11 @@ static void
 end_generation_if_unused(unsigned i)
 {
 	if (i != generations_current && generations[i].waiting == 0)
-		drop(&generations[i].zygote);
+		close_process(&generations[i].zygote);
 }
 
 void
-roles_leave(unsigned generation)
+roles_release(unsigned generation)
 {
 	if (generation >= ROLES_GENERATIONS || generations[generation].waiting == 0)
 		return;
@@ -319,15 +320,15 @@ process_of(uint32_t index)
 
 /* The new generation takes its place when nothing of the old one is on its way any more. */
 static void
-use_next_if_ready(void)
+install_next_if_ready(void)
 {
 	if (next.gates.ready && (opts->certs == 0 || next.signer.ready) && now.gates.pending == 0)
-		use_next();
+		install_next();
 }
 
 /* A zygote or signer says that it can be used. */
 static void
-hear_ready(struct process *p, const struct msg_ready *ready)
+handle_ready(struct process *p, const struct msg_ready *ready)
 {
 	p->ready = !ready->failed;
 	if (p->ready)
@@ -335,35 +336,35 @@ hear_ready(struct process *p, const struct msg_ready *ready)
 	if (p == &next.gates)
 		next.usable = ready->usable;
 	if (ready->failed && p == &next.gates)
-		give_up_next(ready->file, ready->reason, ready->later != 0);
+		abandon_next(ready->file, ready->reason, ready->later != 0);
 }
 
 /* SECURITY: what these processes say is believed no further than that it may be of their own connections. */
 static void
-hear(struct process *p, const struct msg *m)
+handle_message(struct process *p, const struct msg *m)
 {
 	switch (m->type) {
 	case MSG_READY:
-		hear_ready(p, &m->u.ready);
+		handle_ready(p, &m->u.ready);
 		break;
 	case MSG_SPAWNED:
 		if (p->pending > 0)
 			p->pending--;
-		ears->spawned(&m->u.spawned, is_for_monitors(p));
+		callbacks->spawned(&m->u.spawned, is_for_monitors(p));
 		break;
 	case MSG_SIGN_REPORT:
 	case MSG_LOG:
-		ears->signing(m);
+		callbacks->signing(m);
 		break;
 	default:
 		gatelog_bug("a zygote says what none does");
-		drop(p);
+		close_process(p);
 	}
-	use_next_if_ready();
+	install_next_if_ready();
 }
 
 void
-roles_hear(uint32_t index)
+roles_receive(uint32_t index)
 {
 	struct process *p = process_of(index);
 	static struct msg m;
@@ -373,7 +374,7 @@ roles_hear(uint32_t index)
 	while (p->control != -1) {
 		received = msg_recv_now(p->control, &m, fds, &wrong);
 		if (received == 1) {
-			hear(p, &m);
+			handle_message(p, &m);
 			msg_close_fds(fds);
 			p = process_of(index);
 			continue;
@@ -382,17 +383,17 @@ roles_hear(uint32_t index)
 			return;
 		if (received == -1)
 			gatelog_bug(wrong);
-		drop(p);
+		close_process(p);
 	}
 }
 
 /* One of ours is missing: it is started anew in a moment. */
 static void
-miss(struct process *p, const char *what)
+report_missing(struct process *p, const char *what)
 {
-	drop(p);
+	close_process(p);
 	p->pid = 0;
-	ears->trouble(what, "it has ended");
+	callbacks->shortage(what, "it has ended");
 	restart_later();
 }
 
@@ -402,11 +403,11 @@ next_ended(pid_t pid, int status)
 {
 	if (pid != next.gates.pid && pid != next.signer.pid)
 		return false;
-	roles_hear(pid == next.gates.pid ? NEXT_GATES : NEXT_SIGNER);
+	roles_receive(pid == next.gates.pid ? NEXT_GATES : NEXT_SIGNER);
 	if (pid == now.gates.pid || pid == now.signer.pid)
 		return false;
 	if (next.until != 0)
-		give_up_next("", WIFEXITED(status) && WEXITSTATUS(status) == EX_CONFIG ? "it can't be used" : no_process, true);
+		abandon_next("", WIFEXITED(status) && WEXITSTATUS(status) == EX_CONFIG ? "it can't be used" : no_process, true);
 	return true;
 }
 
@@ -420,10 +421,10 @@ monitors_ended(pid_t pid)
 
 		if (p->pid != pid)
 			continue;
-		roles_hear(MONITORS + i);
+		roles_receive(MONITORS + i);
 		if (i == generations_current)
-			miss(p, "monitor-zygote");
-		drop(p);
+			report_missing(p, "monitor-zygote");
+		close_process(p);
 		p->pid = 0;
 		return true;
 	}
@@ -437,11 +438,11 @@ roles_ended(pid_t pid, int status)
 		return true;
 	if (pid != now.gates.pid && pid != now.signer.pid)
 		return false;
-	roles_hear(pid == now.gates.pid ? NOW_GATES : NOW_SIGNER);
+	roles_receive(pid == now.gates.pid ? NOW_GATES : NOW_SIGNER);
 	if (pid == now.gates.pid)
-		miss(&now.gates, "gate-zygote");
+		report_missing(&now.gates, "gate-zygote");
 	else
-		miss(&now.signer, "signer");
+		report_missing(&now.signer, "signer");
 	return true;
 }
 
@@ -454,7 +455,7 @@ roles_due(void)
 }
 
 static void
-restart(void)
+restart_missing(void)
 {
 	struct process *monitors = &generations[generations_current].zygote;
 	bool missing = now.gates.control == -1 || (opts->certs > 0 && now.signer.control == -1);
@@ -462,8 +463,8 @@ restart(void)
 	restart_at = 0;
 	if (missing)
 		begin_renewal();
-	if (monitors->control == -1 && !process_start(monitors, ROLE_MONITORS, -1, MONITORS + generations_current, inherited))
-		ears->trouble("monitor-zygote", strerror(errno));
+	if (monitors->control == -1 && !process_start(monitors, ROLE_MONITORS, -1, MONITORS + generations_current, signals))
+		callbacks->shortage("monitor-zygote", strerror(errno));
 	if ((missing && next.until == 0) || monitors->control == -1)
 		restart_later();
 }
@@ -472,10 +473,10 @@ void
 roles_tick(void)
 {
 	if (restart_at != 0 && clock_left(restart_at) == 0)
-		restart();
+		restart_missing();
 	if (next.until == 0 || clock_left(next.until) > 0)
 		return;
 	process_kill(&next.gates);
 	process_kill(&next.signer);
-	give_up_next("", "it takes too long", true);
+	abandon_next("", "it takes too long", true);
 }

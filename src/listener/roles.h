@@ -13,18 +13,18 @@
 #include <sys/types.h>
 
 #include "boundary/msg.h"
-#include "base/inherited.h"
+#include "base/signals.h"
 #include "config/options.h"
 
 /* Generations of settings at one time: a reload is refused where there is no place for one more. */
 #define ROLES_GENERATIONS	16
 
 /* Hears what comes of them. The message is a zygote's MSG_SPAWNED, or a signer's. */
-struct roles_ears {
+struct roles_callbacks {
 	void	(*spawned)(const struct msg_spawned *, bool monitor);
-	void	(*lost)(bool monitor, unsigned generation);	/* a zygote is gone, and with it all answers that it owed */
+	void	(*zygote_ended)(bool monitor, unsigned generation);	/* a zygote is gone, and with it all answers that it owed */
 	void	(*signing)(const struct msg *);
-	void	(*trouble)(const char *what, const char *why);	/* somebody is missing for a while */
+	void	(*shortage)(const char *what, const char *reason);	/* somebody is missing for a while */
 };
 
 /*
@@ -33,7 +33,7 @@ struct roles_ears {
  * of which is needed without a connection. Dies with EX_CONFIG if no
  * certificate works, EX_TEMPFAIL if something is missing.
  */
-void	roles_begin(const struct options *, const struct inherited *, const struct roles_ears *, const char *kept);
+void	roles_begin(const struct options *, const struct signals *, const struct roles_callbacks *, const char *kept);
 
 /*
  * Can a gate be had? False while the gate zygote is missing, or busy with so
@@ -47,10 +47,10 @@ void	roles_refresh(void);
 /* Asks for a gate; descriptors as in boundary/spawn.h. False with errno if that can't be done. */
 bool	roles_spawn_gate(const struct msg_spawn_gate *, const int fds[2]);
 
-/* The generation that a connection belongs to which begins now; it is left by roles_leave when the connection needs no monitor any more. */
-unsigned	roles_join(void);
-bool		roles_have(unsigned generation);	/* its monitor zygote is there */
-void		roles_leave(unsigned generation);
+/* The generation that a connection belongs to which begins now; it is left by roles_release when the connection needs no monitor any more. */
+unsigned	roles_acquire(void);
+bool		roles_has_generation(unsigned generation);	/* its monitor zygote is there */
+void		roles_release(unsigned generation);
 
 /* Asks for a monitor. The message is MSG_SPAWN_MONITOR or MSG_SPAWN_PEER. */
 bool	roles_spawn_monitor(unsigned generation, const struct msg *, const int *fds);
@@ -63,7 +63,7 @@ void	roles_kill_monitor_zygote(unsigned generation);
 unsigned	roles_pending(void);
 
 /* One of them has something to say, by the index of its event. */
-void	roles_hear(uint32_t index);
+void	roles_receive(uint32_t index);
 
 /* A child has ended: returns false if it was none of these. */
 bool	roles_ended(pid_t, int status);
@@ -73,9 +73,9 @@ int64_t	roles_due(void);
 void	roles_tick(void);
 
 /* Is there a place for a new generation? */
-bool	roles_have_room(void);
+bool	roles_has_room(void);
 
 /* Writes into text what the next image wants to know of monitor zygotes that are still needed, and has their descriptors survive execve(2), or not. */
-void	roles_keep(char *text, size_t size, bool keep);
+void	roles_keep_on_exec(char *text, size_t size, bool keep);
 
 #endif

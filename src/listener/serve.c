@@ -19,10 +19,10 @@
 #include "connection.h"
 #include "gatelog.h"
 #include "listener/connections.h"
-#include "listener/hear.h"
-#include "listener/life.h"
 #include "listener/events.h"
-#include "listener/refusal.h"
+#include "listener/lifecycle.h"
+#include "listener/messages.h"
+#include "listener/reject.h"
 #include "listener/roles.h"
 #include "listener/spawn.h"
 #include "base/log.h"
@@ -30,7 +30,7 @@
 /* Processes end by themselves behind a deadline; who has not by then is ended. */
 #define OVERSTAY_MS	10000
 
-/* The same for a relay whose mailbox program has ended (RELAY_FAREWELL_MS). */
+/* The same for a relay whose mailbox program has ended (RELAY_LINGER_MS). */
 #define FAREWELL_MS	90000
 
 /* Children that have ended before their zygote's answer came. */
@@ -46,7 +46,7 @@ static size_t earlies;
 static void
 leave_generation(struct connection *c)
 {
-	roles_leave(c->generation);
+	roles_release(c->generation);
 	c->generation = ROLES_GENERATIONS;
 }
 
@@ -59,19 +59,19 @@ serve_accepted(struct connection *c, bool imaps, int fd, const struct sockaddr_s
 	int on = 1;
 
 	c->imaps = imaps;
-	o = life_options(c);
+	o = lifecycle_options(c);
 	c->client = fd;
 	c->deadline = clock_ms() + o->timeout_ms;
-	c->generation = roles_join();
-	if (!peer_look(&c->peer, fd, from)) {
+	c->generation = roles_acquire();
+	if (!peer_identify(&c->peer, fd, from)) {
 		/* The client has reset the connection, and the kernel has forgotten it. */
-		life_enter_log(c);
+		lifecycle_begin_log(c);
 		gatelog_end("disconnected", connections_count_line(c, LINE_END));
-		life_leave_log();
-		life_finish_if_over(c);
+		lifecycle_end_log();
+		lifecycle_release_if_over(c);
 		return;
 	}
-	c->peer.tunnel = (struct peer_tunnel){ 0, 0, 0 };
+	c->peer.ucspi_tls = (struct peer_ucspi_tls){ 0, 0, 0 };
 	/*
 	 * Each answer is one write, so there is nothing that Nagle could join; and
 	 * the mailbox program inherits it. To have it set on the listening socket
@@ -97,7 +97,7 @@ serve_resume(void)
 		if (c == NULL)
 			continue;
 		/* Its monitor zygote is gone: then it is for that of now. */
-		if (!roles_have(c->generation))
+		if (!roles_has_generation(c->generation))
 			c->generation = ROLES_GENERATIONS;
 		if ((c->login != -1 && !events_add(c->login, EVENT_LOGIN, slot)) ||
 		    (c->account != -1 && !events_add(c->account, EVENT_ACCOUNT, slot)))
@@ -107,13 +107,13 @@ serve_resume(void)
 
 /* Answers of the zygotes. */
 
-static void	reap(struct connection *, struct connection_process *, int status);
+static void	reap_child(struct connection *, struct connection_process *, int status);
 
 /* The service stops while this connection is on its way, or waits. */
 static void
-dismiss(struct connection *c)
+shut_down(struct connection *c)
 {
-	connections_dismiss(c);
+	connections_shut_down(c);
 	if (connections_is_session(c))
 		return;
 	if (c->monitor.state == CHILD_RUNNING)
@@ -141,31 +141,31 @@ find_early(pid_t pid, int *status)
 }
 
 static void
-take_child(struct connection *c, struct connection_process *child, pid_t pid)
+adopt_child(struct connection *c, struct connection_process *child, pid_t pid)
 {
 	int status;
 
-	connections_enter(c, child, pid);
+	connections_set_pid(c, child, pid);
 	if (find_early(pid, &status) == 0) {
-		connections_reap(pid, status, &c);
-		reap(c, child, status);
-	} else if (c->expelled)
-		life_end(child);
-	else if (connections_is_dismissed(c))
-		dismiss(c);
+		connections_set_ended(pid, status, &c);
+		reap_child(c, child, status);
+	} else if (c->violated)
+		lifecycle_kill(child);
+	else if (connections_is_shut_down(c))
+		shut_down(c);
 }
 
 static void
-miss_child(struct connection *c, struct connection_process *child, const char *why)
+child_missing(struct connection *c, struct connection_process *child, const char *reason)
 {
 	child->state = CHILD_NONE;
 	if (child == &c->gate) {
-		life_trouble("gate", why);
-		refusal_say(c->client, life_options(c)->tls_on_connect);
+		lifecycle_report_shortage("gate", reason);
+		reject_send_bye(c->client, lifecycle_options(c)->tls_on_connect);
 	} else
-		life_lack_monitor(c, why);
-	life_close(&c->account);
-	life_finish_if_over(c);
+		lifecycle_fail_monitor(c, reason);
+	lifecycle_close(&c->account);
+	lifecycle_release_if_over(c);
 }
 
 void
@@ -182,9 +182,9 @@ serve_spawned(const struct msg_spawned *spawned, bool monitor)
 	if (monitor)
 		leave_generation(c);
 	if (spawned->pid > 0)
-		take_child(c, child, spawned->pid);
+		adopt_child(c, child, spawned->pid);
 	else
-		miss_child(c, child, strerror(spawned->error));
+		child_missing(c, child, strerror(spawned->error));
 	/* Who has ended early and was not this one is nobody's. */
 	if (roles_pending() == 0)
 		earlies = 0;
@@ -192,7 +192,7 @@ serve_spawned(const struct msg_spawned *spawned, bool monitor)
 
 /* A zygote is gone. What it has forked without telling is not known: it ends by itself, for want of its pair. */
 void
-serve_lost(bool monitor, unsigned generation)
+serve_zygote_ended(bool monitor, unsigned generation)
 {
 	uint32_t slot;
 
@@ -204,14 +204,14 @@ serve_lost(bool monitor, unsigned generation)
 			continue;
 		child = monitor ? &c->monitor : &c->gate;
 		if (child->state == CHILD_STARTING && (!monitor || c->generation == generation))
-			miss_child(c, child, "its zygote has ended");
+			child_missing(c, child, "its zygote has ended");
 	}
 }
 
 static const char *
 key_file(uint32_t index)
 {
-	const struct options *o = life_options(NULL);
+	const struct options *o = lifecycle_options(NULL);
 
 	return index < o->certs ? o->key[index] : "";
 }
@@ -230,7 +230,7 @@ serve_signing(const struct msg *m)
 	}
 	c = connections_find(r->slot, r->serial);
 	if (c != NULL)
-		life_enter_log(c);
+		lifecycle_begin_log(c);
 	log_begin(&line, LOG_ERR, r->refused ? "sign-refused" : "key-fail");
 	if (r->refused) {
 		log_field(&line, "index", "%u", r->index);
@@ -240,9 +240,9 @@ serve_signing(const struct msg *m)
 		log_text(&line, "file", key_file(r->index));
 	log_text(&line, "reason", r->reason);
 	log_write(&line);
-	life_leave_log();
+	lifecycle_end_log();
 	if (c != NULL && r->refused)
-		life_expel(c, &c->gate, "gate wanted signed what is not TLS");
+		lifecycle_kill_violator(c, &c->gate, "gate wanted signed what is not TLS");
 }
 
 /* Messages. */
@@ -253,7 +253,7 @@ serve_login(uint32_t slot)
 	struct connection *c = connections_at(slot);
 
 	if (c != NULL)
-		hear_gate(c);
+		messages_from_gate(c);
 }
 
 void
@@ -262,7 +262,7 @@ serve_account(uint32_t slot)
 	struct connection *c = connections_at(slot);
 
 	if (c != NULL)
-		hear_monitor(c);
+		messages_from_monitor(c);
 }
 
 /* Ends. */
@@ -271,47 +271,47 @@ static void
 reap_gate(struct connection *c)
 {
 	/* Its last words may not have been read yet. */
-	while (hear_gate(c))
+	while (messages_from_gate(c))
 		;
-	if (!c->told && c->monitor.state == CHILD_NONE) {
-		life_enter_log(c);
+	if (!c->end_logged && c->monitor.state == CHILD_NONE) {
+		lifecycle_begin_log(c);
 		gatelog_died(WIFEXITED(c->gate.status) ? WEXITSTATUS(c->gate.status) : EX_SOFTWARE);
-		life_leave_log();
+		lifecycle_end_log();
 	}
 	if (c->waited && c->account != -1)
-		hear_answer_gate_end(c);
-	life_finish_if_over(c);
+		messages_answer_gate_end(c);
+	lifecycle_release_if_over(c);
 }
 
 static void
 reap_monitor(struct connection *c)
 {
-	while (hear_monitor(c))
+	while (messages_from_monitor(c))
 		;
-	life_close(&c->account);
-	if (c->peer_unknown && !c->expelled) {
+	lifecycle_close(&c->account);
+	if (c->peer_unknown && !c->violated) {
 		c->peer_unknown = false;
 		c->monitor.state = CHILD_NONE;
-		c->generation = roles_join();
+		c->generation = roles_acquire();
 		spawn_gate(c);
 		return;
 	}
 	/* A gate stays for its relay's sake only. */
 	if (!c->launched || !c->relayed)
-		life_end(&c->gate);
+		lifecycle_kill(&c->gate);
 	connections_end_session(c);
 	c->deadline = clock_ms() + FAREWELL_MS;
-	life_finish_if_over(c);
+	lifecycle_release_if_over(c);
 }
 
 static void
-reap(struct connection *c, struct connection_process *child, int status)
+reap_child(struct connection *c, struct connection_process *child, int status)
 {
-	life_enter_log(c);
+	lifecycle_begin_log(c);
 	if (child == &c->monitor && connections_is_session(c))
 		childexit_report_session(child->pid, c->name, clock_ms() - c->began, status);
 	childexit_report(child->pid, status, c->name);
-	life_leave_log();
+	lifecycle_end_log();
 	if (child == &c->gate)
 		reap_gate(c);
 	else
@@ -322,10 +322,10 @@ bool
 serve_ended(pid_t pid, int status)
 {
 	struct connection *c;
-	struct connection_process *child = connections_reap(pid, status, &c);
+	struct connection_process *child = connections_set_ended(pid, status, &c);
 
 	if (child != NULL)
-		reap(c, child, status);
+		reap_child(c, child, status);
 	else if (roles_pending() > 0 && earlies < EARLY_MAX)
 		early[earlies++] = (struct early){ pid, status };
 	else
@@ -334,7 +334,7 @@ serve_ended(pid_t pid, int status)
 }
 
 void
-serve_dismiss_all(void)
+serve_shut_down_all(void)
 {
 	uint32_t slot;
 
@@ -342,7 +342,7 @@ serve_dismiss_all(void)
 		struct connection *c = connections_at(slot);
 
 		if (c != NULL)
-			dismiss(c);
+			shut_down(c);
 	}
 }
 
@@ -363,7 +363,7 @@ end_zygotes(const struct connection *c)
 }
 
 void
-serve_look_at_deadlines(void)
+serve_check_deadlines(void)
 {
 	uint32_t slot;
 
@@ -372,14 +372,14 @@ serve_look_at_deadlines(void)
 
 		if (c == NULL || !is_late(c))
 			continue;
-		if (c->gate.state == CHILD_RUNNING && !c->told) {
-			life_enter_log(c);
+		if (c->gate.state == CHILD_RUNNING && !c->end_logged) {
+			lifecycle_begin_log(c);
 			gatelog_end("gate-hangs", 1);
-			life_leave_log();
-			c->told = true;
+			lifecycle_end_log();
+			c->end_logged = true;
 		}
-		life_end(&c->gate);
-		life_end(&c->monitor);
+		lifecycle_kill(&c->gate);
+		lifecycle_kill(&c->monitor);
 		end_zygotes(c);
 	}
 }

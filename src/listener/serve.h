@@ -16,9 +16,9 @@
 #include "listener/roles.h"
 #include "config/options.h"
 
-/* What roles.h has to be given (struct roles_ears). */
+/* What roles.h has to be given (struct roles_callbacks). */
 void	serve_spawned(const struct msg_spawned *, bool monitor);
-void	serve_lost(bool monitor, unsigned generation);
+void	serve_zygote_ended(bool monitor, unsigned generation);
 void	serve_signing(const struct msg *);
 
 /* Goes on with the connections of the image before this one. */
@@ -35,9 +35,9 @@ void	serve_account(uint32_t slot);
 bool	serve_ended(pid_t, int status);
 
 /* The service stops: who is not logged in shall go. */
-void	serve_dismiss_all(void);
+void	serve_shut_down_all(void);
 
 /* Ends what has overstayed. To be called every second or so. */
-void	serve_look_at_deadlines(void);
+void	serve_check_deadlines(void);
 
 #endif

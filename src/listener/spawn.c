@@ -10,8 +10,8 @@
 
 #include "boundary/msg.h"
 #include "listener/events.h"
-#include "listener/life.h"
-#include "listener/refusal.h"
+#include "listener/lifecycle.h"
+#include "listener/reject.h"
 #include "listener/roles.h"
 
 void
@@ -32,9 +32,9 @@ spawn_gate(struct connection *c)
 		c->gate.state = CHILD_STARTING;
 		return;
 	}
-	life_trouble("gate", strerror(error));
-	refusal_say(c->client, life_options(c)->tls_on_connect);
-	life_finish_if_over(c);
+	lifecycle_report_shortage("gate", strerror(error));
+	reject_send_bye(c->client, lifecycle_options(c)->tls_on_connect);
+	lifecycle_release_if_over(c);
 }
 
 /* Has a monitor forked, to which the client goes, and the gate's pair if there is one. */
@@ -47,10 +47,10 @@ spawn_monitor(struct connection *c, bool peer_first)
 	bool asked;
 
 	if (msg_pair(pair) == -1) {
-		life_lack_monitor(c, strerror(errno));
-		life_close(&c->client);
-		life_close(&c->login);
-		life_finish_if_over(c);
+		lifecycle_fail_monitor(c, strerror(errno));
+		lifecycle_close(&c->client);
+		lifecycle_close(&c->login);
+		lifecycle_release_if_over(c);
 		return;
 	}
 	msg_begin(&m, peer_first ? MSG_SPAWN_PEER : MSG_SPAWN_MONITOR);
@@ -69,14 +69,14 @@ spawn_monitor(struct connection *c, bool peer_first)
 	close(pair[1]);
 	c->account = pair[0];
 	if (!peer_first) {
-		life_close(&c->client);
-		life_close(&c->login);
+		lifecycle_close(&c->client);
+		lifecycle_close(&c->login);
 	}
 	if (asked && events_add(c->account, EVENT_ACCOUNT, c->slot)) {
 		c->monitor.state = CHILD_STARTING;
 		return;
 	}
-	life_lack_monitor(c, strerror(error));
-	life_close(&c->account);
-	life_finish_if_over(c);
+	lifecycle_fail_monitor(c, strerror(error));
+	lifecycle_close(&c->account);
+	lifecycle_release_if_over(c);
 }

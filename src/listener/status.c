@@ -15,12 +15,12 @@
 /* The status line follows what happens, but not each connection. */
 #define STATUS_MS	1000
 
-static struct connections_count told;
-static bool was_told;
+static struct connections_count notified;
+static bool was_notified;
 static int64_t due;
 
 void
-status_say(const char *event, const char *key, const char *text)
+status_log(const char *event, const char *key, const char *text)
 {
 	struct connections_count count = connections_count();
 	struct log_line line;
@@ -35,16 +35,16 @@ status_say(const char *event, const char *key, const char *text)
 
 /* What the administrator sees in the service's status. */
 void
-status_tell(void)
+status_notify(void)
 {
 	struct connections_count count = connections_count();
 
 	/* As long as there is somebody whose time may be over, there is something to look at. */
 	due = connections_end() > 0 ? clock_ms() + STATUS_MS : 0;
-	if (was_told && memcmp(&count, &told, sizeof(count)) == 0)
+	if (was_notified && memcmp(&count, &notified, sizeof(count)) == 0)
 		return;
-	told = count;
-	was_told = true;
+	notified = count;
+	was_notified = true;
 	title_set(NULL, NULL, "listener (%u waiting, %u sessions)", count.waiting, count.sessions);
 	activation_notify("STATUS=%u connections before login, %u sessions logged in; "
 	    "since the start %lu connections, %lu logins, %lu failures, %lu refused",

@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 /* Logs an event with how many are connected and logged in. Key is NULL, or that of a text. */
-void	status_say(const char *event, const char *key, const char *text);
+void	status_log(const char *event, const char *key, const char *text);
 
 /* Something has happened that the status will have to show. */
 void	status_changed(void);
@@ -16,6 +16,6 @@ void	status_changed(void);
 int64_t	status_due(void);
 
 /* Tells it, if it is another one. */
-void	status_tell(void);
+void	status_notify(void);
 
 #endif

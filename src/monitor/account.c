@@ -14,7 +14,7 @@
 
 /* What stands for %ch; NULL if nothing does. */
 static const char *
-value_of(const struct account *a, char ch, size_t *len)
+template_value(const struct account *a, char ch, size_t *len)
 {
 	const char *at = strchr(a->name, '@'), *value;
 
@@ -49,7 +49,7 @@ account_expand(const struct account *a, const char *template, char *dst, size_t 
 		value = template;
 		len = 1;
 		if (*template == '%')
-			value = value_of(a, *++template, &len);
+			value = template_value(a, *++template, &len);
 		if (value == NULL || len >= size)
 			return false;
 		memcpy(dst, value, len);
@@ -78,7 +78,7 @@ names_folders(const struct account *a, const char *template)
 	size_t len;
 
 	for (; (at = strchr(at, '%')) != NULL && at[1] != '\0'; at += 2) {
-		value = value_of(a, at[1], &len);
+		value = template_value(a, at[1], &len);
 		/* Empty or of one of these characters it would be another folder, or an option of the mailbox program's. */
 		if (value != NULL && at[1] != '%' && at[1] != 'h' && (len == 0 || value[0] == '.' || value[0] == '-'))
 			return false;

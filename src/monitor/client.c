@@ -13,7 +13,7 @@
 #define HIGH	10
 
 void
-client_hide(struct client *c)
+client_detach(struct client *c)
 {
 	int nowhere = open("/dev/null", O_RDWR | O_CLOEXEC);
 
@@ -37,7 +37,7 @@ client_replace(struct client *c, int in, int out)
 }
 
 void
-client_show(struct client *c)
+client_attach(struct client *c)
 {
 	client_replace(c, c->in, c->out);
 }

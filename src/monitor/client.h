@@ -13,10 +13,10 @@ struct client {
 };
 
 /* Moves the client from descriptors 0 and 1 to high ones, and puts /dev/null there. Dies if that can't be done. */
-void	client_hide(struct client *);
+void	client_detach(struct client *);
 
 /* Puts it back. Call it when PAM has done its part. */
-void	client_show(struct client *);
+void	client_attach(struct client *);
 
 /* Puts these in the client's place on descriptors 0 and 1, and closes the client's own. */
 void	client_replace(struct client *, int in, int out);

@@ -19,7 +19,7 @@
 #include <time.h>
 
 #include "base/clock.h"
-#include "monitor/tell.h"
+#include "monitor/accounting.h"
 
 bool
 delay_fits(const struct monitor_start *start, int64_t began, unsigned attempt)
@@ -30,7 +30,7 @@ delay_fits(const struct monitor_start *start, int64_t began, unsigned attempt)
 unsigned
 delay_count(const struct msg_login *login, unsigned attempts, int64_t began)
 {
-	unsigned remembered = tell_failed(login, began);
+	unsigned remembered = accounting_failed(login, began);
 
 	return remembered > attempts ? remembered : attempts;
 }

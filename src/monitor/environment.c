@@ -50,7 +50,7 @@ may_pam_set(const char *name, size_t len)
 
 /* The place of a variable, or e->n if there is none of this name. */
 static size_t
-find(const struct environment *e, const char *name, size_t len)
+find_var(const struct environment *e, const char *name, size_t len)
 {
 	size_t i;
 
@@ -62,7 +62,7 @@ find(const struct environment *e, const char *name, size_t len)
 
 /* Adds NAME=value, or puts it in the place of an earlier one. False if there is no room. */
 static bool
-set(struct environment *e, const char *name, size_t name_len, const char *value)
+set_var(struct environment *e, const char *name, size_t name_len, const char *value)
 {
 	size_t i, size = name_len + 1 + strlen(value) + 1;
 	char *at = e->store + e->used;
@@ -71,7 +71,7 @@ set(struct environment *e, const char *name, size_t name_len, const char *value)
 		return true;
 	if (size > sizeof(e->store) - e->used)
 		return false;
-	i = find(e, name, name_len);
+	i = find_var(e, name, name_len);
 	if (i == ENVIRONMENT_VARIABLES)
 		return false;
 	memcpy(at, name, name_len);
@@ -85,9 +85,9 @@ set(struct environment *e, const char *name, size_t name_len, const char *value)
 }
 
 static bool
-add(struct environment *e, const char *name, const char *value)
+add_var(struct environment *e, const char *name, const char *value)
 {
-	return set(e, name, strlen(name), value);
+	return set_var(e, name, strlen(name), value);
 }
 
 static bool
@@ -96,15 +96,15 @@ add_number(struct environment *e, const char *name, unsigned long n)
 	char value[24];
 
 	snprintf(value, sizeof(value), "%lu", n);
-	return add(e, name, value);
+	return add_var(e, name, value);
 }
 
 /* Who the user is: what checkpassword chains and login(1) set. */
 static bool
 add_account(struct environment *e, const struct account *a)
 {
-	return add(e, "USER", a->name) && add(e, "LOGNAME", a->name) && add(e, "HOME", a->home) &&
-	    add(e, "SHELL", a->shell[0] != '\0' ? a->shell : "/bin/sh") && add(e, "PATH", DEFAULT_PATH) &&
+	return add_var(e, "USER", a->name) && add_var(e, "LOGNAME", a->name) && add_var(e, "HOME", a->home) &&
+	    add_var(e, "SHELL", a->shell[0] != '\0' ? a->shell : "/bin/sh") && add_var(e, "PATH", DEFAULT_PATH) &&
 	    add_number(e, "UID", a->uid) && add_number(e, "GID", a->gid);
 }
 
@@ -116,10 +116,11 @@ add_login(struct environment *e, const struct environment_facts *f)
 
 	snprintf(login, sizeof(login), "%s+%s", f->command, f->tag);
 	/* Without a tag these programs greet with PREAUTH: for --preauth, and as --handoff greeting needs it. */
-	if (f->tag[0] != '\0' && f->opts->handoff == HANDOFF_TAG && !(add(e, "IMAPLOGINTAG", f->tag) && add(e, "BINCIMAP_LOGIN", login)))
+	if (f->tag[0] != '\0' && f->opts->handoff == GREETING_STYLE_TAG &&
+	    !(add_var(e, "IMAPLOGINTAG", f->tag) && add_var(e, "BINCIMAP_LOGIN", login)))
 		return false;
-	return add(e, "AUTHENTICATED", f->account->name) && add(e, "PROTOCOL", "IMAP") && add(e, "OPTIONS", "") &&
-	    add(e, "BINCIMAP_USERID", f->account->name) && add(e, "DOVECOT_PRESERVE_ENVS", "USER HOME IMAPLOGINTAG IP LOCAL_IP");
+	return add_var(e, "AUTHENTICATED", f->account->name) && add_var(e, "PROTOCOL", "IMAP") && add_var(e, "OPTIONS", "") &&
+	    add_var(e, "BINCIMAP_USERID", f->account->name) && add_var(e, "DOVECOT_PRESERVE_ENVS", "USER HOME IMAPLOGINTAG IP LOCAL_IP");
 }
 
 /* UCSPI, systemd and Dovecot have a name each for the same address. Courier can't do without one, so a local client has one too. */
@@ -130,9 +131,9 @@ add_peer(struct environment *e, const struct peer *p)
 	const char *ip = known ? p->ip : "127.0.0.1";
 	const char *local = strcmp(p->local_ip, "local") != 0 ? p->local_ip : ip;
 
-	return add(e, "PROTO", "TCP") && add(e, "TCPREMOTEIP", ip) && add(e, "TCPREMOTEPORT", p->port) && add(e, "TCPLOCALIP", local) &&
-	    add(e, "TCPLOCALPORT", p->local_port) && add(e, "REMOTE_ADDR", ip) && add(e, "REMOTE_PORT", p->port) && add(e, "IP", ip) &&
-	    add(e, "LOCAL_IP", local);
+	return add_var(e, "PROTO", "TCP") && add_var(e, "TCPREMOTEIP", ip) && add_var(e, "TCPREMOTEPORT", p->port) &&
+	    add_var(e, "TCPLOCALIP", local) && add_var(e, "TCPLOCALPORT", p->local_port) && add_var(e, "REMOTE_ADDR", ip) &&
+	    add_var(e, "REMOTE_PORT", p->port) && add_var(e, "IP", ip) && add_var(e, "LOCAL_IP", local);
 }
 
 static bool
@@ -140,8 +141,8 @@ add_tls(struct environment *e, const struct msg_tls *tls)
 {
 	if (tls->protocol[0] == '\0')
 		return true;
-	return add(e, "SSL_PROTOCOL", tls->protocol) && add(e, "SSL_CIPHER", tls->cipher) && add(e, "IMAP_TLS", "1") &&
-	    (tls->sni[0] == '\0' || add(e, "SSL_TLS_SNI_SERVER_NAME", tls->sni));
+	return add_var(e, "SSL_PROTOCOL", tls->protocol) && add_var(e, "SSL_CIPHER", tls->cipher) && add_var(e, "IMAP_TLS", "1") &&
+	    (tls->sni[0] == '\0' || add_var(e, "SSL_TLS_SNI_SERVER_NAME", tls->sni));
 }
 
 /* Behind all others, so that nothing else lacks room. A name that --setenv has used is the administrator's. */
@@ -153,9 +154,9 @@ add_pam(struct environment *e, char **vars)
 	for (; vars != NULL && *vars != NULL; vars++) {
 		size_t len = strcspn(*vars, "=");
 
-		if ((*vars)[len] != '=' || !may_pam_set(*vars, len) || find(e, *vars, len) < own)
+		if ((*vars)[len] != '=' || !may_pam_set(*vars, len) || find_var(e, *vars, len) < own)
 			continue;
-		if (set(e, *vars, len, *vars + len + 1))
+		if (set_var(e, *vars, len, *vars + len + 1))
 			continue;
 		if (e->dropped++ == 0)
 			snprintf(e->first_dropped, sizeof(e->first_dropped), "%.*s", (int)len, *vars);
@@ -172,7 +173,7 @@ add_options(struct environment *e, const struct environment_facts *f)
 		const char *var = f->opts->setenv[i];
 		size_t len = strcspn(var, "=");
 
-		if (!account_expand(f->account, var + len + 1, value, sizeof(value)) || !set(e, var, len, value))
+		if (!account_expand(f->account, var + len + 1, value, sizeof(value)) || !set_var(e, var, len, value))
 			return false;
 	}
 	return true;

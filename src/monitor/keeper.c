@@ -1,7 +1,7 @@
 /*
  * The keeper, see keeper.h. Begins as the monitor, as root, and is at once
  * the user's. It never reads from the client; all that it ever writes are the
- * two octets of close_notify, and an apology where the program said nothing.
+ * two octets of close_notify, and a failure reply where the program said nothing.
  *
  * It is the process that the superserver knows, so signals that end a service
  * come here. They are waited for like the child's end, one after the other;
@@ -74,7 +74,7 @@ static volatile sig_atomic_t verdict = EX_TEMPFAIL;
 
 /* SIGALRM: the client does not read. Without close_notify it can see that something is missing (RFC 8446, 6.1). */
 static void
-on_deadline(int sig)
+keeper_expired(int sig)
 {
 	(void)sig;
 	_exit(verdict);
@@ -99,7 +99,7 @@ keeper_fork(void)
 	sigset_t signals;
 	pid_t pid;
 
-	/* Waited for, not caught: in the child they stay blocked until inherited_restore. */
+	/* Waited for, not caught: in the child they stay blocked until signals_restore. */
 	keeper_signals(&signals);
 	sigprocmask(SIG_BLOCK, &signals, NULL);
 	pid = fork();
@@ -176,7 +176,7 @@ let_go(const struct account *a)
 static void
 start_deadline(void)
 {
-	struct sigaction action = { .sa_handler = on_deadline };
+	struct sigaction action = { .sa_handler = keeper_expired };
 	sigset_t alarmed;
 
 	sigemptyset(&alarmed);
@@ -192,7 +192,7 @@ start_deadline(void)
  * be what the mailbox program has set.
  */
 static void
-say_close_notify(void)
+send_close_notify(void)
 {
 	union {
 		struct cmsghdr	header;
@@ -257,25 +257,25 @@ is_reset(void)
 }
 
 static void __attribute__((noreturn))
-keep(const struct session *s)
+keeper_loop(const struct session *s)
 {
-	struct reply apology = { .len = 0 };
+	struct reply failure_reply = { .len = 0 };
 	int64_t began = clock_ms();
 	int status;
 
 	title_set(s->account.name, log_context_value("rip"), "keeper");
 	let_go(&s->account);
-	reply_no_mailbox(&apology, s->tag);
+	reply_no_mailbox(&failure_reply, s->tag);
 	status = keeper_wait(s->program);
 	verdict = keeper_exit_status(status);
 	if (s->reports)
 		childexit_report_session(0, s->account.name, clock_ms() - began, status);
 	start_deadline();
 	if (s->written != 0 && octets_written() == s->written && !is_reset()) {
-		report_program_end(&s->account, status, SAID_NOTHING);
-		(void)!send(STDIN_FILENO, apology.text, apology.len, MSG_NOSIGNAL);
+		report_program_end(&s->account, status, OUTPUT_NONE);
+		(void)!send(STDIN_FILENO, failure_reply.text, failure_reply.len, MSG_NOSIGNAL);
 	}
-	say_close_notify();
+	send_close_notify();
 	linger();
 	_exit(verdict);
 }
@@ -294,7 +294,7 @@ execute_anew(const struct session *s)
 	char name[] = KEEPER_NAME, program[DIGITS], uid[DIGITS], gid[DIGITS], written[DIGITS], tag[MSG_TAG_MAX];
 	char user[MSG_NAME_MAX], reports[] = { s->reports ? '1' : '0', '\0' }, words[LOG_WORDS][LOG_WORD_MAX];
 	char *argv[ARGUMENTS + LOG_WORDS + 1] = { name, program, uid, gid, written, tag, user, reports }, *environment[] = { NULL };
-	size_t i, n = log_pass(words);
+	size_t i, n = log_export(words);
 
 	snprintf(program, sizeof(program), "%jd", (intmax_t)s->program);
 	snprintf(uid, sizeof(uid), "%ju", (uintmax_t)s->account.uid);
@@ -320,7 +320,7 @@ log_failure(int error)
 }
 
 bool
-keeper_stay(const struct account *a, const char *tag, bool reports)
+keeper_supervise(const struct account *a, const char *tag, bool reports)
 {
 	struct session s = { .account = *a, .written = octets_written(), .tag = tag, .reports = reports };
 
@@ -332,7 +332,7 @@ keeper_stay(const struct account *a, const char *tag, bool reports)
 	execute_anew(&s);
 	/* Without /proc. The session goes on; what is in this memory no core and no ptrace(2) can reach. */
 	log_failure(errno);
-	keep(&s);
+	keeper_loop(&s);
 }
 
 /* Takes a decimal number up to max; false if the argument is none. */
@@ -358,7 +358,7 @@ keeper_run(char *argv[])
 		argc++;
 	if (argc < ARGUMENTS || !take_number(argv[1], INT_MAX, &program) || !take_number(argv[2], UINT32_MAX, &uid) ||
 	    !take_number(argv[3], UINT32_MAX, &gid) || !take_number(argv[4], UINT64_MAX, &written) || program == 0 || strlen(argv[5]) >= MSG_TAG_MAX ||
-	    strlen(argv[6]) >= MSG_NAME_MAX || strspn(argv[7], "01") != 1 || argv[7][1] != '\0' || !log_take(STDOUT_FILENO, argv + ARGUMENTS))
+	    strlen(argv[6]) >= MSG_NAME_MAX || strspn(argv[7], "01") != 1 || argv[7][1] != '\0' || !log_import(STDOUT_FILENO, argv + ARGUMENTS))
 		_exit(EX_USAGE);
 	prctl(PR_SET_NAME, KEEPER_NAME);
 	s.program = (pid_t)program;
@@ -368,5 +368,5 @@ keeper_run(char *argv[])
 	s.tag = argv[5];
 	s.reports = argv[7][0] == '1';
 	strcpy(s.account.name, argv[6]);
-	keep(&s);
+	keeper_loop(&s);
 }

@@ -37,13 +37,13 @@ int	keeper_exit_status(int status);
  * this tag ("" for PREAUTH), and logs a line; with reports it logs the
  * session's end too. Secrets must be gone before.
  */
-bool	keeper_stay(const struct account *, const char *tag, bool reports);
+bool	keeper_supervise(const struct account *, const char *tag, bool reports);
 
-/* The name, argv[0], by which keeper_stay executes this program. */
+/* The name, argv[0], by which keeper_supervise executes this program. */
 #define KEEPER_NAME	"imapgate-keeper"
 
 /*
- * The keeper itself, with the arguments that keeper_stay gives. With the
+ * The keeper itself, with the arguments that keeper_supervise gives. With the
  * user's ids it keeps nothing but the client's socket and the log, passes
  * signals on, waits for the mailbox program, ends the connection and exits with the
  * program's status, or 128 and the number of the signal that killed it.

@@ -127,7 +127,7 @@ environment_fits(const struct options *o, const struct account *a)
 }
 
 const char *
-launch_try(const struct options *o, const struct account *a)
+launch_preflight(const struct options *o, const struct account *a)
 {
 	static struct arguments args;
 	char path[PATH_MAX];
@@ -174,7 +174,7 @@ launch_become(const struct account *a)
 }
 
 bool
-launch_say(const struct reply *r, bool more)
+launch_send(const struct reply *r, bool more)
 {
 	const char *at = r->text, *end = r->text + r->len;
 	struct pollfd pfd = { STDOUT_FILENO, POLLOUT, 0 };
@@ -211,10 +211,10 @@ announce(const struct options *o, const char *tag)
 		snprintf(list, sizeof(list), "CAPABILITY %s", o->capability_after);
 		reply_data(&r, list);
 	}
-	if (o->handoff == HANDOFF_GREETING)
+	if (o->handoff == GREETING_STYLE_GREETING)
 		reply_prefix(&r, tag);
-	announced = o->handoff == HANDOFF_GREETING;
-	return launch_say(&r, true);
+	announced = o->handoff == GREETING_STYLE_GREETING;
+	return launch_send(&r, true);
 }
 
 static void
@@ -247,18 +247,18 @@ log_dropped(const struct environment *e)
  * for a login.
  */
 void
-launch_apologize(const char *tag)
+launch_send_failure(const char *tag)
 {
 	struct reply r = { .len = 0 };
 
 	if (announced)
 		return;
 	reply_no_mailbox(&r, tag);
-	launch_say(&r, false);
+	launch_send(&r, false);
 }
 
 void
-launch_exec(const struct options *o, const struct account *a, const struct environment_facts *facts, const struct inherited *in,
+launch_exec(const struct options *o, const struct account *a, const struct environment_facts *facts, const struct signals *in,
     int err_fd)
 {
 	static struct environment env;
@@ -268,7 +268,7 @@ launch_exec(const struct options *o, const struct account *a, const struct envir
 
 	if (err_fd == -1 || !launch_find(o, path) || !expand_arguments(&args, o, a) || !environment_build(&env, facts)) {
 		log_failure(o->program[0], E2BIG);
-		launch_apologize(facts->tag);
+		launch_send_failure(facts->tag);
 		return;
 	}
 	log_dropped(&env);
@@ -282,12 +282,12 @@ launch_exec(const struct options *o, const struct account *a, const struct envir
 		log_failure(path, EPIPE);
 		return;
 	}
-	inherited_restore(in);
+	signals_restore(in);
 	/* What is kept open for the case of failure is close-on-exec. */
 	if (!descriptors_close_on_exec_from(STDERR_FILENO + 1))
 		die("closing descriptors");
 	execve(path, args.argv, env.vars);
 	failed = errno;
 	log_failure(path, failed);
-	launch_apologize(facts->tag);
+	launch_send_failure(facts->tag);
 }

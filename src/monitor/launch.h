@@ -8,7 +8,7 @@
 
 #include <limits.h>
 
-#include "base/inherited.h"
+#include "base/signals.h"
 #include "monitor/account.h"
 #include "monitor/environment.h"
 #include "config/options.h"
@@ -36,7 +36,7 @@ void	launch_forbid_dumps(void);
  * will fail: "home", "program", "arguments", "environment", "uid"; behind
  * "home", "program" and "uid" errno says why, or is 0. Stays root.
  */
-const char	*launch_try(const struct options *, const struct account *);
+const char	*launch_preflight(const struct options *, const struct account *);
 
 /*
  * Takes the account's uid and gid for good. The groups must be set already
@@ -46,21 +46,21 @@ const char	*launch_try(const struct options *, const struct account *);
 void	launch_become(const struct account *);
 
 /* Tells the client that its mailbox can't be opened, unless the start of its OK is out already. */
-void	launch_apologize(const char *tag);
+void	launch_send_failure(const char *tag);
 
 /*
  * Writes to the client on descriptor 1, for ten seconds at the most; false
  * if it did not take it. More says that the program's own words follow at
  * once, in the same segment if the kernel can.
  */
-bool	launch_say(const struct reply *, bool more);
+bool	launch_send(const struct reply *, bool more);
 
 /*
  * Becomes the user, says what --handoff and --capability-after want said on
  * descriptor 1, and runs the program on descriptors 0 and 1, with
  * err_fd as 2 (-1: there is none, which is a failure). Returns only if that can't be done, after the client was told; the caller can but exit.
  */
-void	launch_exec(const struct options *, const struct account *, const struct environment_facts *, const struct inherited *,
+void	launch_exec(const struct options *, const struct account *, const struct environment_facts *, const struct signals *,
 	    int err_fd);
 
 #endif

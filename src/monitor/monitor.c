@@ -18,15 +18,15 @@
 #include "base/clock.h"
 #include "gatelog.h"
 #include "base/log.h"
-#include "monitor/admission.h"
+#include "monitor/accounting.h"
+#include "monitor/authorize.h"
 #include "monitor/client.h"
 #include "monitor/delay.h"
-#include "monitor/handover.h"
-#include "monitor/interrupt.h"
+#include "monitor/handoff.h"
 #include "monitor/launch.h"
 #include "monitor/refused.h"
 #include "monitor/report.h"
-#include "monitor/tell.h"
+#include "monitor/watchdog.h"
 #include "boundary/msg.h"
 #include "proto/command.h"
 #include "proto/reply.h"
@@ -48,11 +48,11 @@ struct monitor {
 	const struct monitor_start	*start;
 	enum phase			 phase;
 	unsigned			 asked[MSG_TYPES]; /* how often, by type */
-	unsigned			 heard;			/* messages in all */
+	unsigned			 received;		/* messages in all */
 	unsigned			 attempts;		/* that were guesses */
 	unsigned			 uncounted;		/* that were not */
 	struct sign_keys		 keys;
-	struct admission		 admission;
+	struct authorization		 authorization;
 	uint32_t			 mechanism;		/* of the login that was accepted */
 	bool				 last;			/* no further attempt will be heard */
 	bool				 proxied;		/* the peer is a proxy's client */
@@ -62,11 +62,11 @@ struct monitor {
 };
 
 static void __attribute__((noreturn))
-leave(struct monitor *m, int status)
+monitor_exit(struct monitor *m, int status)
 {
-	pamauth_close(&m->admission.pam);
+	pamauth_close(&m->authorization.pam);
 	sign_forget(&m->keys);
-	tell_end();
+	accounting_end();
 	_exit(status);
 }
 
@@ -81,12 +81,12 @@ send_reply(struct monitor *m)
 /* Logging in. */
 
 static struct pamauth_verdict
-judge(struct monitor *m, const struct msg_login *login)
+authorize(struct monitor *m, const struct msg_login *login)
 {
-	struct pamauth_verdict verdict = admission_judge(&m->admission, login);
+	struct pamauth_verdict verdict = authorize_login(&m->authorization, login);
 
 	if (verdict.outcome == OUTCOME_OK)
-		interrupt_settle();
+		watchdog_restore_sigterm();
 	return verdict;
 }
 
@@ -96,16 +96,16 @@ decide(struct monitor *m, const struct msg_login *login, int64_t began)
 {
 	struct pamauth_verdict verdict = { .outcome = OUTCOME_AUTHENTICATIONFAILED, .reason = "repeated", .repeated = true };
 
-	m->admission.pam.judged = m->admission.pam.authenticated = false;
+	m->authorization.pam.judged = m->authorization.pam.authenticated = false;
 	if (!delay_fits(m->start, began, m->attempts + 1)) {
 		m->last = true;
 		return (struct pamauth_verdict){ .outcome = OUTCOME_UNAVAILABLE, .reason = "deadline" };
 	}
 	if (refused_is_same(&m->refused, login))
 		return verdict;
-	verdict = judge(m, login);
+	verdict = authorize(m, login);
 	refused_remember(&m->refused, login, verdict.outcome);
-	m->last |= verdict.outcome != OUTCOME_OK && m->admission.changed;
+	m->last |= verdict.outcome != OUTCOME_OK && m->authorization.changed;
 	return verdict;
 }
 
@@ -113,7 +113,7 @@ decide(struct monitor *m, const struct msg_login *login, int64_t began)
 static const char *
 text_for_client(const struct monitor *m, const struct pamauth_verdict *verdict)
 {
-	const struct pamauth *p = &m->admission.pam;
+	const struct pamauth *p = &m->authorization.pam;
 
 	if (verdict->repeated)
 		return "";
@@ -129,12 +129,12 @@ answer_login(struct monitor *m)
 	struct pamauth_verdict verdict;
 	bool guess;
 
-	interrupt_late_login(login, m->attempts + m->uncounted + 1);
+	watchdog_timeout_login(login, m->attempts + m->uncounted + 1);
 	verdict = decide(m, login, began);
-	guess = admission_is_guess(&m->admission, verdict.outcome);
+	guess = authorize_is_guess(&m->authorization, verdict.outcome);
 	m->attempts += guess;
 	m->uncounted += !guess;
-	report_login(login, &verdict, verdict.outcome == OUTCOME_OK ? m->admission.account.name : login->authcid,
+	report_login(login, &verdict, verdict.outcome == OUTCOME_OK ? m->authorization.account.name : login->authcid,
 	    m->attempts + m->uncounted);
 	if (guess) {
 		unsigned failures = delay_count(login, m->attempts, began);
@@ -143,7 +143,7 @@ answer_login(struct monitor *m)
 		delay_failure(m->start, began, failures);
 	}
 	explicit_bzero(login->secret, sizeof(login->secret));
-	interrupt_late_end();
+	watchdog_timeout_end();
 
 	m->reply.type = MSG_LOGIN_ANSWER;
 	answer->outcome = verdict.outcome;
@@ -164,7 +164,7 @@ answer_key(struct monitor *m)
 	const struct msg_key *q = &m->request.u.key;
 	const char *reason;
 
-	if (q->index >= m->start->opts->certs || tell_is_heard())
+	if (q->index >= m->start->opts->certs || accounting_has_listener())
 		bug("gate asks for a key that does not exist");
 	reason = sign_holds(&m->keys, q->index, q->key_digest);
 	if (reason != NULL)
@@ -182,7 +182,7 @@ answer_sign(struct monitor *m)
 	struct msg_sign_answer *a = &m->reply.u.sign_answer;
 	const char *refused;
 
-	if (tell_is_heard())
+	if (accounting_has_listener())
 		bug("gate wants a signature of its monitor");
 	msg_begin(&m->reply, MSG_SIGN_ANSWER);
 	refused = sign_answer(&m->keys, q, a);
@@ -198,11 +198,11 @@ answer_sign(struct monitor *m)
 /* Handing off. */
 
 static void __attribute__((noreturn))
-hand_over(struct monitor *m, const char *tag, const struct msg_tls *tls, enum msg_how how)
+hand_off(struct monitor *m, const char *tag, const struct msg_tls *tls, enum msg_transport transport)
 {
 	refused_forget(&m->refused);
 	sign_forget(&m->keys);
-	handover_run(&(struct handover){ m->start, &m->admission, &m->client, m->mechanism }, tag, tls, how);
+	handoff_run(&(struct handoff){ m->start, &m->authorization, &m->client, m->mechanism }, tag, tls, transport);
 }
 
 /* TLS in front of us: the superserver's words about it are all there is. */
@@ -218,15 +218,15 @@ describe_superserver(const struct peer *p, struct msg_tls *tls)
 
 /* SECURITY: a gate says how the client is to be reached; it may only say what was offered to it. */
 static void
-check_how(const struct msg_launch *launch, const struct peer *p, enum ktls_use ktls)
+check_transport(const struct msg_launch *launch, const struct peer *p, enum ktls_use ktls)
 {
 	bool clear = launch->tls.protocol[0] == '\0';
 
-	if ((launch->how == HOW_EXEC) != clear)
-		bug("gate hands off %s by %u", clear ? "cleartext" : "TLS", launch->how);
-	if (launch->how == HOW_TUNNEL && p->tunnel.control == 0)
+	if ((launch->transport == TRANSPORT_SOCKET) != clear)
+		bug("gate hands off %s by %u", clear ? "cleartext" : "TLS", launch->transport);
+	if (launch->transport == TRANSPORT_UCSPI_TLS && p->ucspi_tls.control == 0)
 		bug("gate hands off to a superserver that does no TLS");
-	if ((launch->how == HOW_KTLS && ktls == KTLS_OFF) || (launch->how == HOW_RELAY && ktls == KTLS_REQUIRE))
+	if ((launch->transport == TRANSPORT_KTLS && ktls == KTLS_OFF) || (launch->transport == TRANSPORT_RELAY && ktls == KTLS_REQUIRE))
 		bug("gate hands off against --ktls");
 }
 
@@ -234,19 +234,19 @@ static void
 answer_launch(struct monitor *m)
 {
 	const struct msg_launch *launch = &m->request.u.launch;
-	enum msg_how how = (enum msg_how)launch->how;
+	enum msg_transport transport = (enum msg_transport)launch->transport;
 	struct msg_tls tls = launch->tls;
 
 	/* SECURITY: mailbox programs print the tag as it comes. */
 	if (m->mechanism == MECH_PREAUTH ? launch->tag[0] != '\0' : !command_is_tag(launch->tag))
 		bug("gate sent no tag");
-	check_how(launch, m->start->peer, m->start->opts->ktls);
-	report_handoff(m->start->opts, &m->admission.account, how, (enum msg_why)launch->why);
-	if (how != HOW_RELAY)
-		interrupt_wait_for_gate();
-	if (how == HOW_EXEC)
+	check_transport(launch, m->start->peer, m->start->opts->ktls);
+	report_handoff(m->start->opts, &m->authorization.account, transport, (enum ktls_obstacle)launch->obstacle);
+	if (transport != TRANSPORT_RELAY)
+		watchdog_wait_for_gate();
+	if (transport == TRANSPORT_SOCKET)
 		describe_superserver(m->start->peer, &tls);
-	hand_over(m, launch->tag, &tls, how);
+	hand_off(m, launch->tag, &tls, transport);
 }
 
 /* The client's proxy has said who that is. Under a listener it is for that to hear. */
@@ -256,7 +256,7 @@ answer_proxied(struct monitor *m)
 	const struct msg_proxied *p = &m->request.u.proxied;
 	struct proxy header = { (enum proxy_client)p->client, p->source, p->destination, p->tls != 0, "", "" };
 
-	if (m->heard > 1 || tell_is_heard() || !peer_is_proxy(m->start->peer, m->start->opts))
+	if (m->received > 1 || accounting_has_listener() || !peer_is_proxy(m->start->peer, m->start->opts))
 		bug("gate speaks for a proxy that there is not");
 	memcpy(header.tls_protocol, p->tls_protocol, sizeof(header.tls_protocol));
 	memcpy(header.tls_cipher, p->tls_cipher, sizeof(header.tls_cipher));
@@ -264,7 +264,7 @@ answer_proxied(struct monitor *m)
 		bug("gate has made up a PROXY header");
 	peer_log(m->start->peer);
 	m->proxied = true;
-	interrupt_late_end();
+	watchdog_timeout_end();
 	msg_begin(&m->reply, MSG_PROXIED_ANSWER);
 	send_reply(m);
 }
@@ -275,8 +275,8 @@ answer_proxied(struct monitor *m)
 static int
 await_gate(void)
 {
-	interrupt_late_nothing();
-	return interrupt_wait_for_gate();
+	watchdog_timeout_nothing();
+	return watchdog_wait_for_gate();
 }
 
 static void
@@ -290,13 +290,13 @@ answer_log(struct monitor *m)
 			return;
 		log_context("tls", log->tls.protocol);
 		log_context("cipher", log->tls.cipher);
-		interrupt_late_end();
+		watchdog_timeout_end();
 		return;
 	case GATELOG_ENDS:
 		await_gate();
-		leave(m, 0);
+		monitor_exit(m, 0);
 	case GATELOG_FAILS:
-		leave(m, await_gate());
+		monitor_exit(m, await_gate());
 	case GATELOG_WRONG:
 		break;
 	}
@@ -329,11 +329,11 @@ find_request(uint32_t type)
 }
 
 static void
-obey(struct monitor *m)
+dispatch_request(struct monitor *m)
 {
 	const struct request *r = find_request(m->request.type);
 
-	m->heard++;
+	m->received++;
 	if ((r->phases & m->phase) == 0)
 		bug("gate asks for %u in phase %d", m->request.type, (int)m->phase);
 	if (r->most > 0 && m->asked[r->type]++ == r->most)
@@ -341,22 +341,22 @@ obey(struct monitor *m)
 	if (r->type == MSG_LOGIN && (m->attempts >= m->start->opts->max_attempts || m->uncounted >= UNCOUNTED_MAX))
 		bug("gate asks for one more login");
 	/* SECURITY: else the client would be taken for its proxy, which no limit is for. */
-	if (r->type == MSG_LOGIN && !m->proxied && !tell_is_heard() && peer_is_proxy(m->start->peer, m->start->opts))
+	if (r->type == MSG_LOGIN && !m->proxied && !accounting_has_listener() && peer_is_proxy(m->start->peer, m->start->opts))
 		bug("gate does not say whom the proxy speaks for");
 	r->answer(m);
 	msg_wipe(&m->request);
 }
 
 static void
-begin(struct monitor *m, const struct monitor_start *start)
+monitor_init(struct monitor *m, const struct monitor_start *start)
 {
 	m->start = start;
 	m->keys.opts = start->opts;
-	m->admission.opts = start->opts;
-	m->admission.peer = start->peer;
+	m->authorization.opts = start->opts;
+	m->authorization.peer = start->peer;
 	m->asked[MSG_LOG] = start->logs;
-	interrupt_begin(start->deadline);
-	client_hide(&m->client);
+	watchdog_start(start->deadline);
+	client_detach(&m->client);
 }
 
 void
@@ -365,16 +365,16 @@ monitor_run(const struct monitor_start *start)
 	static struct monitor m;
 	int status;
 
-	begin(&m, start);
+	monitor_init(&m, start);
 	m.phase = ASKING;
-	interrupt_hear_gate(start->gate, start->gate_fd);
+	watchdog_set_gate(start->gate, start->gate_fd);
 	while (msg_recv(start->gate_fd, &m.request) == 1)
-		obey(&m);
+		dispatch_request(&m);
 
 	/* The gate has gone without a word: killed by its sandbox, or out of memory. */
-	status = interrupt_wait_for_gate();
+	status = watchdog_wait_for_gate();
 	gatelog_died(status);
-	leave(&m, status != 0 ? status : EX_SOFTWARE);
+	monitor_exit(&m, status != 0 ? status : EX_SOFTWARE);
 }
 
 /* RFC 9051, 7.1.5: what a client is told that is known, but not let in. */
@@ -387,9 +387,9 @@ refuse_preauth(struct monitor *m, enum msg_outcome outcome)
 
 	gatelog_write(&end, 1);
 	reply_line(&r, "*", "BYE", words->code, words->text);
-	handover_show_client(&(struct handover){ m->start, &m->admission, &m->client, m->mechanism }, HOW_EXEC, -1);
-	launch_say(&r, false);
-	leave(m, 0);
+	handoff_attach_client(&(struct handoff){ m->start, &m->authorization, &m->client, m->mechanism }, TRANSPORT_SOCKET, -1);
+	launch_send(&r, false);
+	monitor_exit(m, 0);
 }
 
 /*
@@ -399,7 +399,7 @@ refuse_preauth(struct monitor *m, enum msg_outcome outcome)
  * and the system's accounts, and its modules have not read what is of others.
  */
 static const char *
-peer_objection(struct account *account, const struct monitor_start *start, const char *name)
+peer_error(struct account *account, const struct monitor_start *start, const char *name)
 {
 	if (!sasl_is_name(name))
 		return ACCOUNT_BAD_NAME;
@@ -419,22 +419,22 @@ monitor_preauth(const struct monitor_start *start)
 
 	if (pw == NULL || msg_text(login.authcid, sizeof(login.authcid), pw->pw_name, strlen(pw->pw_name)) == -1)
 		return;
-	verdict.reason = peer_objection(&m.admission.account, start, login.authcid);
+	verdict.reason = peer_error(&m.authorization.account, start, login.authcid);
 	if (verdict.reason != NULL) {
 		if (account_is_missing(verdict.reason))
 			verdict.outcome = OUTCOME_UNAVAILABLE;
 		report_login(&login, &verdict, login.authcid, 1);
 		return;
 	}
-	begin(&m, start);
-	m.admission.by_peer = true;
-	interrupt_late_login(&login, 1);
-	verdict = judge(&m, &login);
+	monitor_init(&m, start);
+	m.authorization.by_peer = true;
+	watchdog_timeout_login(&login, 1);
+	verdict = authorize(&m, &login);
 	report_login(&login, &verdict, login.authcid, 1);
 	if (verdict.outcome != OUTCOME_OK)
 		refuse_preauth(&m, verdict.outcome);
 	m.mechanism = MECH_PREAUTH;
 	describe_superserver(start->peer, &tls);
-	report_handoff(start->opts, &m.admission.account, HOW_EXEC, WHY_NONE);
-	hand_over(&m, "", &tls, HOW_EXEC);
+	report_handoff(start->opts, &m.authorization.account, TRANSPORT_SOCKET, OBSTACLE_NONE);
+	hand_off(&m, "", &tls, TRANSPORT_SOCKET);
 }

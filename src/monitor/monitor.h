@@ -10,16 +10,16 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "base/inherited.h"
 #include "boundary/msg.h"
 #include "config/options.h"
 #include "base/peer.h"
+#include "base/signals.h"
 
 /* The start of a monitor. */
 struct monitor_start {
 	const struct options		*opts;
 	struct peer			*peer;		/* its own copy: a proxy's client takes its place */
-	const struct inherited	*inherited;
+	const struct signals	*signals;
 	pid_t				 gate;		/* 0: there is none, or it is the listener's child */
 	int				 gate_fd;	/* our end of the login pair; -1: there is no gate */
 	unsigned			 logs;		/* lines that the gate has had before */

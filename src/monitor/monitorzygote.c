@@ -15,11 +15,11 @@
 #include <unistd.h>
 
 #include "boundary/msg.h"
+#include "base/lazyload.h"
 #include "base/log.h"
+#include "monitor/accounting.h"
 #include "monitor/launch.h"
 #include "monitor/monitor.h"
-#include "monitor/tell.h"
-#include "base/ondemand.h"
 #include "base/openssl.h"
 #include "role.h"
 #include "base/sibling.h"
@@ -27,7 +27,7 @@
 
 static struct zygote {
 	const struct options	*opts[2];	/* by whether TLS begins with the connection */
-	struct inherited	 inherited;
+	struct signals		 signals;
 } zygote;
 
 /*
@@ -41,7 +41,7 @@ warm_up(const struct options *o)
 	int n = 1;
 
 	openssl_begin();
-	ondemand_pam();
+	lazyload_pam();
 	getgrouplist(o->gate_user, 0, none, &n);
 }
 
@@ -60,7 +60,7 @@ static void __attribute__((noreturn))
 become_monitor(struct msg_spawn_monitor *spawn, const int fds[MSG_FDS])
 {
 	static struct peer peer;
-	struct monitor_start start = { .opts = zygote.opts[spawn->tls_on_connect != 0], .peer = &peer, .inherited = &zygote.inherited,
+	struct monitor_start start = { .opts = zygote.opts[spawn->tls_on_connect != 0], .peer = &peer, .signals = &zygote.signals,
 	    .gate_fd = fds[2], .logs = spawn->logs, .deadline = spawn->deadline };
 
 	close(ROLE_CONTROL);
@@ -72,7 +72,7 @@ become_monitor(struct msg_spawn_monitor *spawn, const int fds[MSG_FDS])
 		log_context("tls", spawn->tls);
 		log_context("cipher", spawn->cipher);
 	}
-	tell_begin(fds[1], spawn->failure_key, spawn->account_key);
+	accounting_init(fds[1], spawn->failure_key, spawn->account_key);
 	explicit_bzero(spawn, sizeof(*spawn));
 	if (dup2(fds[0], STDIN_FILENO) == -1 || dup2(fds[0], STDOUT_FILENO) == -1)
 		die("dup2");
@@ -80,7 +80,7 @@ become_monitor(struct msg_spawn_monitor *spawn, const int fds[MSG_FDS])
 	if (start.gate_fd != -1)
 		monitor_run(&start);
 	monitor_preauth(&start);
-	tell_peer_unknown();
+	accounting_peer_unknown();
 	_exit(0);
 }
 
@@ -105,7 +105,7 @@ spawn_monitor(struct msg_spawn_monitor *spawn, const int fds[MSG_FDS])
 }
 
 static void __attribute__((noreturn))
-serve(void)
+monitorzygote_serve(void)
 {
 	static struct msg m;
 	int fds[MSG_FDS], i;
@@ -132,10 +132,10 @@ monitorzygote_run(const struct options *o)
 	on_connect.tls_on_connect = true;
 	zygote.opts[false] = o;
 	zygote.opts[true] = &on_connect;
-	inherited_take(&zygote.inherited, NULL);
+	signals_save(&zygote.signals, NULL);
 	warm_up(o);
 	msg_begin(&m, MSG_READY);
 	if (msg_send(ROLE_CONTROL, &m) == -1)
 		_exit(0);
-	serve();
+	monitorzygote_serve();
 }

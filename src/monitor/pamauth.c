@@ -11,8 +11,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "monitor/interrupt.h"
-#include "base/ondemand.h"
+#include "monitor/watchdog.h"
+#include "base/lazyload.h"
 #include "proto/reply.h"
 
 /* The table of design and manual: what each code means while authenticating, and afterwards when the password was right. */
@@ -145,7 +145,7 @@ no_delay(int code, unsigned usec, void *arg)
 }
 
 bool
-pamauth_place(const char *confdir, const char *service, size_t i, char path[PATH_MAX])
+pamauth_service_path(const char *confdir, const char *service, size_t i, char path[PATH_MAX])
 {
 	static const char *const dirs[] = { "/etc/pam.d", "/usr/lib/pam.d", "/usr/etc/pam.d", "/usr/share/pam.d" };
 	/* Only what is included may be named by its whole path. */
@@ -165,7 +165,7 @@ pamauth_find_service(const struct options *o, const char *service, char path[PAT
 {
 	size_t i;
 
-	for (i = 0; pamauth_place(o->pam_confdir, service, i, path); i++)
+	for (i = 0; pamauth_service_path(o->pam_confdir, service, i, path); i++)
 		if (access(path, R_OK) == 0)
 			return true;
 	return false;
@@ -183,7 +183,7 @@ service_exists(const struct options *o, const char *service)
 }
 
 static int
-begin(struct pamauth *p, const struct options *o, const char *service)
+pamauth_begin(struct pamauth *p, const struct options *o, const char *service)
 {
 	const char *user = p->user[0] != '\0' ? p->user : NULL;
 	const struct pam_conv conv = { converse, p };
@@ -194,9 +194,9 @@ begin(struct pamauth *p, const struct options *o, const char *service)
 }
 
 static int
-start(struct pamauth *p, const struct options *o, const struct peer *peer, const char *service)
+pamauth_start(struct pamauth *p, const struct options *o, const struct peer *peer, const char *service)
 {
-	int code = begin(p, o, service);
+	int code = pamauth_begin(p, o, service);
 
 	/* A local client has no remote host; modules take a missing item for that. */
 	if (code == PAM_SUCCESS && strcmp(peer->ip, "local") != 0)
@@ -209,7 +209,7 @@ start(struct pamauth *p, const struct options *o, const struct peer *peer, const
 }
 
 static void
-finish(struct pamauth *p, int code)
+pamauth_finish(struct pamauth *p, int code)
 {
 	if (p->handle != NULL)
 		pam_end(p->handle, code);
@@ -220,7 +220,7 @@ finish(struct pamauth *p, int code)
 static const char *
 begin_step(const char *step)
 {
-	interrupt_late_step(step);
+	watchdog_timeout_step(step);
 	return step;
 }
 
@@ -235,14 +235,14 @@ pamauth_check(struct pamauth *p, const struct options *o, const struct peer *pee
 
 	*p = (struct pamauth){ .secret = secret };
 	snprintf(p->user, sizeof(p->user), "%s", user);
-	wrong = ondemand_pam();
+	wrong = lazyload_pam();
 	if (wrong != NULL)
 		return (struct pamauth_verdict){ .outcome = OUTCOME_UNAVAILABLE, .reason = "no-libpam", .error = wrong };
 	if (!service_exists(o, service)) {
-		pamauth_place(o->pam_confdir, service, 0, path);
+		pamauth_service_path(o->pam_confdir, service, 0, path);
 		return (struct pamauth_verdict){ .outcome = OUTCOME_UNAVAILABLE, .reason = "no-pam-service", .path = path };
 	}
-	code = start(p, o, peer, service);
+	code = pamauth_start(p, o, peer, service);
 	p->judged = code == PAM_SUCCESS && secret != NULL;
 	if (p->judged) {
 		step = begin_step("authenticate");
@@ -257,7 +257,7 @@ pamauth_check(struct pamauth *p, const struct options *o, const struct peer *pee
 		code = pam_acct_mgmt(p->handle, PAM_DISALLOW_NULL_AUTHTOK);
 	}
 	if (code != PAM_SUCCESS)
-		finish(p, code);
+		pamauth_finish(p, code);
 	if (code != PAM_SUCCESS && p->second_prompt)
 		return (struct pamauth_verdict){ .outcome = OUTCOME_UNAVAILABLE, .reason = "second-prompt", .step = step };
 	return verdict_of(step, code, afterwards);
@@ -308,15 +308,15 @@ pamauth_close(struct pamauth *p)
 	if (p->credentials)
 		credentials = pam_setcred(p->handle, PAM_DELETE_CRED);
 	p->session = p->credentials = false;
-	finish(p, session != PAM_SUCCESS ? session : credentials);
+	pamauth_finish(p, session != PAM_SUCCESS ? session : credentials);
 	if (session == PAM_SUCCESS && credentials == PAM_SUCCESS)
 		return NULL;
 	return verdict_of(NULL, session != PAM_SUCCESS ? session : credentials, true).reason;
 }
 
 void
-pamauth_leave(struct pamauth *p)
+pamauth_detach(struct pamauth *p)
 {
 	p->session = p->credentials = false;
-	finish(p, PAM_SUCCESS | PAM_DATA_SILENT);
+	pamauth_finish(p, PAM_SUCCESS | PAM_DATA_SILENT);
 }

@@ -57,7 +57,7 @@ struct pamauth_verdict	pamauth_check(struct pamauth *, const struct options *, c
  * count from 0, the first of them that has the file counts; false if there
  * are not so many.
  */
-bool	pamauth_place(const char *confdir, const char *service, size_t, char path[PATH_MAX]);
+bool	pamauth_service_path(const char *confdir, const char *service, size_t, char path[PATH_MAX]);
 
 /* Finds that file where --pam-confdir says. False if there is none that can be read. */
 bool	pamauth_find_service(const struct options *, const char *service, char path[PATH_MAX]);
@@ -84,6 +84,6 @@ char	**pamauth_environment(const struct pamauth *);
 const char	*pamauth_close(struct pamauth *);
 
 /* Lets go of PAM, but leaves session and credentials to the mailbox program. */
-void	pamauth_leave(struct pamauth *);
+void	pamauth_detach(struct pamauth *);
 
 #endif

@@ -37,7 +37,7 @@ static struct log_line late;
 static volatile sig_atomic_t verdict = EX_TEMPFAIL;
 
 static void
-on_deadline(int sig)
+pamkeeper_expired(int sig)
 {
 	(void)sig;
 	log_write(&late);
@@ -63,7 +63,7 @@ close_client(const int client[PAMKEEPER_FDS])
 
 /* Whom should they end? We are about to. Caught, since the programs that modules start would inherit it if they were ignored. */
 static void
-hear_no_signals(void)
+catch_signals(void)
 {
 	const struct sigaction action = { .sa_handler = on_signal, .sa_flags = SA_RESTART };
 	sigset_t signals, none;
@@ -78,8 +78,8 @@ hear_no_signals(void)
 }
 
 /* Waits for the relay, which reads the program's last words behind the program's end. */
-static enum msg_said
-await_word(int relay)
+static enum program_output
+receive_output(int relay)
 {
 	int64_t until = clock_ms() + RELAY_MS;
 	struct pollfd pfd = { relay, POLLIN, 0 };
@@ -91,23 +91,23 @@ await_word(int relay)
 		n = poll(&pfd, 1, clock_left(until));
 	while (n == -1 && errno == EINTR && clock_left(until) > 0);
 	/* A relay that says nothing, or nonsense, has not said that there was nothing. */
-	if (n != 1 || msg_recv_now(relay, &m, fds, &wrong) != 1 || m.type != MSG_SAID)
-		return SAID_SOMETHING;
-	return m.u.said.said == SAID_NOTHING ? SAID_NOTHING : SAID_SOMETHING;
+	if (n != 1 || msg_recv_now(relay, &m, fds, &wrong) != 1 || m.type != MSG_PROGRAM_OUTPUT)
+		return OUTPUT_SOME;
+	return m.u.program_output.output == OUTPUT_NONE ? OUTPUT_NONE : OUTPUT_SOME;
 }
 
 /* Over kernel TLS it is for the keeper below us to say. */
 static void
 report_end_of(const struct pamkeeper_program *program, const struct account *a, int status)
 {
-	enum msg_said said = SAID_UNKNOWN;
+	enum program_output output = OUTPUT_UNKNOWN;
 
-	if (program->how == HOW_KTLS)
+	if (program->transport == TRANSPORT_KTLS)
 		return;
-	if (program->how == HOW_RELAY && program->relay != -1)
-		said = await_word(program->relay);
-	if (said == SAID_NOTHING || (said == SAID_UNKNOWN && status != 0))
-		report_program_end(a, status, said);
+	if (program->transport == TRANSPORT_RELAY && program->relay != -1)
+		output = receive_output(program->relay);
+	if (output == OUTPUT_NONE || (output == OUTPUT_UNKNOWN && status != 0))
+		report_program_end(a, status, output);
 }
 
 static void
@@ -117,7 +117,7 @@ close_session(struct pamauth *p, const struct account *a, unsigned most_ms)
 	struct log_line l;
 
 	report_session_failure(&late, a, "deadline");
-	deadline_start(clock_ms() + most_ms, on_deadline);
+	deadline_start(clock_ms() + most_ms, pamkeeper_expired);
 	wrong = pamauth_close(p);
 	if (wrong == NULL)
 		return;
@@ -126,11 +126,11 @@ close_session(struct pamauth *p, const struct account *a, unsigned most_ms)
 }
 
 bool
-pamkeeper_stay(struct pamauth *p, const struct account *a, const int client[PAMKEEPER_FDS], unsigned most_ms,
+pamkeeper_supervise(struct pamauth *p, const struct account *a, const int client[PAMKEEPER_FDS], unsigned most_ms,
     const struct pamkeeper_program *program)
 {
 	pid_t pid = keeper_fork();
-	int why = errno, status;
+	int error = errno, status;
 	int64_t began = clock_ms();
 
 	if (pid == 0)
@@ -146,11 +146,11 @@ pamkeeper_stay(struct pamauth *p, const struct account *a, const int client[PAMK
 		report_end_of(program, a, status);
 		if (program->reports)
 			childexit_report_session(0, a->name, clock_ms() - began, status);
-		hear_no_signals();
+		catch_signals();
 	}
 	close_session(p, a, most_ms);
 	if (pid > 0)
 		_exit(verdict);
-	errno = why;
+	errno = error;
 	return false;
 }

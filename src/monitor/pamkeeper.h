@@ -22,14 +22,14 @@
 
 /* The keeper's knowledge of the mailbox program's words. */
 struct pamkeeper_program {
-	enum msg_how	how;
-	int		relay;	/* the pair by which a relay tells what the program wrote; -1: there is none */
-	bool		reports; /* the session's end is for the keeper to log */
+	enum msg_transport	transport;
+	int			relay;	/* the pair by which a relay tells what the program wrote; -1: there is none */
+	bool			reports; /* the session's end is for the keeper to log */
 };
 
 /*
  * Forks. Returns true in the child, which goes on to start the mailbox
- * program and may not close the session (pamauth_leave); false if there is no
+ * program and may not close the session (pamauth_detach); false if there is no
  * child (errno), and then all is closed. The parent never returns: it passes
  * signals on, waits, closes session and credentials within so many
  * milliseconds, logs the end of a program that has written nothing (or that has
@@ -37,7 +37,7 @@ struct pamkeeper_program {
  * the signal that killed it; what is in client it closes. The pair must have
  * been closed before, and secrets be gone.
  */
-bool	pamkeeper_stay(struct pamauth *, const struct account *, const int client[PAMKEEPER_FDS], unsigned most_ms,
+bool	pamkeeper_supervise(struct pamauth *, const struct account *, const int client[PAMKEEPER_FDS], unsigned most_ms,
     const struct pamkeeper_program *);
 
 #endif

@@ -9,8 +9,8 @@
 #include <string.h>
 #include <sys/random.h>
 
-#include "monitor/admission.h"
-#include "base/ondemand.h"
+#include "monitor/authorize.h"
+#include "base/lazyload.h"
 #include "base/openssl.h"
 
 static bool
@@ -35,7 +35,7 @@ refused_is_same(const struct refused *r, const struct msg_login *login)
 {
 	uint8_t digest[sizeof(r->digest)];
 
-	return r->known && admission_is_password(login->mechanism) && digest_of(r, login, digest) &&
+	return r->known && authorize_is_password(login->mechanism) && digest_of(r, login, digest) &&
 	    memcmp(digest, r->digest, sizeof(digest)) == 0;
 }
 
@@ -44,7 +44,7 @@ refused_remember(struct refused *r, const struct msg_login *login, enum msg_outc
 {
 	refused_forget(r);
 	if (outcome != OUTCOME_AUTHENTICATIONFAILED || login->authcid[0] == '\0' || login->secret[0] == '\0' ||
-	    !admission_is_password(login->mechanism) || ondemand_openssl() != NULL)
+	    !authorize_is_password(login->mechanism) || lazyload_openssl() != NULL)
 		return;
 	openssl_begin();
 	r->known = getrandom(r->key, sizeof(r->key), 0) == (ssize_t)sizeof(r->key) && digest_of(r, login, r->digest);

@@ -45,7 +45,7 @@ login_line(struct log_line *l, const struct msg_login *login, const struct pamau
 	log_begin(l, ok ? LOG_INFO : verdict->outcome == OUTCOME_UNAVAILABLE ? LOG_ERR : LOG_NOTICE, ok ? "auth-ok" : "auth-fail");
 	if (!ok)
 		log_field(l, "code", "%s", reply_outcome(verdict->outcome)->code);
-	log_field(l, "mech", "%s", admission_mechanism(login->mechanism));
+	log_field(l, "mech", "%s", authorize_mechanism(login->mechanism));
 	if (!ok) {
 		log_field(l, "attempt", "%u", attempt);
 		if (verdict->step != NULL)
@@ -69,23 +69,23 @@ report_login(const struct msg_login *login, const struct pamauth_verdict *verdic
 }
 
 static const char *
-how_name(enum msg_how how)
+transport_name(enum msg_transport transport)
 {
-	switch (how) {
-	case HOW_EXEC:
+	switch (transport) {
+	case TRANSPORT_SOCKET:
 		return "exec";
-	case HOW_KTLS:
+	case TRANSPORT_KTLS:
 		return "ktls";
-	case HOW_RELAY:
+	case TRANSPORT_RELAY:
 		return "relay";
-	case HOW_TUNNEL:
+	case TRANSPORT_UCSPI_TLS:
 		return "tunnel";
 	}
-	bug("unknown how %d", (int)how);
+	bug("unknown how %d", (int)transport);
 }
 
 void
-report_login_late(struct log_line *l, const struct msg_login *login, unsigned attempt, const char *step)
+report_login_timeout(struct log_line *l, const struct msg_login *login, unsigned attempt, const char *step)
 {
 	const struct pamauth_verdict verdict = { .outcome = OUTCOME_UNAVAILABLE, .reason = "deadline", .step = step };
 
@@ -93,20 +93,20 @@ report_login_late(struct log_line *l, const struct msg_login *login, unsigned at
 }
 
 void
-report_handoff(const struct options *o, const struct account *a, enum msg_how how, enum msg_why why)
+report_handoff(const struct options *o, const struct account *a, enum msg_transport transport, enum ktls_obstacle obstacle)
 {
 	struct log_line l;
 
-	if (gatelog_why(why) == NULL)
-		bug("unknown why %d", (int)why);
+	if (gatelog_obstacle(obstacle) == NULL)
+		bug("unknown why %d", (int)obstacle);
 	log_begin(&l, LOG_INFO, "handoff");
 	log_quoted(&l, "user", a->name, strlen(a->name));
 	log_field(&l, "uid", "%u", (unsigned)a->uid);
 	log_field(&l, "gid", "%u", (unsigned)a->gid);
-	log_field(&l, "how", "%s", how_name(how));
-	log_field(&l, "style", "%s", o->handoff == HANDOFF_TAG ? "tag" : "greeting");
-	if (how == HOW_RELAY)
-		log_field(&l, "why", "%s", gatelog_why(why));
+	log_field(&l, "how", "%s", transport_name(transport));
+	log_field(&l, "style", "%s", o->handoff == GREETING_STYLE_TAG ? "tag" : "greeting");
+	if (transport == TRANSPORT_RELAY)
+		log_field(&l, "why", "%s", gatelog_obstacle(obstacle));
 	log_text(&l, "program", o->program[0]);
 	log_write(&l);
 }
@@ -120,19 +120,19 @@ report_session_failure(struct log_line *l, const struct account *a, const char *
 }
 
 void
-report_program_end(const struct account *a, int status, enum msg_said said)
+report_program_end(const struct account *a, int status, enum program_output output)
 {
 	struct log_line l;
 
-	log_begin(&l, said == SAID_NOTHING ? LOG_ERR : LOG_NOTICE, "program-end");
-	log_field(&l, "said", "%s", said == SAID_NOTHING ? "nothing" : "unknown");
+	log_begin(&l, output == OUTPUT_NONE ? LOG_ERR : LOG_NOTICE, "program-end");
+	log_field(&l, "said", "%s", output == OUTPUT_NONE ? "nothing" : "unknown");
 	childexit_field(&l, status);
 	log_quoted(&l, "user", a->name, strlen(a->name));
 	log_write(&l);
 }
 
 void
-report_end_late(struct log_line *l, const char *reason)
+report_end_timeout(struct log_line *l, const char *reason)
 {
 	log_begin(l, LOG_ERR, "end");
 	log_field(l, "reason", "%s", reason);

@@ -13,7 +13,7 @@
 static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
 
 void
-network_map(uint8_t address[NETWORK_ADDRESS], const uint8_t ipv4[4])
+network_from_ipv4(uint8_t address[NETWORK_ADDRESS], const uint8_t ipv4[4])
 {
 	memcpy(address, mapped, sizeof(mapped));
 	memcpy(address + sizeof(mapped), ipv4, 4);
@@ -40,7 +40,7 @@ network_read_ipv4(uint8_t address[NETWORK_ADDRESS], const char *text)
 
 	if (inet_pton(AF_INET, text, ipv4) != 1)
 		return false;
-	network_map(address, ipv4);
+	network_from_ipv4(address, ipv4);
 	return true;
 }
 
@@ -90,7 +90,7 @@ network_parse(struct network *n, const char *text)
 }
 
 bool
-network_holds(const struct network *n, const uint8_t address[NETWORK_ADDRESS])
+network_contains(const struct network *n, const uint8_t address[NETWORK_ADDRESS])
 {
 	unsigned whole = n->bits / 8, rest = n->bits % 8;
 
@@ -103,12 +103,12 @@ network_holds(const struct network *n, const uint8_t address[NETWORK_ADDRESS])
 }
 
 bool
-network_any(const struct network *list, size_t n, const uint8_t address[NETWORK_ADDRESS])
+network_list_contains(const struct network *list, size_t n, const uint8_t address[NETWORK_ADDRESS])
 {
 	size_t i;
 
 	for (i = 0; i < n; i++)
-		if (network_holds(&list[i], address))
+		if (network_contains(&list[i], address))
 			return true;
 	return false;
 }

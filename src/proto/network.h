@@ -19,7 +19,7 @@ struct network {
 };
 
 /* Puts an IPv4 address of four octets into its place. */
-void	network_map(uint8_t address[NETWORK_ADDRESS], const uint8_t ipv4[4]);
+void	network_from_ipv4(uint8_t address[NETWORK_ADDRESS], const uint8_t ipv4[4]);
 
 /* Is this such an address? Its four octets are the last ones. */
 bool	network_is_ipv4(const uint8_t address[NETWORK_ADDRESS]);
@@ -35,9 +35,9 @@ bool	network_read_ipv6(uint8_t address[NETWORK_ADDRESS], const char *);
 bool	network_parse(struct network *, const char *);
 
 /* Is the address one of the network? An IPv4 address is of no network that is larger than all of IPv4. */
-bool	network_holds(const struct network *, const uint8_t address[NETWORK_ADDRESS]);
+bool	network_contains(const struct network *, const uint8_t address[NETWORK_ADDRESS]);
 
 /* Is it one of any of them? */
-bool	network_any(const struct network *list, size_t n, const uint8_t address[NETWORK_ADDRESS]);
+bool	network_list_contains(const struct network *list, size_t n, const uint8_t address[NETWORK_ADDRESS]);
 
 #endif

@@ -179,9 +179,9 @@ read_tls(struct proxy *p, const struct tlv *ssl)
 		if (!next_tlv(&t, &at, &len))
 			return false;
 		if (t.type == SUBTYPE_SSL_VERSION)
-			word_take(p->tls_protocol, sizeof(p->tls_protocol), t.value, t.len);
+			word_copy(p->tls_protocol, sizeof(p->tls_protocol), t.value, t.len);
 		else if (t.type == SUBTYPE_SSL_CIPHER)
-			word_take(p->tls_cipher, sizeof(p->tls_cipher), t.value, t.len);
+			word_copy(p->tls_cipher, sizeof(p->tls_cipher), t.value, t.len);
 	}
 	return true;
 }
@@ -216,8 +216,8 @@ read_ends(struct proxy *p, const uint8_t *at, size_t size)
 		memcpy(p->source.address, at, size);
 		memcpy(p->destination.address, at + size, size);
 	} else {
-		network_map(p->source.address, at);
-		network_map(p->destination.address, at + size);
+		network_from_ipv4(p->source.address, at);
+		network_from_ipv4(p->destination.address, at + size);
 	}
 	p->source.port = (uint16_t)read_16(at + 2 * size);
 	p->destination.port = (uint16_t)read_16(at + 2 * size + 2);

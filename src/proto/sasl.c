@@ -15,7 +15,7 @@
 #define KVSEP	'\x01'
 
 static void
-keep(struct credentials *cred, char *dst, size_t max, const char *text, size_t len)
+store(struct credentials *cred, char *dst, size_t max, const char *text, size_t len)
 {
 	if (len > max || memchr(text, '\0', len) != NULL) {
 		cred->malformed = true;
@@ -26,10 +26,10 @@ keep(struct credentials *cred, char *dst, size_t max, const char *text, size_t l
 }
 
 static void
-keep_login(struct credentials *cred, const char *user, size_t user_len, const char *password, size_t password_len)
+store_login(struct credentials *cred, const char *user, size_t user_len, const char *password, size_t password_len)
 {
-	keep(cred, cred->authcid, SASL_NAME_MAX, user, user_len);
-	keep(cred, cred->secret, SASL_PASSWORD_MAX, password, password_len);
+	store(cred, cred->authcid, SASL_NAME_MAX, user, user_len);
+	store(cred, cred->secret, SASL_PASSWORD_MAX, password, password_len);
 	if (user_len == 0 || password_len == 0)
 		cred->malformed = true;
 }
@@ -53,8 +53,8 @@ step_plain(struct sasl *s, const char *message, size_t len)
 	}
 	authcid++;
 	password++;
-	keep(cred, cred->authzid, SASL_NAME_MAX, message, (size_t)(authcid - 1 - message));
-	keep_login(cred, authcid, (size_t)(password - 1 - authcid), password, (size_t)(end - password));
+	store(cred, cred->authzid, SASL_NAME_MAX, message, (size_t)(authcid - 1 - message));
+	store_login(cred, authcid, (size_t)(password - 1 - authcid), password, (size_t)(end - password));
 	return SASL_DONE;
 }
 
@@ -69,11 +69,11 @@ step_login(struct sasl *s, const char *message, size_t len)
 		s->challenge = "Username:";
 		return SASL_MORE;
 	case 1:
-		keep(cred, cred->authcid, SASL_NAME_MAX, message, len);
+		store(cred, cred->authcid, SASL_NAME_MAX, message, len);
 		s->challenge = "Password:";
 		return SASL_MORE;
 	default:
-		keep(cred, cred->secret, SASL_PASSWORD_MAX, message, len);
+		store(cred, cred->secret, SASL_PASSWORD_MAX, message, len);
 		cred->malformed |= cred->authcid[0] == '\0' || len == 0;
 		return SASL_DONE;
 	}
@@ -87,7 +87,7 @@ step_external(struct sasl *s, const char *message, size_t len)
 		s->challenge = "";
 		return SASL_MORE;
 	}
-	keep(&s->credentials, s->credentials.authzid, SASL_NAME_MAX, message, len);
+	store(&s->credentials, s->credentials.authzid, SASL_NAME_MAX, message, len);
 	return SASL_DONE;
 }
 
@@ -110,7 +110,7 @@ is_pair(const char *pair, size_t len, const char *key, const char **value, size_
  * name among them.
  */
 static void
-keep_pairs(struct sasl *s, const char *at, const char *end)
+store_pairs(struct sasl *s, const char *at, const char *end)
 {
 	struct credentials *cred = &s->credentials;
 	const char *stop, *value;
@@ -126,13 +126,13 @@ keep_pairs(struct sasl *s, const char *at, const char *end)
 			break;
 		len = (size_t)(stop - at);
 		if (is_pair(at, len, "auth=Bearer ", &value, &len))
-			keep(cred, cred->secret, SASL_TOKEN_MAX, value, len);
+			store(cred, cred->secret, SASL_TOKEN_MAX, value, len);
 		else if (is_pair(at, len, "user=", &value, &len))
-			keep(cred, cred->authcid, SASL_NAME_MAX, value, len);
+			store(cred, cred->authcid, SASL_NAME_MAX, value, len);
 		else if (is_pair(at, len, "host=", &value, &len))
-			keep(cred, s->host, SASL_NAME_MAX, value, len);
+			store(cred, s->host, SASL_NAME_MAX, value, len);
 		else if (is_pair(at, len, "port=", &value, &len))
-			keep(cred, s->port, sizeof(s->port) - 1, value, len);
+			store(cred, s->port, sizeof(s->port) - 1, value, len);
 		at = stop + 1;
 	}
 	if (stop + 1 != end || cred->secret[0] == '\0')
@@ -181,10 +181,10 @@ step_oauthbearer(struct sasl *s, const char *message, size_t len)
 		return SASL_DONE;
 	}
 	if (comma > name)
-		keep(cred, cred->authzid, SASL_NAME_MAX, name + 2, (size_t)(comma - name) - 2);
+		store(cred, cred->authzid, SASL_NAME_MAX, name + 2, (size_t)(comma - name) - 2);
 	if (!unescape_name(cred->authzid))
 		cred->malformed = true;
-	keep_pairs(s, comma + 2, end);
+	store_pairs(s, comma + 2, end);
 	strcpy(cred->authcid, cred->authzid);
 	return SASL_DONE;
 }
@@ -198,7 +198,7 @@ step_xoauth2(struct sasl *s, const char *message, size_t len)
 		s->challenge = "";
 		return SASL_MORE;
 	}
-	keep_pairs(s, message, message + len);
+	store_pairs(s, message, message + len);
 	if (cred->authcid[0] == '\0')
 		cred->malformed = true;
 	/* The token says who it is; whom the client names must be the same. */
@@ -264,7 +264,7 @@ sasl_begin(struct sasl *s, const struct sasl_mechanism *m, const char *identity)
 	memset(s, 0, sizeof(*s));
 	s->mechanism = m;
 	if (m->proof == SASL_CERTIFICATE)
-		keep(&s->credentials, s->credentials.authcid, SASL_NAME_MAX, identity, strlen(identity));
+		store(&s->credentials, s->credentials.authcid, SASL_NAME_MAX, identity, strlen(identity));
 	m->step(s, "", 0);
 	s->steps = 1;
 }
@@ -282,7 +282,7 @@ void
 sasl_login(struct credentials *cred, const char *user, size_t user_len, const char *password, size_t password_len)
 {
 	memset(cred, 0, sizeof(*cred));
-	keep_login(cred, user, user_len, password, password_len);
+	store_login(cred, user, user_len, password, password_len);
 }
 
 /*

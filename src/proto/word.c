@@ -15,7 +15,7 @@ word_is_plain(const char *text)
 }
 
 void
-word_take(char *to, size_t size, const void *octets, size_t len)
+word_copy(char *to, size_t size, const void *octets, size_t len)
 {
 	const char *text = octets;
 	size_t i;

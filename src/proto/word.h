@@ -13,6 +13,6 @@
 bool	word_is_plain(const char *);
 
 /* Takes len octets over as a word that ends in NUL; what is not plain, empty, or does not fit into size octets changes nothing. */
-void	word_take(char *to, size_t size, const void *octets, size_t len);
+void	word_copy(char *to, size_t size, const void *octets, size_t len);
 
 #endif

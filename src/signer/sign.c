@@ -243,7 +243,7 @@ parse(const uint8_t *pem, size_t len, const char **reason)
 
 /* Reads a key. Returns NULL with the reason if there is none. */
 static EVP_PKEY *
-load(const char *path, const char **reason)
+load_key(const char *path, const char **reason)
 {
 	size_t size;
 	int fd = open_file(path, &size, reason);
@@ -278,14 +278,14 @@ mismatch(EVP_PKEY *key, const uint8_t key_digest[MSG_DIGEST])
 }
 
 const char *
-sign_objection(struct sign_keys *keys, uint32_t index, const uint8_t key_digest[MSG_DIGEST])
+sign_key_error(struct sign_keys *keys, uint32_t index, const uint8_t key_digest[MSG_DIGEST])
 {
 	const char *reason = NULL;
 
 	openssl_begin();
 	/* It is tried once: in the sandbox it could not be. */
 	if (keys->key[index] == NULL && keys->failure[index][0] == '\0') {
-		keys->key[index] = load(keys->opts->key[index], &reason);
+		keys->key[index] = load_key(keys->opts->key[index], &reason);
 		if (keys->key[index] == NULL)
 			snprintf(keys->failure[index], MSG_REASON_MAX, "%s", reason);
 	}
@@ -306,7 +306,7 @@ sign_holds(struct sign_keys *keys, uint32_t index, const uint8_t key_digest[MSG_
 	if (index >= keys->opts->certs)
 		return "there is no such key";
 	loaded = keys->key[index] != NULL;
-	reason = sign_objection(keys, index, key_digest);
+	reason = sign_key_error(keys, index, key_digest);
 	if (!loaded && keys->key[index] != NULL && stat(keys->opts->key[index], &st) == 0 && (st.st_mode & S_IROTH) != 0)
 		log_file(LOG_WARNING, "key-exposed", keys->opts->key[index], "everybody on this machine can read it");
 	return reason;
@@ -388,7 +388,7 @@ scheme_find(uint32_t number)
 
 /* Returns why this may not be signed, NULL if it may. */
 static const char *
-objection(const struct sign_keys *keys, const struct msg_sign *q)
+request_error(const struct sign_keys *keys, const struct msg_sign *q)
 {
 	const struct scheme *s = scheme_find(q->scheme);
 	const EVP_PKEY *key;
@@ -435,7 +435,7 @@ make_signature(EVP_PKEY *key, const struct msg_sign *q, struct msg_sign_answer *
 const char *
 sign_answer(struct sign_keys *keys, const struct msg_sign *q, struct msg_sign_answer *a)
 {
-	const char *reason = objection(keys, q);
+	const char *reason = request_error(keys, q);
 
 	memset(a, 0, sizeof(*a));
 	if (reason == NULL && !make_signature(keys->key[q->index], q, a))
@@ -461,7 +461,7 @@ sign_forget(struct sign_keys *keys)
 {
 	/* OpenSSL wipes a private half before it frees it. */
 	for (size_t i = 0; i < OPTIONS_CERTS; i++) {
-		/* Without any there may be no OpenSSL here (ondemand.h). */
+		/* Without any there may be no OpenSSL here (lazyload.h). */
 		if (keys->key[i] != NULL)
 			EVP_PKEY_free(keys->key[i]);
 		keys->key[i] = NULL;

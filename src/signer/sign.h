@@ -28,9 +28,9 @@ struct sign_keys {
  * key and certificate do not belong together. An encrypted key is
  * unreadable: nothing ever asks for a passphrase.
  */
-const char	*sign_objection(struct sign_keys *, uint32_t index, const uint8_t key_digest[MSG_DIGEST]);
+const char	*sign_key_error(struct sign_keys *, uint32_t index, const uint8_t key_digest[MSG_DIGEST]);
 
-/* The same. Logs a key that everybody can read when it is loaded. An index that does not exist is an objection too. */
+/* The same. Logs a key that everybody can read when it is loaded. An index that does not exist is an error too. */
 const char	*sign_holds(struct sign_keys *, uint32_t index, const uint8_t key_digest[MSG_DIGEST]);
 
 /* Logs that the private key number index can't be used: key-fail. */

@@ -37,7 +37,7 @@ static struct signer {
 
 /* Words of die() and bug() go to the listener, which has the log. */
 static void
-divert(int priority, const char *text)
+log_to_listener(int priority, const char *text)
 {
 	struct msg m;
 
@@ -57,7 +57,7 @@ watch(int fd)
 }
 
 static void
-report(const struct owner *owner, const struct msg_sign *q, bool refused, const char *reason)
+report_request(const struct owner *owner, const struct msg_sign *q, bool refused, const char *reason)
 {
 	struct msg m;
 
@@ -103,13 +103,13 @@ answer_pair(int fd)
 		msg_begin(&answer, MSG_SIGN_ANSWER);
 		wrong = sign_answer(&signer.keys, &question.u.sign, &answer.u.sign_answer);
 		if (wrong != NULL)
-			report(owner, &question.u.sign, true, wrong);
+			report_request(owner, &question.u.sign, true, wrong);
 		else if (answer.u.sign_answer.len == 0)
-			report(owner, &question.u.sign, false, "there is no signature by it");
+			report_request(owner, &question.u.sign, false, "there is no signature by it");
 		if (wrong == NULL)
 			msg_send_fds(fd, &answer, NULL, false);
 	} else if (received != 0)
-		report(owner, &(struct msg_sign){ .index = 0 }, true, wrong != NULL ? wrong : "no question for a signature");
+		report_request(owner, &(struct msg_sign){ .index = 0 }, true, wrong != NULL ? wrong : "no question for a signature");
 	/* SECURITY: another type's descriptors would stay here for ever, until there is room for none. */
 	if (received == 1)
 		msg_close_fds(fds);
@@ -153,7 +153,7 @@ answer_key(const struct msg_key *q)
 
 /* Without descriptors a pair is lost on its way: its gate hears of an end, and the handshake fails. */
 static void
-hear_zygote(void)
+handle_zygote(void)
 {
 	static struct msg m;
 	const char *wrong = NULL;
@@ -182,27 +182,27 @@ tell_nobody(int priority, const char *text)
 
 /* Nothing is said to the signer there: only the end is heard. */
 static void
-hear_listener(void)
+handle_listener(void)
 {
 	close(ROLE_CONTROL);
 	signer.has_listener = false;
-	log_diverted = tell_nobody;
+	log_sink = tell_nobody;
 }
 
 /* The numbers of what was closed may be those of pairs now. */
 static void
-obey(int fd)
+dispatch_input(int fd)
 {
 	if (fd == ROLE_CONTROL && signer.has_listener)
-		hear_listener();
+		handle_listener();
 	else if (fd == ROLE_SIGNING && signer.has_zygote)
-		hear_zygote();
+		handle_zygote();
 	else
 		answer_pair(fd);
 }
 
 static void __attribute__((noreturn))
-serve(void)
+signer_serve(void)
 {
 	struct epoll_event events[EVENTS];
 	unsigned tries = 0;
@@ -215,7 +215,7 @@ serve(void)
 		if (n >= 0)
 			tries = 0;
 		for (i = 0; i < n; i++)
-			obey(events[i].data.fd);
+			dispatch_input(events[i].data.fd);
 	}
 	sign_forget(&signer.keys);
 	_exit(0);
@@ -241,20 +241,20 @@ signer_run(const struct options *o)
 
 	openssl_begin();
 	load_keys(o);
-	log_die_status = EX_CONFIG;
+	die_status = EX_CONFIG;
 	sandbox_find(&sandbox, o);
-	log_die_status = EX_TEMPFAIL;
+	die_status = EX_TEMPFAIL;
 	signer.epoll = epoll_create1(EPOLL_CLOEXEC);
 	if (signer.epoll == -1)
 		die("epoll");
 	signer.has_listener = signer.has_zygote = true;
 	watch(ROLE_CONTROL);
 	watch(ROLE_SIGNING);
-	log_diverted = divert;
+	log_sink = log_to_listener;
 	close(ROLE_LOG);
 	sandbox_enter(&sandbox, SANDBOX_SIGNER);
 	msg_begin(&m, MSG_READY);
 	if (msg_send(ROLE_CONTROL, &m) == -1)
 		_exit(0);
-	serve();
+	signer_serve();
 }

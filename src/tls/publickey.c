@@ -34,7 +34,7 @@ kind_of(const EVP_PKEY *key)
 
 /* With its length before it, so that no two keys are the same octets. */
 static bool
-add(EVP_MD_CTX *md, const void *at, size_t size)
+digest_add(EVP_MD_CTX *md, const void *at, size_t size)
 {
 	uint32_t len = (uint32_t)size;
 
@@ -43,25 +43,25 @@ add(EVP_MD_CTX *md, const void *at, size_t size)
 
 /* Without a name there is nothing to add. */
 static bool
-add_text(EVP_MD_CTX *md, const EVP_PKEY *key, const char *name)
+digest_add_text(EVP_MD_CTX *md, const EVP_PKEY *key, const char *name)
 {
 	char text[64];
 	size_t len;
 
-	return name == NULL || (EVP_PKEY_get_utf8_string_param(key, name, text, sizeof(text), &len) == 1 && add(md, text, len));
+	return name == NULL || (EVP_PKEY_get_utf8_string_param(key, name, text, sizeof(text), &len) == 1 && digest_add(md, text, len));
 }
 
 static bool
-add_octets(EVP_MD_CTX *md, const EVP_PKEY *key, const char *name)
+digest_add_octets(EVP_MD_CTX *md, const EVP_PKEY *key, const char *name)
 {
 	unsigned char octets[64];
 	size_t len;
 
-	return name == NULL || (EVP_PKEY_get_octet_string_param(key, name, octets, sizeof(octets), &len) == 1 && add(md, octets, len));
+	return name == NULL || (EVP_PKEY_get_octet_string_param(key, name, octets, sizeof(octets), &len) == 1 && digest_add(md, octets, len));
 }
 
 static bool
-add_number(EVP_MD_CTX *md, const EVP_PKEY *key, const char *name)
+digest_add_number(EVP_MD_CTX *md, const EVP_PKEY *key, const char *name)
 {
 	unsigned char octets[NUMBER_MAX];
 	BIGNUM *number = NULL;
@@ -70,7 +70,7 @@ add_number(EVP_MD_CTX *md, const EVP_PKEY *key, const char *name)
 	if (name == NULL)
 		return true;
 	ok = EVP_PKEY_get_bn_param(key, name, &number) == 1 && BN_num_bytes(number) <= NUMBER_MAX &&
-	    add(md, octets, (size_t)BN_bn2bin(number, octets));
+	    digest_add(md, octets, (size_t)BN_bn2bin(number, octets));
 	BN_free(number);
 	return ok;
 }
@@ -86,10 +86,10 @@ publickey_digest(const EVP_PKEY *key, uint8_t digest[MSG_DIGEST])
 		return false;
 	md = EVP_MD_CTX_new();
 	ok = md != NULL && EVP_DigestInit_ex(md, EVP_sha256(), NULL) == 1 &&
-	    add(md, kind->name, strlen(kind->name)) &&
-	    add_text(md, key, kind->text) &&
-	    add_number(md, key, kind->numbers[0]) && add_number(md, key, kind->numbers[1]) &&
-	    add_octets(md, key, kind->octets) &&
+	    digest_add(md, kind->name, strlen(kind->name)) &&
+	    digest_add_text(md, key, kind->text) &&
+	    digest_add_number(md, key, kind->numbers[0]) && digest_add_number(md, key, kind->numbers[1]) &&
+	    digest_add_octets(md, key, kind->octets) &&
 	    EVP_DigestFinal_ex(md, digest, NULL) == 1;
 	EVP_MD_CTX_free(md);
 	return ok;

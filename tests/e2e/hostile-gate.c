@@ -41,9 +41,9 @@
 #include <unistd.h>
 
 #include "boundary/msg.h"
-#include "gate/session.h"
+#include "gate/gate.h"
+#include "monitor/accounting.h"
 #include "monitor/monitor.h"
-#include "monitor/tell.h"
 #include "tls/publickey.h"
 
 #define HOSTILE_GATE	"127.0.0.66"
@@ -54,12 +54,12 @@
 #define HIGH	40
 
 /* The linker's names for what is replaced, and for what replaces it. */
-void	__real_session_run(const struct session_start *) __attribute__((noreturn));
-void	__wrap_session_run(const struct session_start *) __attribute__((noreturn));
+void	__real_gate_run(const struct gate_start *) __attribute__((noreturn));
+void	__wrap_gate_run(const struct gate_start *) __attribute__((noreturn));
 void	__real_monitor_run(const struct monitor_start *) __attribute__((noreturn));
 void	__wrap_monitor_run(const struct monitor_start *) __attribute__((noreturn));
-void	__real_tell_begin(int fd, const uint8_t *failure_key, const uint8_t *account_key);
-void	__wrap_tell_begin(int fd, const uint8_t *failure_key, const uint8_t *account_key);
+void	__real_accounting_init(int fd, const uint8_t *failure_key, const uint8_t *account_key);
+void	__wrap_accounting_init(int fd, const uint8_t *failure_key, const uint8_t *account_key);
 
 static bool under_listener;
 static int account = -1;	/* a monitor's end of its pair with the listener */
@@ -87,7 +87,7 @@ static const struct type {
 	TYPE("log", MSG_LOG, log),
 	TYPE("proxied", MSG_PROXIED, proxied),
 	TYPE("proxied_answer", MSG_PROXIED_ANSWER, proxied_answer),
-	TYPE("said", MSG_SAID, said),
+	TYPE("program_output", MSG_PROGRAM_OUTPUT, program_output),
 	TYPE("key", MSG_KEY, key),
 	TYPE("key_answer", MSG_KEY_ANSWER, key_answer),
 	TYPE("sign", MSG_SIGN, sign),
@@ -121,7 +121,7 @@ static const struct field {
 	FIELD(login.authcid, true),
 	FIELD(login.authzid, true),
 	FIELD(login.secret, true),
-	FIELD(launch.how, false),
+	FIELD(launch.transport, false),
 	FIELD(launch.tag, true),
 	FIELD(launch.tls.protocol, true),
 	FIELD(launch.tls.cipher, true),
@@ -135,14 +135,14 @@ static const struct field {
 	FIELD(proxied.tls, false),
 	FIELD(proxied.tls_protocol, true),
 	FIELD(proxied.tls_cipher, true),
-	FIELD(said.said, false),
+	FIELD(program_output.output, false),
 	FIELD(key.index, false),
 	FIELD(sign.index, false),
 	FIELD(sign.scheme, false),
 	FIELD(sign.len, false),
 	FIELD(sign.tbs, true),
 	FIELD(logged_in.name, true),
-	FIELD(launched.how, false),
+	FIELD(launched.transport, false),
 	FIELD(dropped.dropped, false),
 };
 #define FIELDS	(sizeof(fields) / sizeof(fields[0]))
@@ -193,7 +193,7 @@ begin(const struct type *type)
 		strcpy(h.m.u.login.authcid, "joe");
 		strcpy(h.m.u.login.secret, "sesame");
 	} else if (type->type == MSG_LAUNCH) {
-		h.m.u.launch.how = HOW_EXEC;
+		h.m.u.launch.transport = TRANSPORT_SOCKET;
 		strcpy(h.m.u.launch.tag, "a");
 	} else if (type->type == MSG_SIGN)
 		fill_sign(&h.m.u.sign);
@@ -480,13 +480,13 @@ read_script(char *script, size_t size)
 }
 
 void
-__wrap_session_run(const struct session_start *start)
+__wrap_gate_run(const struct gate_start *start)
 {
 	static char script[4096];
 	int fd;
 
 	if (under_listener && strcmp(start->peer->ip, HOSTILE_GATE) != 0)
-		__real_session_run(start);
+		__real_gate_run(start);
 	opts = start->opts;
 	h.to = h.monitor = dup2(start->monitor, HIGH);
 	h.signer = start->sign == -1 ? -1 : dup2(start->sign, HIGH + 1);
@@ -497,10 +497,10 @@ __wrap_session_run(const struct session_start *start)
 }
 
 void
-__wrap_tell_begin(int fd, const uint8_t *failure_key, const uint8_t *account_key)
+__wrap_accounting_init(int fd, const uint8_t *failure_key, const uint8_t *account_key)
 {
 	account = fd;
-	__real_tell_begin(fd, failure_key, account_key);
+	__real_accounting_init(fd, failure_key, account_key);
 }
 
 void

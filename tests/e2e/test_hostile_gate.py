@@ -43,9 +43,9 @@ MESSAGES = {
     "launch before the login": "launch send wait",
     "launch after a failure": "login login.secret=mumble send hear launch send wait",
     "launch with the login unanswered": "login login.secret=mumble send launch send wait",
-    "launch in no tunnel": ACCEPTED + "launch launch.how=4 launch.tls.protocol=TLSv1.3 send wait",
-    "launch by the kernel that is off": ACCEPTED + "launch launch.how=2 launch.tls.protocol=TLSv1.3 send wait",
-    "launch of no kind": ACCEPTED + "launch launch.how=0 send wait",
+    "launch in no tunnel": ACCEPTED + "launch launch.transport=4 launch.tls.protocol=TLSv1.3 send wait",
+    "launch by the kernel that is off": ACCEPTED + "launch launch.transport=2 launch.tls.protocol=TLSv1.3 send wait",
+    "launch of no kind": ACCEPTED + "launch launch.transport=0 send wait",
     "login after the login": ACCEPTED + "login send wait",
     "login once too often": "login login.secret=mumble send hear again",
     "sign after the login": ACCEPTED + "sign send wait",
@@ -70,7 +70,7 @@ MESSAGES = {
     "PROXY after a line": "log log.event=2 send proxied send wait",
     "PROXY after a login": "login login.secret=mumble send hear proxied send wait",
     # What others say: answers, a relay's word, and the messages of the other boundaries.
-    **{f"the message {name}": f"{name} send wait" for name in """login_answer proxied_answer said key_answer sign_answer sign_report ready
+    **{f"the message {name}": f"{name} send wait" for name in """login_answer proxied_answer program_output key_answer sign_answer sign_report ready
         spawned failed failed_answer logged_in logged_in_answer gate_end gate_end_answer launched peer_unknown dropped""".split()},
     **{f"the message {name}": f"{name} fd={fds} send wait" for name, fds in
        (("launch_answer", 1), ("pair", 1), ("spawn_gate", 2), ("spawn_monitor", 3))},
@@ -227,18 +227,18 @@ def test_no_mechanism_is_switched_on_by_another_option(run, name, options):
 
 # What a relay may say to the keeper of a PAM session: one word. The session ends as it would all the same, and nothing is forged.
 RELAYS = {
-    "no word of ours": "said said.said=99 send",
+    "no word of ours": "program_output program_output.output=99 send",
     "another's message": "login send",
-    "half a word": "said size-1 send",
-    "a descriptor": "said fd=1 send",
-    "words without end": "said flood",
+    "half a word": "program_output size-1 send",
+    "a descriptor": "program_output fd=1 send",
+    "words without end": "program_output flood",
     "nothing": "wait",
 }
 
 
 @pytest.mark.parametrize("name", RELAYS)
 def test_relay_at_the_keeper(run, name):
-    session, report = run(ACCEPTED + "launch launch.how=3 launch.tls.protocol=TLSv1.3 send hear=5 " + RELAYS[name], "--pam-session", "wait")
+    session, report = run(ACCEPTED + "launch launch.transport=3 launch.tls.protocol=TLSv1.3 send hear=5 " + RELAYS[name], "--pam-session", "wait")
     assert session.status() == 0, session.log_text()
     assert report.written() and [event.name for event in session.log()] == ["auth-ok", "handoff", "session-end"]
 
@@ -385,7 +385,7 @@ MONITORS = {
     "oversize": "failed size=65536 send wait",
     "with a descriptor": "failed fd=1 send wait",
     "with many descriptors": "logged_in fd=16 send wait",
-    **{f"the message {name}": f"{name} send wait" for name in """login login_answer launch log proxied proxied_answer said key key_answer sign
+    **{f"the message {name}": f"{name} send wait" for name in """login login_answer launch log proxied proxied_answer program_output key key_answer sign
         sign_answer sign_report ready spawned failed_answer logged_in_answer gate_end_answer""".split()},
     **{f"the message {name}": f"{name} fd={fds} send wait" for name, fds in
        (("launch_answer", 1), ("pair", 1), ("spawn_gate", 2), ("spawn_monitor", 3))},
@@ -408,7 +408,7 @@ def test_monitor_at_the_listener(under_listener, name):
 
 def test_monitor_that_launches_twice(under_listener):
     """The listener hears nothing more of a monitor that has launched: it is a session, and lives as long as that."""
-    imap = log_in(under_listener, "logged_in send hear=31 launched launched.how=1 send send hear=end say=done wait")
+    imap = log_in(under_listener, "logged_in send hear=31 launched launched.transport=1 send send hear=end say=done wait")
     assert imap.line() == b"done"
     monitor, = under_listener.server.monitors()
     os.kill(monitor, signal.SIGKILL)

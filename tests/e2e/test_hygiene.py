@@ -113,7 +113,7 @@ def test_T55_no_core(root_stage):
 # --- T48: what is loaded into a process that is root
 
 def test_T48_libraries():
-    """Any other would have to be explained. Some are loaded where they are needed only: test_ondemand.py, test_libsystemd.py."""
+    """Any other would have to be explained. Some are loaded where they are needed only: test_lazyload.py, test_libsystemd.py."""
     needed = subprocess.run(["readelf", "-d", BINARY], capture_output=True, text=True, check=True).stdout
     libraries = {name.split(".so")[0] for name in re.findall(r"\(NEEDED\).*\[(.+)\]", needed)}
     allowed = {"libc", "libcrypto", "libssl", "libpam"}

@@ -38,7 +38,7 @@ static const struct type {
 	[MSG_LOG] = { true, sizeof(struct msg_log), 0 },
 	[MSG_PROXIED] = { true, sizeof(struct msg_proxied), 0 },
 	[MSG_PROXIED_ANSWER] = { true, sizeof(struct msg_proxied_answer), 0 },
-	[MSG_SAID] = { true, sizeof(struct msg_said_word), 0 },
+	[MSG_PROGRAM_OUTPUT] = { true, sizeof(struct msg_program_output), 0 },
 	[MSG_KEY] = { true, sizeof(struct msg_key), 0 },
 	[MSG_KEY_ANSWER] = { true, sizeof(struct msg_key_answer), 0 },
 	[MSG_SIGN] = { true, sizeof(struct msg_sign), 0 },
@@ -189,7 +189,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	n = (data[0] & DESCRIPTORS) / 8;
 	send_message(n);
-	MUST(msg_look(pair[0], &type) == 1 && (octets_len < sizeof(type) ? type == 0 : memcmp(&type, octets, sizeof(type)) == 0));
+	MUST(msg_peek_type(pair[0], &type) == 1 && (octets_len < sizeof(type) ? type == 0 : memcmp(&type, octets, sizeof(type)) == 0));
 	if ((data[0] & NOW) != 0) {
 		if (msg_recv_now(pair[0], &m, fds, &wrong) == 1)
 			check(&m, fds, n);

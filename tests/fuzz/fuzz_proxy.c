@@ -88,20 +88,20 @@ check_network(const char *text)
 		return;
 	MUST(n.bits <= 128 && strspn(text, "0123456789abcdefABCDEF.:/") == strlen(text));
 	if (network_is_ipv4(n.address) && n.bits < 96) {
-		MUST(!network_holds(&n, n.address));
+		MUST(!network_contains(&n, n.address));
 		return;
 	}
-	MUST(network_holds(&n, n.address) && network_any(&n, 1, n.address) && !network_any(&n, 0, n.address));
+	MUST(network_contains(&n, n.address) && network_list_contains(&n, 1, n.address) && !network_list_contains(&n, 0, n.address));
 	MUST(!network_is_loopback(n.address) || n.address[15] != 0 || n.address[12] == 127);
 	memcpy(other, n.address, sizeof(other));
 	if (n.bits > 0) {
 		other[(n.bits - 1) / 8] ^= (uint8_t)(0x80 >> (n.bits - 1) % 8);
-		MUST(!network_holds(&n, other));
+		MUST(!network_contains(&n, other));
 		other[(n.bits - 1) / 8] ^= (uint8_t)(0x80 >> (n.bits - 1) % 8);
 	}
 	if (n.bits < 128) {
 		other[n.bits / 8] ^= (uint8_t)(0x80 >> n.bits % 8);
-		MUST(network_holds(&n, other) == (n.bits >= 96 || !network_is_ipv4(other)));
+		MUST(network_contains(&n, other) == (n.bits >= 96 || !network_is_ipv4(other)));
 	}
 }
 

@@ -12,7 +12,7 @@ prove_addresses(void)
 	uint8_t address[NETWORK_ADDRESS], ipv4[4];
 
 	any_octets(ipv4, sizeof(ipv4));
-	network_map(address, ipv4);
+	network_from_ipv4(address, ipv4);
 	any_octets(address, sizeof(address));
 	network_is_ipv4(address);
 	network_is_loopback(address);
@@ -39,8 +39,8 @@ prove_holds(void)
 	any_octets(network.address, sizeof(network.address));
 	//@ loop unroll 129;
 	for (network.bits = 0; network.bits <= 128; network.bits++) {
-		network_holds(&network, address);
-		network_any(&network, 1, address);
+		network_contains(&network, address);
+		network_list_contains(&network, 1, address);
 		//@ slevel merge;
 		;
 	}

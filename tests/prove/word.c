@@ -20,7 +20,7 @@ main(void)
 		any_octets(octets, sizeof(octets));
 		//@ loop unroll 65;
 		for (size = 0; size <= ROOM_MAX; size += 16) {
-			word_take(room + ROOM_MAX - size, size, octets + OCTETS_MAX - len, len);
+			word_copy(room + ROOM_MAX - size, size, octets + OCTETS_MAX - len, len);
 			//@ slevel merge;
 			;
 		}

@@ -204,7 +204,7 @@ test_key_is_found_where_openssl_has_it(void **state)
 static void
 test_no_key_beside_a_certificate(void **state)
 {
-	static const struct tls_maker maker = { NULL, NULL, ignore_complaint };
+	static const struct tls_callbacks callbacks = { NULL, NULL, ignore_complaint };
 	struct options opts = { .certs = 1 };
 	struct tls tls;
 
@@ -214,10 +214,10 @@ test_no_key_beside_a_certificate(void **state)
 		write_both(first);
 		found = 0;
 		watching = true;
-		tls_load(&tls, &opts, &maker);
+		tls_load(&tls, &opts, &callbacks);
 		watching = false;
 		assert_null(tls.wrong);
-		assert_int_equal(tls.identities, 1);
+		assert_int_equal(tls.certificates, 1);
 		assert_int_equal(found, 0);
 		tls_free(&tls);
 	}

@@ -110,7 +110,7 @@ every_option_may_stand_there(void **state)
 	assert_int_equal(o->min_uid, 500);
 	assert_string_equal(o->run_as, "vmail");
 	assert_string_equal(o->home, "/var/mail/%d/%n");
-	assert_int_equal(o->handoff, HANDOFF_GREETING);
+	assert_int_equal(o->handoff, GREETING_STYLE_GREETING);
 	assert_string_equal(o->capability_after, "IMAP4rev1 IDLE");
 	assert_int_equal(o->setenvs, 1);
 	assert_string_equal(o->setenv[0], "MAIL=maildir:%h/Maildir");

@@ -54,7 +54,7 @@ come(uint64_t network)
 {
 	struct connection *c;
 
-	assert_int_equal(connections_admit(&o, network, &c), LIMIT_NONE);
+	assert_int_equal(connections_reserve(&o, network, &c), LIMIT_NONE);
 	return c;
 }
 
@@ -64,7 +64,7 @@ enter(uint64_t network, pid_t pid)
 {
 	struct connection *c = come(network);
 
-	connections_enter(c, &c->monitor, pid);
+	connections_set_pid(c, &c->monitor, pid);
 	return c;
 }
 
@@ -99,8 +99,8 @@ leave(pid_t pid)
 {
 	struct connection *c;
 
-	if (connections_reap(pid, 0, &c) != NULL)
-		connections_leave(c);
+	if (connections_set_ended(pid, 0, &c) != NULL)
+		connections_release(c);
 }
 
 static void
@@ -108,7 +108,7 @@ assert_refused(uint64_t network, enum msg_limit limit)
 {
 	struct connection *c;
 
-	assert_int_equal(connections_admit(&o, network, &c), limit);
+	assert_int_equal(connections_reserve(&o, network, &c), limit);
 }
 
 static void
@@ -306,12 +306,12 @@ who_comes_by_a_proxy_is_counted_as_himself(void **state)
 	struct connection *seat = come(0);
 
 	(void)state;
-	assert_int_equal(connections_move(seat, &o, HERE), LIMIT_NONE);
+	assert_int_equal(connections_set_network(seat, &o, HERE), LIMIT_NONE);
 	come(HERE);
 	come(HERE);
 	assert_refused(HERE, LIMIT_MAX_CONNECTIONS_PER_ADDRESS);
 	seat = come(0);
-	assert_int_equal(connections_move(seat, &o, HERE), LIMIT_MAX_CONNECTIONS_PER_ADDRESS);
+	assert_int_equal(connections_set_network(seat, &o, HERE), LIMIT_MAX_CONNECTIONS_PER_ADDRESS);
 }
 
 static void
@@ -373,7 +373,7 @@ slots_are_used_again_and_serials_are_not(void **state)
 	slot = c->slot;
 	serial = c->serial;
 	assert_ptr_equal(connections_find(slot, serial), c);
-	connections_leave(c);
+	connections_release(c);
 	assert_null(connections_at(slot));
 	c = come(HERE);
 	assert_int_equal(c->slot, slot);
@@ -388,15 +388,15 @@ children_are_found_when_they_end(void **state)
 
 	(void)state;
 	come(THERE);
-	connections_enter(c, &c->gate, 7001);
-	connections_enter(c, &c->monitor, 7002);
-	assert_ptr_equal(connections_reap(7002, 3 << 8, &found), &c->monitor);
+	connections_set_pid(c, &c->gate, 7001);
+	connections_set_pid(c, &c->monitor, 7002);
+	assert_ptr_equal(connections_set_ended(7002, 3 << 8, &found), &c->monitor);
 	assert_ptr_equal(found, c);
 	assert_int_equal(c->monitor.state, CHILD_ENDED);
 	assert_int_equal(c->monitor.status, 3 << 8);
-	assert_null(connections_reap(7002, 0, &found));
-	assert_ptr_equal(connections_reap(7001, 0, &found), &c->gate);
-	assert_null(connections_reap(7001, 0, &found));
+	assert_null(connections_set_ended(7002, 0, &found));
+	assert_ptr_equal(connections_set_ended(7001, 0, &found), &c->gate);
+	assert_null(connections_set_ended(7001, 0, &found));
 }
 
 static void
@@ -406,10 +406,10 @@ who_is_sent_away_can_not_log_in(void **state)
 
 	(void)state;
 	assert_int_equal(log_in(session, "joe", "joe"), LIMIT_NONE);
-	connections_dismiss(waiting);
-	connections_dismiss(session);
-	assert_true(connections_is_dismissed(waiting));
-	assert_false(connections_is_dismissed(session));
+	connections_shut_down(waiting);
+	connections_shut_down(session);
+	assert_true(connections_is_shut_down(waiting));
+	assert_false(connections_is_shut_down(session));
 	assert_int_equal(log_in(waiting, "joe", "joe"), LIMIT_SHUTDOWN);
 	assert_counts(1, 1);
 }
@@ -426,7 +426,7 @@ session_that_has_ended_counts_no_more(void **state)
 	connections_end_session(c);
 	assert_counts(0, 0);
 	assert_non_null(connections_at(c->slot));
-	connections_leave(c);
+	connections_release(c);
 	assert_null(connections_at(0));
 }
 
@@ -453,7 +453,7 @@ table_is_taken_over(void **state)
 	assert_int_equal(log_in(c, "joe", "joe"), LIMIT_NONE);
 	assert_int_equal(pipe2(pipes, O_CLOEXEC), 0);
 	c->account = pipes[0];
-	connections_keep(true);
+	connections_keep_on_exec(true);
 	assert_int_equal(fcntl(pipes[0], F_GETFD), 0);
 	assert_int_equal(fcntl(pipes[1], F_GETFD), FD_CLOEXEC);
 	fd = dup(connections_fd());

@@ -36,7 +36,7 @@ drop_table(void **state)
 static unsigned
 note(uint64_t network, uint64_t user, uint64_t attempt, int64_t now)
 {
-	return failures_note(f, &(struct failure){ network, user, attempt }, now);
+	return failures_add(f, &(struct failure){ network, user, attempt }, now);
 }
 
 static void
@@ -56,9 +56,9 @@ networks_have_nothing_to_do_with_each_other(void **state)
 	(void)state;
 	assert_int_equal(note(HERE, 1, 1, NOW), 1);
 	assert_int_equal(note(HERE, 1, 2, NOW), 2);
-	assert_false(failures_any(f, THERE));
+	assert_false(failures_has_network(f, THERE));
 	assert_int_equal(note(THERE, 1, 1, NOW), 1);
-	assert_true(failures_any(f, THERE));
+	assert_true(failures_has_network(f, THERE));
 }
 
 /* The telephone with the old password. */
@@ -143,11 +143,11 @@ oldest_make_room_when_the_table_is_full(void **state)
 	for (i = 0; i < FAILURES_MAX; i++)
 		note(1000 + i, 1, 1, NOW + (int64_t)i);
 	note(HERE, 1, 1, NOW + FAILURES_MAX);
-	assert_false(failures_any(f, 1000));
-	assert_true(failures_any(f, 1001));
+	assert_false(failures_has_network(f, 1000));
+	assert_true(failures_has_network(f, 1001));
 	assert_int_equal(note(HERE, 1, 2, NOW + FAILURES_MAX), 2);
-	assert_false(failures_any(f, 1001));
-	assert_true(failures_any(f, 1002));
+	assert_false(failures_has_network(f, 1001));
+	assert_true(failures_has_network(f, 1002));
 }
 
 #define WITH_TABLE(t)	cmocka_unit_test_setup_teardown(t, make_table, drop_table)

@@ -128,7 +128,7 @@ connect_both(struct both *b)
 {
 	BIO *up = BIO_new(BIO_s_mem()), *down = BIO_new(BIO_s_mem());
 
-	ktls_watch(&b->ktls, b->server_ctx, WHY_NONE);
+	ktls_watch(&b->ktls, b->server_ctx, OBSTACLE_NONE);
 	b->server = SSL_new(b->server_ctx);
 	b->client = SSL_new(b->client_ctx);
 	BIO_set_mem_eof_return(up, -1);
@@ -318,17 +318,17 @@ test_a_long_dialogue(void **state)
 /* --- what is against it: nothing has changed, nothing is kept */
 
 static void
-assert_obstacle(struct both *b, enum msg_why why, size_t looked)
+assert_obstacle(struct both *b, enum ktls_obstacle obstacle, size_t peeked)
 {
-	struct conn c = { .in = -1, .out = -1, .ssl = b->server, .looked = looked };
+	struct conn c = { .in = -1, .out = -1, .ssl = b->server, .peeked = peeked };
 	static const uint8_t nothing[KTLS_SECRET_MAX];
 
-	assert_int_equal(ktls_switch(&b->ktls, &c), why);
+	assert_int_equal(ktls_switch(&b->ktls, &c), obstacle);
 	assert_ptr_equal(c.ssl, b->server);
 	assert_memory_equal(b->ktls.secret[KTLS_READ], nothing, sizeof(nothing));
 	assert_memory_equal(b->ktls.secret[KTLS_WRITE], nothing, sizeof(nothing));
 	/* And so it stays. */
-	assert_int_equal(ktls_switch(&b->ktls, &c), WHY_SECRETS);
+	assert_int_equal(ktls_switch(&b->ktls, &c), OBSTACLE_SECRETS);
 	end(b);
 }
 
@@ -341,7 +341,7 @@ test_no_socket_takes_keys(void **state)
 	(void)state;
 	for (i = 0; i < SUITES; i++) {
 		begin(&b, &suites[i], 0);
-		assert_obstacle(&b, WHY_KERNEL, 0);
+		assert_obstacle(&b, OBSTACLE_KERNEL, 0);
 	}
 }
 
@@ -353,11 +353,11 @@ test_left_over(void **state)
 
 	(void)state;
 	begin(&b, &suites[0], 0);
-	assert_obstacle(&b, WHY_LEFT_OVER, 1);
+	assert_obstacle(&b, OBSTACLE_LEFT_OVER, 1);
 	begin(&b, &suites[0], 0);
 	assert_int_equal(SSL_write(b.client, "ab", 2), 2);
 	assert_int_equal(SSL_read(b.server, &octet, 1), 1);
-	assert_obstacle(&b, WHY_LEFT_OVER, 0);
+	assert_obstacle(&b, OBSTACLE_LEFT_OVER, 0);
 }
 
 static void
@@ -373,7 +373,7 @@ test_key_update(void **state)
 		assert_int_equal(SSL_key_update(b.client, kinds[i]), 1);
 		say(b.client, b.server, "with new keys");
 		say(b.server, b.client, "perhaps too");
-		assert_obstacle(&b, WHY_KEY_UPDATE, 0);
+		assert_obstacle(&b, OBSTACLE_KEY_UPDATE, 0);
 	}
 }
 
@@ -387,7 +387,7 @@ test_close_notify(void **state)
 	begin(&b, &suites[0], 0);
 	SSL_shutdown(b.client);
 	assert_int_equal(SSL_read(b.server, &octet, 1), 0);
-	assert_obstacle(&b, WHY_HALF_CLOSED, 0);
+	assert_obstacle(&b, OBSTACLE_HALF_CLOSED, 0);
 }
 
 static void
@@ -401,7 +401,7 @@ test_small_fragments(void **state)
 		make_contexts(&b, &suites[i], 0);
 		assert_int_equal(SSL_CTX_set_tlsext_max_fragment_length(b.client_ctx, TLSEXT_max_fragment_length_512), 1);
 		connect_both(&b);
-		assert_obstacle(&b, WHY_FRAGMENT_LENGTH, 0);
+		assert_obstacle(&b, OBSTACLE_FRAGMENT_LENGTH, 0);
 	}
 }
 
@@ -419,7 +419,7 @@ test_other_ciphers(void **state)
 	(void)state;
 	for (i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
 		begin(&b, &others[i], 0);
-		assert_obstacle(&b, WHY_CIPHER, 0);
+		assert_obstacle(&b, OBSTACLE_CIPHER, 0);
 	}
 }
 
@@ -431,8 +431,8 @@ test_not_wanted(void **state)
 	SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
 
 	(void)state;
-	ktls_watch(&k, ctx, WHY_MODULE);
-	assert_int_equal(k.why, WHY_MODULE);
+	ktls_watch(&k, ctx, OBSTACLE_MODULE);
+	assert_int_equal(k.obstacle, OBSTACLE_MODULE);
 	assert_null(SSL_CTX_get_keylog_callback(ctx));
 	SSL_CTX_free(ctx);
 }
@@ -485,7 +485,7 @@ test_lines_of_the_key_log(void **state)
 		if (lines[i].usable)
 			end(&b);
 		else
-			assert_obstacle(&b, WHY_SECRETS, 0);
+			assert_obstacle(&b, OBSTACLE_SECRETS, 0);
 	}
 }
 

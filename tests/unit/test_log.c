@@ -534,10 +534,10 @@ end_in_words(void *arg)
 	int how = *(int *)arg;
 
 	log_context("rip", "192.0.2.1");
-	log_last_word = how & LAST_WORD ? say_last_word : NULL;
-	log_diverted = how & DIVERTED ? divert : NULL;
+	die_hook = how & LAST_WORD ? say_last_word : NULL;
+	log_sink = how & DIVERTED ? divert : NULL;
 	if (how & CONFIG)
-		log_die_status = EX_CONFIG;
+		die_status = EX_CONFIG;
 	errno = how & WITH_ERRNO ? ENOENT : 0;
 	if (how & BUG)
 		bug("type %d", 9);

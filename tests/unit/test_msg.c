@@ -24,7 +24,7 @@ static const struct type {
 	size_t		fds;		/* descriptors that come with it */
 } types[] = {
 	TYPE(MSG_LOGIN, login, 0), TYPE(MSG_LOGIN_ANSWER, login_answer, 0), TYPE(MSG_LAUNCH, launch, 0), BARE(MSG_LAUNCH_ANSWER, 1),
-	TYPE(MSG_LOG, log, 0), TYPE(MSG_PROXIED, proxied, 0), TYPE(MSG_PROXIED_ANSWER, proxied_answer, 0), TYPE(MSG_SAID, said, 0),
+	TYPE(MSG_LOG, log, 0), TYPE(MSG_PROXIED, proxied, 0), TYPE(MSG_PROXIED_ANSWER, proxied_answer, 0), TYPE(MSG_PROGRAM_OUTPUT, program_output, 0),
 	TYPE(MSG_KEY, key, 0), TYPE(MSG_KEY_ANSWER, key_answer, 0), TYPE(MSG_SIGN, sign, 0), TYPE(MSG_SIGN_ANSWER, sign_answer, 0),
 	TYPE(MSG_PAIR, pair, 1), TYPE(MSG_SIGN_REPORT, sign_report, 0), TYPE(MSG_READY, ready, 0), TYPE(MSG_SPAWN_GATE, spawn_gate, 2),
 	TYPE(MSG_SPAWN_MONITOR, spawn_monitor, 3), TYPE(MSG_SPAWN_PEER, spawn_monitor, 2), TYPE(MSG_SPAWNED, spawned, 0),
@@ -484,17 +484,17 @@ the_type_of_the_next_message_can_be_looked_at(void **state)
 	size_t i;
 
 	(void)state;
-	assert_int_equal(msg_look(pair[1], &type), 0);
+	assert_int_equal(msg_peek_type(pair[1], &type), 0);
 	assert_int_equal(errno, EAGAIN);
 	for (i = 0; i < TYPES; i++) {
 		fill(&m, &types[i], 0);
 		assert_int_equal(send_whole(pair[0], &m, &types[i]), 0);
-		assert_int_equal(msg_look(pair[1], &type), 1);
+		assert_int_equal(msg_peek_type(pair[1], &type), 1);
 		assert_int_equal(type, types[i].id);
 		assert_int_equal(receive_whole(pair[1], &m, &types[i]), 1);
 	}
 	send_octets(&m, 2);
-	assert_int_equal(msg_look(pair[1], &type), 1);
+	assert_int_equal(msg_peek_type(pair[1], &type), 1);
 	assert_int_equal(type, 0);
 }
 

@@ -81,7 +81,7 @@ defaults_are_those_of_the_manual(void **state)
 	assert_string_equal(o->gate_user, "_imapgate");
 	assert_string_equal(o->gate_root, "/run/imapgate");
 	assert_int_equal(o->min_uid, 1000);
-	assert_int_equal(o->handoff, HANDOFF_TAG);
+	assert_int_equal(o->handoff, GREETING_STYLE_TAG);
 	assert_string_equal(o->capability, "LITERAL+");
 	assert_null(o->capability_after);
 	assert_int_equal(o->setenvs, 0);
@@ -123,7 +123,7 @@ every_option_finds_its_place(void **state)
 	assert_string_equal(o->gate_user, "gate");
 	assert_string_equal(o->gate_root, "/var/empty");
 	assert_int_equal(o->min_uid, 500);
-	assert_int_equal(o->handoff, HANDOFF_GREETING);
+	assert_int_equal(o->handoff, GREETING_STYLE_GREETING);
 	assert_string_equal(o->capability, "LITERAL- XLIST");
 	assert_string_equal(o->capability_after, "IMAP4rev1 IDLE");
 	assert_int_equal(o->setenvs, 1);
@@ -185,7 +185,7 @@ words_of_options_that_choose(void **state)
 	(void)state;
 	PARSE("--allow-cleartext=none", "--handoff=tag", "--pam-session=open", "--log=auto", "p");
 	assert_int_equal(options.allow_cleartext, CLEARTEXT_NONE);
-	assert_int_equal(options.handoff, HANDOFF_TAG);
+	assert_int_equal(options.handoff, GREETING_STYLE_TAG);
 	assert_int_equal(options.pam_session, PAM_SESSION_OPEN);
 	assert_int_equal(options.log, LOG_TO_AUTO);
 	PARSE("--pam-session", "wait", "p");

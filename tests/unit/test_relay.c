@@ -1,5 +1,5 @@
 /*
- * How a relay ends, with a farewell of a fraction of a second in the place of
+ * How a relay ends, with a linger time of a fraction of a second in the place of
  * a minute: whatever client and mailbox program do, it ends by itself. And
  * the bounds of a gate, which hold where its loops fail.
  */
@@ -19,8 +19,8 @@
 #include "gate/relay.h"
 #include "unit.h"
 
-#define FAREWELL_MS	300
-#define APOLOGY		"a NO [UNAVAILABLE] sorry\r\n"
+#define LINGER_MS	300
+#define FAILURE_REPLY		"a NO [UNAVAILABLE] sorry\r\n"
 
 /* A relay in a child, with its client and its mailbox program in this process. */
 struct stage {
@@ -29,9 +29,9 @@ struct stage {
 };
 
 static void
-tell_nobody(enum msg_said said)
+tell_nobody(enum program_output output)
 {
-	(void)said;
+	(void)output;
 }
 
 static int
@@ -51,7 +51,7 @@ setup(void **state)
 		bounds_start(clock_ms() + 20000);
 		conn_init(&conn, client[1], client[1], -1, clock_ms() + 20000);
 		bounds_start_session();
-		relay_run(&conn, mailbox[1], APOLOGY, FAREWELL_MS, tell_nobody);
+		relay_run(&conn, mailbox[1], FAILURE_REPLY, LINGER_MS, tell_nobody);
 		_exit(0);
 	}
 	close(client[1]);
@@ -183,7 +183,7 @@ goes_on_as_long_as_something_moves(void **state)
 
 	shutdown(s->client, SHUT_WR);
 	for (i = 0; i < 10; i++) {
-		poll(NULL, 0, FAREWELL_MS / 3);
+		poll(NULL, 0, LINGER_MS / 3);
 		assert_int_equal(send(s->mailbox, ".", 1, MSG_NOSIGNAL), 1);
 	}
 	shutdown(s->mailbox, SHUT_WR);
@@ -197,7 +197,7 @@ speaks_for_a_program_that_ends_without_a_word(void **state)
 	struct stage *s = *state;
 
 	close(s->mailbox);
-	assert_reads(s->client, APOLOGY);
+	assert_reads(s->client, FAILURE_REPLY);
 	shutdown(s->client, SHUT_WR);
 	assert_int_equal(end_of(s->relay), 0);
 }

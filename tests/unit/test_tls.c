@@ -39,12 +39,12 @@ sign(void *arg, uint32_t index, uint32_t scheme, const uint8_t *tbs, size_t len,
 }
 
 static void
-complain(const char *file, const char *wrong)
+fail_on_error(const char *file, const char *wrong)
 {
 	fail_msg("%s: %s", file, wrong);
 }
 
-static const struct tls_maker maker = { has_key, sign, complain };
+static const struct tls_callbacks callbacks = { has_key, sign, fail_on_error };
 
 /* A key and a certificate in one file. */
 static void
@@ -76,7 +76,7 @@ setup(void **state)
 	opts.cert[0] = opts.key[0] = path;
 	keys.opts = &opts;
 	signs = true;
-	tls_load(&tls, &opts, &maker);
+	tls_load(&tls, &opts, &callbacks);
 	assert_null(tls_prepare(&tls));
 	return 0;
 }

@@ -18,14 +18,14 @@ each_octet_is_plain_or_not(void **state)
 		text[1] = (char)ch;
 		assert_int_equal(word_is_plain(text), good || ch == 0);
 		strcpy(to, "x");
-		word_take(to, sizeof(to), text, 3);
+		word_copy(to, sizeof(to), text, 3);
 		assert_string_equal(to, good ? text : "x");
 		/* In the first place, and in the last. */
 		strcpy(to, "x");
-		word_take(to, sizeof(to), text + 1, 2);
+		word_copy(to, sizeof(to), text + 1, 2);
 		assert_int_equal(strlen(to), good ? 2 : 1);
 		strcpy(to, "x");
-		word_take(to, sizeof(to), text, 2);
+		word_copy(to, sizeof(to), text, 2);
 		assert_int_equal(strlen(to), good ? 2 : 1);
 	}
 	assert_true(word_is_plain(""));
@@ -44,7 +44,7 @@ a_word_is_taken_whole_or_not_at_all(void **state)
 
 			memset(to, '!', sizeof(to));
 			memcpy(to, "x", 2);
-			word_take(to, size, octets, len);
+			word_copy(to, size, octets, len);
 			free(octets);
 			assert_int_equal(strlen(to), len > 0 && len < size ? len : 1);
 			assert_memory_equal(to, len > 0 && len < size ? plain : "x", strlen(to));

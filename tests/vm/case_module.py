@@ -16,8 +16,8 @@ def ulp_of_tls():
 
 
 def asked_and_told(stage, verdict, words):
-    """The one place that asks the kernel agrees with what the kernel tells of itself (tests/unit/test_kerneltls.c); what --check says."""
-    test = subprocess.run([BUILD / "tests/test_kerneltls"], capture_output=True, text=True)
+    """The one place that asks the kernel agrees with what the kernel tells of itself (tests/unit/test_ktls_probe.c); what --check says."""
+    test = subprocess.run([BUILD / "tests/test_ktls_probe"], capture_output=True, text=True)
     expect(test.returncode, 0, test.stdout + test.stderr)
     checked = stage.check()
     found = re.search(r"(?m)^(\w+) +kernel TLS: (.*)$", checked)

@@ -1,9 +1,9 @@
 /*
- * The session, see session.h. Run by the gate, in its sandbox. It trusts the
+ * The gate, see gate.h. Run by the gate, in its sandbox. It trusts the
  * monitor and nobody else.
  */
 
-#include "gate/session.h"
+#include "gate/gate.h"
 
 #include <errno.h>
 #include <stdbool.h>
@@ -28,15 +28,15 @@
 #include "base/title.h"
 
 static void
-start_tunnel(struct session *s)
+start_ucspi_tls(struct imap *s)
 {
 	struct msg_log log = { .event = EVENT_TLS };
 
-	if (tunnel_start(&s->tunnel, &s->conn) != CONN_OK) {
+	if (ucspitls_start(&s->ucspi_tls, &s->conn) != CONN_OK) {
 		ask_log_tls_failure("the superserver has not done the handshake");
 		dialogue_finish(s, REASON_TLS_FAILED, NULL);
 	}
-	log.tls = s->tunnel.tls;
+	log.tls = s->ucspi_tls.tls;
 	ask_log(&log);
 }
 
@@ -46,15 +46,15 @@ start_tunnel(struct session *s)
  * in any buffer of ours: the handshake finds it and fails.
  */
 static void
-start_tls(struct session *s)
+start_tls(struct imap *s)
 {
 	struct msg_log log = { .event = EVENT_TLS };
 	char error[128];
 
 	command_reset(&s->command);
-	log_last_word = NULL;
+	die_hook = NULL;
 	if (s->by_superserver) {
-		start_tunnel(s);
+		start_ucspi_tls(s);
 		return;
 	}
 	ktls_watch(&s->ktls, s->tls->ctx, s->no_ktls);
@@ -68,20 +68,20 @@ start_tls(struct session *s)
 	tls_describe(&s->conn, &log.tls);
 	ask_log(&log);
 	if (s->opts->client_ca != NULL)
-		clientcert_identity(s->conn.ssl, s->opts->cert_user, s->identity);
+		clientcert_user(s->conn.ssl, s->opts->cert_user, s->certificate_user);
 }
 
 /* Finds the best way to hand off, which takes the TLS away from us if the kernel can have it. */
-static enum msg_how
-choose_how(struct session *s)
+static enum msg_transport
+choose_transport(struct imap *s)
 {
 	if (s->conn.ssl == NULL)
-		return dialogue_has_tls(s) ? HOW_TUNNEL : HOW_EXEC;
-	s->ktls.why = ktls_switch(&s->ktls, &s->conn);
-	if (s->ktls.why == WHY_NONE)
-		return HOW_KTLS;
+		return dialogue_has_tls(s) ? TRANSPORT_UCSPI_TLS : TRANSPORT_SOCKET;
+	s->ktls.obstacle = ktls_switch(&s->ktls, &s->conn);
+	if (s->ktls.obstacle == OBSTACLE_NONE)
+		return TRANSPORT_KTLS;
 	if (s->opts->ktls != KTLS_REQUIRE)
-		return HOW_RELAY;
+		return TRANSPORT_RELAY;
 	if (s->tag[0] != '\0')
 		dialogue_answer(s, "NO", "UNAVAILABLE", "Kernel TLS is required here and not possible");
 	dialogue_finish(s, REASON_NO_KTLS, "BYE [UNAVAILABLE] Please try again later");
@@ -89,7 +89,7 @@ choose_how(struct session *s)
 
 /* The answer to a login whose mailbox program ends without a word. */
 static const char *
-apology_for(const struct session *s)
+format_failure_reply(const struct imap *s)
 {
 	static struct reply r;
 
@@ -101,7 +101,7 @@ apology_for(const struct session *s)
 
 /* The client is logged in. Over TLS somebody has to stay unless it is the kernel's: for as long as the mailbox program lives. */
 static void __attribute__((noreturn))
-hand_off(struct session *s)
+hand_off(struct imap *s)
 {
 	struct msg_launch launch;
 	int stream;
@@ -112,9 +112,9 @@ hand_off(struct session *s)
 	if (s->conn.ssl != NULL)
 		tls_describe(&s->conn, &launch.tls);
 	else
-		launch.tls = s->tunnel.tls;
-	launch.how = choose_how(s);
-	launch.why = s->ktls.why;
+		launch.tls = s->ucspi_tls.tls;
+	launch.transport = choose_transport(s);
+	launch.obstacle = s->ktls.obstacle;
 	if (!ask_launch(&launch, &stream)) {
 		if (s->tag[0] != '\0')
 			dialogue_answer(s, "NO", "UNAVAILABLE", "The mailbox can't be opened at the moment");
@@ -124,13 +124,13 @@ hand_off(struct session *s)
 		_exit(0);
 	title_set(s->title_name, s->peer->ip, "relay");
 	bounds_start_session();
-	relay_run(&s->conn, stream, apology_for(s), RELAY_FAREWELL_MS, ask_said);
+	relay_run(&s->conn, stream, format_failure_reply(s), RELAY_LINGER_MS, ask_report_output);
 	_exit(0);
 }
 
 /* What comes after a command, whoever has read it. */
 static void
-proceed(struct session *s, enum next next)
+proceed(struct imap *s, enum next next)
 {
 	dialogue_flush(s);
 	if (next == NEXT_STARTTLS)
@@ -140,7 +140,7 @@ proceed(struct session *s, enum next next)
 }
 
 static void __attribute__((noreturn))
-converse(struct session *s)
+converse(struct imap *s)
 {
 	enum next next;
 
@@ -154,12 +154,12 @@ converse(struct session *s)
 
 /* On port 993 no TLS means no connection: the client could not read a word of ours (RFC 8314, 3.2). */
 static void
-start_on_connect(struct session *s)
+start_on_connect(struct imap *s)
 {
 	const char *wrong = tls_prepare(s->tls);
 
 	if (wrong != NULL) {
-		log_die_status = EX_CONFIG;
+		die_status = EX_CONFIG;
 		errno = 0;
 		die("TLS is not possible: %s", wrong);
 	}
@@ -168,7 +168,7 @@ start_on_connect(struct session *s)
 
 /* With TLS from the first byte on the client can be told of a missing mailbox program behind the handshake only. */
 static void __attribute__((noreturn))
-refuse_without_program(struct session *s)
+refuse_without_program(struct imap *s)
 {
 	static const char bye[] = "* BYE [UNAVAILABLE] Server error; please try again later\r\n";
 	char error[128];
@@ -176,7 +176,7 @@ refuse_without_program(struct session *s)
 	if (tls_prepare(s->tls) == NULL && tls_accept(s->tls, &s->conn, error, sizeof(error)) == CONN_OK)
 		conn_write(&s->conn, bye, sizeof(bye) - 1);
 	conn_end(&s->conn);
-	log_die_status = EX_CONFIG;
+	die_status = EX_CONFIG;
 	errno = 0;
 	die("%s: no such program", s->opts->program[0]);
 }
@@ -193,7 +193,7 @@ wipe_options(const struct options *o)
 
 /* A proxy has connected for its client, and says first who that is. One that does not gets no answer. */
 static void
-meet_proxy(struct session *s, int64_t deadline)
+identify_client(struct imap *s, int64_t deadline)
 {
 	static const enum msg_reason reasons[] = {
 		[PROXIED_MALFORMED] = REASON_PROXY_MALFORMED,
@@ -221,34 +221,34 @@ meet_proxy(struct session *s, int64_t deadline)
 }
 
 static void
-take_descriptors(struct session *s, const struct session_start *start)
+take_descriptors(struct imap *s, const struct gate_start *start)
 {
-	const struct peer_tunnel *t = &start->peer->tunnel;
+	const struct peer_ucspi_tls *t = &start->peer->ucspi_tls;
 
 	/* With a certificate TLS is ours. */
 	s->by_superserver = start->opts->certs == 0 && t->control != 0;
 	sandbox_descriptors((const int[]){ start->monitor, start->sign, t->control, t->read, t->write }, s->by_superserver ? 5 : 2);
 	conn_init(&s->conn, STDIN_FILENO, STDOUT_FILENO, SANDBOX_MONITOR, start->deadline);
 	if (s->by_superserver)
-		tunnel_init(&s->tunnel, SANDBOX_MONITOR, start->deadline);
+		ucspitls_init(&s->ucspi_tls, SANDBOX_MONITOR, start->deadline);
 }
 
 void
-session_run(const struct session_start *start)
+gate_run(const struct gate_start *start)
 {
-	static struct session s;
+	static struct imap s;
 	static struct tls none;
 
 	prctl(PR_SET_NAME, "imapgate-gate");
 	title_set(NULL, start->peer->ip, "gate");
 	ask_init(start->monitor, start->monitor, start->deadline);
-	log_diverted = ask_log_failure;
+	log_sink = ask_log_failure;
 	s.opts = start->opts;
 	s.peer = start->peer;
 	s.no_ktls = start->no_ktls;
 	s.signed_apart = start->sign != -1;
 	s.tls = start->tls != NULL ? start->tls : &none;
-	s.tls->maker = &tls_gate;
+	s.tls->callbacks = &tls_gate;
 	take_descriptors(&s, start);
 	ask_init(SANDBOX_MONITOR, s.signed_apart ? SANDBOX_SIGN : SANDBOX_MONITOR, start->deadline);
 	sandbox_close_others();
@@ -257,12 +257,12 @@ session_run(const struct session_start *start)
 	sandbox_enter(&start->sandbox, SANDBOX_GATE);
 	s.command.strict = start->opts->strict;
 	if (peer_is_proxy(s.peer, s.opts))
-		meet_proxy(&s, start->deadline);
+		identify_client(&s, start->deadline);
 	if (start->no_program)
 		refuse_without_program(&s);
 	if (start->opts->tls_on_connect)
 		start_on_connect(&s);
-	if (start->opts->preauth == PREAUTH_CERT && s.identity[0] != '\0' && login_preauth(&s) == NEXT_HANDOFF)
+	if (start->opts->preauth == PREAUTH_CERT && s.certificate_user[0] != '\0' && login_preauth(&s) == NEXT_HANDOFF)
 		hand_off(&s);
 	imap_greet(&s);
 	converse(&s);

@@ -1,9 +1,9 @@
 /*
- * Refusals, see refusal.h. Run by the listener, so a flood costs no more than
- * an accept(2), a send(2) and a close(2) for each connection.
+ * Rejected connections, see reject.h. Run by the listener, so a flood costs no
+ * more than an accept(2), a send(2) and a close(2) for each connection.
  */
 
-#include "listener/refusal.h"
+#include "listener/reject.h"
 
 #include <sys/socket.h>
 #include <unistd.h>
@@ -17,12 +17,12 @@
 static struct repeats repeats;
 
 static void
-report(int fd, const struct sockaddr_storage *from, enum msg_limit limit, unsigned times)
+log_rejection(int fd, const struct sockaddr_storage *from, enum msg_limit limit, unsigned times)
 {
 	struct log_line line;
 	struct peer peer;
 
-	peer_look(&peer, fd, from);
+	peer_identify(&peer, fd, from);
 	log_begin(&line, LOG_NOTICE, "refused");
 	log_field(&line, "rip", "%s", peer.ip);
 	log_field(&line, "rport", "%s", peer.port);
@@ -34,7 +34,7 @@ report(int fd, const struct sockaddr_storage *from, enum msg_limit limit, unsign
 }
 
 void
-refusal_say(int fd, bool tls)
+reject_send_bye(int fd, bool tls)
 {
 	static const char bye[] = "* BYE [UNAVAILABLE] Too many connections; please try again later\r\n";
 
@@ -43,13 +43,13 @@ refusal_say(int fd, bool tls)
 }
 
 void
-refusal(int fd, bool tls, enum msg_limit limit, uint64_t network, const struct sockaddr_storage *from)
+reject_connection(int fd, bool tls, enum msg_limit limit, uint64_t network, const struct sockaddr_storage *from)
 {
 	/* Where the limit is everybody's, it does not matter who comes. */
 	unsigned times = repeats_count(&repeats, limit == LIMIT_MAX_CONNECTIONS ? 0 : network, 1, clock_ms());
 
 	if (times > 0)
-		report(fd, from, limit, times);
-	refusal_say(fd, tls);
+		log_rejection(fd, from, limit, times);
+	reject_send_bye(fd, tls);
 	close(fd);
 }

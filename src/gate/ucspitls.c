@@ -1,11 +1,11 @@
 /*
- * TLS by the superserver, see tunnel.h. Run by the gate in its sandbox. The
+ * TLS by the superserver, see ucspitls.h. Run by the gate in its sandbox. The
  * protocol (ucspi-tls(2) of ucspi-ssl) is a "Y" on the control socket, and as
  * the answer, when the handshake is done, variables of an environment. Their
  * values are partly the client's own words.
  */
 
-#include "gate/tunnel.h"
+#include "gate/ucspitls.h"
 
 #include <stdbool.h>
 #include <string.h>
@@ -30,7 +30,7 @@ struct answer {
 };
 
 void
-tunnel_init(struct tunnel *t, int monitor, int64_t deadline)
+ucspitls_init(struct ucspitls *t, int monitor, int64_t deadline)
 {
 	conn_init(&t->control, SANDBOX_CONTROL, SANDBOX_CONTROL, monitor, deadline);
 	conn_init(&t->inside, SANDBOX_READ, SANDBOX_WRITE, monitor, deadline);
@@ -38,7 +38,7 @@ tunnel_init(struct tunnel *t, int monitor, int64_t deadline)
 
 /* Gives the value behind "NAME=", NULL if it is another variable. */
 static const char *
-value_of(const char *variable, const char *name)
+variable_value(const char *variable, const char *name)
 {
 	size_t len = strlen(name);
 
@@ -50,13 +50,13 @@ take_variable(struct msg_tls *tls, const char *variable)
 {
 	const char *value;
 
-	if ((value = value_of(variable, "SSL_PROTOCOL")) != NULL)
-		word_take(tls->protocol, sizeof(tls->protocol), value, strlen(value));
-	else if ((value = value_of(variable, "SSL_CIPHER")) != NULL)
-		word_take(tls->cipher, sizeof(tls->cipher), value, strlen(value));
-	else if ((value = value_of(variable, "SSL_TLS_SNI_SERVERNAME")) != NULL || /* s6-networking */
-	    (value = value_of(variable, "SSL_TLS_SNI_SERVER_NAME")) != NULL)
-		word_take(tls->sni, sizeof(tls->sni), value, strlen(value));
+	if ((value = variable_value(variable, "SSL_PROTOCOL")) != NULL)
+		word_copy(tls->protocol, sizeof(tls->protocol), value, strlen(value));
+	else if ((value = variable_value(variable, "SSL_CIPHER")) != NULL)
+		word_copy(tls->cipher, sizeof(tls->cipher), value, strlen(value));
+	else if ((value = variable_value(variable, "SSL_TLS_SNI_SERVERNAME")) != NULL || /* s6-networking */
+	    (value = variable_value(variable, "SSL_TLS_SNI_SERVER_NAME")) != NULL)
+		word_copy(tls->sni, sizeof(tls->sni), value, strlen(value));
 }
 
 /* Each variable ends in NUL, all of them in one more; without variables there are two. */
@@ -86,12 +86,12 @@ read_answer(struct conn *control, struct msg_tls *tls)
 	strcpy(tls->protocol, "TLS");
 	strcpy(tls->cipher, "unknown");
 	while (!a.complete) {
-		end = conn_look(control);
+		end = conn_peek(control);
 		if (end != CONN_OK)
 			return end;
-		for (i = 0; i < control->looked && !a.complete; i++)
-			take_octet(&a, tls, control->look[i]);
-		conn_take(control, i);
+		for (i = 0; i < control->peeked && !a.complete; i++)
+			take_octet(&a, tls, control->peek[i]);
+		conn_consume(control, i);
 		if (a.octets > ANSWER_MAX)
 			return CONN_CLOSED;
 	}
@@ -99,7 +99,7 @@ read_answer(struct conn *control, struct msg_tls *tls)
 }
 
 enum conn_end
-tunnel_start(struct tunnel *t, struct conn *c)
+ucspitls_start(struct ucspitls *t, struct conn *c)
 {
 	struct msg_tls tls = { .sni = "" };
 	enum conn_end end = conn_write(&t->control, "Y", 1);

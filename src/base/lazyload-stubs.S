@@ -1,8 +1,8 @@
 /*
- * The functions of libraries that are loaded on demand, see ondemand.h. To
+ * The functions of libraries that are loaded on demand, see lazyload.h. To
  * the linker they are here; each jumps to where its slot says, with all
  * arguments as they are. The lists are made from what the objects need and
- * the libraries have (Makefile, ondemand-openssl.h and ondemand-pam.h).
+ * the libraries have (Makefile, lazyload-openssl.h and lazyload-pam.h).
  *
  * The slots are among the data that is read-only once the program is loaded.
  * None of the names is seen by other objects: a library that is looking for
@@ -20,14 +20,14 @@
 #elif defined(__aarch64__)
 #define JUMP_BY(slot)	hint 34; adrp x16, slot + 8; ldr x16, [x16, :lo12:slot + 8]; br x16
 #else
-#error "how to jump by a slot is not known for this processor: make ONDEMAND=0"
+#error "how to jump by a slot is not known for this processor: make LAZYLOAD=0"
 #endif
 
 #define STUB(name) \
 	.section .rodata.str1.1, "aMS", %progbits, 1; \
 0:	.asciz #name; \
 	.section .data.rel.ro, "aw", %progbits; \
-1:	.quad 0b, ondemand_missing; \
+1:	.quad 0b, lazyload_missing; \
 	.text; \
 	.p2align 4; \
 	.globl name; \
@@ -43,12 +43,12 @@ name:	JUMP_BY(1b); \
 	.hidden name; \
 name:
 
-BOUND(ondemand_openssl_first)
-#include "ondemand-openssl.h"
-BOUND(ondemand_openssl_end)
+BOUND(lazyload_openssl_first)
+#include "lazyload-openssl.h"
+BOUND(lazyload_openssl_end)
 
-BOUND(ondemand_pam_first)
-#include "ondemand-pam.h"
-BOUND(ondemand_pam_end)
+BOUND(lazyload_pam_first)
+#include "lazyload-pam.h"
+BOUND(lazyload_pam_end)
 
 	.section .note.GNU-stack, "", %progbits

@@ -1,5 +1,5 @@
-#ifndef IMAPGATE_ONDEMAND_H
-#define IMAPGATE_ONDEMAND_H
+#ifndef IMAPGATE_LAZYLOAD_H
+#define IMAPGATE_LAZYLOAD_H
 
 /*
  * OpenSSL and PAM, loaded when there is a use for them. A superserver starts
@@ -7,7 +7,7 @@
  * that a client without TLS wants; one that only says LOGOUT needs neither.
  *
  * So the program is not linked with them. Each of their functions that it
- * calls is a jump to wherever the library turns out to be (ondemand-stubs.S),
+ * calls is a jump to wherever the library turns out to be (lazyload-stubs.S),
  * and there is nowhere to jump to before one of these functions is called: in
  * a process that can open files, before its children are born.
  *
@@ -19,12 +19,12 @@
 #include <stdbool.h>
 
 /* OpenSSL's libssl and libcrypto. Returns NULL, or why they can't be loaded. */
-const char	*ondemand_openssl(void);
+const char	*lazyload_openssl(void);
 
 /* libpam. Returns NULL, or why it can't be loaded. */
-const char	*ondemand_pam(void);
+const char	*lazyload_pam(void);
 
 /* The folder that libpam is in, without a slash at its end: its modules are below it. False if that can't be found out. */
-bool	ondemand_pam_folder(char path[PATH_MAX]);
+bool	lazyload_pam_folder(char path[PATH_MAX]);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * What gates and monitors say, see hear.h. Run by the listener, as root.
+ * What gates and monitors say, see messages.h. Run by the listener, as root.
  *
  * SECURITY: a gate may be in the hands of its client. Of what it says only
  * types are looked at here, and structs of fixed size taken; passwords go to
@@ -7,14 +7,14 @@
  * and its connection ends.
  */
 
-#include "listener/hear.h"
+#include "listener/messages.h"
 
 #include <errno.h>
 #include <string.h>
 
 #include "boundary/msg.h"
 #include "gatelog.h"
-#include "listener/life.h"
+#include "listener/lifecycle.h"
 #include "listener/spawn.h"
 #include "base/log.h"
 
@@ -30,13 +30,13 @@ is_quiet_end(const struct msg_log *log)
 }
 
 static void
-hear_log(struct connection *c, const struct msg_log *log)
+handle_log(struct connection *c, const struct msg_log *log)
 {
 	unsigned times = 1;
-	enum gatelog said;
+	enum gatelog written;
 
 	if (++c->logs > LOGS_MAX) {
-		life_expel(c, &c->gate, "gate logs once too often");
+		lifecycle_kill_violator(c, &c->gate, "gate logs once too often");
 		return;
 	}
 	if (log->event == EVENT_TLS_FAIL)
@@ -45,12 +45,12 @@ hear_log(struct connection *c, const struct msg_log *log)
 		times = connections_count_line(c, LINE_AUTH_REFUSED);
 	else if (log->event == EVENT_END && is_quiet_end(log))
 		times = connections_count_line(c, LINE_END);
-	life_enter_log(c);
-	said = gatelog_write(log, times);
-	life_leave_log();
-	c->told |= said == GATELOG_ENDS || said == GATELOG_FAILS;
-	if (said == GATELOG_WRONG)
-		life_expel(c, &c->gate, "gate logs what no gate does");
+	lifecycle_begin_log(c);
+	written = gatelog_write(log, times);
+	lifecycle_end_log();
+	c->end_logged |= written == GATELOG_ENDS || written == GATELOG_FAILS;
+	if (written == GATELOG_WRONG)
+		lifecycle_kill_violator(c, &c->gate, "gate logs what no gate does");
 	else if (log->event == EVENT_TLS) {
 		memcpy(c->tls, log->tls.protocol, sizeof(c->tls));
 		memcpy(c->cipher, log->tls.cipher, sizeof(c->cipher));
@@ -59,51 +59,51 @@ hear_log(struct connection *c, const struct msg_log *log)
 
 /* Behind a proxy it is only now known whose connection this is. It was counted as the proxy's, which is unlimited. */
 static void
-hear_proxied(struct connection *c, const struct msg_proxied *p)
+handle_proxied(struct connection *c, const struct msg_proxied *p)
 {
 	struct proxy header = { (enum proxy_client)p->client, p->source, p->destination, p->tls != 0, "", "" };
-	const struct options *o = life_options(c);
+	const struct options *o = lifecycle_options(c);
 	struct msg answer;
 	enum msg_limit limit;
 
 	memcpy(header.tls_protocol, p->tls_protocol, sizeof(header.tls_protocol));
 	memcpy(header.tls_cipher, p->tls_cipher, sizeof(header.tls_cipher));
-	if (c->heard || !peer_is_proxy(&c->peer, o) || !peer_replace(&c->peer, &header)) {
-		life_expel(c, &c->gate, "gate speaks for a proxy that there is not");
+	if (c->got_message || !peer_is_proxy(&c->peer, o) || !peer_replace(&c->peer, &header)) {
+		lifecycle_kill_violator(c, &c->gate, "gate speaks for a proxy that there is not");
 		return;
 	}
 	c->proxied = true;
-	limit = connections_move(c, o, connections_network(o, c->peer.address));
+	limit = connections_set_network(c, o, connections_network(o, c->peer.address));
 	msg_begin(&answer, MSG_PROXIED_ANSWER);
 	answer.u.proxied_answer.limit = limit;
 	msg_send_fds(c->login, &answer, NULL, false);
 	if (limit == LIMIT_NONE)
 		return;
-	life_enter_log(c);
+	lifecycle_begin_log(c);
 	gatelog_end(msg_limit_name(limit), connections_count_line(c, LINE_END));
-	life_leave_log();
-	c->told = true;
+	lifecycle_end_log();
+	c->end_logged = true;
 }
 
 /* Anything else is for a monitor to hear. */
 static void
-want_monitor(struct connection *c)
+request_monitor(struct connection *c)
 {
-	if (connections_is_dismissed(c)) {
-		life_enter_log(c);
+	if (connections_is_shut_down(c)) {
+		lifecycle_begin_log(c);
 		gatelog_end("shutdown", 1);
-		life_leave_log();
-		c->told = true;
-		life_close(&c->login);
+		lifecycle_end_log();
+		c->end_logged = true;
+		lifecycle_close(&c->login);
 		return;
 	}
 	/* SECURITY: else the client would be taken for its proxy, which no limit is for. */
-	if (!c->proxied && peer_is_proxy(&c->peer, life_options(c))) {
-		life_expel(c, &c->gate, "gate does not say whom the proxy speaks for");
+	if (!c->proxied && peer_is_proxy(&c->peer, lifecycle_options(c))) {
+		lifecycle_kill_violator(c, &c->gate, "gate does not say whom the proxy speaks for");
 		return;
 	}
-	if (c->told) {
-		life_expel(c, &c->gate, "gate goes on behind its end");
+	if (c->end_logged) {
+		lifecycle_kill_violator(c, &c->gate, "gate goes on behind its end");
 		return;
 	}
 	spawn_monitor(c, false);
@@ -111,7 +111,7 @@ want_monitor(struct connection *c)
 
 /* Takes one message. False if there is none, or none more is heard. */
 bool
-hear_gate(struct connection *c)
+messages_from_gate(struct connection *c)
 {
 	static struct msg m;
 	const char *wrong = NULL;
@@ -120,9 +120,9 @@ hear_gate(struct connection *c)
 
 	if (c->login == -1)
 		return false;
-	received = msg_look(c->login, &type);
+	received = msg_peek_type(c->login, &type);
 	if (received == 1 && type != MSG_LOG && type != MSG_PROXIED) {
-		want_monitor(c);
+		request_monitor(c);
 		return false;
 	}
 	if (received == 1)
@@ -130,14 +130,14 @@ hear_gate(struct connection *c)
 	if (received == 0 && errno == EAGAIN)
 		return false;
 	if (received == 0)
-		life_close(&c->login);
+		lifecycle_close(&c->login);
 	else if (received == -1)
-		life_expel(c, &c->gate, wrong);
+		lifecycle_kill_violator(c, &c->gate, wrong);
 	else if (m.type == MSG_LOG)
-		hear_log(c, &m.u.log);
+		handle_log(c, &m.u.log);
 	else
-		hear_proxied(c, &m.u.proxied);
-	c->heard = true;
+		handle_proxied(c, &m.u.proxied);
+	c->got_message = true;
 	return c->login != -1;
 }
 
@@ -148,15 +148,15 @@ answer_monitor(struct connection *c, const struct msg *answer)
 {
 	/* A monitor has asked one thing at a time, so there is room. */
 	if (msg_send_fds(c->account, answer, NULL, false) == -1 && errno == EAGAIN)
-		life_expel(c, &c->monitor, "monitor does not listen");
+		lifecycle_kill_violator(c, &c->monitor, "monitor does not listen");
 }
 
 void
-hear_answer_gate_end(struct connection *c)
+messages_answer_gate_end(struct connection *c)
 {
 	struct msg answer;
 
-	c->waited = life_is_here(&c->gate);
+	c->waited = lifecycle_is_alive(&c->gate);
 	if (c->waited)
 		return;
 	msg_begin(&answer, MSG_GATE_END_ANSWER);
@@ -165,20 +165,20 @@ hear_answer_gate_end(struct connection *c)
 }
 
 static void
-hear_launched(struct connection *c, const struct msg_launched *launched)
+handle_launched(struct connection *c, const struct msg_launched *launched)
 {
 	if (!connections_is_session(c)) {
-		life_expel(c, &c->monitor, "monitor launches without a login");
+		lifecycle_kill_violator(c, &c->monitor, "monitor launches without a login");
 		return;
 	}
 	log_add_dropped(launched->dropped);
 	c->launched = true;
-	c->relayed = launched->how == HOW_RELAY;
-	life_close(&c->account);
+	c->relayed = launched->transport == TRANSPORT_RELAY;
+	lifecycle_close(&c->account);
 }
 
 static void
-hear_failed(struct connection *c, const struct msg_failed *failed)
+handle_failed(struct connection *c, const struct msg_failed *failed)
 {
 	struct msg answer;
 
@@ -189,59 +189,59 @@ hear_failed(struct connection *c, const struct msg_failed *failed)
 }
 
 static void
-hear_logged_in(struct connection *c, const struct msg_logged_in *login)
+handle_logged_in(struct connection *c, const struct msg_logged_in *login)
 {
 	struct msg answer;
 
 	if (connections_is_session(c)) {
-		life_expel(c, &c->monitor, "monitor logs in twice");
+		lifecycle_kill_violator(c, &c->monitor, "monitor logs in twice");
 		return;
 	}
 	log_add_dropped(login->dropped);
 	msg_begin(&answer, MSG_LOGGED_IN_ANSWER);
-	answer.u.logged_in_answer.limit = connections_log_in(c, life_options(c), login);
+	answer.u.logged_in_answer.limit = connections_log_in(c, lifecycle_options(c), login);
 	answer_monitor(c, &answer);
 }
 
 /* --preauth peer, and nobody whom we serve: somebody who may log in like everybody else, as soon as this monitor has ended. */
 static void
-hear_peer_unknown(struct connection *c)
+handle_peer_unknown(struct connection *c)
 {
 	if (c->gate.state != CHILD_NONE || c->client == -1)
-		life_expel(c, &c->monitor, "monitor wants a second gate");
+		lifecycle_kill_violator(c, &c->monitor, "monitor wants a second gate");
 	else
 		c->peer_unknown = true;
 }
 
 static void
-obey_monitor(struct connection *c, const struct msg *m)
+handle_monitor_message(struct connection *c, const struct msg *m)
 {
 	switch (m->type) {
 	case MSG_FAILED:
-		hear_failed(c, &m->u.failed);
+		handle_failed(c, &m->u.failed);
 		return;
 	case MSG_LOGGED_IN:
-		hear_logged_in(c, &m->u.logged_in);
+		handle_logged_in(c, &m->u.logged_in);
 		return;
 	case MSG_GATE_END:
-		hear_answer_gate_end(c);
+		messages_answer_gate_end(c);
 		return;
 	case MSG_LAUNCHED:
-		hear_launched(c, &m->u.launched);
+		handle_launched(c, &m->u.launched);
 		return;
 	case MSG_PEER_UNKNOWN:
-		hear_peer_unknown(c);
+		handle_peer_unknown(c);
 		return;
 	case MSG_DROPPED:
 		log_add_dropped(m->u.dropped.dropped);
 		return;
 	}
-	life_expel(c, &c->monitor, "monitor says what none does");
+	lifecycle_kill_violator(c, &c->monitor, "monitor says what none does");
 }
 
 /* Takes one message. False if there is none, or none more is heard. */
 bool
-hear_monitor(struct connection *c)
+messages_from_monitor(struct connection *c)
 {
 	static struct msg m;
 	const char *wrong = NULL;
@@ -253,12 +253,12 @@ hear_monitor(struct connection *c)
 	if (received == 0 && errno == EAGAIN)
 		return false;
 	if (received == 1) {
-		obey_monitor(c, &m);
+		handle_monitor_message(c, &m);
 		/* None of what a monitor says has descriptors. */
 		msg_close_fds(fds);
 	} else if (received == -1)
-		life_expel(c, &c->monitor, wrong);
+		lifecycle_kill_violator(c, &c->monitor, wrong);
 	else
-		life_close(&c->account);
+		lifecycle_close(&c->account);
 	return c->account != -1;
 }

@@ -1,6 +1,6 @@
-/* Attempts in a child process, see attempt.h. */
+/* Risky checks in a child process, see child.h. */
 
-#include "check/attempt.h"
+#include "check/child.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -19,20 +19,20 @@
 
 #define PATIENCE_MS	10000
 
-static int voice = -1;
+static int parent = -1;
 
 static void
-speak(int priority, const char *text)
+write_to_parent(int priority, const char *text)
 {
 	(void)priority;
-	(void)!write(voice, text, strlen(text));
+	(void)!write(parent, text, strlen(text));
 }
 
 void
-attempt_speak(int fd)
+child_report(int fd)
 {
-	voice = fd;
-	log_diverted = speak;
+	parent = fd;
+	log_sink = write_to_parent;
 }
 
 /* Reads until the child has closed its end. False if that takes too long. */
@@ -64,7 +64,7 @@ listen_to(int fd, char *text, size_t size)
 }
 
 void
-attempt(attempt_try *try, void *arg, char *text, size_t size)
+child_run(child_task *task, void *arg, char *text, size_t size)
 {
 	int ends[2], status = 0;
 	pid_t pid;
@@ -75,8 +75,8 @@ attempt(attempt_try *try, void *arg, char *text, size_t size)
 		die("fork");
 	if (pid == 0) {
 		close(ends[0]);
-		attempt_speak(ends[1]);
-		try(arg, ends[1]);
+		child_report(ends[1]);
+		task(arg, ends[1]);
 		_exit(0);
 	}
 	close(ends[1]);

@@ -1,40 +1,40 @@
 /*
- * The end of the monitor, see handover.h. Run by it, as root: PAM has done its
+ * The end of the monitor, see handoff.h. Run by it, as root: PAM has done its
  * part, and the mailbox program gets the client.
  */
 
-#include "monitor/handover.h"
+#include "monitor/handoff.h"
 
 #include <sys/socket.h>
 #include <sysexits.h>
 #include <unistd.h>
 
 #include "base/log.h"
-#include "monitor/interrupt.h"
+#include "monitor/accounting.h"
 #include "monitor/keeper.h"
 #include "monitor/launch.h"
 #include "monitor/pamkeeper.h"
-#include "monitor/tell.h"
+#include "monitor/watchdog.h"
 
 /* PAM has done its part: descriptors 0 and 1 are what the mailbox program will have. Stream is the mailbox program's end of a relay's, or -1. */
 void
-handover_show_client(const struct handover *h, enum msg_how how, int stream)
+handoff_attach_client(const struct handoff *h, enum msg_transport transport, int stream)
 {
 	const struct peer *p = h->start->peer;
 
-	if (how == HOW_RELAY)
+	if (transport == TRANSPORT_RELAY)
 		client_replace(h->client, stream, stream);
-	else if (how == HOW_TUNNEL)
-		client_replace(h->client, p->tunnel.read, p->tunnel.write);
+	else if (transport == TRANSPORT_UCSPI_TLS)
+		client_replace(h->client, p->ucspi_tls.read, p->ucspi_tls.write);
 	else
-		client_show(h->client);
+		client_attach(h->client);
 	if (stream != -1)
 		close(stream);
 }
 
 /* Makes the stream between relay and mailbox program, and gives the relay its end. Returns the other. */
 static int
-give_stream(const struct handover *h)
+send_stream(const struct handoff *h)
 {
 	struct msg answer;
 	int stream[2];
@@ -50,50 +50,51 @@ give_stream(const struct handover *h)
 
 /* Keepers, where there is something to do behind the mailbox program, outermost first; what goes on is their child. */
 static void
-leave_keepers(const struct handover *h, const char *tag, enum msg_how how, int stream, bool reports)
+start_keepers(const struct handoff *h, const char *tag, enum msg_transport transport, int stream, bool reports)
 {
 	const struct options *o = h->start->opts;
-	int relay = how == HOW_RELAY ? h->start->gate_fd : -1;
+	int relay = transport == TRANSPORT_RELAY ? h->start->gate_fd : -1;
 	bool ok = true;
 
 	/* Nothing more is said to the gate; and only a relay has something to say. */
 	if (h->start->gate_fd != -1 && relay == -1)
 		close(h->start->gate_fd);
 	if (o->pam_session == PAM_SESSION_WAIT)
-		ok = pamkeeper_stay(&h->admission->pam, &h->admission->account, (const int[]){ h->client->in, h->client->out, stream }, o->timeout_ms,
-		    &(struct pamkeeper_program){ how, relay, reports });
-	pamauth_leave(&h->admission->pam);
-	handover_show_client(h, how, stream);
+		ok = pamkeeper_supervise(&h->authorization->pam, &h->authorization->account,
+		    (const int[]){ h->client->in, h->client->out, stream }, o->timeout_ms,
+		    &(struct pamkeeper_program){ transport, relay, reports });
+	pamauth_detach(&h->authorization->pam);
+	handoff_attach_client(h, transport, stream);
 	if (relay != -1)
 		close(relay);
-	if (ok && how == HOW_KTLS)
-		ok = keeper_stay(&h->admission->account, tag, reports && o->pam_session != PAM_SESSION_WAIT);
+	if (ok && transport == TRANSPORT_KTLS)
+		ok = keeper_supervise(&h->authorization->account, tag, reports && o->pam_session != PAM_SESSION_WAIT);
 	if (ok)
 		return;
-	launch_apologize(tag);
+	launch_send_failure(tag);
 	die("fork");
 }
 
 /* The end of the monitor: the mailbox program takes its place, or a keeper. An empty tag is for PREAUTH. */
 void
-handover_run(const struct handover *h, const char *tag, const struct msg_tls *tls, enum msg_how how)
+handoff_run(const struct handoff *h, const char *tag, const struct msg_tls *tls, enum msg_transport transport)
 {
 	struct environment_facts facts = {
 		.opts = h->start->opts,
 		.peer = h->start->peer,
-		.account = &h->admission->account,
+		.account = &h->authorization->account,
 		.tls = tls,
 		.tag = tag,
 		.command = h->mechanism == MECH_LOGIN_COMMAND ? "LOGIN" : "AUTHENTICATE",
-		.pam = pamauth_environment(&h->admission->pam),
+		.pam = pamauth_environment(&h->authorization->pam),
 	};
 	/* A listener sees the end of every session, and logs it. */
-	bool reports = !tell_is_heard();
-	int stream = how == HOW_RELAY ? give_stream(h) : -1;
+	bool reports = !accounting_has_listener();
+	int stream = transport == TRANSPORT_RELAY ? send_stream(h) : -1;
 
-	interrupt_end();
-	tell_launched(how);
-	leave_keepers(h, tag, how, stream, reports);
-	launch_exec(h->start->opts, &h->admission->account, &facts, h->start->inherited, log_stream());
+	watchdog_stop();
+	accounting_launched(transport);
+	start_keepers(h, tag, transport, stream, reports);
+	launch_exec(h->start->opts, &h->authorization->account, &facts, h->start->signals, log_stream());
 	_exit(EX_TEMPFAIL);
 }

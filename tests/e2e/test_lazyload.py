@@ -17,7 +17,7 @@ def needed(program):
 
 @pytest.fixture
 def unlinked_stage(root_stage):
-    """Where that can't be done, and under the sanitizers, the program is linked with all of them (Makefile, ONDEMAND)."""
+    """Where that can't be done, and under the sanitizers, the program is linked with all of them (Makefile, LAZYLOAD)."""
     if "libpam" in needed(root_stage.program):
         pytest.skip("this program is linked with libpam")
     return root_stage

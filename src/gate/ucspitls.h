@@ -1,5 +1,5 @@
-#ifndef IMAPGATE_GATE_TUNNEL_H
-#define IMAPGATE_GATE_TUNNEL_H
+#ifndef IMAPGATE_GATE_UCSPITLS_H
+#define IMAPGATE_GATE_UCSPITLS_H
 
 /*
  * TLS that the superserver begins when it is asked to (UCSPI-TLS): it does
@@ -12,19 +12,19 @@
 #include "gate/conn.h"
 #include "boundary/msg.h"
 
-struct tunnel {
+struct ucspitls {
 	struct conn	control;	/* where it is asked */
 	struct conn	inside;		/* the client, as soon as there is TLS */
 	struct msg_tls	tls;		/* what the superserver says of it; protocol is empty as long as there is none */
 };
 
 /* Gets ready on the descriptors that sandbox.h names, while there is no sandbox yet. */
-void	tunnel_init(struct tunnel *, int monitor, int64_t deadline);
+void	ucspitls_init(struct ucspitls *, int monitor, int64_t deadline);
 
 /*
  * Asks for TLS and waits for the handshake. After CONN_OK the connection is
  * the inside; else the superserver could not do it, or the time is up.
  */
-enum conn_end	tunnel_start(struct tunnel *, struct conn *);
+enum conn_end	ucspitls_start(struct ucspitls *, struct conn *);
 
 #endif

@@ -8,7 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "tls/kerneltls.h"
+#include "tls/ktls_probe.h"
 #include "unit.h"
 
 /* Once a module was asked for: is it there? */
@@ -28,12 +28,12 @@ kernel_has_tls(void)
 static void
 test_try_agrees_with_the_kernel(void **state)
 {
-	enum msg_why why = kerneltls_try();
+	enum ktls_obstacle obstacle = ktls_probe_kernel();
 
 	(void)state;
-	if (why == WHY_MODULE)
+	if (obstacle == OBSTACLE_MODULE)
 		assert_int_equal(errno, ENOENT);
-	assert_int_equal(why, kernel_has_tls() ? WHY_NONE : WHY_MODULE);
+	assert_int_equal(obstacle, kernel_has_tls() ? OBSTACLE_NONE : OBSTACLE_MODULE);
 }
 
 static void
@@ -43,7 +43,7 @@ test_try_leaves_no_descriptor(void **state)
 
 	(void)state;
 	close(before);
-	kerneltls_try();
+	ktls_probe_kernel();
 	after = dup(STDIN_FILENO);
 	close(after);
 	assert_int_equal(after, before);
@@ -55,7 +55,7 @@ test_not_connected(void **state)
 	int fd = socket(AF_INET, SOCK_STREAM, 0);
 
 	(void)state;
-	assert_int_equal(kerneltls_ready(fd), kernel_has_tls() ? WHY_HALF_CLOSED : WHY_MODULE);
+	assert_int_equal(ktls_probe_socket(fd), kernel_has_tls() ? OBSTACLE_HALF_CLOSED : OBSTACLE_MODULE);
 	close(fd);
 }
 
@@ -66,7 +66,7 @@ test_not_tcp(void **state)
 
 	(void)state;
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
-	assert_int_equal(kerneltls_ready(pair[0]), WHY_MODULE);
+	assert_int_equal(ktls_probe_socket(pair[0]), OBSTACLE_MODULE);
 	close(pair[0]);
 	close(pair[1]);
 }

@@ -1,6 +1,6 @@
-/* Asking the kernel for TLS, see kerneltls.h. Run as root where imapgate is, since loading a module takes privilege. */
+/* Asking the kernel for TLS, see ktls_probe.h. Run as root where imapgate is, since loading a module takes privilege. */
 
-#include "tls/kerneltls.h"
+#include "tls/ktls_probe.h"
 
 #include <errno.h>
 #include <linux/tls.h>
@@ -16,20 +16,20 @@
 #define MISSING_MS	60000
 
 /* Nothing changes on the socket until it gets keys (Documentation/networking/tls.rst). */
-enum msg_why
-kerneltls_ready(int fd)
+enum ktls_obstacle
+ktls_probe_socket(int fd)
 {
 	static const char tls[] = "tls";
 	static int64_t missing_until;
 
 	/* Each try to load a module that there is not is a process of the kernel's, which a listener would wait for. */
 	if (missing_until != 0 && clock_left(missing_until) > 0)
-		return WHY_MODULE;
+		return OBSTACLE_MODULE;
 	if (setsockopt(fd, IPPROTO_TCP, TCP_ULP, tls, sizeof(tls) - 1) == 0)
-		return WHY_NONE;
+		return OBSTACLE_NONE;
 	if (errno == ENOENT)
 		missing_until = clock_ms() + MISSING_MS;
-	return errno == ENOTCONN ? WHY_HALF_CLOSED : WHY_MODULE;
+	return errno == ENOTCONN ? OBSTACLE_HALF_CLOSED : OBSTACLE_MODULE;
 }
 
 /* A connection needs no second socket: two ends that call each other are one connection, also if they are the same (RFC 9293, 3.5). */
@@ -51,19 +51,19 @@ takes_keys(int fd)
 	return setsockopt(fd, SOL_TLS, TLS_RX, &keys, sizeof(keys)) == 0 && setsockopt(fd, SOL_TLS, TLS_TX, &keys, sizeof(keys)) == 0;
 }
 
-enum msg_why
-kerneltls_try(void)
+enum ktls_obstacle
+ktls_probe_kernel(void)
 {
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), error;
-	enum msg_why why = WHY_SOCKET;
+	enum ktls_obstacle obstacle = OBSTACLE_SOCKET;
 
 	if (fd != -1 && connect_to_itself(fd))
-		why = kerneltls_ready(fd);
-	if (why == WHY_NONE && !takes_keys(fd))
-		why = WHY_KERNEL;
+		obstacle = ktls_probe_socket(fd);
+	if (obstacle == OBSTACLE_NONE && !takes_keys(fd))
+		obstacle = OBSTACLE_KERNEL;
 	error = errno;
 	if (fd != -1)
 		close(fd);
 	errno = error;
-	return why;
+	return obstacle;
 }

@@ -1,5 +1,5 @@
-#ifndef IMAPGATE_MONITOR_ADMISSION_H
-#define IMAPGATE_MONITOR_ADMISSION_H
+#ifndef IMAPGATE_MONITOR_AUTHORIZE_H
+#define IMAPGATE_MONITOR_AUTHORIZE_H
 
 /*
  * May this client log in? PAM is asked, but PAM does not decide alone: the
@@ -15,7 +15,7 @@
 #include "config/options.h"
 #include "base/peer.h"
 
-struct admission {
+struct authorization {
 	const struct options	*opts;
 	const struct peer	*peer;
 	struct pamauth		 pam;		/* open after OUTCOME_OK, and only then */
@@ -25,19 +25,19 @@ struct admission {
 };
 
 /* Judges a login. The reason is a word for the log. A mechanism that is not switched on is a bug() of the gate's. */
-struct pamauth_verdict	admission_judge(struct admission *, const struct msg_login *);
+struct pamauth_verdict	authorize_login(struct authorization *, const struct msg_login *);
 
 /*
- * Is this outcome of the last admission_judge to be counted and slowed down?
+ * Is this outcome of the last authorize_login to be counted and slowed down?
  * So is all that PAM was given a password for and did not say yes to, whatever
  * it said: where one of several modules is down, the others were asked.
  */
-bool	admission_is_guess(const struct admission *, enum msg_outcome);
+bool	authorize_is_guess(const struct authorization *, enum msg_outcome);
 
 /* Is it by a password that this mechanism logs in? bug() if there is no such mechanism. */
-bool	admission_is_password(uint32_t mechanism);
+bool	authorize_is_password(uint32_t mechanism);
 
 /* The mechanism's name for the log; bug() if there is none such. */
-const char	*admission_mechanism(uint32_t mechanism);
+const char	*authorize_mechanism(uint32_t mechanism);
 
 #endif

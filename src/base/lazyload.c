@@ -1,9 +1,9 @@
 /*
- * Libraries as they are needed, see ondemand.h. Run by main, the listener and
+ * Libraries as they are needed, see lazyload.h. Run by main, the listener and
  * the monitor, mostly as root: dlopen(3) finds what a link would have found.
  */
 
-#include "base/ondemand.h"
+#include "base/lazyload.h"
 
 #include <dlfcn.h>
 #include <stddef.h>
@@ -20,29 +20,29 @@
 #define WORD(text)	#text
 #define WORD_OF(macro)	WORD(macro)
 
-/* A function's name, and where to find it: ondemand-stubs.S lays these out and jumps by them. */
+/* A function's name, and where to find it: lazyload-stubs.S lays these out and jumps by them. */
 struct slot {
 	const char	*name;
 	void		*function;
 };
 
 /* There are none where the program is linked with the library. */
-extern struct slot ondemand_openssl_first[] __attribute__((weak, visibility("hidden")));
-extern struct slot ondemand_openssl_end[] __attribute__((weak, visibility("hidden")));
-extern struct slot ondemand_pam_first[] __attribute__((weak, visibility("hidden")));
-extern struct slot ondemand_pam_end[] __attribute__((weak, visibility("hidden")));
+extern struct slot lazyload_openssl_first[] __attribute__((weak, visibility("hidden")));
+extern struct slot lazyload_openssl_end[] __attribute__((weak, visibility("hidden")));
+extern struct slot lazyload_pam_first[] __attribute__((weak, visibility("hidden")));
+extern struct slot lazyload_pam_end[] __attribute__((weak, visibility("hidden")));
 
-void	ondemand_missing(void) __attribute__((noreturn, visibility("hidden")));
+void	lazyload_missing(void) __attribute__((noreturn, visibility("hidden")));
 
 /* Where all slots point to until their library is there. */
 void
-ondemand_missing(void)
+lazyload_missing(void)
 {
 	bug("a library is used before it is loaded");
 }
 
 static const char *
-find(void *library, struct slot *slot, const struct slot *end)
+find_functions(void *library, struct slot *slot, const struct slot *end)
 {
 	static char missing[128];
 
@@ -68,46 +68,46 @@ protect(const struct slot *first, const struct slot *end, int protection)
 }
 
 static const char *
-load(const char *name, int scope, struct slot *first, const struct slot *end)
+load_library(const char *name, int scope, struct slot *first, const struct slot *end)
 {
 	void *library;
 	const char *wrong;
 
-	if (first == end || first->function != (void *)ondemand_missing)
+	if (first == end || first->function != (void *)lazyload_missing)
 		return NULL;
 	library = dlopen(name, RTLD_NOW | scope);
 	if (library == NULL)
 		return dlerror();
 	if (!protect(first, end, PROT_READ | PROT_WRITE))
 		return "its addresses can't be kept";
-	wrong = find(library, first, end);
+	wrong = find_functions(library, first, end);
 	if (!protect(first, end, PROT_READ))
 		return "its addresses can't be protected";
 	return wrong;
 }
 
 const char *
-ondemand_openssl(void)
+lazyload_openssl(void)
 {
 	/* It brings libcrypto, in which dlsym(3) looks too. */
-	return load("libssl.so." WORD_OF(OPENSSL_SHLIB_VERSION), RTLD_LOCAL, ondemand_openssl_first, ondemand_openssl_end);
+	return load_library("libssl.so." WORD_OF(OPENSSL_SHLIB_VERSION), RTLD_LOCAL, lazyload_openssl_first, lazyload_openssl_end);
 }
 
 const char *
-ondemand_pam(void)
+lazyload_pam(void)
 {
 	/* Some modules are not linked with it, and take for granted that the program is. */
-	return load("libpam.so.0", RTLD_GLOBAL, ondemand_pam_first, ondemand_pam_end);
+	return load_library("libpam.so.0", RTLD_GLOBAL, lazyload_pam_first, lazyload_pam_end);
 }
 
 bool
-ondemand_pam_folder(char path[PATH_MAX])
+lazyload_pam_folder(char path[PATH_MAX])
 {
 	const char *slash;
 	Dl_info info;
 
 	/* By the name: what this program calls pam_start may be a jump to it. */
-	if (ondemand_pam() != NULL || dladdr(dlsym(RTLD_DEFAULT, "pam_start"), &info) == 0 ||
+	if (lazyload_pam() != NULL || dladdr(dlsym(RTLD_DEFAULT, "pam_start"), &info) == 0 ||
 	    (slash = strrchr(info.dli_fname, '/')) == NULL)
 		return false;
 	snprintf(path, PATH_MAX, "%.*s", (int)(slash - info.dli_fname), info.dli_fname);

@@ -1,14 +1,14 @@
 /*
- * Signals as they were found, see inherited.h. Run by all that begin as this
+ * Signals as they were found, see signals.h. Run by all that begin as this
  * program, and by the monitor before its end.
  */
 
-#include "base/inherited.h"
+#include "base/signals.h"
 
 #include <stddef.h>
 
 void
-inherited_take(struct inherited *in, const sigset_t *blocked)
+signals_save(struct signals *in, const sigset_t *blocked)
 {
 	const struct sigaction ignore = { .sa_handler = SIG_IGN }, normal = { .sa_handler = SIG_DFL };
 	sigset_t none;
@@ -23,7 +23,7 @@ inherited_take(struct inherited *in, const sigset_t *blocked)
 }
 
 void
-inherited_restore(const struct inherited *in)
+signals_restore(const struct signals *in)
 {
 	sigaction(SIGPIPE, &in->pipe, NULL);
 	sigaction(SIGXFSZ, &in->file_size, NULL);

@@ -1,19 +1,19 @@
 /*
- * Admission, see admission.h. Run by the monitor, as root. What it is given
+ * Authorization, see authorize.h. Run by the monitor, as root. What it is given
  * is the gate's word for what the client said, so all of it is checked here,
  * whatever the gate has checked before.
  */
 
-#include "monitor/admission.h"
+#include "monitor/authorize.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/log.h"
-#include "monitor/interrupt.h"
+#include "monitor/accounting.h"
 #include "monitor/launch.h"
-#include "monitor/tell.h"
+#include "monitor/watchdog.h"
 #include "proto/sasl.h"
 
 /* What it takes to log in by a mechanism. */
@@ -49,13 +49,13 @@ find_mechanism(uint32_t id)
 }
 
 const char *
-admission_mechanism(uint32_t id)
+authorize_mechanism(uint32_t id)
 {
 	return find_mechanism(id)->name;
 }
 
 bool
-admission_is_guess(const struct admission *a, enum msg_outcome outcome)
+authorize_is_guess(const struct authorization *a, enum msg_outcome outcome)
 {
 	if (outcome == OUTCOME_AUTHENTICATIONFAILED || outcome == OUTCOME_AUTHORIZATIONFAILED)
 		return true;
@@ -63,7 +63,7 @@ admission_is_guess(const struct admission *a, enum msg_outcome outcome)
 }
 
 bool
-admission_is_password(uint32_t mechanism)
+authorize_is_password(uint32_t mechanism)
 {
 	return find_mechanism(mechanism)->proof == PROOF_PASSWORD;
 }
@@ -87,7 +87,7 @@ refuse_file(const char *reason, const char *path, int error)
 
 /* The same for a uid that is not served, with its number: the name alone does not tell. */
 static struct pamauth_verdict
-refuse_uid(const struct admission *a)
+refuse_uid(const struct authorization *a)
 {
 	struct pamauth_verdict verdict = refuse(OUTCOME_AUTHENTICATIONFAILED, "uid");
 	static char error[96];
@@ -121,7 +121,7 @@ malformed(const struct msg_login *login, enum proof proof)
 }
 
 static struct pamauth_verdict
-ask_pam(struct admission *a, const struct msg_login *login, enum proof proof)
+ask_pam(struct authorization *a, const struct msg_login *login, enum proof proof)
 {
 	const struct options *o = a->opts;
 
@@ -145,7 +145,7 @@ ask_pam(struct admission *a, const struct msg_login *login, enum proof proof)
  * gate, which must not become anybody.
  */
 static void
-check_certificate_use(const struct admission *a, uint32_t mechanism)
+check_certificate_use(const struct authorization *a, uint32_t mechanism)
 {
 	const struct options *o = a->opts;
 
@@ -157,7 +157,7 @@ check_certificate_use(const struct admission *a, uint32_t mechanism)
 
 /* SECURITY: whatever name PAM has made of a peer's, the account has to be that peer's own. */
 static bool
-is_peers_own(const struct admission *a)
+is_peers_own(const struct authorization *a)
 {
 	return !a->by_peer || a->opts->run_as != NULL || a->account.uid == a->peer->uid;
 }
@@ -171,9 +171,9 @@ is_own_authzid(const struct msg_login *login, const char *name, enum proof proof
 	return proof != PROOF_TOKEN && strcmp(login->authzid, login->authcid) == 0;
 }
 
-/* The file that launch_try was about. */
+/* The file that launch_preflight was about. */
 static struct pamauth_verdict
-refuse_launch(const struct admission *a, const char *wrong, int error)
+refuse_launch(const struct authorization *a, const char *wrong, int error)
 {
 	const char *path = NULL;
 
@@ -186,7 +186,7 @@ refuse_launch(const struct admission *a, const char *wrong, int error)
 
 /* PAM has said yes. What else has to be so, before the client may hear it. */
 static struct pamauth_verdict
-admit(struct admission *a, const struct msg_login *login, enum proof proof)
+authorize_account(struct authorization *a, const struct msg_login *login, enum proof proof)
 {
 	const char *name = pamauth_user(&a->pam), *wrong;
 	struct pamauth_verdict verdict;
@@ -196,7 +196,7 @@ admit(struct admission *a, const struct msg_login *login, enum proof proof)
 		return refuse(OUTCOME_AUTHORIZATIONFAILED, "authzid");
 	if (!sasl_is_name(name))
 		return refuse(OUTCOME_AUTHENTICATIONFAILED, ACCOUNT_BAD_NAME);
-	interrupt_late_step("directory");
+	watchdog_timeout_step("directory");
 	wrong = account_find(&a->account, a->opts, name);
 	/* PAM has said yes, so the directory that knows the account is down, or was never asked: no fault of the client's. */
 	if (wrong != NULL && account_is_missing(wrong))
@@ -214,19 +214,19 @@ admit(struct admission *a, const struct msg_login *login, enum proof proof)
 	verdict = pamauth_open(&a->pam, a->opts);
 	if (verdict.outcome != OUTCOME_OK)
 		return verdict;
-	interrupt_late_step("home");
-	wrong = launch_try(a->opts, &a->account);
+	watchdog_timeout_step("home");
+	wrong = launch_preflight(a->opts, &a->account);
 	if (wrong != NULL)
 		return refuse_launch(a, wrong, errno);
 	/* Last of all, since from here on it is a session for all who count them. */
-	limit = tell_logged_in(login->authcid, a->account.name);
+	limit = accounting_logged_in(login->authcid, a->account.name);
 	if (limit == LIMIT_NONE)
 		return verdict;
 	return refuse(limit == LIMIT_SHUTDOWN ? OUTCOME_UNAVAILABLE : OUTCOME_LIMIT, msg_limit_name(limit));
 }
 
 struct pamauth_verdict
-admission_judge(struct admission *a, const struct msg_login *login)
+authorize_login(struct authorization *a, const struct msg_login *login)
 {
 	enum proof proof = find_mechanism(login->mechanism)->proof;
 	const char *wrong = malformed(login, proof);
@@ -239,7 +239,7 @@ admission_judge(struct admission *a, const struct msg_login *login)
 		return refuse(OUTCOME_AUTHENTICATIONFAILED, wrong);
 	verdict = ask_pam(a, login, proof);
 	if (verdict.outcome == OUTCOME_OK)
-		verdict = admit(a, login, proof);
+		verdict = authorize_account(a, login, proof);
 	if (verdict.outcome != OUTCOME_OK)
 		pamauth_close(&a->pam);
 	verdict.text = a->pam.text;

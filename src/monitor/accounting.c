@@ -1,9 +1,9 @@
 /*
- * The way to the listener, see tell.h. Run by the monitor. The listener
+ * The way to the listener, see accounting.h. Run by the monitor. The listener
  * answers at once; if it is gone, the service is over.
  */
 
-#include "monitor/tell.h"
+#include "monitor/accounting.h"
 
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
@@ -18,7 +18,7 @@ static int listener = -1;
 static uint8_t failures[MSG_KEY_SIZE], accounts[MSG_KEY_SIZE];
 
 void
-tell_begin(int fd, const uint8_t failure_key[MSG_KEY_SIZE], const uint8_t account_key[MSG_KEY_SIZE])
+accounting_init(int fd, const uint8_t failure_key[MSG_KEY_SIZE], const uint8_t account_key[MSG_KEY_SIZE])
 {
 	listener = fd;
 	memcpy(failures, failure_key, sizeof(failures));
@@ -26,13 +26,13 @@ tell_begin(int fd, const uint8_t failure_key[MSG_KEY_SIZE], const uint8_t accoun
 }
 
 bool
-tell_is_heard(void)
+accounting_has_listener(void)
 {
 	return listener != -1;
 }
 
 static void
-forget(void)
+forget_listener(void)
 {
 	close(listener);
 	listener = -1;
@@ -41,7 +41,7 @@ forget(void)
 }
 
 static bool
-ask(struct msg *m)
+ask_listener(struct msg *m)
 {
 	enum msg_type answer = (enum msg_type)(m->type + 1);
 
@@ -73,7 +73,7 @@ digest(const uint8_t key[MSG_KEY_SIZE], const char *user, const char *secret)
 }
 
 unsigned
-tell_failed(const struct msg_login *login, int64_t began)
+accounting_failed(const struct msg_login *login, int64_t began)
 {
 	struct msg m;
 
@@ -84,11 +84,11 @@ tell_failed(const struct msg_login *login, int64_t began)
 	m.u.failed.attempt = digest(failures, login->authcid, login->secret);
 	m.u.failed.when = began;
 	m.u.failed.dropped = log_take_dropped();
-	return ask(&m) ? m.u.failed_answer.failures : 0;
+	return ask_listener(&m) ? m.u.failed_answer.failures : 0;
 }
 
 enum msg_limit
-tell_logged_in(const char *user, const char *account)
+accounting_logged_in(const char *user, const char *account)
 {
 	struct msg m;
 
@@ -99,44 +99,44 @@ tell_logged_in(const char *user, const char *account)
 	m.u.logged_in.account = digest(accounts, account, "");
 	m.u.logged_in.dropped = log_take_dropped();
 	msg_text(m.u.logged_in.name, sizeof(m.u.logged_in.name), account, strlen(account));
-	return ask(&m) ? (enum msg_limit)m.u.logged_in_answer.limit : LIMIT_SHUTDOWN;
+	return ask_listener(&m) ? (enum msg_limit)m.u.logged_in_answer.limit : LIMIT_SHUTDOWN;
 }
 
 int
-tell_gate_end(void)
+accounting_wait_for_gate(void)
 {
 	struct msg m;
 
 	msg_begin(&m, MSG_GATE_END);
-	return ask(&m) ? m.u.gate_end_answer.status : EX_OSERR << 8;
+	return ask_listener(&m) ? m.u.gate_end_answer.status : EX_OSERR << 8;
 }
 
 void
-tell_launched(enum msg_how how)
+accounting_launched(enum msg_transport transport)
 {
 	struct msg m;
 
 	if (listener == -1)
 		return;
 	msg_begin(&m, MSG_LAUNCHED);
-	m.u.launched.how = how;
+	m.u.launched.transport = transport;
 	m.u.launched.dropped = log_take_dropped();
 	msg_send(listener, &m);
-	forget();
+	forget_listener();
 }
 
 void
-tell_peer_unknown(void)
+accounting_peer_unknown(void)
 {
 	struct msg m;
 
 	msg_begin(&m, MSG_PEER_UNKNOWN);
 	msg_send(listener, &m);
-	tell_end();
+	accounting_end();
 }
 
 void
-tell_end(void)
+accounting_end(void)
 {
 	struct msg m;
 
@@ -146,5 +146,5 @@ tell_end(void)
 	m.u.dropped.dropped = log_take_dropped();
 	if (m.u.dropped.dropped > 0)
 		msg_send(listener, &m);
-	forget();
+	forget_listener();
 }

@@ -1,5 +1,5 @@
-#ifndef IMAPGATE_REFUSAL_H
-#define IMAPGATE_REFUSAL_H
+#ifndef IMAPGATE_REJECT_H
+#define IMAPGATE_REJECT_H
 
 /* Connections that there is no room for: the client is told in a word, the administrator in a line now and then. */
 
@@ -10,13 +10,13 @@
 #include "boundary/account.h"
 
 /* Says BYE, unless TLS begins with the connection. Nothing is waited for: what does not fit the socket's buffer is not said. */
-void	refusal_say(int fd, bool tls);
+void	reject_send_bye(int fd, bool tls);
 
 /*
  * The same for a connection that was just accepted, from this address, and is closed. A network
  * whose clients are refused again and again gets one line a minute, which
  * says how many it stands for.
  */
-void	refusal(int fd, bool tls, enum msg_limit, uint64_t network, const struct sockaddr_storage *from);
+void	reject_connection(int fd, bool tls, enum msg_limit, uint64_t network, const struct sockaddr_storage *from);
 
 #endif

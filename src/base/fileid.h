@@ -1,5 +1,5 @@
-#ifndef IMAPGATE_STAMP_H
-#define IMAPGATE_STAMP_H
+#ifndef IMAPGATE_FILEID_H
+#define IMAPGATE_FILEID_H
 
 /*
  * What tells a file from the one that was there before (inode(7)), whether it
@@ -12,17 +12,17 @@
 
 #include "config/options.h"
 
-struct stamp {
+struct fileid {
 	dev_t		dev;
 	ino_t		ino;
 	off_t		size;
 	struct timespec	changed;
 };
 
-/* Takes the stamp of what is there by this path now: all zeros if nothing is. */
-void	stamp_take(struct stamp *, const char *path);
+/* Gets the identity of the file that is at this path now: all zeros if nothing is. */
+void	fileid_get(struct fileid *, const char *path);
 
 /* The same of all certificates and keys of the options, in their order. */
-void	stamp_all(struct stamp stamps[2 * OPTIONS_CERTS], const struct options *);
+void	fileid_get_all(struct fileid fileids[2 * OPTIONS_CERTS], const struct options *);
 
 #endif

@@ -1,9 +1,9 @@
 /*
- * Interruptions of the monitor, see interrupt.h. Run by it, as root. Handlers
- * of signals can't be told anything, so this file has what they need.
+ * The end of a monitor that waits, see watchdog.h. Run by it, as root. Signal
+ * handlers can't be told anything, so this file has what they need.
  */
 
-#include "monitor/interrupt.h"
+#include "monitor/watchdog.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -15,25 +15,25 @@
 
 #include "base/again.h"
 #include "base/log.h"
+#include "monitor/accounting.h"
 #include "monitor/deadline.h"
 #include "monitor/report.h"
-#include "monitor/tell.h"
 
 /* The gate tells the client of the deadline and waits for its last words to be read; behind that this process ends by itself. */
 #define GRACE_MS	3000
 
 /* The lines for the case that the deadline finds this process unable to go on, made ready before. */
-static struct log_line late_login[2], late_end;
-static volatile sig_atomic_t lates;	/* how many: the end's, and that of a login before it */
+static struct log_line timeout_login_lines[2], timeout_end_line;
+static volatile sig_atomic_t timeout_lines;	/* how many: the end's, and that of a login before it */
 /* Which of late_login is complete: the other one is made, for the login's next step. */
-static volatile sig_atomic_t latest;
-static const struct msg_login *deciding;	/* NULL: there is none */
-static unsigned deciding_attempt;
+static volatile sig_atomic_t complete;
+static const struct msg_login *pending_login;	/* NULL: there is none */
+static unsigned pending_attempt;
 
 static volatile pid_t gate;		/* 0: there is none, or it is the listener's child */
 static volatile sig_atomic_t gate_fd = -1;
 static volatile sig_atomic_t stopped;	/* SIGTERM has come */
-static struct sigaction found;		/* what SIGTERM did when we were started */
+static struct sigaction sigterm_action;	/* what SIGTERM did when we were started */
 static timer_t timer;
 
 /* A gate that was taken over would keep the client for itself, if nobody ended it. Under a listener that does it, when this process has ended. */
@@ -46,13 +46,13 @@ end_gate(void)
 
 /* The deadline, and somebody hangs: a PAM module, or a gate that was taken over. */
 static void
-on_deadline(int sig)
+watchdog_expired(int sig)
 {
 	(void)sig;
-	if (lates > 1)
-		log_write(&late_login[latest]);
-	if (lates > 0)
-		log_write(&late_end);
+	if (timeout_lines > 1)
+		log_write(&timeout_login_lines[complete]);
+	if (timeout_lines > 0)
+		log_write(&timeout_end_line);
 	end_gate();
 	_exit(EX_TEMPFAIL);
 }
@@ -63,7 +63,7 @@ on_deadline(int sig)
  * say is still heard. A login that is being decided is in vain.
  */
 static void
-on_stop(int sig)
+on_sigterm(int sig)
 {
 	int saved_errno = errno;
 
@@ -74,22 +74,22 @@ on_stop(int sig)
 }
 
 void
-interrupt_begin(int64_t deadline)
+watchdog_start(int64_t deadline)
 {
-	const struct sigaction action = { .sa_handler = on_stop, .sa_flags = SA_RESTART };
+	const struct sigaction action = { .sa_handler = on_sigterm, .sa_flags = SA_RESTART };
 	sigset_t stop;
 
-	log_last_act = end_gate;
-	interrupt_late_end();
-	sigaction(SIGTERM, &action, &found);
+	bug_hook = end_gate;
+	watchdog_timeout_end();
+	sigaction(SIGTERM, &action, &sigterm_action);
 	sigemptyset(&stop);
 	sigaddset(&stop, SIGTERM);
 	sigprocmask(SIG_UNBLOCK, &stop, NULL);
-	timer = deadline_start(deadline + GRACE_MS, on_deadline);
+	timer = deadline_start(deadline + GRACE_MS, watchdog_expired);
 }
 
 void
-interrupt_hear_gate(pid_t pid, int fd)
+watchdog_set_gate(pid_t pid, int fd)
 {
 	gate = pid;
 	gate_fd = fd;
@@ -98,13 +98,13 @@ interrupt_hear_gate(pid_t pid, int fd)
 }
 
 int
-interrupt_wait_for_gate(void)
+watchdog_wait_for_gate(void)
 {
 	unsigned tries = 0;
 	int status;
 
-	if (gate == 0 && tell_is_heard()) {
-		status = tell_gate_end();
+	if (gate == 0 && accounting_has_listener()) {
+		status = accounting_wait_for_gate();
 		return WIFEXITED(status) ? WEXITSTATUS(status) : EX_SOFTWARE;
 	}
 	/* It was born without an exit signal (connection.c), hence __WALL. */
@@ -117,48 +117,48 @@ interrupt_wait_for_gate(void)
 }
 
 void
-interrupt_late_login(const struct msg_login *login, unsigned attempt)
+watchdog_timeout_login(const struct msg_login *login, unsigned attempt)
 {
-	lates = 0;
-	deciding = login;
-	deciding_attempt = attempt;
-	report_login_late(&late_login[latest], login, attempt, NULL);
-	report_end_late(&late_end, "deadline");
-	lates = 2;
+	timeout_lines = 0;
+	pending_login = login;
+	pending_attempt = attempt;
+	report_login_timeout(&timeout_login_lines[complete], login, attempt, NULL);
+	report_end_timeout(&timeout_end_line, "deadline");
+	timeout_lines = 2;
 }
 
 void
-interrupt_late_end(void)
+watchdog_timeout_end(void)
 {
-	lates = 0;
-	deciding = NULL;
-	report_end_late(&late_end, "gate-hangs");
-	lates = 1;
+	timeout_lines = 0;
+	pending_login = NULL;
+	report_end_timeout(&timeout_end_line, "gate-hangs");
+	timeout_lines = 1;
 }
 
 void
-interrupt_late_nothing(void)
+watchdog_timeout_nothing(void)
 {
-	lates = 0;
+	timeout_lines = 0;
 }
 
 void
-interrupt_late_step(const char *step)
+watchdog_timeout_step(const char *step)
 {
-	if (deciding == NULL)
+	if (pending_login == NULL)
 		return;
-	report_login_late(&late_login[!latest], deciding, deciding_attempt, step);
-	latest = !latest;
+	report_login_timeout(&timeout_login_lines[!complete], pending_login, pending_attempt, step);
+	complete = !complete;
 }
 
 void
-interrupt_settle(void)
+watchdog_restore_sigterm(void)
 {
-	sigaction(SIGTERM, &found, NULL);
+	sigaction(SIGTERM, &sigterm_action, NULL);
 }
 
 void
-interrupt_end(void)
+watchdog_stop(void)
 {
 	timer_delete(timer);
 }

@@ -1,0 +1,31 @@
+/*
+ * Identities of files, see fileid.h. Used by the listener, which looks at what
+ * it has read once a second.
+ */
+
+#include "base/fileid.h"
+
+#include <string.h>
+#include <sys/stat.h>
+
+void
+fileid_get(struct fileid *s, const char *path)
+{
+	struct stat st;
+
+	/* Stamps are compared as memory. */
+	memset(s, 0, sizeof(*s));
+	if (stat(path, &st) == 0)
+		*s = (struct fileid){ st.st_dev, st.st_ino, st.st_size, st.st_ctim };
+}
+
+void
+fileid_get_all(struct fileid fileids[2 * OPTIONS_CERTS], const struct options *o)
+{
+	size_t i;
+
+	for (i = 0; i < o->certs; i++) {
+		fileid_get(&fileids[2 * i], o->cert[i]);
+		fileid_get(&fileids[2 * i + 1], o->key[i]);
+	}
+}
