@@ -11,9 +11,10 @@
 void	openssl_begin(void);
 
 /*
- * For the parent, after a fork: the child knows all that random numbers would
- * be made from here, so they are made from something new. A child needs
- * nothing of the kind, OpenSSL sees it by the pid. Dies if it can't be done.
+ * Seeds OpenSSL's random numbers anew in a process that shares their state
+ * with another one since a fork. To be called by the parent before it makes
+ * anything secret, and by the child before its TLS handshake. Dies if it
+ * can't be done.
  */
 void	openssl_forked(void);
 

@@ -25,6 +25,7 @@
 #include "gate/proxied.h"
 #include "gate/relay.h"
 #include "base/log.h"
+#include "base/openssl.h"
 #include "base/title.h"
 
 static void
@@ -57,6 +58,7 @@ start_tls(struct imap *s)
 		start_ucspi_tls(s);
 		return;
 	}
+	openssl_forked();
 	ktls_watch(&s->ktls, s->tls->ctx, s->no_ktls);
 	if (tls_accept(s->tls, &s->conn, error, sizeof(error)) != CONN_OK) {
 		ask_log_tls_failure(error);
@@ -173,8 +175,11 @@ refuse_without_program(struct imap *s)
 	static const char bye[] = "* BYE [UNAVAILABLE] Server error; please try again later\r\n";
 	char error[128];
 
-	if (tls_prepare(s->tls) == NULL && tls_accept(s->tls, &s->conn, error, sizeof(error)) == CONN_OK)
-		conn_write(&s->conn, bye, sizeof(bye) - 1);
+	if (tls_prepare(s->tls) == NULL) {
+		openssl_forked();
+		if (tls_accept(s->tls, &s->conn, error, sizeof(error)) == CONN_OK)
+			conn_write(&s->conn, bye, sizeof(bye) - 1);
+	}
 	conn_end(&s->conn);
 	die_status = EX_CONFIG;
 	errno = 0;

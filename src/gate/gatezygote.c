@@ -21,7 +21,6 @@
 #include "gate/gate.h"
 #include "gate/tls.h"
 #include "base/log.h"
-#include "base/openssl.h"
 #include "role.h"
 #include "base/sibling.h"
 
@@ -181,8 +180,6 @@ become_gate(const struct msg_spawn_gate *spawn, const int fds[MSG_FDS], int sign
 	ask_init(fds[1], -1, spawn->deadline);
 	if (dup2(fds[0], STDIN_FILENO) == -1 || dup2(fds[0], STDOUT_FILENO) == -1)
 		die("dup2");
-	if (gate.tls != NULL)
-		openssl_forked();
 	gate_run(&gate);
 }
 

@@ -72,6 +72,14 @@ digest(const uint8_t key[MSG_KEY_SIZE], const char *user, const char *secret)
 	return number;
 }
 
+void
+accounting_warm_up(void)
+{
+	static const uint8_t key[MSG_KEY_SIZE];
+
+	digest(key, "", "");
+}
+
 unsigned
 accounting_failed(const struct msg_login *login, int64_t began)
 {

@@ -14,6 +14,9 @@
 /* To be called once, where there is a listener: its pair, and the keys of the spawn message. */
 void	accounting_init(int fd, const uint8_t failure_key[MSG_KEY_SIZE], const uint8_t account_key[MSG_KEY_SIZE]);
 
+/* Has OpenSSL look up its HMAC once, for all processes that are forked from this one. */
+void	accounting_warm_up(void);
+
 /* Tests whether there is a listener. */
 bool	accounting_has_listener(void);
 

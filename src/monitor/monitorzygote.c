@@ -15,12 +15,11 @@
 #include <unistd.h>
 
 #include "boundary/msg.h"
-#include "base/lazyload.h"
 #include "base/log.h"
 #include "monitor/accounting.h"
 #include "monitor/launch.h"
 #include "monitor/monitor.h"
-#include "base/openssl.h"
+#include "monitor/pammodules.h"
 #include "role.h"
 #include "base/sibling.h"
 #include "base/title.h"
@@ -31,8 +30,8 @@ static struct zygote {
 } zygote;
 
 /*
- * Loads what each login needs: libraries, and that by which the C library finds
- * users (nsswitch.conf(5)). PAM is not started: its files are read at each attempt.
+ * Loads what each login needs: OpenSSL's HMAC, PAM's modules, and the modules
+ * by which the C library finds users (nsswitch.conf(5)).
  */
 static void
 warm_up(const struct options *o)
@@ -40,8 +39,8 @@ warm_up(const struct options *o)
 	gid_t none[1];
 	int n = 1;
 
-	openssl_begin();
-	lazyload_pam();
+	accounting_warm_up();
+	pammodules_load(o);
 	getgrouplist(o->gate_user, 0, none, &n);
 }
 
@@ -90,6 +89,7 @@ spawn_monitor(struct msg_spawn_monitor *spawn, const int fds[MSG_FDS])
 	struct msg answer;
 	pid_t pid;
 
+	pammodules_refresh(zygote.opts[false]);
 	block_stop(true);
 	pid = sibling_fork();
 	if (pid == 0)

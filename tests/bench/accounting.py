@@ -50,6 +50,11 @@ class Group:
     def pids(self):
         raise NotImplementedError
 
+    def open_to_users(self):
+        """A mailbox program changes its group as the user that it runs as; with version 2 that needs the folder above too (cgroups(7))."""
+        for procs in (self.procs, self.procs.parents[1] / "cgroup.procs"):
+            procs.chmod(0o666)
+
     def pss_kb(self, without):
         """The sum for all processes but those with these names."""
         return sum(pss_kb(pid) for pid in self.pids() if read(f"/proc/{pid}/comm").strip() not in without)
@@ -63,6 +68,7 @@ class GroupOne(Group):
         for folder in (self.cpu, self.memory):
             folder.mkdir(parents=True, exist_ok=True)
         self.procs = self.cpu / "cgroup.procs"
+        self.open_to_users()
 
     def enter(self):
         for folder in (self.cpu, self.memory):
@@ -91,6 +97,7 @@ class GroupTwo(Group):
         self.folder = ROOT / OURS / name
         self.folder.mkdir(parents=True, exist_ok=True)
         self.procs = self.folder / "cgroup.procs"
+        self.open_to_users()
 
     def enter(self):
         self.procs.write_text("0")

@@ -108,6 +108,11 @@ def socket_activate(stage, *command):
     return ["systemd-socket-activate", f"--listen=127.0.0.1:{stage.port}", *command]
 
 
+def mailbox(stage, apart):
+    """The mailbox program, in a control group of its own where there are any: its processor time is counted apart."""
+    return ([] if apart.procs == Path("/dev/null") else [stage.apart, str(apart.procs)]) + [stage.mailbox]
+
+
 class Server:
     """One row of the tables. A subclass says what to start; all of it is one command with its children."""
 
@@ -171,10 +176,10 @@ class Floor(Server):
     where = "tcpserver, a static program that asks nobody"
 
     def command(self, stage, mode, apart):
-        return tcpserver(stage, stage.floor, stage.mailbox)
+        return tcpserver(stage, stage.floor, *mailbox(stage, apart))
 
 
-def gate(stage, mode, *options, program=None):
+def gate(stage, mode, apart, *options, program=None):
     """imapgate's command line."""
     command = [program or stage.imapgate, "--log", "syslog", "--gate-user", GATE_USER, "--gate-root", str(stage.folder / "gate"),
                *options]
@@ -184,7 +189,7 @@ def gate(stage, mode, *options, program=None):
         command += ["--cert", stage.cert, "--key", stage.key]
     if mode == "tls":
         command.append("--tls-on-connect")
-    return [*command, "--", stage.mailbox]
+    return [*command, "--", *mailbox(stage, apart)]
 
 
 class Superserver(Server):
@@ -192,7 +197,7 @@ class Superserver(Server):
     where = "started by tcpserver for each connection"
 
     def command(self, stage, mode, apart):
-        return tcpserver(stage, *gate(stage, mode))
+        return tcpserver(stage, *gate(stage, mode, apart))
 
 
 class Static(Superserver):
@@ -203,7 +208,7 @@ class Static(Superserver):
         return "build/static/imapgate (make OPENSSL=static BUILD=build/static)" if stage.static is None else super().missing(stage)
 
     def command(self, stage, mode, apart):
-        return tcpserver(stage, *gate(stage, mode, program=stage.static))
+        return tcpserver(stage, *gate(stage, mode, apart, program=stage.static))
 
 
 class Activated(Server):
@@ -211,17 +216,18 @@ class Activated(Server):
     where = "started by systemd-socket-activate --accept --inetd"
 
     def command(self, stage, mode, apart):
-        return socket_activate(stage, "--accept", "--inetd", *gate(stage, mode))
+        return socket_activate(stage, "--accept", "--inetd", *gate(stage, mode, apart))
 
 
 class Listener(Server):
     name, needs = "imapgate-listener", ("systemd-socket-activate",)
     where = "its own listener; over TLS with the relay"
     ktls = "off"
-    limits = [word for kind in ("connections", "sessions") for name in (kind, kind + "-per-address") for word in ("--max-" + name, "8000")]
+    limits = [word for name in ("connections", "connections-per-address", "sessions", "sessions-per-address", "sessions-per-user")
+              for word in ("--max-" + name, "8000")]
 
     def command(self, stage, mode, apart):
-        return socket_activate(stage, *gate(stage, mode, "--ktls", self.ktls, *self.limits))
+        return socket_activate(stage, *gate(stage, mode, apart, "--ktls", self.ktls, *self.limits))
 
 
 class KernelTLS(Listener):
@@ -243,9 +249,7 @@ class Dovecot(Server):
 
     def command(self, stage, mode, apart):
         base = stage.folder / self.name
-        program = "/usr/lib/dovecot/imap"
-        if apart.procs != Path("/dev/null"):
-            program = f"{stage.apart} {apart.procs} {program}"
+        program = " ".join([*mailbox(stage, apart)[:-1], "/usr/lib/dovecot/imap"])
         base.with_suffix(".conf").write_text(self.configuration(stage, mode, program))
         return ["dovecot", "-F", "-c", str(base.with_suffix(".conf"))]
 
@@ -317,7 +321,7 @@ class Dovecot(Server):
 
 class DovecotPerformance(Dovecot):
     name = "dovecot-performance"
-    where = "a few login processes for all; its imap process is not counted"
+    where = "a few login processes for all"
     connections = None      # of a login process, before it ends
     service = """client_limit = 5000
               process_min_avail = 2
@@ -327,7 +331,7 @@ class DovecotPerformance(Dovecot):
 
 class DovecotSecurity(Dovecot):
     name = "dovecot-security"
-    where = "a login process for each connection; its imap process is not counted"
+    where = "a login process for each connection"
     connections = 1
     service = """client_limit = 1
               process_limit = 8000"""
@@ -355,7 +359,7 @@ class Courier(Server):
                                                      "authdaemonvar=/run/courier/authdaemon\nDEBUG_LOGIN=0\n")
         tls = [self.folder / "usr/bin/couriertls", "-server", "-tcpd"] if mode == "tls" else []
         listen = [self.folder / "usr/sbin/couriertcpd", "-address=127.0.0.1", "-maxprocs=8000", "-maxperip=8000", "-nodnslookup",
-                  "-noidentlookup", stage.port, *tls, self.folder / "usr/lib/courier/courier/imaplogin", stage.mailbox, "Maildir"]
+                  "-noidentlookup", stage.port, *tls, self.folder / "usr/lib/courier/courier/imaplogin", *mailbox(stage, apart), "Maildir"]
         # Its modules are looked for below /usr/lib, and its daemon's socket is below /run.
         script = ("mount -t overlay none -o lowerdir=$1/usr/lib:/usr/lib /usr/lib\nmkdir -p /run/courier/authdaemon\nshift\n"
                   "/usr/lib/courier/courier-authlib/authdaemond & \nexec \"$@\"")
@@ -375,7 +379,7 @@ class Mailfront(Server):
     where = "tcpserver, imapfront-auth, cvm-unix: the password file itself, no PAM"
 
     def command(self, stage, mode, apart):
-        return tcpserver(stage, "imapfront-auth", stage.mailbox)
+        return tcpserver(stage, "imapfront-auth", *mailbox(stage, apart))
 
     def environment(self, _stage):
         return {"CVM_SASL_PLAIN": shutil.which("cvm-unix"), "IMAP_CAPABILITY": "IMAP4rev1"}

@@ -11,6 +11,7 @@ import signal
 import ssl
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 
@@ -189,6 +190,25 @@ def test_changed_pam_file_is_obeyed_by_the_next_attempt(stage, way):
         file.write_text(service(stage, password="lily"))
         waiting.login(password="lily")
         close(same, waiting)
+
+
+def test_replaced_module_is_used_by_the_next_connection(stage):
+    """The monitor zygote keeps modules in memory, for as long as their files are the same."""
+    folder = stage.file("scratch", ".pam")
+    folder.mkdir()
+    module, deny = folder / "pam_own.so", next(Path("/usr/lib").glob("*-linux-gnu*/security/pam_deny.so"))
+    shutil.copy(stage.module, module)
+    (folder / "imapgate").write_text(service(stage).replace(str(stage.module), str(module)))
+    with Listener(stage, "--allow-cleartext", "all", "--pam-confdir", folder) as server:
+        server.connect().login()
+        maps = Path(f"/proc/{server.roles()[MONITOR_ZYGOTE]}/maps")
+        assert str(module) in maps.read_text()
+        waiting = server.connect()
+        shutil.copy(deny, folder / "new.so")
+        (folder / "new.so").rename(module)
+        assert b" NO " in waiting.command(f"a LOGIN joe {SESAME}")[1]
+        assert f"{module} (deleted)" not in maps.read_text()
+        close(waiting)
 
 
 # --- processes that hang come to an end

@@ -1,0 +1,21 @@
+#ifndef IMAPGATE_MONITOR_PAMMODULES_H
+#define IMAPGATE_MONITOR_PAMMODULES_H
+
+/*
+ * PAM's modules in the monitor zygote, loaded once for all monitors that are
+ * forked from it. PAM's files are not read there: pam_start(3) reads them in
+ * each attempt, and finds the modules that they name in memory already.
+ */
+
+#include "config/options.h"
+
+/*
+ * Loads the modules of --pam-service, after at most ten seconds. Where that
+ * fails nothing is loaded, and each attempt does it by itself.
+ */
+void	pammodules_load(const struct options *);
+
+/* Loads them anew if one of their files has been replaced. Call it before each fork of a monitor. */
+void	pammodules_refresh(const struct options *);
+
+#endif
