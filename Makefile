@@ -308,8 +308,9 @@ install: $(BUILD)/imapgate ## to PREFIX=/usr/local, under DESTDIR; UNITDIR, PAMD
 	    '$(DESTDIR)$(FAIL2BANDIR)/filter.d' '$(DESTDIR)$(CONFDIR)'
 	install -m 0755 $(BUILD)/imapgate '$(DESTDIR)$(SBINDIR)/imapgate'
 	install -m 0755 src/imapgate-dovecot '$(DESTDIR)$(LIBEXECDIR)/imapgate-dovecot'
+	@# Paths of what is installed are those of this installation; an administrator's own scripts stay in /usr/local.
 	for page in imapgate.8 imapgate-dovecot.8; do \
-		sed 's,/usr/local/sbin/imapgate,$(SBINDIR)/imapgate,; s,/usr/local/libexec/imapgate,$(LIBEXECDIR)/imapgate,' src/$$page > '$(DESTDIR)$(MANDIR)/man8'/$$page && \
+		sed 's,/usr/local/sbin/imapgate,$(SBINDIR)/imapgate,g; s,/usr/local/libexec/imapgate-dovecot,$(LIBEXECDIR)/imapgate-dovecot,g' src/$$page > '$(DESTDIR)$(MANDIR)/man8'/$$page && \
 		chmod 0644 '$(DESTDIR)$(MANDIR)/man8'/$$page || exit 1; \
 	done
 	install -m 0644 $(filter %.socket,$(UNITFILES)) '$(DESTDIR)$(UNITDIR)'

@@ -1,6 +1,7 @@
 """make install and make uninstall, file by file: what they put where, with which mode, and what they leave alone."""
 
 import os
+import re
 import stat
 import subprocess
 from pathlib import Path
@@ -93,6 +94,14 @@ def test_every_folder_can_be_set(target):
     assert target.files() == {}
 
 
+# In a manual of PREFIX=/usr: where programs are looked for, and a script of the administrator's own.
+OTHERS = {"imapgate.8": {"/usr/local/sbin", "/usr/local/bin", "/usr/local/libexec/imapgate-courier"}, "imapgate-dovecot.8": set()}
+
+
+def others_in_usr_local(text):
+    return set(re.findall(r"/usr/local/[\w./-]*\w", text))
+
+
 @pytest.mark.parametrize("prefix", ("/usr", "/usr/local"))
 def test_contents(target, prefix):
     target.make("install", PREFIX=prefix)
@@ -102,8 +111,9 @@ def test_contents(target, prefix):
     for page in ("imapgate.8", "imapgate-dovecot.8"):
         text = target.text(f"{prefix[1:]}/share/man/man8/{page}")
         assert text == (TREE / "src" / page).read_text().replace("/usr/local/sbin/imapgate", f"{prefix}/sbin/imapgate").replace(
-            "/usr/local/libexec/imapgate", f"{prefix}/libexec/imapgate")
+            "/usr/local/libexec/imapgate-dovecot", f"{prefix}/libexec/imapgate-dovecot")
         assert f"{prefix}/libexec/imapgate-dovecot" in text
+        assert prefix == "/usr/local" or others_in_usr_local(text) == OTHERS[page]
     assert target.text(FILTER) == (TREE / "fail2ban" / "filter.d" / "imapgate.conf").read_text()
     for unit in UNITS:
         text = target.text(f"{prefix[1:]}/lib/systemd/system/{unit}")

@@ -1,5 +1,6 @@
 """make deb: builds, is content by lintian's standards, and a booted Debian installs, upgrades, removes and purges it."""
 
+import gzip
 import re
 import ssl
 import subprocess
@@ -9,6 +10,7 @@ import pytest
 
 from machine import Imap, Machine
 from stage import TREE
+from test_install import OTHERS, others_in_usr_local
 
 NAME, PASSWORD = "mailuser", "Malachit 5 mailuser"
 # debhelper puts them there since Debian 13.
@@ -45,6 +47,16 @@ def test_contents(package):
           for kind in (".socket", "-per-connection.socket", "-per-connection@.service", "-inetd.socket", "-inetd@.service"))}
     assert {owner for _, owner in files.values()} == {"root/root"}
     assert files["/usr/sbin/imapgate"][0] == "-rwxr-xr-x"
+
+
+def test_manuals_speak_of_the_package(package, tmp_path):
+    """Each file that they name in /usr, as one to be run or read, is one of the package's; /usr/local is the administrator's."""
+    subprocess.run(["dpkg-deb", "--extract", package, tmp_path], check=True)
+    for page, others in OTHERS.items():
+        text = gzip.decompress((tmp_path / "usr/share/man/man8" / f"{page}.gz").read_bytes()).decode()
+        assert others_in_usr_local(text) == others
+        named = set(re.findall(r"(?<!local)/usr/[\w./-]*/imapgate[\w.-]*\w", text)) - others
+        assert "/usr/libexec/imapgate-dovecot" in named and named <= contents(package).keys()
 
 
 def test_files_for_the_administrator_are_conffiles(package, tmp_path):
