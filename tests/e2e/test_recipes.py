@@ -165,8 +165,15 @@ def walk(request, certificate):
 # --- one function for each recipe
 
 def after_a_change(walk):
-    walk.reads_mail()
-    walk.play("run")
+    """Before the first client, when no service is running, and after it: the next client finds the change."""
+    commands = walk.blocks[0].text
+    for state in ("inactive", "active"):
+        assert walk.machine.show("imapgate.service", "ActiveState") == state
+        walk.machine.shell(f"sed -i '/^capability *=/d' {CONFIG}; echo 'capability = LITERAL+ X-{state}' >> {CONFIG}")
+        walk.run(commands)
+        assert walk.machine.show("imapgate.service", "ActiveState") == state
+        walk.machine.wait_for(lambda: f"X-{state}".upper() in walk.connect().capabilities, "the change")
+    walk.blocks.pop(0)
     walk.reads_mail()
 
 
