@@ -404,12 +404,25 @@ def another_program(walk):
 
 
 def who_is_logged_in(walk):
-    """Over loopback in the clear the mailbox program is all that there is of a session."""
-    inside = walk.log_in(143)
-    said = walk.play("run")
-    assert re.search(r"(?m)^ *\d+ joe ", said) and 'user="joe"' in said, said
+    """Those who are there, and not those who have left; with TLS by a relay, with a keeper, and without TLS."""
+    walk.configure("allow-cleartext = loopback\npam-session = wait\n")
+    inside = [walk.log_in(143, tls=False)]
+    walk.configure("pam-session = open\n")
+    inside += [walk.log_in(143, tls=False), walk.log_in(993)]
+    walk.log_in(993).logout()
+    walk.machine.wait_for(lambda: walk.machine.journal("IMAPGATE_EVENT=session-end"), "the end of the session")
+    # Without the service's status, which shows log lines too.
+    first, _, others = walk.blocks[0].text.partition("\n")
+    assert first.startswith("systemctl status ") and "sessions logged in" in walk.play("run")
+    said = walk.run(others)
+    present = re.findall(r'imapgate\[(\d+)\]: handoff rip=127\.0\.0\.1 .* user="joe"', said)
+    assert len(present) == said.count(": handoff ") == 3 and said.count(": session-end ") == 1, said
+    # The relay's: a process of the log, by its number.
+    walk.run(f"kill {present.pop()}")
+    walk.ends(inside.pop())
     walk.play("run")
-    walk.ends(inside)
+    for session in inside:
+        walk.ends(session)
 
 
 def log_retention(walk):
@@ -454,9 +467,23 @@ def configuration(walk):
 
 
 def trouble(walk):
+    """And the signs: a login that fails in each way has the words of the README's table in the log."""
+    machine = walk.machine
     walk.reads_mail()
     said = walk.play("run")
     assert "handoff" in said and "error" not in said
+    machine.shell("echo max-sessions-per-user = 1 >> /etc/imapgate/imapgate.conf; systemctl try-reload-or-restart imapgate.service")
+    for user, change in (("kim", ("-d", "0")), ("lea", ("-E", "2001-01-01"))):
+        machine.add_user(user, PASSWORD)
+        machine.run("chage", *change, user)
+    inside = walk.log_in()
+    signs = {row[0]: documents.code(row[1]) for row in reversed(documents.table("When a login fails"))}
+    for user, answer in {"joe@example.org": "Authentication failed", "kim": "EXPIRED", "lea": "CONTACTADMIN", "joe": "LIMIT"}.items():
+        with pytest.raises(Imap.error, match=answer):
+            walk.log_in(user=user)
+        line = machine.journal("IMAPGATE_EVENT=auth-fail", f"IMAPGATE_USER={user}")[-1]["MESSAGE"]
+        assert {*signs[answer], f'user="{user}"'} <= set(line.split()), line
+    inside.logout()
 
 
 def quick_reference(walk):
