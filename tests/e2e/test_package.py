@@ -47,6 +47,8 @@ def test_contents(package):
           for kind in (".socket", "-per-connection.socket", "-per-connection@.service", "-inetd.socket", "-inetd@.service"))}
     assert {owner for _, owner in files.values()} == {"root/root"}
     assert files["/usr/sbin/imapgate"][0] == "-rwxr-xr-x"
+    # The README copies it from there.
+    assert "/usr/share/doc/imapgate/examples/imapgate.conf" in files
 
 
 def test_manuals_speak_of_the_package(package, tmp_path):
