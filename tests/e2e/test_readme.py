@@ -194,10 +194,12 @@ def test_everyday(reader, package):
     machine = reader.machine
     with_package(reader, package)
     with_letsencrypt(reader)
-    reader.type(QUICK[INSTALL])
-    reader.type(QUICK[LINKS])
+    if not BARE:
+        run_dovecot(machine)
+    for step in (INSTALL, LINKS, TAKE_OVER):
+        reader.type(QUICK[step])
     if BARE:
-        reader.type("apt-get install -y --no-install-recommends dovecot-imapd fail2ban python3-systemd procps")
+        reader.type("apt-get install -y --no-install-recommends fail2ban python3-systemd procps")
     machine.shell("rm -f /etc/fail2ban/jail.d/defaults-debian.conf; systemctl start fail2ban.service")
     rows = documents.table("Everyday")
     # Before the first client too, when no service is running.
