@@ -1,5 +1,6 @@
 """--probe: which options real mailbox programs need, and what is said of programs that are none."""
 
+import os
 import shlex
 import subprocess
 import time
@@ -44,6 +45,27 @@ def test_list_that_the_administrator_sets(root_stage):
     said = subprocess.run(command, input=b"a LOGOUT\r\n", capture_output=True, timeout=20, cwd="/", user=account.uid, group=account.gid,
                           extra_groups=[], env={"HOME": account.home, "USER": account.name, "IMAPLOGINTAG": "t"}).stdout
     assert said.startswith(b"t OK [CAPABILITY IMAP4rev1 IDLE] "), said
+
+
+# A socket of the daemon's for statistics, as it has it: for its own user alone. Then Dovecot's imap, as the user.
+BESIDE_THE_DAEMON = """
+mkdir -p /run/dovecot && mount -t tmpfs none /run/dovecot || exit 1
+python3 -c 'import os, socket, time
+os.umask(0o177)
+listening = socket.socket(socket.AF_UNIX)
+listening.bind("/run/dovecot/stats-writer")
+listening.listen()'
+exec setpriv --reuid "$1" --regid "$2" --clear-groups "$3"
+"""
+
+
+def test_dovecot_beside_its_daemon(root_stage):
+    """No error about the daemon's socket in each session's log, with either release."""
+    account = root_stage.users["imapgt1"]
+    done = subprocess.run(["unshare", "--mount", "sh", "-c", BESIDE_THE_DAEMON, "sh", str(account.uid), str(account.gid), root_stage.dovecot],
+                          input=b"a LOGOUT\r\n", capture_output=True, timeout=20, cwd="/",
+                          env={"PATH": os.environ["PATH"], "HOME": account.home, "USER": account.name, "IMAPLOGINTAG": "t"})
+    assert b"a OK " in done.stdout and b"stats-writer" not in done.stderr, (done.stdout, done.stderr)
 
 
 def test_dovecot_as_for_ssh(root_stage, probe):
