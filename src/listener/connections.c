@@ -1,5 +1,6 @@
 /*
- * The table of connections, see connections.h. Run by the listener, as root.
+ * The table of connections, see connections.h. Run by the listener, as root; reads nothing that a
+ * client sends.
  */
 
 #include "listener/connections.h"
@@ -17,54 +18,61 @@
 #include "listener/repeats.h"
 #include "base/log.h"
 
-/* Counts up with each change of what is kept, messages included, for the next version that takes it over. */
+/*
+ * Raise this number whenever the table or a message changes: a new program discards a table of
+ * another layout.
+ */
 #define LAYOUT	11
 
-/* Lines of one kind from one network in a minute; fail2ban wants some. */
+/* Lines of one kind from one network in a minute. More than one: fail2ban counts them. */
 #define LINES_A_MINUTE	10
 
 enum state {
 	FREE,
 	CONNECTED,
-	SHUT_DOWN,		/* connected, but never to be logged in */
+	SHUT_DOWN,		/* connected; its login will be refused */
 	LOGGED_IN,
-	LEAVING,		/* processes are left, and that is all */
+	LEAVING,		/* the session has ended, but not all processes */
 };
 
-/* The part of a connection that is counted. */
+/* The part of a connection that is searched and counted. */
 struct place {
 	uint64_t	network;
-	uint64_t	account;	/* of a session: a number for it */
+	uint64_t	account;	/* LOGGED_IN: number of the account; else 0 */
 	enum state	state;
-	pid_t		gate, monitor;	/* while they run; to be found by them */
+	pid_t		gate, monitor;	/* 0: not running */
 };
 
 /*
- * The key makes users and passwords that failed into numbers. A mistyped
- * password is nearly the right one; whoever finds this memory, in a core
- * file or on a swap device, can't try words on it without the key, which is
- * kept off both as far as the system lets us, and is lost when this listener
- * ends or executes itself anew.
+ * Key of the HMAC that turns failed users and passwords into numbers.
+ *
+ * SECURITY: a mistyped password is nearly the right one. Without the key, a copy of the table
+ * (core file, swap) can't be searched for passwords. The key is kept out of core files and, where
+ * mlock(2) works, out of swap. A new key is made whenever a listener starts or executes itself.
  */
 static uint8_t *failure_key;
 
 static struct table {
 	uint64_t		layout, size;
-	uint32_t		used;		/* no slot from here on is taken */
+	uint32_t		used;		/* every slot from here on is free */
 	uint32_t		serials;
-	struct connections_count count;		/* waiting and sessions are not kept up to date */
+	struct connections_count count;		/* waiting and sessions: not maintained */
 	struct place		places[CONNECTIONS_MAX];
 	struct failures		failures;
 	struct repeats		lines[LINES];
-	uint8_t			account_key[MSG_KEY_SIZE];	/* sessions outlive a listener that executes itself anew */
+	/* Key for accounts, kept across a re-execution as sessions are. */
+	uint8_t			account_key[MSG_KEY_SIZE];
 	struct connection	connections[CONNECTIONS_MAX];
 } *t;
 static int table_fd = -1;
 
 static uint64_t
-number_of(const uint8_t address[NETWORK_ADDRESS])
+network_number(const uint8_t address[NETWORK_ADDRESS])
 {
-	/* IPv4 has the last half, 0000:ffff and the address: no IPv6 network begins so (RFC 4291, 2.4). */
+	/*
+	 * Uses the second half of an IPv4 address, 0000:ffff and four octets. No IPv6 network
+	 * begins so (RFC 4291, 2.4).
+	 */
 	const uint8_t *half = network_is_ipv4(address) ? address + 8 : address;
 	uint64_t network = 0;
 	size_t i;
@@ -84,7 +92,7 @@ connections_network(const struct options *o, const uint8_t address[NETWORK_ADDRE
 		return 0;
 	if (o->unlimiteds == 0 && network_is_loopback(address))
 		return NETWORK_LOCAL;
-	return number_of(address);
+	return network_number(address);
 }
 
 uint64_t
@@ -101,7 +109,7 @@ connections_network_of(const struct options *o, const struct sockaddr_storage *f
 	return connections_network(o, address);
 }
 
-/* Making it, or taking it over. */
+/* --- creating the table, and taking it over */
 
 static void
 make_key(uint8_t key[MSG_KEY_SIZE])
@@ -110,7 +118,7 @@ make_key(uint8_t key[MSG_KEY_SIZE])
 		die("getrandom");
 }
 
-/* SECURITY: no child of this process has it, whatever that becomes. */
+/* SECURITY: no child inherits the table, whatever program the child becomes. */
 static struct table *
 map_table(int fd)
 {
@@ -123,7 +131,7 @@ map_table(int fd)
 	return at;
 }
 
-/* Its size is sealed: nobody can make it shorter and so kill those who read it. */
+/* Seals the size: no process can truncate the memory and so kill its readers (memfd_create(2)). */
 static void
 create_table(void)
 {
@@ -165,7 +173,7 @@ connections_open(int fd)
 	failure_key = mmap(NULL, MSG_KEY_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (failure_key == MAP_FAILED || madvise(failure_key, MSG_KEY_SIZE, MADV_DONTFORK) == -1)
 		die("table of connections");
-	/* Kept off the disk as far as this system lets us. */
+	/* Both may fail (RLIMIT_MEMLOCK): the key is then as safe as other memory. */
 	mlock(failure_key, MSG_KEY_SIZE);
 	madvise(failure_key, MSG_KEY_SIZE, MADV_DONTDUMP);
 	make_key(failure_key);
@@ -206,14 +214,14 @@ connections_keys(uint8_t failures[MSG_KEY_SIZE], uint8_t accounts[MSG_KEY_SIZE])
 	memcpy(accounts, t->account_key, MSG_KEY_SIZE);
 }
 
-/* Counting. */
+/* --- counting */
 
-/* How many there are now, in all, of one network and of one account. */
+/* Connections and sessions: of all, of one network, of one account. */
 struct tally {
 	unsigned	waiting, sessions, own_waiting, own_sessions, account_sessions;
 };
 
-/* Numbers are counted whenever they are wanted, so none can be wrong for long. Account 0 is nobody. */
+/* Counts anew at each call, so that no counter can drift. Account 0 matches no session. */
 static struct tally
 tally(uint64_t network, uint64_t account)
 {
@@ -253,7 +261,7 @@ count_refusal(enum msg_limit limit)
 	return limit;
 }
 
-/* The limit per address for a network, where this many may come in all. */
+/* Returns a network's limit; all is the limit for all networks together. */
 static unsigned
 limit_of(uint64_t network, unsigned per_address, unsigned all)
 {
@@ -304,7 +312,7 @@ connections_set_network(const struct connection *c, const struct options *o, uin
 	return LIMIT_NONE;
 }
 
-/* The limit that one more session would be too many for. */
+/* Returns the limit that one more session would exceed, LIMIT_NONE if there is none. */
 static enum msg_limit
 session_limit(const struct options *o, const struct place *p, uint64_t account)
 {
@@ -321,7 +329,7 @@ enum msg_limit
 connections_log_in(struct connection *c, const struct options *o, const struct msg_logged_in *login)
 {
 	struct place *p = &t->places[c->slot];
-	/* 0 is for those who are nobody yet. */
+	/* 0 means no account. */
 	uint64_t account = login->account | 1;
 	enum msg_limit limit;
 
@@ -436,5 +444,5 @@ connections_end(void)
 unsigned
 connections_count_line(const struct connection *c, enum connections_line line)
 {
-	return repeats_count(&t->lines[line], number_of(c->peer.address), LINES_A_MINUTE, clock_ms());
+	return repeats_count(&t->lines[line], network_number(c->peer.address), LINES_A_MINUTE, clock_ms());
 }

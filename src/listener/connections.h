@@ -2,10 +2,9 @@
 #define IMAPGATE_LISTENER_CONNECTIONS_H
 
 /*
- * The listener's table: who is connected, who of them is logged in, and who
- * has failed to log in lately. No other process has it: what monitors want to
- * know of it they ask (boundary/account.h). It outlives the image of this
- * program: the next one takes it over.
+ * The listener's table of connections, sessions and recent failed logins. No other process maps
+ * it; monitors query it by messages (boundary/account.h). The table survives a re-execution of
+ * the listener.
  */
 
 #include <stdbool.h>
@@ -24,139 +23,168 @@
 _Static_assert(CONNECTIONS_MAX >= 2 * OPTIONS_LIMIT_MAX, "room for what the options may ask for");
 
 /*
- * The network of clients on this host: by a Unix-domain socket, or from a
- * loopback address. A webmail's users are behind it, so its limits are three
- * quarters of all connections and sessions, and its failures are not
- * remembered. No address that is routed has this number (RFC 4291, 2.4).
+ * The network of clients on this host, which use a Unix-domain socket or a loopback address. All
+ * users of a webmail come from there: its limits are three quarters of the limits for all
+ * clients, and its failures are not remembered. No routed address has this number (RFC 4291,
+ * 2.4).
  */
 #define NETWORK_LOCAL	UINT64_C(2)
 
 enum child_state {
 	CHILD_NONE,
-	CHILD_STARTING,		/* its zygote was asked for it */
+	CHILD_STARTING,		/* requested from its zygote */
 	CHILD_RUNNING,
 	CHILD_ENDED,
 };
 
 struct connection_process {
 	enum child_state	state;
-	pid_t			pid;		/* while it runs */
-	int			status;		/* when it has ended, waitpid(2) */
+	pid_t			pid;		/* with CHILD_RUNNING and CHILD_ENDED */
+	int			status;		/* with CHILD_ENDED: as from waitpid(2) */
 };
 
-/* One connection. The counted part is kept apart, close to that of others (connections.c). */
+/* One connection. The counted part is stored apart, next to that of the others (connections.c). */
 struct connection {
-	uint32_t	slot, serial;	/* slots are used again, the pair of both is not */
-	struct connection_process	gate, monitor;	/* the monitor becomes the mailbox program, or its keeper */
-	int		client;		/* as long as there is no monitor; -1: closed */
-	int		login;		/* our end of the gate's pair, as long */
-	int		account;	/* our end of the monitor's pair */
-	int64_t		deadline;	/* of the login; behind it, of a relay whose mailbox program has ended; 0: none */
+	uint32_t	slot, serial;	/* slots are reused, a pair of both is not */
+	/* The two children. The monitor becomes the mailbox program or a keeper. */
+	struct connection_process	gate, monitor;
+	int		client;		/* its socket, until there is a monitor; -1: closed */
+	int		login;		/* the listener's end of the login pair, until then */
+	int		account;	/* the listener's end of the monitor's pair */
+	/* Deadline on clock_ms(): of the login, then of a relay without its mailbox program. */
+	int64_t		deadline;
 	bool		imaps;		/* TLS begins with the connection */
-	bool		got_message;	/* the gate has said something */
-	bool		proxied;	/* among that, who the proxy's client is */
-	bool		end_logged;	/* and how the connection ends */
-	bool		violated;	/* a process of it was found to be none of ours */
-	bool		peer_unknown;	/* a gate is to come when the monitor of --preauth peer has ended */
-	bool		waited;		/* the monitor wants to know of the gate's end */
-	bool		launched;	/* the mailbox program has taken the monitor's place */
-	bool		relayed;	/* and the gate goes on as its relay */
-	unsigned	logs;		/* lines of the gate */
-	unsigned	generation;	/* of settings: which zygote its monitor is from (roles.h); ROLES_GENERATIONS: none is wanted */
+	bool		got_message;	/* the gate has sent a message */
+	bool		proxied;	/* the gate has sent MSG_PROXIED */
+	bool		end_logged;	/* the line about the connection's end is written */
+	bool		violated;	/* one of its processes broke the protocol and was killed */
+	/*
+	 * The monitor of --preauth peer has declined: a gate follows when that monitor has ended.
+	 */
+	bool		peer_unknown;
+	bool		waited;		/* the monitor waits for MSG_GATE_END_ANSWER */
+	bool		launched;	/* the monitor has become the mailbox program */
+	bool		relayed;	/* the gate stays as its relay */
+	unsigned	logs;		/* log lines that the gate has sent */
+	/* Settings generation of its monitor's zygote (roles.h); ROLES_GENERATIONS: released. */
+	unsigned	generation;
 	enum ktls_obstacle	no_ktls;
 	struct peer	peer;
-	char		tls[16], cipher[64];	/* for the log; empty: none of ours */
-	int64_t		began;		/* its session, clock_ms() */
-	char		name[MSG_NAME_MAX];	/* of the account, once it is logged in */
+	char		tls[16], cipher[64];	/* for the log; "": no TLS in this program */
+	int64_t		began;		/* start of the session, clock_ms() */
+	char		name[MSG_NAME_MAX];	/* the account's name, after the login */
 };
 
 struct connections_count {
-	unsigned	waiting;	/* not logged in */
-	unsigned	sessions;	/* logged in */
-	/* Since the table was made: */
+	unsigned	waiting;	/* before the login */
+	unsigned	sessions;	/* after the login */
+	/* Since the table was created: */
 	unsigned long	accepted;
 	unsigned long	logins;
-	unsigned long	failures;	/* logins that failed */
-	unsigned long	refusals;	/* connections and logins that a limit was against */
+	unsigned long	failures;	/* failed logins */
+	unsigned long	refusals;	/* connections and logins that exceeded a limit */
 };
 
 /*
- * Makes a table, or takes over the one that this process had before it
- * executed itself anew: the descriptor is what connections_fd has said, -1 if
- * there is none. The table of another version makes place for a new one:
- * false then, and whatever else was left open is nobody's. Dies if there can be none.
+ * Creates the table, or takes over the one that this process had before it executed itself. Takes
+ * the descriptor that connections_fd() returned then, -1: none. Returns false if that table has
+ * another layout: a new one is created, and the descriptors of the old connections are left open.
+ * Dies if no table can be made.
  */
 bool	connections_open(int fd);
 
-/* The memory's descriptor, close-on-exec. */
+/* Returns the descriptor of the table's memory, which is close-on-exec. */
 int	connections_fd(void);
 
-/* Has the descriptors of all connections survive execve(2), or not. */
+/*
+ * Makes the descriptors of all connections survive execve(2), or makes them close-on-exec again.
+ */
 void	connections_keep_on_exec(bool);
 
 /*
- * Whom a client is counted as: its IPv4 address, or the first 64 bits of its
- * IPv6 address, since one customer has all the rest (RFC 6177). 0 is for
- * those whom no limit per address is for (--unlimited, --proxy), and who have
- * none: an address of zeros. Without --unlimited all loopback addresses are
- * NETWORK_LOCAL.
+ * Returns the number by which limits count a client: its IPv4 address, or the first 64 bits of
+ * its IPv6 address, since one customer has all the rest (RFC 6177). Returns 0 if no limit per
+ * address applies: --unlimited, --proxy, or an address of zeros. Returns NETWORK_LOCAL for
+ * loopback addresses, unless --unlimited is set.
  */
 uint64_t	connections_network(const struct options *, const uint8_t address[NETWORK_ADDRESS]);
 
-/* The same of an address that accept(2) has returned. */
+/* The same for an address from accept(2). */
 uint64_t	connections_network_of(const struct options *, const struct sockaddr_storage *from);
 
-/* Finds a place for a connection that was accepted. Returns LIMIT_NONE and a connection of zeros with its slot, or the limit in its way. */
+/*
+ * Reserves a slot for an accepted connection. Takes its network. Returns LIMIT_NONE and a
+ * connection that is zero but for its slot, serial and descriptors (-1); or the limit that it
+ * would exceed.
+ */
 enum msg_limit	connections_reserve(const struct options *, uint64_t network, struct connection **);
 
-/* It has turned out who the client is: a proxy had connected for it. */
+/*
+ * Changes the network, once a proxy has named its client. Returns the limit that the client
+ * exceeds, LIMIT_NONE if there is none.
+ */
 enum msg_limit	connections_set_network(const struct connection *, const struct options *, uint64_t network);
 
-/* A login has succeeded, see msg_logged_in. With LIMIT_NONE it is a session from here on. */
+/*
+ * Turns a connection into a session after a successful login (struct msg_logged_in). Returns
+ * LIMIT_NONE, or the limit that one more session would exceed.
+ */
 enum msg_limit	connections_log_in(struct connection *, const struct options *, const struct msg_logged_in *);
 
-/* A login has failed. Returns how many different failures of its address are remembered (failures.h). */
+/*
+ * Counts a failed login. Returns how many different failures of its network are remembered
+ * (failures.h); 0: it is not counted.
+ */
 unsigned	connections_failed(const struct connection *, const struct msg_failed *);
 
-/* From here on it can't be logged in. */
+/* Forbids the connection to log in from now on. */
 void	connections_shut_down(const struct connection *);
 
 bool	connections_is_shut_down(const struct connection *);
 bool	connections_is_session(const struct connection *);
 
-/* Its session has ended; what is left of it counts no more. */
+/* Ends the session. The rest of the connection is not counted. */
 void	connections_end_session(const struct connection *);
 
-/* The place is free again. All that it had must be closed. */
+/* Frees the slot. The connection's descriptors must be closed. */
 void	connections_release(struct connection *);
 
-/* The connection with these numbers, NULL if it is gone. */
+/* Returns the connection with this slot and serial, NULL if it has ended. */
 struct connection	*connections_find(uint32_t slot, uint32_t serial);
 
-/* The connection at a slot, NULL if there is none. For all: from 0 to below connections_end(). */
+/*
+ * Returns the connection at a slot, NULL if that is free. Slots in use are below
+ * connections_end().
+ */
 struct connection	*connections_at(uint32_t slot);
 uint32_t		 connections_end(void);
 
-/* One of its two children runs, by this process id. */
+/* Records the process id of a child that runs; the child is &c->gate or &c->monitor. */
 void	connections_set_pid(struct connection *, struct connection_process *, pid_t);
 
-/* A child has ended: returns which, and fills whose; NULL if it is no connection's. */
+/*
+ * Records the end of a child. Takes its status as from waitpid(2). Returns the child and fills
+ * its connection; returns NULL if the process belongs to no connection.
+ */
 struct connection_process	*connections_set_ended(pid_t, int status, struct connection **);
 
 struct connections_count	connections_count(void);
 
-/* Lines that are counted together. */
+/* Kinds of lines whose number per network is limited. */
 enum connections_line {
-	LINE_END,		/* of a connection without a command */
+	LINE_END,		/* end of a connection that sent no command */
 	LINE_TLS_FAIL,
 	LINE_AUTH_REFUSED,
 };
 #define LINES	3
 
-/* Counts a line that a client causes without a login. Returns for how many it stands, itself included; 0: it must not be written (repeats.h). */
+/*
+ * Counts a line that a client can cause without a login. Returns how many lines it stands for,
+ * itself included; 0: it must not be written (repeats.h).
+ */
 unsigned	connections_count_line(const struct connection *, enum connections_line);
 
-/* The keys by which monitors make failures and accounts into numbers. */
+/* Copies the keys by which monitors turn failures and accounts into numbers. */
 void	connections_keys(uint8_t failure_key[MSG_KEY_SIZE], uint8_t account_key[MSG_KEY_SIZE]);
 
 #endif

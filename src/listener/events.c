@@ -1,5 +1,5 @@
 /*
- * Waiting, see events.h. Run by the listener.
+ * Waits for input, see events.h. Run by the listener, as root.
  */
 
 #include "listener/events.h"
@@ -11,7 +11,7 @@
 #include "base/log.h"
 
 static int epoll = -1;
-static unsigned tries;		/* that failed in a row */
+static unsigned tries;		/* failed calls in a row */
 
 void
 events_begin(void)

@@ -1,18 +1,20 @@
 #ifndef IMAPGATE_LISTENER_EVENTS_H
 #define IMAPGATE_LISTENER_EVENTS_H
 
-/* The listener's one place to wait (epoll(7)). */
+/*
+ * Waiting for input on all of the listener's descriptors (epoll(7)).
+ */
 
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Whose descriptor it is; index says which of them. */
+/* Owners of descriptors; index names one of several. */
 enum event_kind {
 	EVENT_SIGNAL,
-	EVENT_SOCKET,		/* a listening one, by its place in the list */
-	EVENT_ROLE,		/* a zygote or a signer (roles.h) */
-	EVENT_LOGIN,		/* a gate's login pair, by the connection's slot */
-	EVENT_ACCOUNT,		/* a monitor's pair, the same */
+	EVENT_SOCKET,		/* a listening socket; index: its place in the list */
+	EVENT_ROLE,		/* a zygote or the signer (roles.h) */
+	EVENT_LOGIN,		/* a gate's login pair; index: the connection's slot */
+	EVENT_ACCOUNT,		/* a monitor's pair; index: the connection's slot */
 };
 
 struct event {
@@ -22,16 +24,22 @@ struct event {
 
 #define EVENTS_MAX	64
 
-/* To be called once, before the others. Dies if it can't be had. */
+/* Creates the epoll instance. Dies on failure. Call it once, before the other functions. */
 void	events_begin(void);
 
-/* Waits for input on this descriptor from now on. Returns false with errno if that can't be done. */
+/* Watches a descriptor for input. Returns false with errno on failure. */
 bool	events_add(int fd, enum event_kind, uint32_t index);
 
-/* No longer. To be called before close(2): the open file may live on in another process. */
+/*
+ * Stops watching a descriptor. Call it before close(2): the open file may live on in another
+ * process.
+ */
 void	events_remove(int fd);
 
-/* Waits, at most so many milliseconds (-1: for ever). Returns how many events there are, 0 also after a signal. Dies if it can't wait. */
+/*
+ * Waits for events, for at most ms milliseconds (-1: without a limit). Returns how many there
+ * are, 0 also after a signal. Dies if epoll_wait(2) fails.
+ */
 int	events_wait(struct event events[EVENTS_MAX], int ms);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * Failed logins, see failures.h. Run by the listener.
+ * Remembers failed logins, see failures.h. Run by the listener, as root.
  */
 
 #include "listener/failures.h"
@@ -11,11 +11,15 @@ struct oldest {
 	int64_t			 when;
 };
 
-/* What one look through the table has found for a failure. */
+/* Result of one search of the table for a failure. */
 struct view {
 	unsigned		 count;		/* different failures of its network */
-	struct failures_record	*same;		/* this very failure, NULL: it is new */
-	struct oldest		 own, other;	/* its network's oldest record, and that of all others, free ones first */
+	struct failures_record	*same;		/* the record of this very failure, NULL: none */
+	/*
+	 * The oldest record of its network, and of all other networks; a free record is the
+	 * oldest.
+	 */
+	struct oldest		 own, other;
 };
 
 static bool
@@ -56,7 +60,10 @@ unsigned
 failures_add(struct failures *f, const struct failure *it, int64_t now)
 {
 	struct view v = find_records(f, it, now);
-	/* A network that has all it may have loses one of its own, so it can't push out what others did. */
+	/*
+	 * A network at its maximum replaces a record of its own, so that it can't push out those
+	 * of others.
+	 */
 	struct failures_record *victim = v.count < FAILURES_PER_NETWORK ? v.other.record : v.own.record;
 
 	if (v.same != NULL) {

@@ -2,32 +2,35 @@
 #define IMAPGATE_FAILURES_H
 
 /*
- * Logins that failed lately, from which networks: what makes a guesser wait
- * who comes again on a new connection.
+ * Recent failed logins by network, so that a guesser is delayed on new connections too.
  *
- * Counted are different failures. A telephone in some pocket that tries an
- * old password every minute is one failure, not one a minute, so those who
- * share an office's one address with it do not wait for it.
+ * Different failures are counted, not attempts: a forgotten telephone that repeats one old
+ * password every minute counts once, and does not slow down an office with the same address.
  */
 
 #include <stdbool.h>
 #include <stdint.h>
 
-/* A guesser who has more addresses than this is found by other means; the oldest failures make room. */
+/*
+ * Records in the table. The oldest make room: a guesser with more addresses is found by other
+ * means.
+ */
 #define FAILURES_MAX		4096
-/* Those that are remembered of one network, and so the most that its delay can grow: 30 seconds with --failure-delay 2. */
+/* Failures remembered per network; the limit of the delay: 30 seconds with --failure-delay 2. */
 #define FAILURES_PER_NETWORK	15
-/* How long each is remembered. */
+/* How long a failure is remembered, in milliseconds. */
 #define FAILURES_KEPT_MS	(15 * 60 * 1000)
 
-/* A login that failed: numbers that are equal for equals and tell nothing else (monitor/accounting.c makes them). */
+/*
+ * A failed login as numbers, equal for equal names and passwords (made in monitor/accounting.c).
+ */
 struct failure {
-	uint64_t	network;	/* where from, see connections_network; never 0 */
-	uint64_t	user;		/* of whom */
-	uint64_t	attempt;	/* of whom, with which password */
+	uint64_t	network;	/* of the client, see connections_network(); never 0 */
+	uint64_t	user;		/* the user's name */
+	uint64_t	attempt;	/* the user's name and password */
 };
 
-/* The table. Treat it as opaque; all zeros is an empty one. */
+/* The table, opaque. All zeros is an empty one. */
 struct failures {
 	struct failures_record {
 		int64_t		when;		/* clock_ms(); 0: free */
@@ -35,13 +38,16 @@ struct failures {
 	} records[FAILURES_MAX];
 };
 
-/* Remembers a failure now, in milliseconds of clock_ms(). Returns how many different ones of its network are remembered, itself included. */
+/*
+ * Records a failure. Takes the time in milliseconds of clock_ms(). Returns how many different
+ * failures of its network are remembered, this one included.
+ */
 unsigned	failures_add(struct failures *, const struct failure *, int64_t now);
 
-/* Is anything remembered of this network, or was until lately? */
+/* Tests whether a network has records; expired ones count until they are replaced. */
 bool	failures_has_network(const struct failures *, uint64_t network);
 
-/* Forgets what a user has failed to do from this network: the one who is logged in now was no guesser. */
+/* Forgets a user's failures from a network after a successful login. */
 void	failures_forgive(struct failures *, uint64_t network, uint64_t user);
 
 #endif

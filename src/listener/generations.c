@@ -1,5 +1,6 @@
 /*
- * Generations of settings, see generations.h. Run by the listener.
+ * Monitor zygotes, one for each generation of settings, see generations.h. Run by the listener,
+ * as root.
  */
 
 #include "listener/generations.h"
@@ -13,7 +14,6 @@
 struct generation generations[ROLES_GENERATIONS];
 unsigned generations_current;
 
-/* Takes over generations of the image before this one: number, descriptor, process id and waiting connections of each generation. */
 void
 generations_restore(const char *kept, uint32_t first)
 {

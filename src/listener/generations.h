@@ -1,7 +1,10 @@
 #ifndef IMAPGATE_LISTENER_GENERATIONS_H
 #define IMAPGATE_LISTENER_GENERATIONS_H
 
-/* Monitor zygotes: one for each generation of settings, for roles.c. An image of this program leaves them to the next. */
+/*
+ * Monitor zygotes, one for each generation of settings, which survive a re-execution of the
+ * listener. Only roles.c uses them.
+ */
 
 #include <stdint.h>
 
@@ -10,15 +13,16 @@
 
 struct generation {
 	struct process	zygote;
-	unsigned	waiting;	/* connections that may want a monitor */
+	unsigned	waiting;	/* connections that may still need a monitor of it */
 };
 
 extern struct generation	generations[ROLES_GENERATIONS];
-extern unsigned			generations_current;	/* that of connections that begin now */
+extern unsigned			generations_current;	/* generation of new connections */
 
 /*
- * Takes over what the image before this one has left (roles_keep_on_exec), NULL: none.
- * What zygote number i says is an event with the index first + i.
+ * Takes over the zygotes that the image before this one had. Takes the text of
+ * roles_keep_on_exec() (number, descriptor, process id and connections of each), NULL: none.
+ * Events of zygote i get the index first + i. Dies if a descriptor can't be watched.
  */
 void	generations_restore(const char *kept, uint32_t first);
 

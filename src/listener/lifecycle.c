@@ -1,5 +1,5 @@
 /*
- * What is done to a connection, see lifecycle.h. Run by the listener.
+ * Steps in the life of a connection, see lifecycle.h. Run by the listener, as root.
  */
 
 #include "listener/lifecycle.h"
@@ -28,7 +28,6 @@ lifecycle_options(const struct connection *c)
 	return opts[c != NULL && c->imaps];
 }
 
-/* Lines of the log from here to lifecycle_end_log are about this connection. */
 void
 lifecycle_begin_log(const struct connection *c)
 {
@@ -74,7 +73,6 @@ lifecycle_report_shortage(const char *what, const char *reason)
 	shortage(what, reason);
 }
 
-/* Nobody can be had who would decide. The gate hears that its pair is closed, and says so to its client. */
 void
 lifecycle_fail_monitor(struct connection *c, const char *reason)
 {
@@ -85,7 +83,6 @@ lifecycle_fail_monitor(struct connection *c, const char *reason)
 	c->end_logged = true;
 }
 
-/* The connection is over when its processes are. */
 void
 lifecycle_release_if_over(struct connection *c)
 {
@@ -100,7 +97,6 @@ lifecycle_release_if_over(struct connection *c)
 	connections_release(c);
 }
 
-/* A gate does what no gate of ours does, or a monitor. */
 void
 lifecycle_kill_violator(struct connection *c, const struct connection_process *child, const char *text)
 {

@@ -1,12 +1,9 @@
 /*
- * The listener, see listener.h. Runs as root for as long as the service does,
- * so there is nothing in it that a client could make use of: it reads not one
- * byte of theirs, never forks for one, and never waits for any of them.
- * Neither OpenSSL nor PAM is in it. Whatever goes wrong with one connection is
- * that connection's end.
- *
- * Signals are blocked and come through a descriptor, so that the loop below
- * sees one thing after the other.
+ * The listener, see listener.h. Runs as root for as long as the service. A client can attack
+ * little here: the listener reads no octet from a client, forks for none, waits for none, and
+ * calls neither PAM nor OpenSSL (but for config.c, which parses a configuration file by OpenSSL).
+ * A fault with one connection ends that connection only. Signals are blocked and read from a
+ * descriptor.
  */
 
 #include "listener/listener.h"
@@ -38,47 +35,48 @@
 #include "listener/status.h"
 #include "base/log.h"
 
-/* Without descriptors, memory or processes it is of no use to try again at once: others must end first. */
+/* Pause after a shortage of descriptors, memory or processes, in milliseconds. */
 #define PAUSE_MS	100
 
-/* Trials more where SIGHUP comes again meanwhile. */
+/* Further dry runs, if SIGHUP arrives during one. */
 #define DRY_RUNS_MAX	2
 
-/* Ends of children that are looked at in one turn of the loop. */
+/* Children that are reaped in one turn of the loop. */
 #define REAP_MAX	256
 
-/* New connections wait so long for a reload that is tried out. */
+/* How long new connections wait for a dry run, in milliseconds. */
 #define HOLD_MS		2000
 
-/* The same trouble is logged so often. */
+/* Interval between log lines about shortages, in milliseconds. */
 #define SHORTAGE_MS	60000
 
-/* What those who are not logged in get for their farewells, PAM modules included. */
+/* Time for clients before login, PAM modules included, after SIGTERM; in milliseconds. */
 #define STOP_MS		5000
 
 static struct listener {
-	const struct options		*opts[2];	/* by whether TLS begins with the connection */
+	const struct options		*opts[2];	/* index: TLS begins with the connection */
 	const struct activation_socket	*sockets;
 	size_t				 n;
 	struct connection_setup		 setup;
 	int				 signals;	/* signalfd(2) */
-	int				 watchdog_ms;	/* 0: nobody watches */
-	pid_t				 dry_run;	/* of a reload, 0 for none */
-	bool				 accepting;	/* sockets are waited for */
-	bool				 reexec_due;	/* a reload takes place as soon as nothing is on its way */
-	bool				 again;		/* SIGHUP has come behind the beginning of the dry run */
-	unsigned			 dry_runs;	/* in a row, for that */
-	bool				 more_ended;	/* children, than were looked at */
+	int				 watchdog_ms;	/* interval of WATCHDOG=1; 0: no watchdog */
+	pid_t				 dry_run;	/* pid of a reload's dry run, 0: none */
+	bool				 accepting;	/* the sockets are watched */
+	/* The dry run has succeeded: execute when no answer is owed. */
+	bool				 reexec_due;
+	bool				 reload_again;	/* SIGHUP has arrived during a dry run */
+	unsigned			 dry_runs;	/* repeated in a row for that */
+	bool				 more_ended;	/* children may be left after REAP_MAX */
 	bool				 stopping;
-	/* Points on clock_ms(), 0 for never. */
-	int64_t				 hold_at,	/* from here on a dry run is not waited for any more */
+	/* Points on clock_ms(), 0: never. */
+	int64_t				 hold_at,	/* end of HOLD_MS */
 					 watchdog_at, resume_at, stop_at, shortage_at;
 	unsigned			 shortages;	/* since the last line about them */
-	unsigned			 reads, accepts; /* that failed in a row */
+	unsigned			 reads, accepts; /* failed calls in a row */
 } listener;
 
 static sigset_t
-our_signals(void)
+handled_signals(void)
 {
 	sigset_t set;
 
@@ -108,7 +106,7 @@ log_shortage(struct listener *l, const char *what, const char *reason)
 	l->shortages = 0;
 }
 
-/* Something is missing that will be there again some time. It is said in a line now and then. */
+/* Stops accepting for PAUSE_MS and logs the shortage, at most once in SHORTAGE_MS. */
 static void
 pause_accepting(const char *what, const char *reason)
 {
@@ -128,14 +126,14 @@ accept_one(struct listener *l, const struct activation_socket *s)
 	uint64_t network;
 	int fd;
 
-	/* Files that were read before there was a client may be others now; then it is for the new ones. */
+	/* Changed certificates are renewed first: new connections get the new ones. */
 	roles_refresh();
 	if (!roles_are_ready())
 		return;
 	status_changed();
 	fd = activation_accept(s, &from);
 	if (fd == -1) {
-		/* A client that has gone is no trouble, but many in a row are: each costs a turn of the loop. */
+		/* A client that has gone (errno 0) is no fault, but costs a turn of the loop. */
 		if (errno != 0 || ++l->accepts > AGAIN_MAX)
 			pause_accepting("accept", strerror(errno));
 		return;
@@ -149,7 +147,7 @@ accept_one(struct listener *l, const struct activation_socket *s)
 		reject_connection(fd, o->tls_on_connect, limit, network, &from);
 }
 
-/* Waits for clients, or not. */
+/* Watches the listening sockets, or stops watching them. */
 static void
 set_accepting(struct listener *l)
 {
@@ -189,12 +187,12 @@ begin_reload(struct listener *l)
 {
 	if (l->stopping)
 		return;
-	/* The files that were tried out are not those of now. */
-	l->again = l->dry_run != 0 || l->reexec_due;
-	if (l->again)
+	/* A dry run has read the files as they were before this signal. */
+	l->reload_again = l->dry_run != 0 || l->reexec_due;
+	if (l->reload_again)
 		return;
 	activation_notify("RELOADING=1\nMONOTONIC_USEC=%lld", (long long)clock_ms() * 1000);
-	/* Who comes behind SIGHUP is for the new settings, if these can be had soon. */
+	/* New connections wait for the new settings, for HOLD_MS at most. */
 	l->hold_at = clock_ms() + HOLD_MS;
 	l->dry_run = reload_start_dry_run();
 	if (l->dry_run == -1) {
@@ -205,11 +203,14 @@ begin_reload(struct listener *l)
 	}
 }
 
-/* True if there is another dry run instead. Signals that never stop coming get their reload all the same. */
+/*
+ * Starts another dry run if SIGHUP came meanwhile, for a limited number of times. Returns if it
+ * did.
+ */
 static bool
 repeat_dry_run(struct listener *l)
 {
-	bool again = l->again && ++l->dry_runs <= DRY_RUNS_MAX;
+	bool again = l->reload_again && ++l->dry_runs <= DRY_RUNS_MAX;
 
 	if (again)
 		begin_reload(l);
@@ -218,15 +219,15 @@ repeat_dry_run(struct listener *l)
 	return again;
 }
 
-/* The dispositions are passed on as they were found, and the signals blocked as they are. */
+/* Executes this program with the signal dispositions as they were found. Returns on failure. */
 static void
 reexec(struct listener *l)
 {
-	const sigset_t ours = our_signals();
+	const sigset_t ours = handled_signals();
 	struct signals found = l->setup.signals, again;
 	char generations[512];
 
-	/* Not for a moment may they be let through: one that waits would end us. */
+	/* A pending SIGTERM would kill the process before the new image reads it. */
 	found.mask = ours;
 	signals_restore(&found);
 	roles_keep_on_exec(generations, sizeof(generations), true);
@@ -244,7 +245,7 @@ abandon_reload(const char *reason)
 	activation_notify("READY=1");
 }
 
-/* The new program takes over here, as soon as no process is on its way whose id the old one was to hear. */
+/* Executes once no zygote owes an answer: the new image would not expect it. */
 static void
 reexec_if_quiet(struct listener *l)
 {
@@ -256,7 +257,7 @@ reexec_if_quiet(struct listener *l)
 	abandon_reload("it can't be executed");
 }
 
-/* The dry run has ended: either there is a reload, or everything stays as it was. */
+/* Ends a dry run. Takes its exit status. */
 static void
 end_reload(struct listener *l, int status)
 {
@@ -283,7 +284,7 @@ reap_children(struct listener *l)
 	int status, turns;
 	pid_t pid;
 
-	/* SECURITY: a mailbox program can give us children (clone(2), CLONE_PARENT), and must not hold us here. */
+	/* SECURITY: a mailbox program can add children without end (clone(2), CLONE_PARENT). */
 	for (turns = 0; turns < REAP_MAX && (pid = waitpid(-1, &status, WNOHANG)) > 0; turns++) {
 		if (pid == l->dry_run) {
 			end_reload(l, WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
@@ -304,7 +305,7 @@ handle_signal(struct listener *l)
 	struct signalfd_siginfo info;
 
 	if (read(l->signals, &info, sizeof(info)) != sizeof(info)) {
-		/* Else poll(2) would say for ever that there is a signal. */
+		/* A busy loop otherwise: epoll(7) keeps reporting the signal. */
 		if ((errno != EAGAIN && errno != EINTR) || !again(&l->reads))
 			die("signalfd");
 		return;
@@ -394,7 +395,7 @@ loop(struct listener *l)
 	struct event events[EVENTS_MAX];
 	int i, n;
 
-	/* Who has ended while we executed ourselves was told of before. */
+	/* Children that ended during the re-execution: their SIGCHLD may be gone. */
 	reap_children(l);
 	while (!is_over(l)) {
 		set_accepting(l);
@@ -402,7 +403,7 @@ loop(struct listener *l)
 		if (l->more_ended)
 			reap_children(l);
 		run_timers(l);
-		/* Signals first: a connection that came behind one shall not be accepted before it. */
+		/* Signals first: a connection after SIGTERM must not be accepted. */
 		for (i = 0; i < n; i++)
 			if (events[i].kind == EVENT_SIGNAL)
 				dispatch_event(l, &events[i]);
@@ -414,7 +415,7 @@ loop(struct listener *l)
 	}
 }
 
-/* Nobody may make us wait in accept(2). */
+/* accept(2) must not block: the client may have gone (accept(2), ERROR HANDLING). */
 static void
 prepare_socket(int fd)
 {
@@ -431,7 +432,7 @@ prepare_sockets(struct listener *l)
 
 	for (i = 0; i < l->n; i++) {
 		prepare_socket(l->sockets[i].fd);
-		/* Behind a proxy the TLS may be the proxy's. */
+		/* With --proxy the proxy may do the TLS. */
 		if (l->sockets[i].misses_tls && !o->tls_on_connect && o->proxies == 0 && !reload_is_dry_run())
 			connection_warn_of_port(l->sockets[i].port, l->sockets[i].standard == 0);
 		imaps |= l->sockets[i].imaps;
@@ -449,7 +450,7 @@ static void
 prepare(struct listener *l)
 {
 	static const struct roles_callbacks callbacks = { serve_spawned, serve_zygote_ended, serve_signing, pause_accepting };
-	const sigset_t ours = our_signals();
+	const sigset_t ours = handled_signals();
 	bool taken;
 
 	connection_prepare(&l->setup, l->opts[0], &ours);
@@ -461,7 +462,7 @@ prepare(struct listener *l)
 	events_begin();
 	lifecycle_init(l->opts, pause_accepting);
 	taken = connections_open(reload_table());
-	/* What another version has left can't be understood: its gates hear that nobody is there. */
+	/* Closes connections of another version. Their gates send a BYE at the end of file. */
 	if (!taken && !descriptors_close_left_from(STDERR_FILENO + 1))
 		die("closing descriptors");
 	roles_begin(l->opts[0], &l->setup.signals, &callbacks, taken ? reload_generations() : NULL);

@@ -2,18 +2,17 @@
 #define IMAPGATE_LISTENER_H
 
 /*
- * The process that accepts connections, when it was started with listening
- * sockets: one child for each, with everything set up that connections have
- * in common.
+ * The process that accepts connections if it was started with listening sockets. Zygotes fork the
+ * gates and monitors for it (roles.h).
  */
 
 #include "activation.h"
 #include "config/options.h"
 
 /*
- * Accepts on these sockets until SIGTERM or SIGINT, then exits with 0 when
- * those who are not logged in are gone; sessions go on. SIGHUP executes the
- * program anew, as argv says, without losing a connection.
+ * Accepts on these sockets. SIGTERM and SIGINT end it: it exits with 0 once no client before
+ * login is left; sessions go on. SIGHUP executes the program anew with argv, without losing a
+ * connection.
  */
 void	listener_run(const struct options *, const struct activation_socket *, size_t sockets, char *argv[]) __attribute__((noreturn));
 

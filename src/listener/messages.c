@@ -1,10 +1,9 @@
 /*
- * What gates and monitors say, see messages.h. Run by the listener, as root.
+ * Handles messages of gates and monitors, see messages.h. Run by the listener, as root.
  *
- * SECURITY: a gate may be in the hands of its client. Of what it says only
- * types are looked at here, and structs of fixed size taken; passwords go to
- * the monitor unread. A gate or monitor that does what none does is killed,
- * and its connection ends.
+ * SECURITY: a gate may be controlled by its client. The listener looks at the type of its
+ * messages, and copies structs of fixed size; a login's message stays in the socket for the
+ * monitor. A gate or monitor that breaks the protocol is killed, and its connection ends.
  */
 
 #include "listener/messages.h"
@@ -18,10 +17,10 @@
 #include "listener/spawn.h"
 #include "base/log.h"
 
-/* Lines of the log that one gate may ask for. */
+/* Log lines that one gate may send. */
 #define LOGS_MAX	(11 + 2 * OPTIONS_CERTS)
 
-/* Messages of the gate, before there is a monitor. */
+/* --- messages of the gate, before there is a monitor */
 
 static bool
 is_quiet_end(const struct msg_log *log)
@@ -57,7 +56,10 @@ handle_log(struct connection *c, const struct msg_log *log)
 	}
 }
 
-/* Behind a proxy it is only now known whose connection this is. It was counted as the proxy's, which is unlimited. */
+/*
+ * Applies the client that a proxy has named. Until now the connection was the proxy's, which has
+ * no limit per address.
+ */
 static void
 handle_proxied(struct connection *c, const struct msg_proxied *p)
 {
@@ -85,7 +87,7 @@ handle_proxied(struct connection *c, const struct msg_proxied *p)
 	c->end_logged = true;
 }
 
-/* Anything else is for a monitor to hear. */
+/* Has a monitor forked, which takes over the pair with the unread message. */
 static void
 request_monitor(struct connection *c)
 {
@@ -97,7 +99,7 @@ request_monitor(struct connection *c)
 		lifecycle_close(&c->login);
 		return;
 	}
-	/* SECURITY: else the client would be taken for its proxy, which no limit is for. */
+	/* SECURITY: else the client would be taken for its proxy, to which no limit applies. */
 	if (!c->proxied && peer_is_proxy(&c->peer, lifecycle_options(c))) {
 		lifecycle_kill_violator(c, &c->gate, "gate does not say whom the proxy speaks for");
 		return;
@@ -109,7 +111,6 @@ request_monitor(struct connection *c)
 	spawn_monitor(c, false);
 }
 
-/* Takes one message. False if there is none, or none more is heard. */
 bool
 messages_from_gate(struct connection *c)
 {
@@ -141,12 +142,12 @@ messages_from_gate(struct connection *c)
 	return c->login != -1;
 }
 
-/* Messages of the monitor. */
+/* --- messages of the monitor */
 
 static void
 answer_monitor(struct connection *c, const struct msg *answer)
 {
-	/* A monitor has asked one thing at a time, so there is room. */
+	/* The socket has room for one answer: a monitor sends one request at a time. */
 	if (msg_send_fds(c->account, answer, NULL, false) == -1 && errno == EAGAIN)
 		lifecycle_kill_violator(c, &c->monitor, "monitor does not listen");
 }
@@ -203,7 +204,9 @@ handle_logged_in(struct connection *c, const struct msg_logged_in *login)
 	answer_monitor(c, &answer);
 }
 
-/* --preauth peer, and nobody whom we serve: somebody who may log in like everybody else, as soon as this monitor has ended. */
+/*
+ * The monitor of --preauth peer has declined: the client gets a gate once that monitor has ended.
+ */
 static void
 handle_peer_unknown(struct connection *c)
 {
@@ -239,7 +242,6 @@ handle_monitor_message(struct connection *c, const struct msg *m)
 	lifecycle_kill_violator(c, &c->monitor, "monitor says what none does");
 }
 
-/* Takes one message. False if there is none, or none more is heard. */
 bool
 messages_from_monitor(struct connection *c)
 {
@@ -254,7 +256,7 @@ messages_from_monitor(struct connection *c)
 		return false;
 	if (received == 1) {
 		handle_monitor_message(c, &m);
-		/* None of what a monitor says has descriptors. */
+		/* No message of a monitor has descriptors. */
 		msg_close_fds(fds);
 	} else if (received == -1)
 		lifecycle_kill_violator(c, &c->monitor, wrong);

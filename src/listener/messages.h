@@ -1,17 +1,23 @@
 #ifndef IMAPGATE_LISTENER_MESSAGES_H
 #define IMAPGATE_LISTENER_MESSAGES_H
 
-/* A connection's gate and monitor are heard: one message a call, for one that never stops must not hold up others. */
+/*
+ * Reads messages of a connection's gate and monitor: one per call, so that a process that never
+ * stops sending can't hold up others.
+ */
 
 #include <stdbool.h>
 
 #include "listener/connections.h"
 
-/* Before there is a monitor. False if there was none, or none more is heard. */
+/*
+ * Read and handle one message, without waiting. Return false if there is none, or none more will
+ * be read. messages_from_gate() reads the gate's pair until a monitor takes that over.
+ */
 bool	messages_from_gate(struct connection *);
 bool	messages_from_monitor(struct connection *);
 
-/* The monitor has asked for the gate's end: answers, or notes that it will be answered. */
+/* Answers MSG_GATE_END if the gate has ended; else notes that the monitor waits for it. */
 void	messages_answer_gate_end(struct connection *);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * A zygote's or signer's process, see process.h. Run by the listener.
+ * The process of a zygote or signer, see process.h. Run by the listener, as root.
  */
 
 #include "listener/process.h"
@@ -17,7 +17,7 @@
 #include "listener/events.h"
 #include "base/log.h"
 
-/* Room for what a burst of logins asks of a monitor zygote. */
+/* Send buffer in octets: enough for the monitors that a burst of logins needs. */
 #define SEND_BUFFER	(4 * 1024 * 1024)
 
 static int
@@ -27,7 +27,7 @@ make_control(struct process *p, int *other)
 
 	if (msg_pair(pair) == -1)
 		return -1;
-	/* Root may have more than others (socket(7)). */
+	/* SO_SNDBUFFORCE exceeds net.core.wmem_max; it takes CAP_NET_ADMIN (socket(7)). */
 	if (setsockopt(pair[0], SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size)) == -1)
 		setsockopt(pair[0], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
 	p->control = pair[0];
@@ -50,7 +50,6 @@ process_close(struct process *p)
 	return owed;
 }
 
-/* Starts a process; the descriptor for signing stays open. False with errno if that can't be done. */
 bool
 process_start(struct process *p, enum role role, int signing, uint32_t index, const struct signals *signals)
 {
@@ -121,7 +120,7 @@ process_exit_like(const struct process *p, const char *name)
 	for (ms = 0; ms < 1000 && waitpid(p->pid, &status, WNOHANG) == 0; ms += 10)
 		poll(NULL, 0, 10);
 	errno = 0;
-	/* 0 is also that of one which is still there, and is not heard. */
+	/* A status of 0 is also that of a process that still runs. */
 	if (!WIFEXITED(status) || WEXITSTATUS(status) == 0 || WEXITSTATUS(status) == EX_USAGE)
 		die("the %s is gone before it was ready, with wait status 0x%04x", name, (unsigned)status);
 	_exit(WEXITSTATUS(status));

@@ -1,6 +1,6 @@
 /*
- * Rejected connections, see reject.h. Run by the listener, so a flood costs no
- * more than an accept(2), a send(2) and a close(2) for each connection.
+ * Rejects connections, see reject.h. Run by the listener, as root. A flood costs one accept(2),
+ * one send(2) and one close(2) for each connection.
  */
 
 #include "listener/reject.h"
@@ -13,7 +13,7 @@
 #include "base/peer.h"
 #include "listener/repeats.h"
 
-/* What has been logged of a network. */
+/* Lines written about each network. */
 static struct repeats repeats;
 
 static void
@@ -45,7 +45,10 @@ reject_send_bye(int fd, bool tls)
 void
 reject_connection(int fd, bool tls, enum msg_limit limit, uint64_t network, const struct sockaddr_storage *from)
 {
-	/* Where the limit is everybody's, it does not matter who comes. */
+	/*
+	 * LIMIT_MAX_CONNECTIONS counts all clients: its lines are counted together, whatever the
+	 * network.
+	 */
 	unsigned times = repeats_count(&repeats, limit == LIMIT_MAX_CONNECTIONS ? 0 : network, 1, clock_ms());
 
 	if (times > 0)

@@ -1,7 +1,9 @@
 #ifndef IMAPGATE_REJECT_H
 #define IMAPGATE_REJECT_H
 
-/* Connections that there is no room for: the client is told in a word, the administrator in a line now and then. */
+/*
+ * Rejecting connections that exceed a limit: a BYE for the client, and a rare line for the log.
+ */
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -9,13 +11,16 @@
 
 #include "boundary/account.h"
 
-/* Says BYE, unless TLS begins with the connection. Nothing is waited for: what does not fit the socket's buffer is not said. */
+/*
+ * Sends BYE, unless TLS begins with the connection. Does not wait: a line that does not fit the
+ * socket's buffer is lost.
+ */
 void	reject_send_bye(int fd, bool tls);
 
 /*
- * The same for a connection that was just accepted, from this address, and is closed. A network
- * whose clients are refused again and again gets one line a minute, which
- * says how many it stands for.
+ * Sends BYE as above, logs the rejection and closes the socket. Takes the client's network and
+ * its address from accept(2). Logs one line a minute for each network, with the number of
+ * rejections.
  */
 void	reject_connection(int fd, bool tls, enum msg_limit, uint64_t network, const struct sockaddr_storage *from);
 

@@ -1,7 +1,7 @@
 /*
- * Re-execution, see reload.h. Run by the listener. Environment, arguments and
- * descriptors are passed on as they were found; one variable of our own says
- * the rest. It comes from whoever could have started us, which is root.
+ * Re-execution, see reload.h. Run by the listener, as root. Environment, arguments and sockets
+ * are passed on as they were found; the variable IMAPGATE_LISTENER has the rest. The variable is
+ * trusted, since it comes from the process that started this one.
  */
 
 #include "listener/reload.h"
@@ -19,45 +19,46 @@
 #define VARIABLE	"IMAPGATE_LISTENER"
 #define DRY_RUN		"trial"
 
-/* A dry run that hangs has failed. */
+/* Time limit of a dry run, in seconds. */
 #define TRIAL_S		30
 
 static char **arguments;
 static const struct activation_socket *sockets;
-static size_t passed;		/* how many sockets there are */
-static const char *left;	/* by the image before this one: DRY_RUN, the number of the table's descriptor and what roles.h keeps, or NULL */
+static size_t socket_count;
+/* Value of VARIABLE: DRY_RUN, or the table's descriptor and the text of roles_keep_on_exec(). */
+static const char *inherited;
 
 void
 reload_begin(char *argv[], const struct activation_socket *list, size_t n)
 {
 	arguments = argv;
 	sockets = list;
-	passed = n;
-	left = getenv(VARIABLE);
+	socket_count = n;
+	inherited = getenv(VARIABLE);
 }
 
 bool
 reload_is_dry_run(void)
 {
-	return left != NULL && strcmp(left, DRY_RUN) == 0;
+	return inherited != NULL && strcmp(inherited, DRY_RUN) == 0;
 }
 
 bool
 reload_is_resumed(void)
 {
-	return left != NULL && !reload_is_dry_run();
+	return inherited != NULL && !reload_is_dry_run();
 }
 
 int
 reload_table(void)
 {
-	return reload_is_resumed() ? atoi(left) : -1;
+	return reload_is_resumed() ? atoi(inherited) : -1;
 }
 
 const char *
 reload_generations(void)
 {
-	return reload_is_resumed() ? strchr(left, ' ') : NULL;
+	return reload_is_resumed() ? strchr(inherited, ' ') : NULL;
 }
 
 static void
@@ -76,7 +77,9 @@ set_number(const char *name, int n)
 		die("environment");
 }
 
-/* As it was started: by this path there may be a new program now (getauxval(3)). */
+/*
+ * Executes the path by which this program was started, where a new version may be (getauxval(3)).
+ */
 static void
 execute(void)
 {
@@ -91,8 +94,11 @@ reload_start_dry_run(void)
 	if (pid != 0)
 		return pid;
 	alarm(TRIAL_S);
-	activation_keep_on_exec(sockets, passed);
-	/* sd_listen_fds(3) wants to see who is meant; what is tried out has nothing to say to the service manager. */
+	activation_keep_on_exec(sockets, socket_count);
+	/*
+	 * sd_listen_fds(3) compares LISTEN_PID with its own. A dry run must not notify the
+	 * service manager.
+	 */
 	if (sockets[0].standard == 0)
 		set_number("LISTEN_PID", (int)getpid());
 	if (unsetenv("NOTIFY_SOCKET") == -1 || setenv(VARIABLE, DRY_RUN, 1) == -1)
@@ -109,9 +115,9 @@ reload_exec(int table, const char *generations)
 	snprintf(text, sizeof(text), "%d%s", table, generations);
 	if (setenv(VARIABLE, text, 1) == -1)
 		die("environment");
-	activation_keep_on_exec(sockets, passed);
+	activation_keep_on_exec(sockets, socket_count);
 	keep_on_exec(table, true);
 	execute();
-	activation_restore(sockets, passed);
+	activation_restore(sockets, socket_count);
 	keep_on_exec(table, false);
 }

@@ -2,9 +2,9 @@
 #define IMAPGATE_RELOAD_H
 
 /*
- * The listener executes itself anew: first in a child that goes all the way
- * to where it would accept, then in its own place, as the same process with
- * the same sockets and the same children.
+ * Re-execution of the listener for SIGHUP: first a dry run in a child, which starts everything
+ * but accepts nothing; then execve(2) in the listener itself, which keeps pid, sockets and
+ * children.
  */
 
 #include <stdbool.h>
@@ -13,25 +13,37 @@
 
 #include "activation.h"
 
-/* Reads what the image before this one has left in the environment, and remembers how to go on to the next. */
+/*
+ * Reads from the environment what the image before this one has left, and stores what the next
+ * one needs. Call it before the other functions.
+ */
 void	reload_begin(char *argv[], const struct activation_socket *, size_t sockets);
 
-/* Is this a dry run? It shall exit with 0 where all would be ready. */
+/* Tests whether this process is a dry run, which exits with 0 where it would begin to accept. */
 bool	reload_is_dry_run(void);
 
-/* Has this process been the listener before? Then its signals are still blocked. */
+/*
+ * Tests whether this process was the listener before execve(2). After that its signals are still
+ * blocked.
+ */
 bool	reload_is_resumed(void);
 
-/* What was left to us: the table's descriptor for connections_open, -1 for none, and monitor zygotes for roles_begin. */
+/*
+ * Return what the image before this one has left: the table's descriptor for connections_open()
+ * (-1: none), and the monitor zygotes for roles_begin() (NULL: none).
+ */
 int		 reload_table(void);
 const char	*reload_generations(void);
 
-/* Starts a dry run. Returns its process id, or -1 with errno. Its exit status is 0 if it is safe to go on. */
+/*
+ * Starts a dry run. Returns its pid, or -1 with errno. The child exits with 0 if the new program
+ * and settings work.
+ */
 pid_t	reload_start_dry_run(void);
 
 /*
- * Takes the step, with the table's descriptor and what roles_keep_on_exec has written;
- * blocked signals stay so, and none is lost. Returns only if that can't be done.
+ * Executes the program anew. Takes the table's descriptor and the text of roles_keep_on_exec().
+ * Signals stay blocked, and none is lost. Returns only if execve(2) fails.
  */
 void	reload_exec(int table, const char *generations);
 

@@ -1,12 +1,12 @@
 /*
- * Lines that are counted together, see repeats.h. Run by the listener.
+ * Limits log lines by network, see repeats.h. Run by the listener, as root.
  */
 
 #include "listener/repeats.h"
 
 #include <stddef.h>
 
-/* The network's record, or the one whose time is the oldest. */
+/* Returns the record of a network. A new network takes the record with the oldest beginning. */
 static struct repeats_record *
 find_network(struct repeats *t, uint64_t network)
 {

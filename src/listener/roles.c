@@ -1,7 +1,6 @@
 /*
- * Zygotes and signers, see roles.h. Run by the listener, as root. They are
- * started, heard and counted here; nothing is ever waited for once the first
- * ones are ready.
+ * Starts zygotes and signer, reads their messages and counts their answers, see roles.h. Run by
+ * the listener, as root. Waits only for the first ones to be ready.
  */
 
 #include "listener/roles.h"
@@ -23,25 +22,30 @@
 #include "base/log.h"
 #include "role.h"
 
-/* Files that were read are looked at so often. */
+/* Interval of checking certificate files for changes, in milliseconds. */
 #define REFRESH_MS	1000
 
-/* Who has died is not started anew at once: it might die again. Each time in a row it is twice as long, up to the second. */
+/*
+ * Delay of the first restart of a process that has ended, in milliseconds. The delay doubles up
+ * to the second value until a process is ready.
+ */
 #define RESTART_MS	200
 #define RESTART_MAX_MS	10000
 
-/* Questions that a zygote may have to answer at one time, for as many as fit its socket. */
+/*
+ * Answers that the gate zygote may owe before accepting pauses; so many requests fit its socket.
+ */
 #define PENDING_MAX	64
 
-/* One generation of certificates. */
+/* Gate zygote and signer of one set of certificates. */
 struct keyring {
 	struct process	gates, signer;
 	struct fileid	fileids[2 * OPTIONS_CERTS];
 	unsigned	usable;
-	int64_t		until;		/* while it is being started */
+	int64_t		until;		/* deadline of the start, clock_ms(); 0: started */
 };
 
-/* Events' indices: of the two keyrings, and from here on those of monitor zygotes. */
+/* Event indices: the processes of both keyrings, then the monitor zygotes. */
 enum {
 	NOW_GATES,
 	NOW_SIGNER,
@@ -54,11 +58,11 @@ static const struct options *opts;
 static const struct signals *signals;
 static const struct roles_callbacks *callbacks;
 
-static struct keyring now, next;	/* next.gates.pid is 0 if there is none */
+static struct keyring now, next;	/* next.until is 0 if there is none */
 static int64_t refresh_at, restart_at;
 static int64_t restart_ms = RESTART_MS;
 
-/* Starting. */
+/* --- starting */
 
 static void
 restart_later(void)
@@ -76,10 +80,10 @@ is_for_monitors(const struct process *p)
 static void
 close_process(struct process *p)
 {
-	/* A monitor zygote is the first member of its generation. */
+	/* A monitor zygote is the first member of its struct generation. */
 	unsigned generation = is_for_monitors(p) ? (unsigned)((const struct generation *)(const void *)p - generations) : 0;
 
-	/* A missing one is started anew, however that came. */
+	/* A current process that goes missing is restarted, whatever the cause. */
 	if (p->control != -1 && restart_at == 0 &&
 	    (p == &now.gates || p == &now.signer || (is_for_monitors(p) && generation == generations_current)))
 		restart_at = clock_ms() + restart_ms;
@@ -94,7 +98,10 @@ drop_keyring(struct keyring *k)
 	close_process(&k->signer);
 }
 
-/* Starts gate zygote and signer of a new generation; without certificates there is nothing to sign. */
+/*
+ * Starts gate zygote and signer of a new set. Without certificates there is no signer. Events
+ * have the indices from first on.
+ */
 static bool
 start_keyring(struct keyring *k, uint32_t first)
 {
@@ -116,7 +123,10 @@ start_keyring(struct keyring *k, uint32_t first)
 	return started;
 }
 
-/* A renewal has failed: what is there stays. What this process lacks may be there at any time, so the files are read again then. */
+/*
+ * Ends a failed renewal: the old set stays. With later the cause may pass, so the next check
+ * renews again; else only changed files do.
+ */
 static void
 abandon_next(const char *file, const char *reason, bool later)
 {
@@ -149,7 +159,7 @@ begin_renewal(void)
 		abandon_next("", no_process, true);
 }
 
-/* Puts the new generation in place. The old one ends with its last connection. */
+/* Puts the new set in place of the old one, which ends with its last connection. */
 static void
 install_next(void)
 {
@@ -283,7 +293,10 @@ roles_spawn_monitor(unsigned generation, const struct msg *m, const int *fds)
 	return true;
 }
 
-/* SIGKILL ends a process that is stopped, too; its end is then the answer to all that wait for one. */
+/*
+ * SIGKILL also ends a stopped process. The end of the process fails all requests that it has not
+ * answered.
+ */
 void
 roles_kill_gate_zygote(void)
 {
@@ -318,7 +331,7 @@ process_of(uint32_t index)
 	return index < MONITORS ? keyrings[index] : &generations[(index - MONITORS) % ROLES_GENERATIONS].zygote;
 }
 
-/* The new generation takes its place when nothing of the old one is on its way any more. */
+/* Waits until the old gate zygote owes no answer. */
 static void
 install_next_if_ready(void)
 {
@@ -326,7 +339,7 @@ install_next_if_ready(void)
 		install_next();
 }
 
-/* A zygote or signer says that it can be used. */
+/* Handles MSG_READY of a zygote or signer. */
 static void
 handle_ready(struct process *p, const struct msg_ready *ready)
 {
@@ -339,7 +352,7 @@ handle_ready(struct process *p, const struct msg_ready *ready)
 		abandon_next(ready->file, ready->reason, ready->later != 0);
 }
 
-/* SECURITY: what these processes say is believed no further than that it may be of their own connections. */
+/* SECURITY: the listener trusts these processes only as far as their own connections. */
 static void
 handle_message(struct process *p, const struct msg *m)
 {
@@ -387,7 +400,7 @@ roles_receive(uint32_t index)
 	}
 }
 
-/* One of ours is missing: it is started anew in a moment. */
+/* Schedules the restart of a current process that has ended. */
 static void
 report_missing(struct process *p, const char *what)
 {
@@ -397,7 +410,10 @@ report_missing(struct process *p, const char *what)
 	restart_later();
 }
 
-/* One of a generation that is being started. It may have said why, or even that it was ready. */
+/*
+ * Handles the end of a process of the new set. The messages are read first: one may be the
+ * reason, or MSG_READY.
+ */
 static bool
 next_ended(pid_t pid, int status)
 {

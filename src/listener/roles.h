@@ -2,9 +2,9 @@
 #define IMAPGATE_LISTENER_ROLES_H
 
 /*
- * The processes that the listener has for all connections together: gate
- * zygote and signer of one generation of certificates, and a monitor zygote
- * for each generation of settings that has connections before their login.
+ * The processes that serve all connections of a listener: gate zygote and signer for one set of
+ * certificates, and a monitor zygote for each generation of settings that has connections before
+ * login.
  */
 
 #include <stdbool.h>
@@ -16,66 +16,90 @@
 #include "base/signals.h"
 #include "config/options.h"
 
-/* Generations of settings at one time: a reload is refused where there is no place for one more. */
+/* Generations of settings at one time. A reload fails if there is no room for one more. */
 #define ROLES_GENERATIONS	16
 
-/* Hears what comes of them. The message is a zygote's MSG_SPAWNED, or a signer's. */
+/*
+ * Callbacks of roles_receive(), roles_ended() and roles_tick(). The message of signing is the
+ * signer's MSG_SIGN_REPORT, or a MSG_LOG of the signer or the gate zygote.
+ */
 struct roles_callbacks {
 	void	(*spawned)(const struct msg_spawned *, bool monitor);
-	void	(*zygote_ended)(bool monitor, unsigned generation);	/* a zygote is gone, and with it all answers that it owed */
+	/* A zygote has ended or was replaced, and owed answers. */
+	void	(*zygote_ended)(bool monitor, unsigned generation);
 	void	(*signing)(const struct msg *);
-	void	(*shortage)(const char *what, const char *reason);	/* somebody is missing for a while */
+	/* A process is missing for a while. */
+	void	(*shortage)(const char *what, const char *reason);
 };
 
 /*
- * Starts all of them and waits until they are ready. Takes the descriptors of
- * older monitor zygotes that the image before this one had (roles_kept), none
- * of which is needed without a connection. Dies with EX_CONFIG if no
- * certificate works, EX_TEMPFAIL if something is missing.
+ * Starts all processes and waits until they are ready. Takes the text of roles_keep_on_exec()
+ * about older monitor zygotes, NULL: none. Dies with EX_CONFIG if no certificate works, with
+ * EX_TEMPFAIL if a resource is missing.
  */
 void	roles_begin(const struct options *, const struct signals *, const struct roles_callbacks *, const char *kept);
 
 /*
- * Can a gate be had? False while the gate zygote is missing, or busy with so
- * much that no more is asked of it: no connection is accepted then.
+ * Tests whether a gate can be requested. Returns false while a zygote is missing, new
+ * certificates are being loaded, or the gate zygote owes too many answers; no connection is
+ * accepted then.
  */
 bool	roles_are_ready(void);
 
-/* When clients come: looks whether certificates are others now, and then begins to renew them. What does not work is logged, and the old ones stay. */
+/*
+ * Checks the certificate files for changes, at most once a second, and begins a renewal. Call it
+ * before accepting. A renewal that fails is logged, and the old certificates stay.
+ */
 void	roles_refresh(void);
 
-/* Asks for a gate; descriptors as in boundary/spawn.h. False with errno if that can't be done. */
+/*
+ * Requests a gate from its zygote. Takes the descriptors of boundary/spawn.h. Returns false with
+ * errno on failure.
+ */
 bool	roles_spawn_gate(const struct msg_spawn_gate *, const int fds[2]);
 
-/* The generation that a connection belongs to which begins now; it is left by roles_release when the connection needs no monitor any more. */
+/* Returns the current generation for a new connection, which holds it until roles_release(). */
 unsigned	roles_acquire(void);
-bool		roles_has_generation(unsigned generation);	/* its monitor zygote is there */
+bool		roles_has_generation(unsigned generation);	/* its monitor zygote exists */
 void		roles_release(unsigned generation);
 
-/* Asks for a monitor. The message is MSG_SPAWN_MONITOR or MSG_SPAWN_PEER. */
+/*
+ * Requests a monitor from the zygote of a generation. Takes MSG_SPAWN_MONITOR or MSG_SPAWN_PEER
+ * with its descriptors. Returns false with errno on failure.
+ */
 bool	roles_spawn_monitor(unsigned generation, const struct msg *, const int *fds);
 
-/* End a zygote that does not answer, or that of this generation's monitors; another takes its place. */
+/*
+ * Kill the gate zygote, or a generation's monitor zygote, if it owes answers. A current one is
+ * restarted.
+ */
 void	roles_kill_gate_zygote(void);
 void	roles_kill_monitor_zygote(unsigned generation);
 
-/* How many answers are on their way. */
+/* Returns how many answers the zygotes owe. */
 unsigned	roles_pending(void);
 
-/* One of them has something to say, by the index of its event. */
+/* Reads all messages of a process. Takes the index of its event. */
 void	roles_receive(uint32_t index);
 
-/* A child has ended: returns false if it was none of these. */
+/* Handles the end of a child. Returns false if it is none of these processes. */
 bool	roles_ended(pid_t, int status);
 
-/* When something of ours is to be done next (clock_ms()), 0 for never; and that it is time. */
+/*
+ * roles_due() returns when roles_tick() must be called (clock_ms()), 0: not at all. roles_tick()
+ * restarts missing processes and gives up a renewal that takes too long.
+ */
 int64_t	roles_due(void);
 void	roles_tick(void);
 
-/* Is there a place for a new generation? */
+/* Tests whether there is room for one more generation. */
 bool	roles_has_room(void);
 
-/* Writes into text what the next image wants to know of monitor zygotes that are still needed, and has their descriptors survive execve(2), or not. */
+/*
+ * Writes the monitor zygotes that connections still need into text, for roles_begin() of the next
+ * image, and makes their descriptors survive execve(2); with keep false, makes them close-on-exec
+ * again.
+ */
 void	roles_keep_on_exec(char *text, size_t size, bool keep);
 
 #endif

@@ -27,22 +27,25 @@
 #include "listener/spawn.h"
 #include "base/log.h"
 
-/* Processes end by themselves behind a deadline; who has not by then is ended. */
+/*
+ * Time after the login's deadline, at which gate and monitor exit themselves; then they are
+ * killed. In milliseconds.
+ */
 #define OVERSTAY_MS	10000
 
-/* The same for a relay whose mailbox program has ended (RELAY_LINGER_MS). */
+/* The same for a relay whose mailbox program has ended; longer than RELAY_LINGER_MS. */
 #define FAREWELL_MS	90000
 
-/* Children that have ended before their zygote's answer came. */
+/* Children that ended before the zygote reported their pid. */
 #define EARLY_MAX	1024
 
 static struct early {
 	pid_t	pid;
 	int	status;
 } early[EARLY_MAX];
-static size_t earlies;
+static size_t early_count;
 
-/* It needs no monitor zygote any more. */
+/* Releases the monitor zygote, which the connection needs no longer. */
 static void
 leave_generation(struct connection *c)
 {
@@ -50,7 +53,7 @@ leave_generation(struct connection *c)
 	c->generation = ROLES_GENERATIONS;
 }
 
-/* Beginning. */
+/* --- beginning */
 
 void
 serve_accepted(struct connection *c, bool imaps, int fd, const struct sockaddr_storage *from)
@@ -64,7 +67,7 @@ serve_accepted(struct connection *c, bool imaps, int fd, const struct sockaddr_s
 	c->deadline = clock_ms() + o->timeout_ms;
 	c->generation = roles_acquire();
 	if (!peer_identify(&c->peer, fd, from)) {
-		/* The client has reset the connection, and the kernel has forgotten it. */
+		/* The client has reset the connection, so its address is unknown. */
 		lifecycle_begin_log(c);
 		gatelog_end("disconnected", connections_count_line(c, LINE_END));
 		lifecycle_end_log();
@@ -73,9 +76,9 @@ serve_accepted(struct connection *c, bool imaps, int fd, const struct sockaddr_s
 	}
 	c->peer.ucspi_tls = (struct peer_ucspi_tls){ 0, 0, 0 };
 	/*
-	 * Each answer is one write, so there is nothing that Nagle could join; and
-	 * the mailbox program inherits it. To have it set on the listening socket
-	 * is not enough: the first connection is older than its listener.
+	 * Nagle's algorithm would only delay: each reply is one write. The mailbox program
+	 * inherits the setting. The listening socket can't have it set in time: connections in
+	 * its backlog may be older than this process.
 	 */
 	if (c->peer.socket)
 		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
@@ -96,7 +99,7 @@ serve_resume(void)
 
 		if (c == NULL)
 			continue;
-		/* Its monitor zygote is gone: then it is for that of now. */
+		/* The monitor zygote has ended: the current one takes its place. */
 		if (!roles_has_generation(c->generation))
 			c->generation = ROLES_GENERATIONS;
 		if ((c->login != -1 && !events_add(c->login, EVENT_LOGIN, slot)) ||
@@ -105,11 +108,13 @@ serve_resume(void)
 	}
 }
 
-/* Answers of the zygotes. */
+/* --- answers of the zygotes */
 
 static void	reap_child(struct connection *, struct connection_process *, int status);
 
-/* The service stops while this connection is on its way, or waits. */
+/*
+ * Stops a connection before login: by SIGTERM to the monitor, else by the end of the gate's pair.
+ */
 static void
 shut_down(struct connection *c)
 {
@@ -122,20 +127,26 @@ shut_down(struct connection *c)
 		shutdown(c->login, SHUT_WR);
 }
 
-/* How a child has ended of which the zygote tells only now: 0, and status is filled; or not yet, -1. */
+/*
+ * Finds the status of a child that ended before its pid was reported. Returns 0 and fills the
+ * status; -1: the child runs.
+ */
 static int
 find_early(pid_t pid, int *status)
 {
 	siginfo_t info;
 	size_t i;
 
-	for (i = 0; i < earlies; i++)
+	for (i = 0; i < early_count; i++)
 		if (early[i].pid == pid) {
 			*status = early[i].status;
-			early[i] = early[--earlies];
+			early[i] = early[--early_count];
 			return 0;
 		}
-	/* SECURITY: others may have taken all the room; a process that is not ours any more must not be killed by its number. */
+	/*
+	 * SECURITY: the list may be full of other processes. A pid that is no child now must not
+	 * be killed later.
+	 */
 	*status = EX_SOFTWARE << 8;
 	return waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) == -1 && errno == ECHILD ? 0 : -1;
 }
@@ -185,12 +196,15 @@ serve_spawned(const struct msg_spawned *spawned, bool monitor)
 		adopt_child(c, child, spawned->pid);
 	else
 		child_missing(c, child, strerror(spawned->error));
-	/* Who has ended early and was not this one is nobody's. */
+	/* No answer is outstanding, so the rest are no connection's. */
 	if (roles_pending() == 0)
-		earlies = 0;
+		early_count = 0;
 }
 
-/* A zygote is gone. What it has forked without telling is not known: it ends by itself, for want of its pair. */
+/*
+ * Fails the requests of a zygote that has ended. A process that it forked without an answer exits
+ * by itself, since its pair is closed.
+ */
 void
 serve_zygote_ended(bool monitor, unsigned generation)
 {
@@ -216,7 +230,7 @@ key_file(uint32_t index)
 	return index < o->certs ? o->key[index] : "";
 }
 
-/* SECURITY: a gate that wants anything else signed than TLS has been taken over, and is not served any longer. */
+/* SECURITY: a gate that asks for a signature outside of TLS has been taken over, and is killed. */
 void
 serve_signing(const struct msg *m)
 {
@@ -245,7 +259,7 @@ serve_signing(const struct msg *m)
 		lifecycle_kill_violator(c, &c->gate, "gate wanted signed what is not TLS");
 }
 
-/* Messages. */
+/* --- messages */
 
 void
 serve_login(uint32_t slot)
@@ -265,12 +279,12 @@ serve_account(uint32_t slot)
 		messages_from_monitor(c);
 }
 
-/* Ends. */
+/* --- ends */
 
 static void
 reap_gate(struct connection *c)
 {
-	/* Its last words may not have been read yet. */
+	/* Messages of the gate may be unread, such as its line about the end. */
 	while (messages_from_gate(c))
 		;
 	if (!c->end_logged && c->monitor.state == CHILD_NONE) {
@@ -296,7 +310,7 @@ reap_monitor(struct connection *c)
 		spawn_gate(c);
 		return;
 	}
-	/* A gate stays for its relay's sake only. */
+	/* Only a relay goes on without the monitor. */
 	if (!c->launched || !c->relayed)
 		lifecycle_kill(&c->gate);
 	connections_end_session(c);
@@ -326,8 +340,8 @@ serve_ended(pid_t pid, int status)
 
 	if (child != NULL)
 		reap_child(c, child, status);
-	else if (roles_pending() > 0 && earlies < EARLY_MAX)
-		early[earlies++] = (struct early){ pid, status };
+	else if (roles_pending() > 0 && early_count < EARLY_MAX)
+		early[early_count++] = (struct early){ pid, status };
 	else
 		return false;
 	return true;
@@ -352,7 +366,10 @@ is_late(const struct connection *c)
 	return !connections_is_session(c) && clock_left(c->deadline + OVERSTAY_MS) == 0;
 }
 
-/* A zygote that has not answered by now hangs, and all connections that come after this one would wait for it. */
+/*
+ * Kills a zygote that has not answered by the deadline: it hangs, and later connections would
+ * wait.
+ */
 static void
 end_zygotes(const struct connection *c)
 {

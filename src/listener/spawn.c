@@ -1,5 +1,5 @@
 /*
- * Processes for a connection, see spawn.h. Run by the listener.
+ * Requests gates and monitors for connections, see spawn.h. Run by the listener, as root.
  */
 
 #include "listener/spawn.h"
@@ -37,7 +37,6 @@ spawn_gate(struct connection *c)
 	lifecycle_release_if_over(c);
 }
 
-/* Has a monitor forked, to which the client goes, and the gate's pair if there is one. */
 void
 spawn_monitor(struct connection *c, bool peer_first)
 {

@@ -1,18 +1,22 @@
 #ifndef IMAPGATE_LISTENER_SPAWN_H
 #define IMAPGATE_LISTENER_SPAWN_H
 
-/* A connection's processes are asked of the zygotes. Where one can't be had the connection ends, and the log says why. */
+/*
+ * Requests a connection's processes from the zygotes. A failure is logged and ends the
+ * connection.
+ */
 
 #include <stdbool.h>
 
 #include "listener/connections.h"
 
-/* A gate, which gets the client; the listener keeps it too. */
+/* Requests a gate, to which a copy of the client's descriptor goes. */
 void	spawn_gate(struct connection *);
 
 /*
- * A monitor, to which the client goes, and our end of the gate's pair. With
- * peer_first (--preauth peer) there is no gate yet, and the client is kept.
+ * Requests a monitor, to which the client's descriptor and the listener's end of the login pair
+ * move. With peer_first (--preauth peer) there is no gate yet, and the listener keeps the
+ * descriptor.
  */
 void	spawn_monitor(struct connection *, bool peer_first);
 

@@ -1,5 +1,5 @@
 /*
- * What the listener says of itself, see status.h.
+ * The listener's own status, see status.h. Run by the listener, as root.
  */
 
 #include "listener/status.h"
@@ -12,7 +12,7 @@
 #include "base/title.h"
 #include "listener/connections.h"
 
-/* The status line follows what happens, but not each connection. */
+/* Interval of status updates, in milliseconds. */
 #define STATUS_MS	1000
 
 static struct connections_count notified;
@@ -33,13 +33,15 @@ status_log(const char *event, const char *key, const char *text)
 	log_write(&line);
 }
 
-/* What the administrator sees in the service's status. */
 void
 status_notify(void)
 {
 	struct connections_count count = connections_count();
 
-	/* As long as there is somebody whose time may be over, there is something to look at. */
+	/*
+	 * Deadlines are checked at the same interval, as long as there is a connection
+	 * (listener.c).
+	 */
 	due = connections_end() > 0 ? clock_ms() + STATUS_MS : 0;
 	if (was_notified && memcmp(&count, &notified, sizeof(count)) == 0)
 		return;

@@ -1,21 +1,27 @@
 #ifndef IMAPGATE_LISTENER_STATUS_H
 #define IMAPGATE_LISTENER_STATUS_H
 
-/* What the listener says of itself: lines about all connections, its title, and the service's status. */
+/*
+ * The listener's own status: log lines with counts, its process title, and STATUS= for the
+ * service manager.
+ */
 
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Logs an event with how many are connected and logged in. Key is NULL, or that of a text. */
+/*
+ * Logs an event with the number of connections and sessions. Takes the key of an additional text,
+ * NULL: none.
+ */
 void	status_log(const char *event, const char *key, const char *text);
 
-/* Something has happened that the status will have to show. */
+/* Notes that the counts may have changed. */
 void	status_changed(void);
 
-/* When it is to be told (clock_ms()), 0: nothing has changed. */
+/* Returns when status_notify() must be called (clock_ms()), 0: not at all. */
 int64_t	status_due(void);
 
-/* Tells it, if it is another one. */
+/* Sets title and STATUS=, if the counts have changed. */
 void	status_notify(void);
 
 #endif
