@@ -2,16 +2,16 @@
 #define IMAPGATE_BOUNDARY_ACCOUNT_H
 
 /*
- * What a monitor tells and asks the listener, which counts connections,
- * sessions and failures. Users and passwords come as numbers: a HMAC by a key
- * of this listener's, so that nothing in its memory can be tried out.
+ * Messages between a monitor and the listener, which counts connections, sessions and failures.
+ * Users and passwords are numbers: a HMAC with a key of this listener, so that its memory can't
+ * be used to test guesses.
  */
 
 #include <stdint.h>
 
 #include "boundary/login.h"
 
-/* Limits, by the names of their options; or the listener has sent the connection away. */
+/* Limits, named after their options. LIMIT_SHUTDOWN: the listener has ended the connection. */
 enum msg_limit {
 	LIMIT_NONE,
 	LIMIT_MAX_CONNECTIONS,
@@ -22,24 +22,27 @@ enum msg_limit {
 	LIMIT_SHUTDOWN,
 };
 
-/* A word for the log: the option's name. */
+/* Returns the name of a limit's option without "--", for the log. */
 const char	*msg_limit_name(enum msg_limit);
 
-/* A login has failed. */
+/* MSG_FAILED: a login has failed. */
 struct msg_failed {
-	uint64_t	user;		/* of whom */
-	uint64_t	attempt;	/* of whom, with which password */
-	int64_t		when;		/* it began, clock_ms() */
-	uint32_t	dropped;	/* lines of the log, see log_take_dropped */
+	uint64_t	user;		/* number of the user */
+	uint64_t	attempt;	/* number of user and password */
+	int64_t		when;		/* beginning of the attempt, clock_ms() */
+	/* Log lines that were lost since the last message, see log_take_dropped(). */
+	uint32_t	dropped;
 };
 
 struct msg_failed_answer {
-	uint32_t	failures;	/* different ones that are remembered of this address; 0: none are */
+	/* Different failures remembered of this network; 0: it is not counted. */
+	uint32_t	failures;
 };
 
-/* A login has succeeded. If no limit is against it, it is a session from here on. */
+/* MSG_LOGGED_IN: a login has succeeded, and becomes a session if no limit is exceeded. */
 struct msg_logged_in {
-	uint64_t	user;		/* as the client has named it: its failures are forgiven */
+	/* Number of the name that the client sent: its failures are forgiven. */
+	uint64_t	user;
 	uint64_t	account;
 	uint32_t	dropped;
 	char		name[MSG_NAME_MAX];	/* of the account, for the log */
@@ -49,18 +52,21 @@ struct msg_logged_in_answer {
 	uint32_t	limit;		/* enum msg_limit */
 };
 
-/* How has the gate ended? The answer comes when it has. */
+/* Answer to MSG_GATE_END, sent when the gate has ended. */
 struct msg_gate_end_answer {
-	int32_t		status;		/* of waitpid(2) */
+	int32_t		status;		/* as from waitpid(2) */
 };
 
-/* The mailbox program takes the monitor's place now. No answer. */
+/* MSG_LAUNCHED: the monitor executes the mailbox program now. No answer. */
 struct msg_launched {
 	uint32_t	transport;	/* enum msg_transport */
 	uint32_t	dropped;
 };
 
-/* No answer: PEER_UNKNOWN, after which the connection gets a gate; and the lines that a monitor that ends has lost. */
+/*
+ * MSG_DROPPED, from a monitor that ends: log lines that were lost. No answer. MSG_PEER_UNKNOWN
+ * has no body and no answer: the connection gets a gate.
+ */
 struct msg_dropped {
 	uint32_t	dropped;
 };

@@ -1,6 +1,6 @@
 /*
- * The messages' way over the pair, see msg.h. Run by both sides; neither
- * trusts the other, so this is the same code with the same checks.
+ * The transport of messages, see msg.h. Run by the sender and the receiver, as root and in the
+ * sandbox; neither trusts the other, so both run the same checks.
  */
 
 #include "boundary/msg.h"
@@ -16,7 +16,7 @@
 #define SIZE(member)	(sizeof(((struct msg *)NULL)->u.member))
 #define TEXT(member)	{ offsetof(struct msg, u.member), SIZE(member) }
 
-/* Each type: how long it is exactly, how many descriptors come with it, and where text is, which has to end within its array. */
+/* Types: exact size of the body, number of descriptors, and text arrays that must have a NUL. */
 static const struct type {
 	bool	exists;
 	size_t	size;
@@ -56,7 +56,7 @@ static const struct type {
 	[MSG_DROPPED] = { true, SIZE(dropped), 0, { { 0, 0 } } },
 };
 
-/* Where the body begins. Between type and body there is nothing that is not of the message. */
+/* The body follows the header without a hole, so nothing outside of the message is sent. */
 #define BODY	offsetof(struct msg, u)
 _Static_assert(BODY == 2 * sizeof(uint32_t), "no hole between type and body");
 
@@ -144,7 +144,9 @@ msg_send(int fd, const struct msg *m)
 	return msg_send_fds(fd, m, NULL, true);
 }
 
-/* Takes the descriptors out of what was received. Returns how many; those for which there is no room are closed. */
+/*
+ * Takes the descriptors out of a received message. Returns their number; surplus ones are closed.
+ */
 static int
 take_fds(const struct msghdr *hdr, int fds[MSG_FDS])
 {
@@ -176,7 +178,7 @@ msg_close_fds(int fds[MSG_FDS])
 	}
 }
 
-/* Returns the fault of a message of n octets, NULL if there is none. */
+/* Returns what is wrong with a message of n octets, NULL if nothing is. */
 static const char *
 message_error(const struct msg *m, ssize_t n, int fds, int flags)
 {
@@ -188,7 +190,7 @@ message_error(const struct msg *m, ssize_t n, int fds, int flags)
 	t = find_type(m->type);
 	if (t == NULL)
 		return "message of unknown type";
-	/* Without room for them the kernel drops passed descriptors, and says so. */
+	/* The kernel drops descriptors for which there is no room, and sets MSG_CTRUNC. */
 	if (fds != t->fds || (flags & MSG_CTRUNC) != 0)
 		return "message with other descriptors than its type's";
 	if ((size_t)n != BODY + t->size)
@@ -199,7 +201,10 @@ message_error(const struct msg *m, ssize_t n, int fds, int flags)
 	return NULL;
 }
 
-/* Receives and checks a message. Returns 1, 0 at the end or with errno where there is nothing now, -1 with what is wrong. */
+/*
+ * Receives and checks a message. Returns 1; 0 at the end of file, or with errno; -1 and the
+ * reason if the message is malformed.
+ */
 static int
 receive(int fd, struct msg *m, int fds[MSG_FDS], bool wait, const char **wrong)
 {
@@ -213,7 +218,10 @@ receive(int fd, struct msg *m, int fds[MSG_FDS], bool wait, const char **wrong)
 		n = recvmsg(fd, &hdr, MSG_CMSG_CLOEXEC | (wait ? 0 : MSG_DONTWAIT));
 	while (n == -1 && errno == EINTR && again(&tries));
 	if (n == 0) {
-		/* An empty message looks like the end; what came with it must not stay open. */
+		/*
+		 * An empty message looks like the end of file; its descriptors must not stay
+		 * open.
+		 */
 		take_fds(&hdr, fds);
 		msg_close_fds(fds);
 		errno = 0;
@@ -267,7 +275,7 @@ msg_peek_type(int fd, uint32_t *type)
 	while (n == -1 && errno == EINTR && again(&tries));
 	if (n == 0)
 		errno = 0;
-	/* An octet or two have no type. */
+	/* A message without a whole type. */
 	if (n > 0 && n < (ssize_t)sizeof(*type))
 		*type = 0;
 	return n > 0;

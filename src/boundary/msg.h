@@ -2,10 +2,10 @@
 #define IMAPGATE_MSG_H
 
 /*
- * The transport of all boundaries: SOCK_SEQPACKET pairs, so the kernel keeps
- * messages apart and there is nothing to parse: a type, then exactly the
- * struct that belongs to it, with as many descriptors as that says. The four
- * pages beside this file have the structs, one for each boundary.
+ * The transport of all messages between processes: SOCK_SEQPACKET pairs. The kernel keeps
+ * messages apart, so nothing is parsed: each is a type, the struct of that type, and the
+ * descriptors of that type. The other headers in this folder have the structs, one header for
+ * each pair of processes.
  */
 
 #include <stdbool.h>
@@ -17,21 +17,22 @@
 #include "boundary/sign.h"
 #include "boundary/spawn.h"
 
-/* Questions are even, their answers odd; 0 is nothing. */
+/* Requests are even, their answers odd. 0 is no message. */
 enum msg_type {
 	/* login.h */
-	MSG_LOGIN = 2,			/* may this client log in? */
+	MSG_LOGIN = 2,			/* authenticates a client */
 	MSG_LOGIN_ANSWER = 3,
-	MSG_LAUNCH = 4,			/* start the mailbox program */
+	MSG_LAUNCH = 4,			/* starts the mailbox program */
 	MSG_LAUNCH_ANSWER = 5,		/* to a relay: its stream */
-	MSG_LOG = 6,			/* tell the administrator */
-	MSG_PROXIED = 8,		/* the client is another */
+	MSG_LOG = 6,			/* writes a log line */
+	MSG_PROXIED = 8,		/* the client of a proxy */
 	MSG_PROXIED_ANSWER = 9,
-	MSG_PROGRAM_OUTPUT = 10,	/* has the mailbox program said something? */
+	/* The mailbox program has written something, or nothing. */
+	MSG_PROGRAM_OUTPUT = 10,
 	/* sign.h */
 	MSG_KEY = 12,
 	MSG_KEY_ANSWER = 13,
-	MSG_SIGN = 14,			/* sign this part of a TLS handshake */
+	MSG_SIGN = 14,			/* signs a part of a TLS handshake */
 	MSG_SIGN_ANSWER = 15,
 	MSG_PAIR = 16,
 	MSG_SIGN_REPORT = 18,
@@ -39,7 +40,8 @@ enum msg_type {
 	MSG_READY = 20,
 	MSG_SPAWN_GATE = 22,
 	MSG_SPAWN_MONITOR = 24,
-	MSG_SPAWN_PEER = 26,		/* the same with peer_first, and so with a descriptor less */
+	/* MSG_SPAWN_MONITOR with peer_first, so with one descriptor less. */
+	MSG_SPAWN_PEER = 26,
 	MSG_SPAWNED = 27,
 	/* account.h */
 	MSG_FAILED = 28,
@@ -56,7 +58,7 @@ enum msg_type {
 
 struct msg {
 	uint32_t	type;			/* enum msg_type */
-	uint32_t	zero;			/* the body begins behind it, at a multiple of 8 */
+	uint32_t	zero;			/* aligns the body to 8 octets */
 	union {
 		struct msg_login		login;
 		struct msg_login_answer		login_answer;
@@ -86,53 +88,64 @@ struct msg {
 };
 
 /*
- * Makes a message of this type, empty. All that is done to a message is done
- * to as much of it as its type has: a login is 20 times as long as the rest.
+ * Makes an empty message of a type. Only the part that this type has is cleared, sent and wiped:
+ * a login is 20 times as long as most others.
  */
 void	msg_begin(struct msg *, enum msg_type);
 
-/* Wipes a message that msg_begin or msg_recv has made; passwords are in some. */
+/* Wipes a message of msg_begin() or msg_recv(), since some hold passwords. */
 void	msg_wipe(struct msg *);
 
-/* The most descriptors that a message has. */
+/* Largest number of descriptors of a message. */
 #define MSG_FDS		3
 
-/* Makes a pair, both ends close-on-exec. Returns 0, or -1 with errno. */
+/* Makes a connected pair, both ends close-on-exec. Returns 0, or -1 with errno. */
 int	msg_pair(int pair[2]);
 
-/* Sends a message without descriptors in the size of its type. Returns 0, or -1 with errno: the other process is gone. */
+/*
+ * Sends a message of a type without descriptors. Returns 0, or -1 with errno: the receiver is
+ * gone.
+ */
 int	msg_send(int fd, const struct msg *);
 
-/* The same with the descriptors of its type; with wait false it fails with EAGAIN where it would have to wait. The descriptors stay open here. */
+/*
+ * Sends a message with the descriptors of its type, which stay open here. Returns 0, or -1 with
+ * errno: EAGAIN if wait is false and the socket is full.
+ */
 int	msg_send_fds(int fd, const struct msg *, const int *fds, bool wait);
 
 /*
- * Receives one message. Returns 1, or 0 if the other process is gone. A
- * message of unknown type, of another size than its type's, with other than
- * its type's descriptors or with text that does not end in NUL is a bug().
+ * Receives a message without descriptors. Returns 1, or 0 if the sender is gone. A malformed
+ * message is a bug(): unknown type, other size or descriptors than the type's, text without NUL.
  */
 int	msg_recv(int fd, struct msg *);
 
-/* The same with descriptors, close-on-exec, -1 where the type has none. */
+/*
+ * Receives a message as msg_recv(), with its descriptors: close-on-exec, -1 where the type has
+ * none.
+ */
 int	msg_recv_fds(int fd, struct msg *, int fds[MSG_FDS]);
 
 /*
- * The same for who serves others too: without waiting, and what would be a
- * bug() is -1 with wrong saying why. 0 is the end, or errno EAGAIN if there
- * is nothing now. Nothing of a message that is wrong stays open.
+ * Receives a message without waiting, for a process that serves others too. Returns 1; 0 if there
+ * is none (errno EAGAIN) or the sender is gone (any other errno, or 0); -1 with the reason in
+ * wrong if the message is malformed. The descriptors of a malformed message are closed.
  */
 int	msg_recv_now(int fd, struct msg *, int fds[MSG_FDS], const char **wrong);
 
-/* Closes descriptors that were received with a message that nobody wants, and makes them -1. */
+/* Closes the descriptors of a received message and sets them to -1. */
 void	msg_close_fds(int fds[MSG_FDS]);
 
 /*
- * Looks at the type of the message that comes next, without taking it and
- * without waiting. Returns 1, or 0 as msg_recv_now.
+ * Reads the type of the next message, which stays in the socket. Does not wait. Returns 1, or 0
+ * as msg_recv_now(); type 0 if the message is too short to have one.
  */
 int	msg_peek_type(int fd, uint32_t *type);
 
-/* Fills dst (of size octets) with len octets of text and NULs to its end. Returns 0, or -1 if it holds a NUL or does not fit. */
+/*
+ * Fills dst (size octets) with text of len octets and NULs. Returns 0; -1 if the text has a NUL
+ * or does not fit with one.
+ */
 int	msg_text(char *dst, size_t size, const char *text, size_t len);
 
 #endif
