@@ -1,6 +1,6 @@
 /*
- * Trying again, see again.h. Run by all processes, also in the gate's
- * sandbox, whose filter allows poll(2).
+ * Repeats system calls, see again.h. Run by all processes, also in the sandbox, whose filter
+ * allows poll(2).
  */
 
 #include "base/again.h"
@@ -9,10 +9,10 @@
 #include <poll.h>
 #include <stddef.h>
 
-/* The first tries are free: a signal, or another process that was quicker. */
+/* Tries without a pause: a signal, or another process that was quicker, causes a few. */
 #define FREE_TRIES	10
 
-/* The longest pause. */
+/* The longest pause, in milliseconds. */
 #define PAUSE_MS	100
 
 bool

@@ -3,15 +3,14 @@
 
 #include <stdbool.h>
 
-/* The most tries in a row that come to nothing: more than four seconds of them. */
+/* Failed tries in a row, after which again() gives up: more than four seconds. */
 #define AGAIN_MAX	70
 
 /*
- * Decides whether a system call is tried once more that was interrupted, or
- * that had nothing to give although poll(2) said so. Takes a count that the
- * caller sets to 0 after a success. From the tenth try on it pauses, each time
- * longer, so that no loop takes the processor. Returns false after AGAIN_MAX
- * tries: the caller treats it as any other error. Leaves errno alone.
+ * Decides whether to repeat a system call that was interrupted, or that had nothing to read
+ * although poll(2) reported input. Takes a counter, which the caller sets to 0 after a success.
+ * Pauses from the tenth try on, each time longer, so that no loop uses up the processor. Returns
+ * false after AGAIN_MAX tries: the caller handles the error as any other. Preserves errno.
  */
 bool	again(unsigned *tries);
 

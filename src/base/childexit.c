@@ -1,5 +1,6 @@
 /*
- * The ends of the listener's children, see childexit.h.
+ * Logs the end of children, see childexit.h. Run by the listener and by keepers, as root or as
+ * the user.
  */
 
 #include "base/childexit.h"

@@ -4,7 +4,10 @@
 #include <stdint.h>
 #include <time.h>
 
-/* Milliseconds on the clock that nobody can set (clock_gettime(2), CLOCK_MONOTONIC). Deadlines are points on it. */
+/*
+ * Returns milliseconds of the clock that can't be set (clock_gettime(2), CLOCK_MONOTONIC).
+ * Deadlines are points on it.
+ */
 static inline int64_t
 clock_ms(void)
 {
@@ -14,7 +17,7 @@ clock_ms(void)
 	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
-/* What is left until a deadline, as poll(2) wants it: never negative. */
+/* Returns the milliseconds until a deadline, as poll(2) takes them; 0 if it has passed. */
 static inline int
 clock_left(int64_t deadline)
 {

@@ -1,6 +1,6 @@
 /*
- * Descriptors in bulk, see descriptors.h. Used by every process before it
- * becomes less than it was.
+ * Closes descriptors in bulk, see descriptors.h. Run by every process before it gives up
+ * privileges or executes a program, as root or not.
  */
 
 #include "base/descriptors.h"
@@ -25,7 +25,11 @@ close_one(int fd)
 	close(fd);
 }
 
-/* Names in /proc/self/fd are read again until nothing is left to do: a directory that changes may leave some out. */
+/*
+ * Calls act for each open descriptor from first on. With until_none reads the folder again until
+ * there is none: readdir(3) may skip entries of a folder that changes. Returns false without
+ * /proc.
+ */
 static bool
 each_open_from(int first, void (*act)(int), bool until_none)
 {

@@ -1,5 +1,5 @@
 /*
- * Ends of a process by a fault, the world's or ours, see log.h. Run by all.
+ * Ends a process after an error or a bug, see log.h. Run by all processes.
  */
 
 #include <errno.h>

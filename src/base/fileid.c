@@ -1,6 +1,6 @@
 /*
- * Identities of files, see fileid.h. Used by the listener, which looks at what
- * it has read once a second.
+ * Identities of files, see fileid.h. Run by the listener, as root: the files are those that
+ * zygote and signer have read, and are not opened here.
  */
 
 #include "base/fileid.h"
@@ -13,7 +13,7 @@ fileid_get(struct fileid *s, const char *path)
 {
 	struct stat st;
 
-	/* Stamps are compared as memory. */
+	/* Identities are compared by memcmp(3), so padding must be zero. */
 	memset(s, 0, sizeof(*s));
 	if (stat(path, &st) == 0)
 		*s = (struct fileid){ st.st_dev, st.st_ino, st.st_size, st.st_ctim };

@@ -2,9 +2,8 @@
 #define IMAPGATE_FILEID_H
 
 /*
- * What tells a file from the one that was there before (inode(7)), whether it
- * was renewed by rename(2) or by writing. Two writings that leave the size as
- * it was and fall into one tick of the kernel's clock are not told apart.
+ * Identity of a file's contents (inode(7)): changes with rename(2) and with writing. Two writes
+ * that keep the size, within one tick of the kernel's clock, look the same.
  */
 
 #include <sys/types.h>
@@ -19,10 +18,13 @@ struct fileid {
 	struct timespec	changed;
 };
 
-/* Gets the identity of the file that is at this path now: all zeros if nothing is. */
+/* Gets the identity of the file at a path; all zeros if there is none. */
 void	fileid_get(struct fileid *, const char *path);
 
-/* The same of all certificates and keys of the options, in their order. */
+/*
+ * Gets the identities of all certificates and keys, in the order of the options: certificate 0,
+ * key 0, certificate 1 and so on.
+ */
 void	fileid_get_all(struct fileid fileids[2 * OPTIONS_CERTS], const struct options *);
 
 #endif

@@ -1,12 +1,11 @@
 /*
- * The functions of libraries that are loaded on demand, see lazyload.h. To
- * the linker they are here; each jumps to where its slot says, with all
- * arguments as they are. The lists are made from what the objects need and
- * the libraries have (Makefile, lazyload-openssl.h and lazyload-pam.h).
+ * Stubs of the functions of libraries that are loaded on demand, see lazyload.h. Run by every
+ * process that calls them. The linker takes a stub for the function; it jumps to the address in
+ * its slot and leaves all arguments as they are. Makefile makes the lists (lazyload-openssl.h,
+ * lazyload-pam.h): functions that the objects need and the library has.
  *
- * The slots are among the data that is read-only once the program is loaded.
- * None of the names is seen by other objects: a library that is looking for
- * its own function shall find that.
+ * The slots are in memory that is read-only after relocation. The names are hidden from other
+ * objects: a library must find its own functions, not the stubs.
  */
 
 #ifdef __CET__

@@ -1,6 +1,7 @@
 /*
- * Libraries as they are needed, see lazyload.h. Run by main, the listener and
- * the monitor, mostly as root: dlopen(3) finds what a link would have found.
+ * Loads libraries when they are needed, see lazyload.h. Run by the monitor, gate zygote, signer
+ * and --check, and by main if there is a configuration file; mostly as root. dlopen(3) searches
+ * the same folders as a linked program.
  */
 
 #include "base/lazyload.h"
@@ -20,13 +21,15 @@
 #define WORD(text)	#text
 #define WORD_OF(macro)	WORD(macro)
 
-/* A function's name, and where to find it: lazyload-stubs.S lays these out and jumps by them. */
+/*
+ * A function's name and address. lazyload-stubs.S lays the slots out and jumps to the addresses.
+ */
 struct slot {
 	const char	*name;
 	void		*function;
 };
 
-/* There are none where the program is linked with the library. */
+/* Absent in a program that is linked with the library. */
 extern struct slot lazyload_openssl_first[] __attribute__((weak, visibility("hidden")));
 extern struct slot lazyload_openssl_end[] __attribute__((weak, visibility("hidden")));
 extern struct slot lazyload_pam_first[] __attribute__((weak, visibility("hidden")));
@@ -34,7 +37,7 @@ extern struct slot lazyload_pam_end[] __attribute__((weak, visibility("hidden"))
 
 void	lazyload_missing(void) __attribute__((noreturn, visibility("hidden")));
 
-/* Where all slots point to until their library is there. */
+/* Address of all functions until their library is loaded. */
 void
 lazyload_missing(void)
 {
@@ -58,7 +61,10 @@ find_functions(void *library, struct slot *slot, const struct slot *end)
 	return NULL;
 }
 
-/* SECURITY: like the addresses that ld.so has found, the slots can't be written to, but for this moment. */
+/*
+ * SECURITY: the addresses are read-only, like those that ld.so has resolved, except while they
+ * are set.
+ */
 static bool
 protect(const struct slot *first, const struct slot *end, int protection)
 {
@@ -89,14 +95,14 @@ load_library(const char *name, int scope, struct slot *first, const struct slot 
 const char *
 lazyload_openssl(void)
 {
-	/* It brings libcrypto, in which dlsym(3) looks too. */
+	/* libssl depends on libcrypto, which dlsym(3) then searches too. */
 	return load_library("libssl.so." WORD_OF(OPENSSL_SHLIB_VERSION), RTLD_LOCAL, lazyload_openssl_first, lazyload_openssl_end);
 }
 
 const char *
 lazyload_pam(void)
 {
-	/* Some modules are not linked with it, and take for granted that the program is. */
+	/* RTLD_GLOBAL: some modules are not linked with libpam and expect it in the program. */
 	return load_library("libpam.so.0", RTLD_GLOBAL, lazyload_pam_first, lazyload_pam_end);
 }
 
@@ -106,7 +112,7 @@ lazyload_pam_folder(char path[PATH_MAX])
 	const char *slash;
 	Dl_info info;
 
-	/* By the name: what this program calls pam_start may be a jump to it. */
+	/* dlsym(3), since &pam_start may be the stub in this program. */
 	if (lazyload_pam() != NULL || dladdr(dlsym(RTLD_DEFAULT, "pam_start"), &info) == 0 ||
 	    (slash = strrchr(info.dli_fname, '/')) == NULL)
 		return false;

@@ -2,29 +2,31 @@
 #define IMAPGATE_LAZYLOAD_H
 
 /*
- * OpenSSL and PAM, loaded when there is a use for them. A superserver starts
- * this program for each connection, and to load these two costs more than all
- * that a client without TLS wants; one that only says LOGOUT needs neither.
+ * Loads OpenSSL and PAM when they are needed. A superserver starts this program for each
+ * connection, and loading both costs more than all that a client without TLS needs before its
+ * login.
  *
- * So the program is not linked with them. Each of their functions that it
- * calls is a jump to wherever the library turns out to be (lazyload-stubs.S),
- * and there is nowhere to jump to before one of these functions is called: in
- * a process that can open files, before its children are born.
+ * The program is not linked with these libraries. Each function that it calls is a stub, which
+ * jumps to the address in the library (lazyload-stubs.S). A stub may be called only after the
+ * library was loaded, in a process that can still open files, and before its children are forked.
  *
- * Where the program is linked with a library all the same (tests, sanitizers,
- * OPENSSL=static, other processors), there is nothing to be done here.
+ * A program that is linked with a library (tests, sanitizers, OPENSSL=static, other processors)
+ * needs no loading: these functions do nothing then.
  */
 
 #include <limits.h>
 #include <stdbool.h>
 
-/* OpenSSL's libssl and libcrypto. Returns NULL, or why they can't be loaded. */
+/* Loads libssl and libcrypto. Returns NULL, or the reason of the failure. */
 const char	*lazyload_openssl(void);
 
-/* libpam. Returns NULL, or why it can't be loaded. */
+/* Loads libpam. Returns NULL, or the reason of the failure. */
 const char	*lazyload_pam(void);
 
-/* The folder that libpam is in, without a slash at its end: its modules are below it. False if that can't be found out. */
+/*
+ * Gets the folder of libpam, without a slash at its end; PAM's modules are below it. Returns
+ * false if it can't be found.
+ */
 bool	lazyload_pam_folder(char path[PATH_MAX]);
 
 #endif

@@ -1,11 +1,10 @@
 /*
- * Lines for the administrator, see log.h. Run by the monitor and, before
- * there is one, by main. Nothing here allocates, and log_write calls nothing
- * that is not async-signal-safe.
+ * Writes log lines, see log.h. Run by the listener, zygotes, signer, monitors and keepers, as
+ * root or as the user; never by a gate. Nothing here allocates, and log_write() is
+ * async-signal-safe.
  *
- * No line is waited for: a log that nobody reads must not hold up a login, a
- * deadline or the listener. A line that can't be taken at once is dropped, and
- * counted in the next one that is taken.
+ * log_write() never waits: a log that is not read must not delay a login, a deadline or the
+ * listener. A line that can't be written at once is dropped, and counted in the next line.
  */
 
 #include "base/log.h"
@@ -29,23 +28,30 @@
 #define SYSLOG_SOCKET	"/dev/log"
 #define NAME		"imapgate"
 
-/* Keys that every line carries: addresses, TLS version and cipher. */
+/* Keys in every line: addresses, TLS version, cipher, proxy. */
 #define CONTEXT_MAX	8
 
 struct context {
 	const char	*key;
-	char		 value[72];	/* a cipher's name, or an IPv6 address with its zone */
+	/* Longest: a cipher's name, or an IPv6 address with its zone. */
+	char		 value[72];
 };
 
 static enum log_target target = LOG_TO_STDERR;
 static bool stderr_is_journal;
-/* A field with the service's name, and its line end; "" if no service manager has started us. */
+/*
+ * The field OBJECT_SYSTEMD_UNIT= with this service's name and a line end; "": not from a service
+ * manager.
+ */
 static char own_service[sizeof("OBJECT_SYSTEMD_UNIT=\n") + 255];
-/* The socket of syslog or journal, connected. */
+/* Connected socket of syslog or journal; -1: none. */
 static int datagram_fd = -1;
-/* Standard error opened anew: O_NONBLOCK is a flag of the open file, and descriptor 2 is not ours alone. -1: not possible. */
+/*
+ * Standard error, opened anew: O_NONBLOCK belongs to the open file, which others share. -1: not
+ * possible.
+ */
 static int own_stderr = -1;
-/* Lines that were dropped, and that no line has told of; signal handlers write lines too. */
+/* Dropped lines that no line has counted yet. Atomic, since signal handlers write lines too. */
 static _Atomic unsigned dropped;
 static struct context context[CONTEXT_MAX];
 
@@ -91,16 +97,16 @@ static void
 open_stderr(void)
 {
 	own_stderr = open("/proc/self/fd/2", O_WRONLY | O_APPEND | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-	/* A socket can't be opened anew. It need not: each call says MSG_DONTWAIT. */
+	/* A socket can't be opened anew, but sendmsg(2) takes MSG_DONTWAIT. */
 	if (own_stderr == -1)
 		own_stderr = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
 }
 
 /*
- * The journal finds out itself which unit a line is of, but from /proc: not if
- * the process has ended before it looks, as one does whose start has failed.
- * It takes root's word for it (systemd.journal-fields(7)), in a field that
- * systemctl(1) and journalctl(1) look at too.
+ * Stores the name of this service for the journal. The journal itself looks for it in /proc, too
+ * late for a process that has ended, as after a failed start. From root it takes the field
+ * OBJECT_SYSTEMD_UNIT= instead, which systemctl(1) and journalctl(1) search
+ * (systemd.journal-fields(7)).
  */
 static void
 find_service(void)
@@ -197,9 +203,9 @@ log_add_dropped(unsigned n)
 }
 
 /*
- * SECURITY: a user's program must not have an open file of the log's: it could
- * shut it down, fill it, truncate it and forge lines. Standard error of a
- * superserver that is not our log is what the administrator gave it for that.
+ * SECURITY: a user's program must not share an open file with the log: it could shut it down,
+ * fill it, truncate it and forge lines. A superserver's standard error that is not the log is the
+ * administrator's choice for such programs.
  */
 int
 log_stream(void)
@@ -244,7 +250,7 @@ log_context_value(const char *key)
 	return NULL;
 }
 
-/* Adds to the line; what does not fit is cut. */
+/* Appends text to the line. Cuts text that does not fit. */
 static void
 add_text(struct log_line *l, const char *text)
 {
@@ -256,7 +262,7 @@ add_text(struct log_line *l, const char *text)
 	l->length += len;
 }
 
-/* Stores KEY=value for the journal: our keys in upper case, with our prefix unless they have one of their own. */
+/* Stores KEY=value for the journal, with the prefix, and the key in upper case. */
 static void
 store_field(struct log_line *l, const char *prefix, const char *key, const char *value)
 {
@@ -276,7 +282,7 @@ store_field(struct log_line *l, const char *prefix, const char *key, const char 
 	l->stored += (size_t)n + 1;
 }
 
-/* A field stands in the line as a whole or not at all: half a value could be taken for another. */
+/* Appends a whole field or nothing: half a value could be taken for another one. */
 static void
 add_field(struct log_line *l, const char *key, const char *quote, const char *value)
 {
@@ -318,7 +324,10 @@ log_field(struct log_line *l, const char *key, const char *fmt, ...)
 	add_field(l, key, "", value);
 }
 
-/* Adds text that is not ours: what could end a line, a quote or confuse a terminal is shown as \xHH. */
+/*
+ * Adds foreign text as a quoted field: control characters, quotes, backslashes and octets outside
+ * of ASCII become \xHH.
+ */
 static void
 add_escaped(struct log_line *l, const char *key, const char *text, size_t len, size_t max)
 {
@@ -349,7 +358,10 @@ log_text(struct log_line *l, const char *key, const char *text)
 	add_escaped(l, key, text, strlen(text), LOG_OWN_TEXT);
 }
 
-/* Puts a decimal number at the end of a buffer: snprintf(3) is not async-signal-safe. */
+/*
+ * Writes a decimal number to the end of a buffer and returns its start. snprintf(3) is not
+ * async-signal-safe.
+ */
 static const char *
 decimal(char buffer[12], unsigned n)
 {
@@ -362,7 +374,10 @@ decimal(char buffer[12], unsigned n)
 	return at;
 }
 
-/* Sends a datagram. A daemon that was started anew has a new socket, so a failure of the old connection is worth a second try. */
+/*
+ * Sends a datagram. Connects anew and tries once more if the daemon was restarted: its socket is
+ * new then.
+ */
 static bool
 send_datagram(const struct msghdr *msg)
 {
@@ -380,7 +395,10 @@ send_datagram(const struct msghdr *msg)
 	return sendmsg(datagram_fd, msg, MSG_NOSIGNAL | MSG_DONTWAIT) != -1;
 }
 
-/* The journal's own protocol: fields of one line each, since nothing that is logged has a line end in it. */
+/*
+ * Writes a line by the journal's own protocol, one line for each field: no value contains a line
+ * end.
+ */
 static bool
 write_journal(const struct log_line *l, const char *gap)
 {
@@ -405,7 +423,10 @@ write_journal(const struct log_line *l, const char *gap)
 	return send_datagram(&msg);
 }
 
-/* Writes to standard error, if that can be done at once. A pipe takes PIPE_BUF octets when poll(2) says so. */
+/*
+ * Writes a line to standard error, unless that would block. A pipe that poll(2) reports ready
+ * takes PIPE_BUF octets.
+ */
 static bool
 write_stderr(struct msghdr *msg)
 {
@@ -413,13 +434,16 @@ write_stderr(struct msghdr *msg)
 
 	if (sendmsg(pfd.fd, msg, MSG_NOSIGNAL | MSG_DONTWAIT) != -1)
 		return true;
-	/* poll(2) itself may fail: the write says then whether there is room, where the open file is ours and does not block. */
+	/* If poll(2) fails, writev(2) is tried: own_stderr does not block. */
 	if (errno != ENOTSOCK || poll(&pfd, 1, 0) == 0)
 		return false;
 	return writev(pfd.fd, msg->msg_iov, (int)msg->msg_iovlen) != -1;
 }
 
-/* What inetd's programs write: "<priority>name[pid]: text" for syslog(3)'s socket, the same without priority elsewhere. */
+/*
+ * Writes a line as inetd's programs do: "<priority>name[pid]: text" to syslog's socket, without
+ * priority elsewhere.
+ */
 static bool
 write_text(const struct log_line *l, const char *gap)
 {

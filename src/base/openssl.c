@@ -1,6 +1,6 @@
 /*
- * How OpenSSL begins, see openssl.h. Run by every process of ours that has a
- * use for it: gates, monitors, zygotes, the signer and --check.
+ * Initializes OpenSSL, see openssl.h. Run by all processes that use it, as root or in the
+ * sandbox: monitors, gates, zygotes, signer, --check, and main to parse a configuration file.
  */
 
 #include "base/openssl.h"
@@ -18,9 +18,8 @@
 #include "base/log.h"
 
 /*
- * All that OpenSSL frees is wiped: its decoders free what they have read of a
- * key as it is, and a keeper may live beside that memory for days. In a gate
- * it is what clients have said.
+ * Wipes all memory that OpenSSL frees. The decoders free parts of a key unwiped, and a keeper may
+ * keep that memory for days. A gate's memory has what clients have sent.
  */
 static void
 free_wiped(void *at, const char *file, int line)
@@ -67,13 +66,12 @@ openssl_begin(void)
 	errno = 0;
 	if (wrong != NULL)
 		die("OpenSSL can't be loaded: %s", wrong);
-	/* Refused, and so without effect, when OpenSSL has allocated something already. */
+	/* OpenSSL refuses this, without effect, if it has allocated memory already. */
 	CRYPTO_set_mem_functions(allocate, reallocate, free_wiped);
 	/*
-	 * openssl.cnf is made for other programs, and can't be read in the sandbox.
-	 * Nobody here looks for a cipher by one of its older names, and OpenSSL 3.0
-	 * walks through all names that there are in each handshake, many times.
-	 * Those of digests are needed: by them signatures of certificates are checked.
+	 * Skips openssl.cnf, which is for other programs and out of reach in the sandbox. Skips
+	 * the older names of ciphers, which OpenSSL 3.0 searches many times in each handshake.
+	 * Names of digests stay: verifying certificates needs them.
 	 */
 	OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_NO_ADD_ALL_CIPHERS, NULL);
 }
@@ -81,7 +79,10 @@ openssl_begin(void)
 void
 openssl_forked(void)
 {
-	/* All other generators have their seeds from this one, and see that it has a new one (EVP_RAND(7)). */
+	/*
+	 * The other generators are seeded from the primary one, and notice that it was reseeded
+	 * (EVP_RAND(7)).
+	 */
 	EVP_RAND_CTX *primary = RAND_get0_primary(NULL);
 
 	if (primary == NULL || EVP_RAND_reseed(primary, 0, NULL, 0, NULL, 0) != 1)

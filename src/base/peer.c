@@ -1,6 +1,7 @@
 /*
- * Who is at the other end, see peer.h. Run by the monitor before the gate
- * exists. Names are never looked up: a PTR record is the client's own words.
+ * Identifies the client, see peer.h. Run by the listener, by a superserver's monitor before the
+ * fork of the gate, and by a gate for a PROXY header. Names are never looked up: a PTR record is
+ * a client's claim.
  */
 
 #include "base/peer.h"
@@ -26,7 +27,10 @@ union address {
 	struct sockaddr_storage	storage;
 };
 
-/* IPv4 in IPv6's clothes is shown as what it is, so that one client has one address (RFC 4291, 2.5.5.2). */
+/*
+ * Turns an IPv4-mapped IPv6 address into IPv4, so that a client has one address (RFC 4291,
+ * 2.5.5.2).
+ */
 static void
 unmap(union address *a)
 {
@@ -38,7 +42,7 @@ unmap(union address *a)
 	a->sin = sin;
 }
 
-/* What is remembered of the client's address as a number. */
+/* Stores the client's address as octets. */
 static void
 store_address(struct peer *p, const union address *a)
 {
@@ -57,9 +61,9 @@ format_address(const union address *a, char ip[PEER_ADDRESS], char port[6])
 	return getnameinfo(&a->sa, len, ip, PEER_ADDRESS, port, 6, NI_NUMERICHOST | NI_NUMERICSERV) == 0;
 }
 
-/* Who connected to, or made, a Unix-domain socket (unix(7), SO_PEERCRED). */
+/* Gets the user of a Unix-domain socket's other end (unix(7), SO_PEERCRED). */
 static void
-credentials(struct peer *p, int fd)
+get_credentials(struct peer *p, int fd)
 {
 	struct ucred ucred;
 	socklen_t len = sizeof(ucred);
@@ -70,8 +74,8 @@ credentials(struct peer *p, int fd)
 }
 
 /*
- * SECURITY: an address of our own end must never stand for the client's, which
- * is gone when a connection was reset: it may be one of --proxy or --unlimited.
+ * SECURITY: the local address must never replace the client's, which is unknown after a reset: it
+ * may be one of --proxy or --unlimited.
  */
 static bool
 get_remote(int fd, const struct sockaddr_storage *accepted, union address *remote)
@@ -115,7 +119,7 @@ from_socket(struct peer *p, int fd, const struct sockaddr_storage *accepted)
 	}
 	p->unix_socket = remote.sa.sa_family == AF_UNIX;
 	if (p->unix_socket)
-		credentials(p, fd);
+		get_credentials(p, fd);
 	if (!is_ip(&remote))
 		return true;
 	p->kind = PEER_TCP;
@@ -126,7 +130,10 @@ from_socket(struct peer *p, int fd, const struct sockaddr_storage *accepted)
 	return true;
 }
 
-/* Reads a numeric address from the environment; anything else counts as absent. The client's is kept. */
+/*
+ * Reads a numeric address from a variable; any other value counts as absent. Stores it as the
+ * client's too, unless client is NULL.
+ */
 static bool
 from_variable(const char *name, char ip[PEER_ADDRESS], struct peer *client)
 {
@@ -157,7 +164,10 @@ port_from_variable(const char *name, char port[6])
 		strcpy(port, value);
 }
 
-/* The variables of UCSPI TCP (tcpserver), of systemd's Accept=yes, and of superservers that do TLS (s6-tlsd, sslserver). */
+/*
+ * Reads the variables of UCSPI TCP (tcpserver), of systemd's Accept=yes, and of superservers that
+ * do TLS (s6-tlsd, sslserver).
+ */
 static void
 from_environment(struct peer *p)
 {
@@ -178,7 +188,10 @@ from_environment(struct peer *p)
 		p->kind = PEER_TCP;
 }
 
-/* A descriptor that was passed by its number, and is for nobody else: 0 if it is none. */
+/*
+ * Returns the descriptor whose number a variable has, and makes it close-on-exec; 0 if there is
+ * none.
+ */
 static int
 descriptor_from_variable(const char *name)
 {
@@ -191,7 +204,7 @@ descriptor_from_variable(const char *name)
 	return fd > STDERR_FILENO && fcntl(fd, F_SETFD, FD_CLOEXEC) == 0 ? fd : 0;
 }
 
-/* ucspi-tls(2): all three are there or none. */
+/* Finds the descriptors of UCSPI-TLS: all three or none (ucspi-tls(2)). */
 static void
 find_ucspi_tls(struct peer_ucspi_tls *t)
 {
@@ -202,7 +215,7 @@ find_ucspi_tls(struct peer_ucspi_tls *t)
 		t->control = 0;
 }
 
-/* Reads an option of a socket's whose value is an int; -1 on error. */
+/* Returns an int option of a socket, -1 on error. */
 static int
 get_option(int fd, int name)
 {
@@ -226,7 +239,7 @@ is_pipe(int fd)
 	return fstat(fd, &st) == 0 && S_ISFIFO(st.st_mode);
 }
 
-/* A connection that was reset has lost its peer, but keeps the port that one which never was connected does not have. */
+/* Tests whether a socket has a local port. After a reset it keeps the port, and was connected. */
 static bool
 has_port(int fd)
 {
@@ -264,7 +277,10 @@ peer_identify(struct peer *p, int fd, const struct sockaddr_storage *accepted)
 		known = from_socket(p, fd, accepted);
 	else
 		from_environment(p);
-	/* A user's own pipe, as from "ssh host imapgate ...": whoever is at its other end is this user already. */
+	/*
+	 * A pipe of an unprivileged user, as from "ssh host imapgate ...": the other end is that
+	 * same user.
+	 */
 	if (p->kind == PEER_LOCAL && !p->has_uid && geteuid() != 0 && !peer_is_socket(fd)) {
 		p->has_uid = true;
 		p->uid = geteuid();
@@ -293,7 +309,7 @@ format_end(const struct proxy_end *end, char ip[PEER_ADDRESS], char port[6])
 static void
 use_addresses(struct peer *p, const struct proxy *header)
 {
-	/* Between proxy and client is another network; only on this machine is the whole way one of loopback. */
+	/* The client is local only if proxy and client are both on this host. */
 	p->loopback = (p->loopback || p->kind == PEER_LOCAL) && network_is_loopback(header->source.address);
 	p->kind = PEER_TCP;
 	memcpy(p->address, header->source.address, NETWORK_ADDRESS);
@@ -309,7 +325,7 @@ peer_replace(struct peer *p, const struct proxy *header)
 	if (header->client == PROXY_ITSELF)
 		return true;
 	snprintf(p->proxy, sizeof(p->proxy), "%s", p->ip);
-	/* SECURITY: what the kernel says of the other end is of the proxy, not of its client. */
+	/* SECURITY: the kernel's credentials are the proxy's, not its client's. */
 	p->has_uid = false;
 	if (header->client == PROXY_TCP)
 		use_addresses(p, header);

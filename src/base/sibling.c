@@ -1,6 +1,6 @@
 /*
- * Children of our parent, see sibling.h. Run by the zygotes, which have one
- * thread and nothing that fork handlers would have to be called for.
+ * Forks siblings, see sibling.h. Run by the zygotes, which have one thread and no fork handlers
+ * to call.
  */
 
 #include "base/sibling.h"
@@ -13,6 +13,9 @@
 pid_t
 sibling_fork(void)
 {
-	/* The order of the last two arguments is the machine's; both are 0. On s390x that of the first two is too. */
+	/*
+	 * The last two arguments of clone(2) swap places between architectures; both are 0.
+	 * s390x, where the first two do as well, is not supported.
+	 */
 	return (pid_t)syscall(SYS_clone, (unsigned long)CLONE_PARENT | SIGCHLD, NULL, NULL, NULL, NULL);
 }

@@ -4,9 +4,9 @@
 #include <sys/types.h>
 
 /*
- * Forks a child of this process's parent (clone(2), CLONE_PARENT): who has
- * started a zygote is told of the ends of all that it forks, and can kill them
- * without a process id being another's by then. Returns as fork(2).
+ * Forks a child of this process's parent (clone(2), CLONE_PARENT). The listener so reaps what its
+ * zygotes fork, and can kill those processes without the risk of a reused pid. Returns as
+ * fork(2).
  */
 pid_t	sibling_fork(void);
 

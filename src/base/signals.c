@@ -1,6 +1,6 @@
 /*
- * Signals as they were found, see signals.h. Run by all that begin as this
- * program, and by the monitor before its end.
+ * Saves and restores signal settings, see signals.h. Run by the listener, monitors, monitor
+ * zygotes and --probe, as root or not.
  */
 
 #include "base/signals.h"
@@ -16,9 +16,9 @@ signals_save(struct signals *in, const sigset_t *blocked)
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, blocked != NULL ? blocked : &none, &in->mask);
 	sigaction(SIGPIPE, &ignore, &in->pipe);
-	/* A log in a file that may not grow any more (RLIMIT_FSIZE) is no reason to die. */
+	/* SIGXFSZ: a log file at its size limit (RLIMIT_FSIZE) must not kill this process. */
 	sigaction(SIGXFSZ, &ignore, &in->file_size);
-	/* With SIGCHLD ignored nobody could wait for a child: not we, not PAM's modules. */
+	/* With SIGCHLD ignored waitpid(2) would find no child, here and in PAM's modules. */
 	sigaction(SIGCHLD, &normal, &in->child);
 }
 

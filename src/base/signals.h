@@ -3,16 +3,19 @@
 
 #include <signal.h>
 
-/* How this process was found, to be left so to the mailbox program. */
+/* Signal settings that this process was started with; the mailbox program gets them back. */
 struct signals {
 	sigset_t		mask;
 	struct sigaction	pipe, file_size, child;
 };
 
-/* Puts signals into the state that our processes and PAM need, but for those that are to be blocked (NULL: none), and remembers how they were. */
+/*
+ * Sets the signals as this program and PAM need them, and saves the old settings. Takes the
+ * signals to block, NULL: none.
+ */
 void	signals_save(struct signals *, const sigset_t *blocked);
 
-/* Puts them back. */
+/* Restores the saved settings. */
 void	signals_restore(const struct signals *);
 
 #endif

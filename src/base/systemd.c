@@ -1,6 +1,6 @@
 /*
- * libsystemd as it is needed, see systemd.h. Run by main, the listener and
- * the monitor, as root: dlopen(3) finds what a link would have found.
+ * Loads libsystemd when it is needed, see systemd.h. Run by main, the listener and the monitor,
+ * as root: dlopen(3) searches the same folders as a linked program.
  */
 
 #include "base/systemd.h"
@@ -22,7 +22,10 @@
 
 #define LIBRARY	"libsystemd.so.0"
 
-/* What we call of it, with the types that its headers give. The first one is the youngest: systemd 227 brought it. */
+/*
+ * Functions of libsystemd, with the types of its headers. The first is the youngest, from systemd
+ * 227.
+ */
 static struct {
 	__typeof__(sd_listen_fds_with_names)	*listen_fds_with_names;
 	__typeof__(sd_is_socket)		*is_socket;
@@ -31,7 +34,7 @@ static struct {
 	__typeof__(sd_journal_stream_fd)	*journal_stream_fd;
 } call;
 
-/* Returns NULL, or why it can't be loaded. */
+/* Loads libsystemd. Returns NULL, or the reason of the failure. */
 static const char *
 load_libsystemd(void)
 {
@@ -101,7 +104,7 @@ systemd_has_stderr(void)
 	return strcmp(stream, wanted) == 0;
 }
 
-/* Finds the first folder of a control group's path that is a service's. The path is changed. */
+/* Finds the first folder in a control group's path that is a service's. Changes the path. */
 static const char *
 service_in(char *path)
 {
@@ -127,7 +130,7 @@ systemd_own_service(char *name, size_t size)
 	name[0] = '\0';
 	if (f == NULL)
 		return;
-	/* One line for each hierarchy. Systemd's own one is the first that has a service. */
+	/* One line for each hierarchy; systemd's is the first with a service. */
 	while (name[0] == '\0' && getline(&line, &room, f) > 0) {
 		const char *found = service_in(line);
 

@@ -1,9 +1,7 @@
 /*
- * Process titles, see title.h. Run by all processes. The kernel shows in
- * /proc/PID/cmdline what is in the memory where it has put the arguments
- * (proc(5)), and goes on into the environment behind them where their last
- * NUL is overwritten. So a title needs no system call, and the gate has none
- * for it.
+ * Process titles, see title.h. Run by all processes. /proc/PID/cmdline shows the memory of the
+ * arguments, and of the environment after it if the last NUL is overwritten (proc(5)). So a title
+ * needs no system call, and works in the sandbox.
  */
 
 #include "base/title.h"
@@ -17,18 +15,18 @@
 
 #define TITLE_MAX	192
 
-/* The memory for titles, its size, and how much of it the last one takes. */
+/* Memory for titles, its size, and the length of the current title. */
 static char *area;
 static size_t area_size, shown;
 
-/* Where a string that begins at the end of the others ends; the end as it was if it begins elsewhere. */
+/* Returns the end of a string that begins at end; else end. */
 static char *
 extend(char *end, char *text)
 {
 	return text == end ? text + strlen(text) + 1 : end;
 }
 
-/* Returns copies of a list of strings that ends in NULL; NULL without memory. */
+/* Copies a list of strings that ends in NULL. Returns NULL without memory. */
 static char **
 copy_list(char *list[])
 {
@@ -62,7 +60,10 @@ title_begin(char *argv[])
 	area = argv[0];
 	area_size = area != NULL ? (size_t)(end - area) : 0;
 	shown = 0;
-	/* SECURITY: an argument may be a value of --setenv, which the gate wipes from the copies only. */
+	/*
+	 * SECURITY: an argument may be a value of --setenv, which a gate wipes in the copies
+	 * only.
+	 */
 	if (area_size > 0)
 		explicit_bzero(area, area_size);
 	environ = variables;
@@ -84,7 +85,7 @@ is_shown(char ch, bool space)
 	return ch > ' ' ? ch < 0x7f : ch == ' ' && space;
 }
 
-/* Adds a word, cut at max octets. */
+/* Appends text, cut at max octets. */
 static void
 append(char title[TITLE_MAX], const char *text, size_t max, bool space)
 {
@@ -118,7 +119,7 @@ title_set(const char *name, const char *address, const char *role, ...)
 	}
 	len = strlen(title) < area_size ? strlen(title) : area_size - 1;
 	memcpy(area, title, len);
-	/* Only what the last one has left: a child touches no page that it need not. */
+	/* Clears only the rest of the previous title, so that a child writes to few pages. */
 	if (len < shown)
 		memset(area + len, '\0', shown - len);
 	shown = len;

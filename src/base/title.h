@@ -2,33 +2,31 @@
 #define IMAPGATE_TITLE_H
 
 /*
- * Process titles: ps(1) shows of each process what it is and for whom, in
- * place of the command line, as sshd(8) has it.
+ * Process titles: ps(1) shows a process's purpose and client in place of the command line, as
+ * with sshd(8).
  */
 
-/* Longest piece of a user's name that is shown. */
+/* Octets of a user's name that are shown. */
 #define TITLE_NAME	64
 
 /*
- * Takes the memory of the arguments and the environment for titles; it is
- * wiped. Returns copies of the arguments, NULL at the end, to be used from
- * here on; environ(7) has copies too. NULL if there is no memory for them.
- * To be called before anybody has a pointer to either.
+ * Takes over the memory of arguments and environment for titles, and wipes it. Copies the
+ * environment for environ(7). Returns a copy of the arguments, which the caller uses instead;
+ * NULL without memory. Call it before any pointer to either was stored.
  */
 char	**title_begin(char *argv[]);
 
 /*
- * Returns a variable for the environment of a program of ours that is executed
- * with few words: it makes room for the longest title.
+ * Returns a variable for the environment of an executed program with few arguments: memory for
+ * the longest title.
  */
 char	*title_room(void);
 
 /*
- * Sets the title: "imapgate: ROLE NAME ADDRESS". Takes the role as printf(3)
- * does; name, which may be a client's text, and address, which are left out if
- * they are NULL or "". Shown is printable ASCII; other octets, and spaces in a
- * name, are "?". The rest of a title that is too long is cut. Before title_begin it does nothing.
- * It makes no system call.
+ * Sets the title "imapgate: ROLE NAME ADDRESS". Takes the role as printf(3) does, and a name and
+ * address, which are left out if NULL or "". Octets other than printable ASCII become "?", and
+ * spaces in a name too. Cuts a title that is too long. Does nothing before title_begin(). Makes
+ * no system call.
  */
 void	title_set(const char *name, const char *address, const char *role, ...) __attribute__((format(printf, 3, 4)));
 
