@@ -1,13 +1,11 @@
 /*
- * The server's private keys and what is signed with them. The monitor runs
- * this as root; the questions come from the gate, which may be in the hands
- * of its client.
+ * The server's private keys, and signatures with them. Run by the signer in its sandbox, by a
+ * superserver's monitor as root, and by --check. Requests come from a gate, which its client may
+ * control; nothing is read from the network.
  *
- * SECURITY: who controls the gate can have signatures made for as long as the
- * connection lives: that is inherent, and why the monitor counts them. What
- * must not happen is that he gets anything signed that is not the server's
- * part of a TLS handshake. Hence the key never signs a digest, only a message
- * whose form is checked here to its last octet.
+ * SECURITY: a client that controls a gate can obtain a signature, one for each connection. No
+ * gate may get anything signed but the server's part of a TLS handshake. So no digest is ever
+ * signed, only messages whose form is checked to the last octet.
  */
 
 #include "signer/sign.h"
@@ -32,19 +30,23 @@
 #include "tls/pemfile.h"
 #include "tls/publickey.h"
 
-/* A key with a long chain of certificates before it has 20 KB; what is larger is not what was meant. */
+/* Limit of a key file in octets. A key with a long chain of certificates has 20 KB. */
 #define FILE_MAX	(256 * 1024)
 
-/* What TLS signs begins with two randoms (1.2), or as many spaces to keep 1.3 apart from that. */
+/*
+ * Octets before the rest in what TLS signs: two randoms (1.2), or as many spaces, which set 1.3
+ * apart.
+ */
 #define OPENING		64
 
-/* TLS SignatureSchemes (RFC 8446, 4.2.3) and what they mean for OpenSSL. */
+/* TLS SignatureSchemes (RFC 8446, 4.2.3) and their meaning in OpenSSL. */
 struct scheme {
 	uint32_t	number;
 	const char	*type;		/* of the key */
-	const char	*digest;	/* NULL: it has its own */
-	int		padding;	/* 0: not RSA */
-	const char	*curve;		/* which TLS 1.3 wants; TLS 1.2 takes any (RFC 8446, 4.2.3) */
+	const char	*digest;	/* NULL: part of the type */
+	int		padding;	/* RSA's; 0: another type */
+	/* Curve that TLS 1.3 requires; TLS 1.2 allows any (RFC 8446, 4.2.3). */
+	const char	*curve;
 };
 
 static const struct scheme schemes[] = {
@@ -60,11 +62,11 @@ static const struct scheme schemes[] = {
 	{ 0x0807, "ED25519", NULL, 0, NULL },
 };
 
-/* The groups of TLS 1.2's ECDHE that we know, and what their points look like (RFC 8422, 5.4 and 5.1.1). */
+/* Groups of TLS 1.2's ECDHE, and the form of their points (RFC 8422, 5.4 and 5.1.1). */
 struct group {
 	uint16_t	number;
-	uint8_t		point;		/* length */
-	bool		uncompressed;	/* 4, x, y: the one form that is left (RFC 8422, 5.1.2) */
+	uint8_t		point;		/* length in octets */
+	bool		uncompressed;	/* 4, x, y: the only form allowed (RFC 8422, 5.1.2) */
 };
 
 static const struct group groups[] = {
@@ -77,7 +79,7 @@ static const struct group groups[] = {
 
 /* --- loading */
 
-/* Without it OpenSSL would ask at the terminal. */
+/* Prevents OpenSSL from asking for a passphrase at the terminal. */
 static int
 no_passphrase(char *buf, int size, int writing, void *arg)
 {
@@ -88,7 +90,7 @@ no_passphrase(char *buf, int size, int writing, void *arg)
 	return -1;
 }
 
-/* The administrator's line about a key file. */
+/* Logs an event about a key file. */
 static void
 log_file(int priority, const char *event, const char *path, const char *reason)
 {
@@ -100,11 +102,11 @@ log_file(int priority, const char *event, const char *path, const char *reason)
 	log_write(&line);
 }
 
-/* Opens a key's file. Returns -1 if it can't be one, with the reason. */
+/* Opens a key file. Returns its descriptor and size, or -1 and the reason. */
 static int
 open_file(const char *path, size_t *size, const char **reason)
 {
-	/* O_NONBLOCK: a FIFO put there must not hold up the login. */
+	/* O_NONBLOCK: opening a FIFO must not hold up the login. */
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	struct stat st;
 
@@ -125,7 +127,10 @@ open_file(const char *path, size_t *size, const char **reason)
 	return -1;
 }
 
-/* Reads until size octets are there or the file ends. Returns how many, -1 on an error. pread(2) can't read a socket. */
+/*
+ * Reads until size octets are read or the file ends. Returns the number of octets, -1 with errno
+ * on an error. Uses pread(2), which can't read from a socket.
+ */
 static ssize_t
 read_all(int fd, uint8_t *buf, size_t size)
 {
@@ -145,7 +150,10 @@ read_all(int fd, uint8_t *buf, size_t size)
 	return (ssize_t)len;
 }
 
-/* What kind of key a PrivateKeyInfo says that it is (RFC 5208, 5), as OpenSSL calls it. NULL if it is none of ours. */
+/*
+ * Returns the key type of a PrivateKeyInfo by OpenSSL's name (RFC 5208, 5), NULL if it is not
+ * supported.
+ */
 static const char *
 kind_of_info(const unsigned char *der, long len)
 {
@@ -159,7 +167,10 @@ kind_of_info(const unsigned char *der, long len)
 	return nid == NID_rsaEncryption ? "RSA" : nid == NID_X9_62_id_ecPublicKey ? "EC" : nid == NID_ED25519 ? "ED25519" : NULL;
 }
 
-/* By the one decoder that it takes. NULL if that is not known, or can't do it. */
+/*
+ * Decodes a key with the decoder of its type only. Returns NULL if the type is unknown or
+ * decoding fails.
+ */
 static EVP_PKEY *
 decode(const char *label, const unsigned char *der, long len)
 {
@@ -189,9 +200,9 @@ is_private_key(const char *label)
 }
 
 /*
- * Reads the first private key in PEM text, if it can be read as it is.
- * PEM_read_bio_PrivateKey would ask all decoders of OpenSSL 3.0 what they are
- * for, three times the work, and in 3.0.2 finds none behind a certificate.
+ * Reads the first private key in PEM text, if it is not encrypted. PEM_read_bio_PrivateKey()
+ * would try all decoders, which takes three times as long, and in OpenSSL 3.0.2 finds no key
+ * after a certificate.
  */
 static EVP_PKEY *
 read_plain(BIO *bio)
@@ -213,7 +224,7 @@ read_plain(BIO *bio)
 	return key;
 }
 
-/* Takes the first private key out of PEM text, if it is one that we can sign with. */
+/* Reads the first private key in PEM text. Returns NULL and the reason if it can't be used. */
 static EVP_PKEY *
 parse(const uint8_t *pem, size_t len, const char **reason)
 {
@@ -241,7 +252,7 @@ parse(const uint8_t *pem, size_t len, const char **reason)
 	return NULL;
 }
 
-/* Reads a key. Returns NULL with the reason if there is none. */
+/* Reads the private key of a file. Returns NULL and the reason on failure. */
 static EVP_PKEY *
 load_key(const char *path, const char **reason)
 {
@@ -266,7 +277,7 @@ load_key(const char *path, const char **reason)
 	return key;
 }
 
-/* Returns why the key does not belong to this certificate, NULL if it does. */
+/* Returns why a key does not belong to a certificate, NULL if it does. */
 static const char *
 mismatch(EVP_PKEY *key, const uint8_t key_digest[MSG_DIGEST])
 {
@@ -283,7 +294,7 @@ sign_key_error(struct sign_keys *keys, uint32_t index, const uint8_t key_digest[
 	const char *reason = NULL;
 
 	openssl_begin();
-	/* It is tried once: in the sandbox it could not be. */
+	/* Tries to load each key once only: in the sandbox no file can be opened. */
 	if (keys->key[index] == NULL && keys->failure[index][0] == '\0') {
 		keys->key[index] = load_key(keys->opts->key[index], &reason);
 		if (keys->key[index] == NULL)
@@ -321,13 +332,13 @@ sign_report_key(const struct options *o, uint32_t index, const char *reason)
 /* --- what may be signed */
 
 /*
- * RFC 8446, 4.4.3: 64 spaces, a text, NUL, and the digest of the handshake by
- * the cipher's hash, which is SHA-256 or SHA-384.
+ * Tests for the content that TLS 1.3 signs (RFC 8446, 4.4.3): 64 spaces, a text, NUL, and the
+ * digest of the handshake by the cipher's hash, SHA-256 or SHA-384.
  */
 static bool
 is_tls13(const uint8_t *tbs, size_t len)
 {
-	static const char text[] = "TLS 1.3, server CertificateVerify";	/* with its NUL */
+	static const char text[] = "TLS 1.3, server CertificateVerify";	/* includes NUL */
 	size_t head = OPENING + sizeof(text);
 
 	if (len != head + 32 && len != head + 48)
@@ -339,14 +350,13 @@ is_tls13(const uint8_t *tbs, size_t len)
 }
 
 /*
- * RFC 8422, 5.4: the client's and the server's random, ECCurveType
- * named_curve (3), the curve, and the server's point.
+ * Tests for the content that TLS 1.2 signs (RFC 8422, 5.4): the client's and the server's random,
+ * ECCurveType named_curve (3), the curve, and the server's point.
  *
- * SECURITY: the gate chooses both randoms, so nothing of them is of any help
- * here. No message is of both versions all the same, whatever the randoms:
- * behind the first 64 octets there is a 3 here, and a 'T' in TLS 1.3. Nor can
- * it be a finite-field key exchange of TLS 1.2, where the 3 would be the
- * upper half of a length of at least 768 octets.
+ * SECURITY: the gate chooses both randoms, so they prove nothing. Still no message fits both
+ * versions: after the first 64 octets TLS 1.2 has a 3, TLS 1.3 a 'T'. Nor can it be a
+ * finite-field key exchange of TLS 1.2, where the 3 would be the upper half of a length of at
+ * least 768 octets.
  */
 static bool
 is_tls12(const uint8_t *tbs, size_t len)
@@ -365,7 +375,10 @@ is_tls12(const uint8_t *tbs, size_t len)
 	return false;
 }
 
-/* TLS 1.3 signs no PKCS#1 and binds the curve to the digest (RFC 8446, 4.2.3). */
+/*
+ * Tests whether TLS 1.3 allows a scheme: not PKCS#1, and each curve with its digest (RFC 8446,
+ * 4.2.3).
+ */
 static bool
 is_for_tls13(const struct scheme *s, const EVP_PKEY *key)
 {
@@ -386,7 +399,7 @@ scheme_find(uint32_t number)
 	return NULL;
 }
 
-/* Returns why this may not be signed, NULL if it may. */
+/* Returns why a request is refused, NULL if it is allowed. */
 static const char *
 request_error(const struct sign_keys *keys, const struct msg_sign *q)
 {
@@ -409,13 +422,16 @@ request_error(const struct sign_keys *keys, const struct msg_sign *q)
 
 /* --- signing */
 
-/* Fills the answer. What is asked was found to be in order. */
+/*
+ * Signs a request that request_error() has allowed. Returns false, with length 0, if OpenSSL
+ * fails.
+ */
 static bool
 make_signature(EVP_PKEY *key, const struct msg_sign *q, struct msg_sign_answer *a)
 {
 	const struct scheme *s = scheme_find(q->scheme);
 	EVP_MD_CTX *md = EVP_MD_CTX_new();
-	EVP_PKEY_CTX *ctx;	/* belongs to md */
+	EVP_PKEY_CTX *ctx;	/* freed with md */
 	size_t len = sizeof(a->signature);
 	bool ok;
 
@@ -459,9 +475,9 @@ sign_report_refusal(const struct msg_sign *q, const char *reason)
 void
 sign_forget(struct sign_keys *keys)
 {
-	/* OpenSSL wipes a private half before it frees it. */
+	/* OpenSSL wipes a private key before it frees it. */
 	for (size_t i = 0; i < OPTIONS_CERTS; i++) {
-		/* Without any there may be no OpenSSL here (lazyload.h). */
+		/* Without a key OpenSSL may not be loaded (lazyload.h). */
 		if (keys->key[i] != NULL)
 			EVP_PKEY_free(keys->key[i]);
 		keys->key[i] = NULL;

@@ -1,6 +1,6 @@
 /*
- * The signer, see signer.h. What it is asked are the words of gates, which
- * signer/sign.c judges.
+ * The signer, see signer.h. Starts as root and reads the private keys; then it is the gate user
+ * in the sandbox. Reads messages of gates, which sign.c checks; nothing from the network.
  */
 
 #include "signer/signer.h"
@@ -27,15 +27,15 @@ static struct signer {
 	struct sign_keys	 keys;
 	int			 epoll;
 	bool			 has_listener, has_zygote;
-	size_t			 pairs;		/* that are open */
+	size_t			 pairs;		/* open pairs */
 	struct owner {
 		uint32_t	slot, serial;
-	}			*owner;		/* of each pair, by its descriptor */
+	}			*owner;		/* connection of each pair, by descriptor */
 	size_t			 owners;
-	unsigned		 tries;		/* in a row that had nothing to read, though epoll(7) said so */
+	unsigned		 tries;		/* reads in a row that found nothing */
 } signer;
 
-/* Words of die() and bug() go to the listener, which has the log. */
+/* Sends the messages of die() and bug() to the listener, which has the log. */
 static void
 log_to_listener(int priority, const char *text)
 {
@@ -71,13 +71,13 @@ report_request(const struct owner *owner, const struct msg_sign *q, bool refused
 	m.u.sign_report.scheme = q->scheme;
 	m.u.sign_report.len = q->len;
 	msg_text(m.u.sign_report.reason, MSG_REASON_MAX, reason, strnlen(reason, MSG_REASON_MAX - 1));
-	/* Not waited for: a listener that is slow must not hold up handshakes. */
+	/* Does not wait: a slow listener must not delay handshakes. */
 	msg_send_fds(ROLE_CONTROL, &m, NULL, false);
 }
 
-/* True if there was nothing to read. For ever that would take the processor, and no end would be heard. */
+/* Tests whether there was nothing to read. Dies if that does not end: it would be a busy loop. */
 static bool
-read_nothing(int received)
+is_spurious(int received)
 {
 	if (received != 0 || errno != EAGAIN) {
 		signer.tries = 0;
@@ -88,7 +88,7 @@ read_nothing(int received)
 	return true;
 }
 
-/* SECURITY: one question, one answer, and the pair is gone. */
+/* SECURITY: answers one request, and closes the pair. */
 static void
 answer_pair(int fd)
 {
@@ -97,7 +97,7 @@ answer_pair(int fd)
 	const char *wrong = NULL;
 	int fds[MSG_FDS], received = msg_recv_now(fd, &question, fds, &wrong);
 
-	if (read_nothing(received))
+	if (is_spurious(received))
 		return;
 	if (received == 1 && question.type == MSG_SIGN) {
 		msg_begin(&answer, MSG_SIGN_ANSWER);
@@ -110,7 +110,7 @@ answer_pair(int fd)
 			msg_send_fds(fd, &answer, NULL, false);
 	} else if (received != 0)
 		report_request(owner, &(struct msg_sign){ .index = 0 }, true, wrong != NULL ? wrong : "no question for a signature");
-	/* SECURITY: another type's descriptors would stay here for ever, until there is room for none. */
+	/* SECURITY: descriptors of another message type must not fill up this process. */
 	if (received == 1)
 		msg_close_fds(fds);
 	close(fd);
@@ -151,7 +151,10 @@ answer_key(const struct msg_key *q)
 	msg_send(ROLE_SIGNING, &answer);
 }
 
-/* Without descriptors a pair is lost on its way: its gate hears of an end, and the handshake fails. */
+/*
+ * Handles one message of the gate zygote. If descriptors run out a pair is lost on its way: its
+ * gate reads the end of file, and the handshake fails.
+ */
 static void
 handle_zygote(void)
 {
@@ -159,7 +162,7 @@ handle_zygote(void)
 	const char *wrong = NULL;
 	int fds[MSG_FDS], received = msg_recv_now(ROLE_SIGNING, &m, fds, &wrong);
 
-	if (read_nothing(received))
+	if (is_spurious(received))
 		return;
 	if (received == 1 && m.type == MSG_KEY)
 		answer_key(&m.u.key);
@@ -174,22 +177,22 @@ handle_zygote(void)
 }
 
 static void
-tell_nobody(int priority, const char *text)
+discard_message(int priority, const char *text)
 {
 	(void)priority;
 	(void)text;
 }
 
-/* Nothing is said to the signer there: only the end is heard. */
+/* Handles the listener's end: it sends the signer no messages. */
 static void
 handle_listener(void)
 {
 	close(ROLE_CONTROL);
 	signer.has_listener = false;
-	log_sink = tell_nobody;
+	log_sink = discard_message;
 }
 
-/* The numbers of what was closed may be those of pairs now. */
+/* Dispatches input. A closed ROLE_* descriptor's number may belong to a pair by now. */
 static void
 dispatch_input(int fd)
 {
@@ -221,7 +224,10 @@ signer_serve(void)
 	_exit(0);
 }
 
-/* Keys are read while there is somebody who may; those that can't be are asked for by the zygote, which says why. */
+/*
+ * Reads all keys while the process is root. The gate zygote asks for each later, and logs a
+ * failure.
+ */
 static void
 load_keys(const struct options *o)
 {

@@ -2,19 +2,18 @@
 #define IMAPGATE_SIGNER_SIGNER_H
 
 /*
- * The process that has a listener's private keys, and does nothing but sign.
- * It reads the files itself, as root, and is in the sandbox before the first
- * client comes. New files are read by a new one; this one lives until its
- * zygote is gone and each connection's pair was used or closed.
+ * The process that has a listener's private keys, and only signs. The signer reads the key files
+ * as root and enters the sandbox before the first client. Changed files are read by a new signer;
+ * the old one exits when its zygote has ended and all pairs are used or closed.
  */
 
 #include "config/options.h"
 
 /*
- * Makes all keys ready, says MSG_READY on ROLE_CONTROL, and answers: MSG_KEY
- * of the gate zygote on ROLE_SIGNING, and one MSG_SIGN on each pair that comes
- * from there. SECURITY: the second one on a pair has nobody who answers it,
- * whatever the gate.
+ * Reads all keys, enters the sandbox, sends MSG_READY on ROLE_CONTROL, and answers: MSG_KEY of
+ * the gate zygote on ROLE_SIGNING, and MSG_SIGN on the pairs that the zygote passes.
+ *
+ * SECURITY: each pair is closed after one request, whatever the gate sends.
  */
 void	signer_run(const struct options *) __attribute__((noreturn));
 
