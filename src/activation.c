@@ -1,6 +1,6 @@
 /*
- * Sockets from the service manager or on standard input, see activation.h. Run by main and by the listener, and
- * never after a fork: its variables are this process's alone.
+ * Sockets from the service manager or on standard input, see activation.h. Run by main and the
+ * listener, as root, never after a fork: the variables name this process only.
  */
 
 #include "activation.h"
@@ -22,7 +22,7 @@
 
 #define PORT_IMAPS	993
 
-/* From here on the kernel chooses ports itself (ip(7), ip_local_port_range). */
+/* First port that the kernel chooses itself (ip(7), ip_local_port_range). */
 #define PORT_EPHEMERAL	32768
 
 /* Linux's device number of /dev/null (null(4)). */
@@ -61,7 +61,10 @@ activation_is_tls_port(unsigned port)
 	return port < PORT_EPHEMERAL && port % 1000 == PORT_IMAPS;
 }
 
-/* FileDescriptorName= decides; a name that says nothing leaves it to the port (systemd.socket(5)). */
+/*
+ * Tests whether TLS begins with connections of a socket. The name decides (FileDescriptorName=),
+ * then the port (systemd.socket(5)).
+ */
 static bool
 is_imaps(unsigned port, const char *name)
 {
@@ -71,8 +74,9 @@ is_imaps(unsigned port, const char *name)
 }
 
 /*
- * A name that ends in imap is meant so, on any port but 993. Without
- * FileDescriptorName= a socket has its unit's name, as "my-imaps.socket".
+ * Tests whether clients begin with TLS on a socket without it. A name that ends in imap is a
+ * decision, except on port 993. Without FileDescriptorName= a socket has its unit's name, such as
+ * "my-imaps.socket".
  */
 static bool
 misses_tls(const struct activation_socket *s, const char *name)
@@ -90,7 +94,7 @@ describe(struct activation_socket *s, int fd, const char *name)
 	s->misses_tls = misses_tls(s, name);
 }
 
-/* Accept=yes without StandardInput=socket hands the connection over as descriptor 3. */
+/* Accept=yes without StandardInput=socket passes the connection as descriptor 3. */
 static void
 take_connection(void)
 {
@@ -99,7 +103,7 @@ take_connection(void)
 	close(SYSTEMD_FIRST);
 }
 
-/* Standard input as inetd's "wait" has it: a stream socket on which accept(2) will do. */
+/* Tests for a stream socket that listens, as inetd's "wait" passes it. */
 static bool
 is_listening(int fd)
 {
@@ -111,7 +115,7 @@ is_listening(int fd)
 }
 
 static bool
-are_same(int one, int other)
+is_same_file(int one, int other)
 {
 	struct stat a, b;
 
@@ -127,13 +131,14 @@ is_null(int fd)
 }
 
 /*
- * inetd makes all three the socket. Standard error then leads nowhere since main() saw that; the next image has to see the
- * same, or it would tell its faults to nobody.
+ * Counts the descriptors that inetd has made the socket: all three, or less. main() has
+ * redirected standard error to /dev/null if it was the socket. The next image must find it there
+ * too: else it would write errors to a place that is not read.
  */
 static int
 count_standard(void)
 {
-	if (!are_same(STDIN_FILENO, STDOUT_FILENO))
+	if (!is_same_file(STDIN_FILENO, STDOUT_FILENO))
 		return 1;
 	return is_null(STDERR_FILENO) ? 3 : 2;
 }
@@ -165,12 +170,15 @@ take_standard_input(struct activation_socket *s)
 	return 1;
 }
 
-/* systemd's StandardInput=socket: the socket is descriptor 3 as well, and closing that must end it. */
+/*
+ * Closes the socket that StandardInput=socket has put on standard input too: closing the passed
+ * one must end it.
+ */
 static void
 drop_standard_input(void)
 {
 	if (is_listening(STDIN_FILENO))
-		fill_standard(are_same(STDIN_FILENO, STDOUT_FILENO) ? 2 : 1);
+		fill_standard(is_same_file(STDIN_FILENO, STDOUT_FILENO) ? 2 : 1);
 }
 
 void
@@ -248,7 +256,7 @@ activation_notify(const char *fmt, ...)
 	systemd_notify(text);
 }
 
-/* The client has gone again, or its network has: accept(2) wants these taken for "try again". */
+/* Tests for errors of the client or its network, which accept(2) says to treat like EAGAIN. */
 static bool
 is_clients_fault(int error)
 {

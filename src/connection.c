@@ -1,7 +1,7 @@
 /*
- * One connection, see connection.h: what has to be known before the client's
- * first byte is read, then the pair and the fork. The parent is the monitor,
- * since its pid is the one that the superserver knows; the child is the gate.
+ * One connection of a superserver, see connection.h. Run by main as root: checks all that must be
+ * known before the client's first octet, then forks. The parent becomes the monitor, since the
+ * superserver knows its pid; the child becomes the gate, which alone reads from the network.
  */
 
 #include "connection.h"
@@ -37,7 +37,7 @@
 
 #define FAREWELL_MS	1000
 
-/* For the time before there is a gate: in the clear the client is told that it is not its fault. */
+/* Sends a BYE to a client without TLS, if this process dies before there is a gate. */
 static void
 send_bye(void)
 {
@@ -46,7 +46,10 @@ send_bye(void)
 
 	if (send(STDOUT_FILENO, bye, sizeof(bye) - 1, MSG_NOSIGNAL | MSG_DONTWAIT) == -1 && errno == ENOTSOCK)
 		(void)!write(STDOUT_FILENO, bye, sizeof(bye) - 1);
-	/* With unread input a close is a reset, which can overtake the line; the client is given a moment to hang up first. */
+	/*
+	 * Waits for the client to close first, as close(2) with unread input is a reset, which
+	 * can overtake the line.
+	 */
 	shutdown(STDOUT_FILENO, SHUT_WR);
 	poll(&pfd, 1, FAREWELL_MS);
 }
@@ -65,9 +68,9 @@ find_user(const char *option, const char *name)
 }
 
 /*
- * Looks at what every login on this machine needs: better said now than after
- * somebody's password. Under a superserver a client that begins with TLS can
- * be told of a missing program only behind the handshake: the gate does it.
+ * Checks settings that every login needs: an error now is better than one after a password was
+ * sent. A client that begins with TLS can get a reply about a missing program only after the
+ * handshake, from the gate.
  */
 static void
 check_settings(const struct options *o, struct connection_setup *setup, bool listening)
@@ -104,9 +107,9 @@ connection_ask_kernel(const struct options *o, const struct peer *p, int in, int
 }
 
 /*
- * A child without an exit signal: if it stays as a relay its parent becomes
- * the mailbox program, which would not know what to make of a SIGCHLD or of a
- * child that it never had (clone(2); it is not seen by plain waitpid(2)).
+ * Forks a child without an exit signal. The parent may become the mailbox program while the child
+ * stays as a relay: that program must not get a SIGCHLD, or find the child by a plain waitpid(2)
+ * (clone(2)).
  */
 static pid_t
 fork_without_signal(void)
@@ -114,7 +117,6 @@ fork_without_signal(void)
 	return (pid_t)syscall(SYS_clone, 0UL, NULL, NULL, NULL, NULL);
 }
 
-/* What the superserver's environment had to say has been read; OpenSSL, PAM's modules and the C library shall not find more. */
 void
 connection_clear_environment(void)
 {
@@ -125,8 +127,8 @@ connection_clear_environment(void)
 }
 
 /*
- * Blocks SIGTERM until the monitor can obey it (watchdog.h): by then the gate
- * has greeted the client, who is told of the end, and there is a line about it.
+ * Blocks SIGTERM until the monitor handles it (watchdog.h). By then the gate has greeted the
+ * client and can send a BYE, and the monitor has a log line ready.
  */
 static void
 block_sigterm(void)
@@ -138,7 +140,7 @@ block_sigterm(void)
 	sigprocmask(SIG_BLOCK, &stop, NULL);
 }
 
-/* Makes what monitor and gate have between them, and the gate. */
+/* Makes the login pair and forks the gate. */
 static void
 fork_gate(struct monitor_start *monitor, struct gate_start *gate)
 {
@@ -156,15 +158,18 @@ fork_gate(struct monitor_start *monitor, struct gate_start *gate)
 		close(pair[0]);
 		gate_run(gate);
 	}
-	/* From here on the gate speaks, perhaps TLS already. */
+	/* The gate may have begun TLS: no BYE in the clear from now on. */
 	die_hook = NULL;
 	close(pair[1]);
-	/* SECURITY: this process will sign, and nothing that a signature is made of may be known to the gate. */
+	/*
+	 * SECURITY: the monitor signs, and the gate must not know the state of its random
+	 * generator.
+	 */
 	if (gate->tls != NULL)
 		openssl_forked();
 }
 
-/* In front of the gate's own complaints, which come by the monitor. */
+/* Logs an error of TLS before the gate's own messages, which come from the monitor. */
 static void
 log_tls_error(const char *file, const char *wrong)
 {
@@ -174,7 +179,10 @@ log_tls_error(const char *file, const char *wrong)
 	gatelog_tls_failure(text, 1);
 }
 
-/* Without a listener: made once for both processes. Private keys are read after the fork, by the monitor. */
+/*
+ * Loads certificates for both processes. The monitor reads private keys after the fork, so the
+ * gate has none.
+ */
 static struct tls *
 make_tls(const struct options *o)
 {
@@ -183,7 +191,7 @@ make_tls(const struct options *o)
 
 	openssl_begin();
 	tls_load(&tls, o, &callbacks);
-	/* With TLS from the first byte on the gate ends with this error, and says so. */
+	/* With --tls-on-connect the gate ends with this error, and logs it. */
 	if (tls.wrong != NULL && tls.certificates > 0 && !o->tls_on_connect)
 		log_tls_error(NULL, tls.wrong);
 	return &tls;
@@ -198,8 +206,8 @@ serve_connection(const struct connection_setup *setup, const struct options *o, 
 	int on = 1;
 
 	/*
-	 * Each answer is one write, so there is nothing that Nagle could join; and
-	 * the mailbox program inherits it.
+	 * Nagle's algorithm would only delay: each reply is one write. The mailbox program
+	 * inherits the setting.
 	 */
 	if (peer->socket)
 		setsockopt(STDOUT_FILENO, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
@@ -222,7 +230,7 @@ connection_prepare(struct connection_setup *setup, const struct options *o, cons
 bool
 connection_is_by_peer(const struct options *o, const struct peer *peer)
 {
-	/* SECURITY: a proxy's user is not its client. */
+	/* SECURITY: a proxy's user is not its client's. */
 	return o->preauth == PREAUTH_PEER && peer->has_uid && !o->tls_on_connect && !peer_is_proxy(peer, o);
 }
 
@@ -240,7 +248,10 @@ connection_warn_of_port(unsigned port, bool named)
 	log_write(&line);
 }
 
-/* A superserver that waits, LISTEN_PID of another process, a terminal. */
+/*
+ * Standard input may be an unsupported listening socket, a terminal, or the service manager's if
+ * LISTEN_PID is another process.
+ */
 static void
 require_connection(void)
 {
@@ -270,7 +281,7 @@ connection_run(const struct options *o)
 	connection_clear_environment();
 	peer_log(&peer);
 	title_set(NULL, peer.ip, "monitor");
-	/* The client has reset the connection, and the kernel has forgotten it. */
+	/* The client has reset the connection, so its address is unknown. */
 	if (!known) {
 		gatelog_end("disconnected", 1);
 		_exit(0);

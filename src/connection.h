@@ -1,7 +1,10 @@
 #ifndef IMAPGATE_CONNECTION_H
 #define IMAPGATE_CONNECTION_H
 
-/* One connection of a superserver; and what a listener finds out about each of its own in the same way. */
+/*
+ * One connection of a superserver, and those parts of it that a listener uses for each of its
+ * connections.
+ */
 
 #include <stdbool.h>
 
@@ -11,45 +14,48 @@
 #include "base/peer.h"
 #include "base/signals.h"
 
-/* What all connections have in common, found out before the first one. */
+/* Data of all connections, found before the first one. */
 struct connection_setup {
 	struct sandbox		 sandbox;
 	struct signals		 signals;
-	bool			 no_program;	/* the mailbox program is missing; only where the gate is to say so */
+	/* The mailbox program is missing, and the gate must report that to the client. */
+	bool			 no_program;
 };
 
 /*
- * Tries the settings that every login on this machine needs, and puts signals
- * into the state that serving needs, but for those that are to be blocked
- * (NULL: none). Dies, with EX_CONFIG, at what can't work.
+ * Checks the settings that every login needs, and sets the signals (signals_save()). Takes the
+ * signals to block; NULL: one connection under a superserver. Dies with EX_CONFIG if a setting
+ * can't work.
  */
 void	connection_prepare(struct connection_setup *, const struct options *, const sigset_t *blocked);
 
 /*
- * Serves the one connection that a superserver has put on descriptors 0 and
- * 1: two processes, of which this one is the monitor and becomes the mailbox
- * program.
+ * Serves the connection that a superserver has put on descriptors 0 and 1. Forks the gate; this
+ * process is the monitor and becomes the mailbox program.
  */
 void	connection_run(const struct options *) __attribute__((noreturn));
 
-/* Is this peer logged in by its credentials alone, before there is a gate (--preauth peer)? */
+/* Tests whether a peer logs in by its credentials alone, without a gate (--preauth peer). */
 bool	connection_is_by_peer(const struct options *, const struct peer *);
 
 /*
- * May the kernel have the TLS session of the client on these descriptors one
- * day? It is asked before the first byte since that is when it can: to load its module takes
- * privilege, and a client that closes its side early would be refused later.
+ * Returns what prevents TLS by the kernel on the client's descriptors, OBSTACLE_NONE if nothing
+ * does. Call it before the first octet: loading the kernel's module takes privilege, and the
+ * kernel refuses a socket whose client has shut down its side.
  */
 enum ktls_obstacle	connection_ask_kernel(const struct options *, const struct peer *, int in, int out);
 
 /*
- * Logs tls-missing: clients begin with TLS on a port that is served in the clear.
- * Takes the listener's port, 0 for none or where the log's context names it, and
- * whether a socket's name could tell.
+ * Logs tls-missing: clients begin with TLS on a port that is served without. Takes the port, 0
+ * for none or if the log's context has it, and whether the socket has a name that could end in
+ * imaps.
  */
 void	connection_warn_of_port(unsigned port, bool named);
 
-/* Leaves of the environment what OpenSSL, PAM's modules and the C library shall find. */
+/*
+ * Clears the environment but for PATH: OpenSSL, PAM's modules and the C library must not find a
+ * superserver's variables. Call it after the last function that reads them (peer_identify()).
+ */
 void	connection_clear_environment(void);
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * Lines that a gate has written, see gatelog.h. Run by the monitor and the
- * listener, as root: what a gate says is checked and never obeyed.
+ * Log lines for gates, see gatelog.h. Run by the monitor and the listener, as root. A gate's
+ * message is a claim that is checked; its text is escaped.
  */
 
 #include "gatelog.h"
@@ -82,7 +82,7 @@ reason_name(enum msg_reason reason)
 	return NULL;
 }
 
-/* Writes a line that stands for so many of its kind. */
+/* Writes a line that stands for so many events; none for 0. */
 static void
 write_times(struct log_line *l, unsigned times)
 {
@@ -127,7 +127,7 @@ write_refused_login(const struct msg_log *log, unsigned times)
 	return true;
 }
 
-/* A proxy that says nothing of its client is misconfigured, or none. */
+/* A malformed or missing PROXY header is an error of the proxy's configuration. */
 static int
 priority_of(enum msg_reason reason)
 {

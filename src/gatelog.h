@@ -2,9 +2,8 @@
 #define IMAPGATE_GATELOG_H
 
 /*
- * What a gate wants the administrator to read, and how it has ended. Each
- * event is in one place: their form is a promise (see the manual, LOGS).
- * log_context must say whose connection it is.
+ * Log lines about gates, by their own request or after their end. Their format is documented
+ * (manual, LOGS). log_context() must have named the connection.
  */
 
 #include "boundary/msg.h"
@@ -12,31 +11,31 @@
 
 enum gatelog {
 	GATELOG_GOES_ON,
-	GATELOG_ENDS,		/* the client's part is over: the gate exits as soon as its last words are read */
-	GATELOG_FAILS,		/* the gate has given up */
-	GATELOG_WRONG,		/* no gate of ours says so; nothing was written */
+	GATELOG_ENDS,		/* the gate exits once its client has read its output */
+	GATELOG_FAILS,		/* the gate has failed */
+	GATELOG_WRONG,		/* a message that no honest gate sends; nothing is logged */
 };
 
 /*
- * Writes the line. Takes for how many such lines it stands; 0: it is not
- * written. With EVENT_TLS there is none: protocol and cipher were found to be
- * plain words, for log_context.
+ * Writes the line that a gate requests. Takes the number of events that it stands for, 0: nothing
+ * is written. EVENT_TLS has no line: its protocol and cipher are checked to be plain words, for
+ * log_context().
  */
 enum gatelog	gatelog_write(const struct msg_log *, unsigned times);
 
-/* tls-fail: text is OpenSSL's, or ours. Takes times as above. */
+/* Logs "tls-fail" with a reason. Takes the number of events, as above. */
 void	gatelog_tls_failure(const char *text, unsigned times);
 
-/* end of a gate that told nothing: with this exit status. */
+/* Logs "end" of a gate that has not requested a line. Takes its exit status. */
 void	gatelog_died(int status);
 
-/* end for a reason of ours. Takes times as above. */
+/* Logs "end" with a reason of the monitor or listener. Takes the number of events, as above. */
 void	gatelog_end(const char *reason, unsigned times);
 
-/* bug: a gate, or another process of ours, has done what it never should. */
+/* Logs "bug": another process has broken the protocol. */
 void	gatelog_bug(const char *text);
 
-/* The word for why the kernel does no TLS; NULL if there is none. */
+/* Returns the log's name for what prevents TLS by the kernel, NULL for an unknown value. */
 const char	*gatelog_obstacle(enum ktls_obstacle);
 
 #endif

@@ -1,16 +1,27 @@
 /*
- * What was asked for, and descriptors in order; then this process is what it
- * was started as. Where root has started it, these run as root:
+ * Checks arguments and descriptors, and becomes the process that it was started as. Where root
+ * has started it, these processes run as root:
  *
- *   listener (listener/)          as long as the service; reads no octet of a client's
- *   monitor zygote (monitor/)     the same; has PAM loaded, and no client
- *   monitor (monitor/)            from the first login to the mailbox program, and under a superserver from the
- *                                 beginning; reads messages of fixed size
- *   PAM keeper (monitor/)         as long as a session, with --pam-session wait; reads one message of fixed size
- *   gate zygote (gate/), signer (signer/)   until they have read certificates, and keys: before their first client
- *   gate (gate/)                  under a superserver, from the fork to its sandbox: before its first octet
- *   keeper (monitor/)             of kernel TLS, until it has become the user
- *   --check, --probe (check/)     as whoever asks
+ * process         as root                               reads from other processes
+ *
+ * listener        for the life of the service           fixed-size messages; nothing of a client's
+ *   its dry run   for the start of a reload             fixed-size messages of its own zygotes
+ * monitor zygote  for the life of its settings          fixed-size messages of the listener
+ * monitor         until the mailbox program: from the   fixed-size messages of gate and listener
+ *                 first login, under a superserver or
+ *                 with --preauth peer from the start
+ * PAM keeper      for the session (--pam-session wait)  one fixed-size message of a relay
+ * keeper          with TLS by the kernel, until it has  nothing
+ *                 become the user
+ * gate zygote     until certificates are read           fixed-size messages of the signer
+ * signer          until private keys are read           nothing
+ * gate            under a superserver, from the fork    nothing
+ *                 to its sandbox
+ * --check,        with the rights of the user that      files; output of the mailbox program
+ * --probe         runs them
+ *
+ * The monitor has PAM and its modules loaded, the monitor zygote has libpam. The folders have the
+ * code: listener/, monitor/ (keepers too), gate/, signer/, check/.
  */
 
 #include <fcntl.h>
@@ -38,13 +49,16 @@
 #include "base/systemd.h"
 #include "base/title.h"
 
-/* A superserver may leave one of 0 to 2 closed; then the next file that is opened would be taken for the client. */
+/*
+ * Opens those of descriptors 0 to 2 that a superserver has left closed: else the next file that
+ * is opened would be taken for the client.
+ */
 static void
 fill_descriptors(void)
 {
 	int fd = STDIN_FILENO;
 
-	/* Where none is closed nothing is opened, and nothing can fail before there is a log. */
+	/* Opens nothing if none is closed, so nothing can fail before there is a log. */
 	while (fd <= STDERR_FILENO && fcntl(fd, F_GETFD) != -1)
 		fd++;
 	if (fd > STDERR_FILENO)
@@ -58,8 +72,9 @@ fill_descriptors(void)
 }
 
 /*
- * inetd makes descriptor 2 the client's socket too. Nothing of ours, nor of the mailbox program's, may be said there.
- * systemd makes 1 and 2 one socket as well, where both are the journal's.
+ * Tests whether standard error is the client's socket, as under inetd: neither this program nor
+ * the mailbox program may write to it then. With systemd 1 and 2 may be one socket as well, the
+ * journal's.
  */
 static bool
 stderr_is_client(void)
@@ -83,7 +98,7 @@ leave_stderr(void)
 	close(fd);
 }
 
-/* And so a fault of the options goes to the log. */
+/* Logs an error of the options, as standard error is the client. Set as options_error_hook. */
 static void
 log_options_error(const char *text)
 {
@@ -95,7 +110,10 @@ log_options_error(const char *text)
 	log_write(&l);
 }
 
-/* RFC 9051, 7.1.4: PREAUTH is the greeting, so the certificate must be known before it. With a listener its sockets decide. */
+/*
+ * Checks --preauth cert for a connection without a listener: PREAUTH is the greeting (RFC 9051,
+ * 7.1.4), so the certificate must be known before it. A listener checks its sockets instead.
+ */
 static void
 require_tls_on_connect(const struct options *o)
 {
@@ -103,7 +121,7 @@ require_tls_on_connect(const struct options *o)
 		setting_usage("--preauth cert needs --tls-on-connect");
 }
 
-/* What the listener has executed, see role.h. */
+/* Runs a role that the listener has executed, see role.h. */
 static void __attribute__((noreturn))
 run_role(enum role role, char *argv[], struct options *o)
 {
@@ -128,7 +146,7 @@ main(int argc, char *argv[])
 	enum role role;
 	bool inetd;
 
-	/* CVE-2021-4034, and the day when somebody sets the setuid bit. */
+	/* argc 0: CVE-2021-4034. AT_SECURE: a setuid bit is not supported. */
 	if (argc < 1 || getauxval(AT_SECURE) != 0)
 		_exit(EX_USAGE);
 	argv = title_begin(argv);
@@ -153,7 +171,10 @@ main(int argc, char *argv[])
 	listening = activation_take(sockets);
 	if (listening == 0)
 		require_tls_on_connect(&opts);
-	/* Keys and passwords will be in this process: no core, no ptrace(2) by the user it becomes. execve(2) undoes it. */
+	/*
+	 * Keys and passwords will be in this process: no core file, and no ptrace(2) by the user
+	 * that it becomes. execve(2) undoes this.
+	 */
 	if (prctl(PR_SET_DUMPABLE, 0) == -1)
 		die("PR_SET_DUMPABLE");
 	if (listening > 0)

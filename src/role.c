@@ -1,6 +1,6 @@
 /*
- * Roles, see role.h. role_start is run by the listener, as root; the rest by
- * the new process.
+ * Roles, see role.h. role_start() is run by the listener, the rest by the new process; both as
+ * root.
  */
 
 #include "role.h"
@@ -32,10 +32,13 @@ static const char *const names[] = {
 	[ROLE_MONITORS] = "imapgate-monitors",
 };
 
-/* Above all places that are wanted. */
+/* Above all descriptors of roles. */
 #define HIGH	16
 
-/* The most words that settings have: each option some dozen times, and PROGRAM with its arguments. */
+/*
+ * Most arguments that settings have: each option about a dozen times, and PROGRAM with its
+ * arguments.
+ */
 #define WORDS_MAX	512
 
 static int
@@ -51,9 +54,12 @@ write_settings(enum role role)
 	return -1;
 }
 
-/* Puts the descriptors where the role expects them. False if that can't be done. */
+/*
+ * Moves the descriptors to the numbers that the role expects. Returns false with errno on
+ * failure.
+ */
 static bool
-place(const int from[4])
+place_descriptors(const int from[4])
 {
 	int high[4], i;
 
@@ -70,7 +76,10 @@ place(const int from[4])
 	return descriptors_close_on_exec_from(from[3] != -1 ? ROLE_SIGNING + 1 : ROLE_SIGNING);
 }
 
-/* /proc/self/exe is this very program, even if another one lies by its path by now; without /proc it is by that. */
+/*
+ * Executes the running program's file, even if its path has another one now; without /proc, its
+ * path. Returns on failure.
+ */
 static void
 execute(enum role role, char words[LOG_WORDS][LOG_WORD_MAX], size_t n)
 {
@@ -101,7 +110,7 @@ role_start(enum role role, int control, int signing, const struct signals *signa
 		return pid;
 	}
 	signals_restore(signals);
-	if (place((const int[]){ -1, control, settings, signing }))
+	if (place_descriptors((const int[]){ -1, control, settings, signing }))
 		execute(role, words, n);
 	die("starting %s", names[role]);
 }
@@ -119,7 +128,10 @@ role_is(const char *name, enum role *role)
 	return false;
 }
 
-/* Reads the settings. They must stay: the options point to them. Returns how many words there are, 0 if they can't be had. */
+/*
+ * Reads the settings as arguments, which stay in memory since the options point to them. Returns
+ * their number, 0 on failure.
+ */
 static int
 read_settings(char *words[WORDS_MAX + 1])
 {

@@ -1,7 +1,7 @@
 /*
- * The sandbox, see sandbox.h. Run by a gate before it reads its first byte
- * from the network, by the gate zygote before its first gate and by the signer before its
- * first signature; begins as root and ends as nobody in nowhere.
+ * The sandbox, see sandbox.h. Starts as root and ends as the gate user. Run by a gate before it
+ * reads from the network, by the gate zygote before its first gate, and by the signer before its
+ * first signature.
  */
 
 #include "sandbox.h"
@@ -27,10 +27,12 @@
 #include "base/descriptors.h"
 #include "base/log.h"
 
-/* Memory for a dialogue and a handshake beside what is mapped already: ten times what they take. */
+/*
+ * Octets of memory for dialogue and handshake, ten times their need; added to the memory in use.
+ */
 #define DATA_MAX	(32UL * 1024 * 1024)
 
-/* More descriptors than a zygote ever has: those of its role, one connection's, and some to spare. */
+/* More descriptors than a gate of the zygote has, with the zygote's own. */
 #define ZYGOTE_FDS	64
 
 static void
@@ -40,10 +42,10 @@ must(bool done, const char *what)
 		die("gate: %s", what);
 }
 
-/* How many descriptors there are: those of sandbox_descriptors and the first three. */
+/* Number of the first descriptor that sandbox_close_others() closes. */
 static unsigned descriptors;
 
-/* A zygote has found out what its gates start with, while it could. */
+/* Set in a zygote, for its gates: data_before is known, and standard error is /dev/null. */
 static bool resources_known;
 static rlim_t data_before;
 
@@ -52,7 +54,7 @@ sandbox_descriptors(const int *fds, int n)
 {
 	int high[SANDBOX_FDS], i;
 
-	/* High copies first, so that no dup2 can hit one that is still to come. */
+	/* High copies first: dup3(2) must not replace a descriptor that is yet to be copied. */
 	for (i = 0; i < n; i++) {
 		high[i] = fds[i] == -1 ? -1 : fcntl(fds[i], F_DUPFD_CLOEXEC, SANDBOX_FDS);
 		must(fds[i] == -1 || high[i] != -1, "dup");
@@ -64,7 +66,10 @@ sandbox_descriptors(const int *fds, int n)
 			must(dup3(high[i], SANDBOX_MONITOR + i, O_CLOEXEC) != -1, "dup");
 	descriptors = (unsigned)(SANDBOX_MONITOR + n);
 #ifndef IMAPGATE_SANITIZED
-	/* SECURITY: the log is the monitor's; a gate that was taken over must not write lines of its own into it. A zygote's is nowhere already. */
+	/*
+	 * SECURITY: a gate that was taken over must not write to the log. A zygote has no log any
+	 * more.
+	 */
 	if (resources_known)
 		return;
 	int nowhere = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -82,13 +87,16 @@ sandbox_close_others(void)
 
 	if (descriptors_close_from((int)descriptors))
 		return;
-	/* In a zygote's root there is no /proc, but its descriptors are few. */
+	/* A zygote's root has no /proc, but few descriptors are open. */
 	must(resources_known, "closing descriptors");
 	for (fd = (int)descriptors; fd < ZYGOTE_FDS; fd++)
 		close(fd);
 }
 
-/* An empty directory that nobody but root can write to. On a system without tmpfiles.d(5) the first login makes it. */
+/*
+ * Changes the root to an empty directory that only root can write to. Makes it if it is missing,
+ * as on systems without tmpfiles.d(5).
+ */
 static void
 leave_file_system(const char *root)
 {
@@ -109,12 +117,12 @@ become(uid_t uid, gid_t gid)
 	must(setgroups(0, NULL) == 0, "setgroups");
 	must(setresgid(gid, gid, gid) == 0, "setresgid");
 	must(setresuid(uid, uid, uid) == 0, "setresuid");
-	/* SECURITY: believe it only when it can't be undone. */
+	/* SECURITY: root must be out of reach now. */
 	errno = 0;
 	must(setresuid(0, 0, 0) == -1, "root could be regained");
 }
 
-/* Lowers a limit. One of the administrator's that is lower stays: without root it could not be raised. */
+/* Lowers a limit. A lower one of the administrator's stays: raising it takes root. */
 static void
 limit(int resource, rlim_t max, const char *name)
 {
@@ -129,7 +137,10 @@ limit(int resource, rlim_t max, const char *name)
 }
 
 #ifndef IMAPGATE_SANITIZED
-/* Memory that is mapped private and writable now, in octets (proc(5), statm); 0 where there is no /proc. */
+/*
+ * Returns the octets of memory that is mapped private and writable (proc(5), statm); 0 without
+ * /proc.
+ */
 static rlim_t
 data_size(void)
 {
@@ -149,7 +160,7 @@ static void
 limit_gate(rlim_t data)
 {
 #ifndef IMAPGATE_NO_SECCOMP
-	/* One more is a relay's. valgrind(1) has descriptors of its own behind ours, and does not let go of them. */
+	/* One more for a relay's stream. valgrind(1) keeps descriptors of its own above these. */
 	limit(RLIMIT_NOFILE, descriptors + 1, "RLIMIT_NOFILE");
 #endif
 #ifndef IMAPGATE_SANITIZED
@@ -167,12 +178,18 @@ limit_resources(enum sandbox_kind kind, rlim_t data)
 	limit(RLIMIT_CORE, 0, "RLIMIT_CORE");
 	if (kind == SANDBOX_GATE)
 		limit_gate(data);
-	/* No core, no ptrace(2) and no /proc/PID/mem by other processes of this uid. */
+	/*
+	 * Prevents core files, ptrace(2) and access to /proc/PID/mem by processes of the same
+	 * user.
+	 */
 	must(prctl(PR_SET_DUMPABLE, 0) == 0, "PR_SET_DUMPABLE");
 	must(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0, "PR_SET_NO_NEW_PRIVS");
 }
 
-/* A zygote's gates are all of one user, and a signer has a descriptor for each; the listener counts them. What can't be raised stays. */
+/*
+ * Raises a limit as far as possible: all gates of a zygote are one user's, and a signer has a
+ * descriptor for each connection. The listener limits their number.
+ */
 static void
 raise_limit(int resource)
 {
@@ -204,23 +221,23 @@ raise_limit(int resource)
 #error "the seccomp filter needs to know this architecture's AUDIT_ARCH constant"
 #endif
 
-/* System calls of other ABIs of the same machine (x32) have this bit. */
+/* Bit in the numbers of the same machine's other ABI (x32). */
 #define FOREIGN_ABI	0x40000000
 
 enum verdict {
 	ALLOWED,
-	NOT_EXECUTABLE,		/* allowed unless its third argument has PROT_EXEC */
-	TLS_KEYS,		/* allowed if its second argument, the level, is SOL_TLS */
-	REFUSED,		/* fails with EACCES: libraries try it and live without */
+	NOT_EXECUTABLE,		/* allowed, unless argument 3 has PROT_EXEC */
+	TLS_KEYS,		/* allowed, if argument 2 (the level) is SOL_TLS */
+	REFUSED,		/* fails with EACCES; libraries go on without it */
 };
 
-/* What is not in this table kills the process. */
+/* All other system calls kill the process. */
 static const struct rule {
 	unsigned	nr;
 	enum verdict	verdict;
-	unsigned	kinds;		/* enum sandbox_kind, that it is for; 0: all */
+	unsigned	kinds;		/* set of enum sandbox_kind; 0: all kinds */
 } rules[] = {
-	/* talking on what is open */
+	/* input and output on open descriptors */
 	{ __NR_read, ALLOWED, 0 },
 	{ __NR_write, ALLOWED, 0 },
 	{ __NR_recvfrom, ALLOWED, 0 },
@@ -239,13 +256,13 @@ static const struct rule {
 #ifdef __NR_ppoll_time64
 	{ __NR_ppoll_time64, ALLOWED, 0 },
 #endif
-	/* the end of a session has a time (gate/bounds.c) */
+	/* time limit at the end of a connection (gate/bounds.c) */
 	{ __NR_setitimer, ALLOWED, 0 },
 	{ __NR_shutdown, ALLOWED, 0 },
-	/* giving the kernel the keys of TLS (gate/ktls.c) */
+	/* TLS keys for the kernel (gate/ktls.c) */
 	{ __NR_setsockopt, TLS_KEYS, SANDBOX_GATE | SANDBOX_ZYGOTE },
 	{ __NR_close, ALLOWED, 0 },
-	/* memory: malloc(3), and nothing that could become code */
+	/* memory, but none that is executable */
 	{ __NR_brk, ALLOWED, 0 },
 #ifdef __NR_mmap
 	{ __NR_mmap, NOT_EXECUTABLE, 0 },
@@ -257,7 +274,7 @@ static const struct rule {
 	{ __NR_munmap, ALLOWED, 0 },
 	{ __NR_mremap, ALLOWED, 0 },
 	{ __NR_madvise, ALLOWED, 0 },
-	/* OpenSSL: locks, randomness, time, "have I been forked?" */
+	/* OpenSSL: locks, random numbers, time, detection of forks */
 	{ __NR_futex, ALLOWED, 0 },
 	{ __NR_getrandom, ALLOWED, 0 },
 	{ __NR_clock_gettime, ALLOWED, 0 },
@@ -270,7 +287,7 @@ static const struct rule {
 	{ __NR_time, ALLOWED, 0 },
 #endif
 	{ __NR_getpid, ALLOWED, 0 },
-	/* a gate between its fork and its own filter */
+	/* a zygote's gate, between its fork and its own filter */
 	{ __NR_clone, ALLOWED, SANDBOX_ZYGOTE },
 	{ __NR_close_range, ALLOWED, SANDBOX_ZYGOTE },
 	{ __NR_socketpair, ALLOWED, SANDBOX_ZYGOTE },
@@ -291,13 +308,13 @@ static const struct rule {
 	{ __NR_setrlimit, ALLOWED, SANDBOX_ZYGOTE },
 	{ __NR_getrlimit, ALLOWED, SANDBOX_ZYGOTE },
 #endif
-	/* many pairs at once */
+	/* the signer's many pairs */
 	{ __NR_epoll_ctl, ALLOWED, SANDBOX_SIGNER },
 	{ __NR_epoll_pwait, ALLOWED, SANDBOX_SIGNER },
 #ifdef __NR_epoll_wait
 	{ __NR_epoll_wait, ALLOWED, SANDBOX_SIGNER },
 #endif
-	/* ending */
+	/* exit */
 	{ __NR_rt_sigreturn, ALLOWED, 0 },
 #ifdef __NR_sigreturn
 	{ __NR_sigreturn, ALLOWED, 0 },
@@ -305,7 +322,7 @@ static const struct rule {
 	{ __NR_restart_syscall, ALLOWED, 0 },
 	{ __NR_exit, ALLOWED, 0 },
 	{ __NR_exit_group, ALLOWED, 0 },
-	/* files: there are none to open, but OpenSSL and the C library may look */
+	/* files: none can be opened, but OpenSSL and the C library try */
 	{ __NR_openat, REFUSED, 0 },
 	{ __NR_statx, REFUSED, 0 },
 #ifdef __NR_newfstatat
@@ -323,7 +340,7 @@ static const struct rule {
 	{ __NR_faccessat, REFUSED, 0 },
 	{ __NR_sysinfo, REFUSED, 0 },
 #ifdef IMAPGATE_SANITIZED
-	/* the sanitizers' own needs */
+	/* sanitizers */
 	{ __NR_sigaltstack, ALLOWED, 0 },
 	{ __NR_rt_sigprocmask, ALLOWED, 0 },
 	{ __NR_rt_sigaction, ALLOWED, 0 },
@@ -335,14 +352,17 @@ static const struct rule {
 #define RULES	(sizeof(rules) / sizeof(rules[0]))
 
 #define LOAD(member)	BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, member))
-/* Arguments have 64 bits; those that are judged here are ints, which the kernel takes from the lower half. */
+/*
+ * Arguments have 64 bits; the ones checked here are ints, which the kernel takes from the lower
+ * half.
+ */
 #define LOAD_INT(n)	BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[n]) + (__BYTE_ORDER == __BIG_ENDIAN ? 4 : 0))
 #define RETURN(action)	BPF_STMT(BPF_RET | BPF_K, (action))
-/* Goes on with the next instruction if it is so, else skips n. */
+/* Continue with the next instruction if the condition holds, else skip n instructions. */
 #define UNLESS_EQUAL(value, n)	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (value), 0, (n))
 #define UNLESS_BITS(value, n)	BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, (value), 0, (n))
 
-/* Longest is: is it this call, load, is it so, the one verdict, the other. */
+/* The most BPF instructions that one rule compiles to. */
 #define RULE_STEPS	5
 
 static size_t
@@ -379,7 +399,7 @@ add_rule(struct sock_filter *at, const struct rule *rule)
 	return n;
 }
 
-/* The filter is built from the table, so that the table is all there is to review (seccomp(2)). */
+/* Builds the filter from the table, which so is all there is to review (seccomp(2)). */
 static void
 limit_system_calls(enum sandbox_kind kind)
 {
@@ -410,7 +430,7 @@ limit_system_calls(enum sandbox_kind kind)
 static void
 limit_system_calls(enum sandbox_kind kind)
 {
-	/* A build for valgrind(1), which makes system calls of its own inside the process. */
+	/* A build for valgrind(1), which makes system calls of its own. */
 	(void)kind;
 }
 
@@ -440,7 +460,10 @@ void
 sandbox_enter(const struct sandbox *s, enum sandbox_kind kind)
 {
 #ifndef IMAPGATE_SANITIZED
-	/* Certificates and revocation lists may be large, and are there already. */
+	/*
+	 * Memory that is in use already counts in addition: certificates and revocation lists may
+	 * be large.
+	 */
 	if (!resources_known)
 		data_before = data_size();
 #endif

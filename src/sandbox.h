@@ -2,9 +2,9 @@
 #define IMAPGATE_GATE_SANDBOX_H
 
 /*
- * The way down of processes that strangers talk to, or that have a key, and
- * no way back. Afterwards such a process can talk on the descriptors that it
- * has, compute, and end; a zygote can fork, too.
+ * The sandbox of processes that strangers talk to, or that have a private key. Afterwards such a
+ * process can use its descriptors, compute and exit; a zygote can also fork. There is no way
+ * back.
  */
 
 #include <stdbool.h>
@@ -12,14 +12,14 @@
 
 #include "config/options.h"
 
-/* The descriptors of a gate, and there are no others. 0 and 1 are the client, 2 leads nowhere. */
+/* All descriptors of a gate. 0 and 1 are the client, 2 is /dev/null. */
 #define SANDBOX_MONITOR	3	/* the login pair (boundary/login.h) */
-#define SANDBOX_SIGN	4	/* the signer's (boundary/sign.h); without a listener there is none */
-/* Only where the superserver does TLS on request (peer.h): */
+#define SANDBOX_SIGN	4	/* the signer's pair (boundary/sign.h); none without a listener */
+/* Only with UCSPI-TLS (peer.h): */
 #define SANDBOX_CONTROL	5
 #define SANDBOX_READ	6
 #define SANDBOX_WRITE	7
-#define SANDBOX_FDS	8	/* there is none from here on, but for the stream of a relay */
+#define SANDBOX_FDS	8	/* the first that is free; a relay's stream gets it */
 
 enum sandbox_kind {
 	SANDBOX_GATE = 1,
@@ -28,26 +28,28 @@ enum sandbox_kind {
 };
 
 struct sandbox {
-	bool		 privileged;	/* started as root: there is a user to change to */
+	bool		 privileged;	/* started as root, so uid, gid and root apply */
 	uid_t		 uid;
 	gid_t		 gid;
-	const char	*root;		/* becomes the root directory; made if it is missing */
+	const char	*root;		/* the new root directory */
 };
 
-/* Finds --gate-user and --gate-root. Dies with die_status if there is no such user. */
+/*
+ * Finds --gate-user and --gate-root. Dies with die_status if there is no such user, or if it is
+ * root.
+ */
 void	sandbox_find(struct sandbox *, const struct options *);
 
-/* Copies n descriptors to the places from SANDBOX_MONITOR on, -1: none is there. Dies if they can't be had. */
+/* Copies n descriptors to SANDBOX_MONITOR and up; -1: that one is closed. Dies on failure. */
 void	sandbox_descriptors(const int *fds, int n);
 
-/* Closes all others. Call it when messages go by SANDBOX_MONITOR, so that a failure is heard. */
+/* Closes all other descriptors. Dies on failure, so call it when die() can send messages. */
 void	sandbox_close_others(void);
 
 /*
- * Gives up, in this order: the file system, groups, group and user id,
- * resources, new privileges, system calls. Dies at the first step that
- * fails; without root, the steps that need it are left out. A gate that a
- * zygote has forked gives up the rest of what that had.
+ * Gives up, in this order: file system, groups, group and user id, resources, new privileges,
+ * system calls. Dies at the first step that fails. Without root the steps that need it are left
+ * out. A gate of a zygote gives up what the zygote has kept.
  */
 void	sandbox_enter(const struct sandbox *, enum sandbox_kind);
 
