@@ -20,8 +20,8 @@
  * --check,        with the rights of the user that      files; output of the mailbox program
  * --probe         runs them
  *
- * The monitor has PAM and its modules loaded, the monitor zygote has libpam. The folders have the
- * code: listener/, monitor/ (keepers too), gate/, signer/, check/.
+ * The monitor and its zygote have PAM and its modules loaded; a child of the zygote reads PAM's
+ * files. The folders have the code: listener/, monitor/ (keepers too), gate/, signer/, check/.
  */
 
 #include <fcntl.h>

@@ -1,6 +1,6 @@
 /*
- * Identities of files, see fileid.h. Run by the listener, as root: the files are those that
- * zygote and signer have read, and are not opened here.
+ * Identities of files, see fileid.h. Run by the listener for certificates and keys, and by the
+ * monitor zygote for PAM's modules, as root. The files are not opened here.
  */
 
 #include "base/fileid.h"
