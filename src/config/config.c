@@ -1,17 +1,11 @@
 /*
  * The file of --config, see config.h. Run once, by options_parse, with the
  * rights that we were started with.
- *
- * OpenSSL's NCONF reads one line at a time here, each as a file of its own.
- * So it is always known which line a setting is from, and a name that stands
- * there twice is seen, of which NCONF would silently keep the last.
  */
 
 #include "config/config.h"
 
 #include <errno.h>
-#include <openssl/conf.h>
-#include <openssl/err.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,7 +14,6 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "base/openssl.h"
 
 /* The characters of options' names. */
 #define NAME_CHARACTERS	"abcdefghijklmnopqrstuvwxyz-"
@@ -86,8 +79,9 @@ name_of(const char *text)
 }
 
 /*
- * Passes over one character as OpenSSL reads it: " or ' or ` open a quote and
- * close their own, a backslash is passed with the character that it escapes.
+ * Passes over one character by the rules of OpenSSL's config(5): " or ' or `
+ * open a quote and close their own, a backslash is passed with the character
+ * that it escapes.
  */
 static const char *
 pass(const char *text, char *quote)
@@ -101,7 +95,7 @@ pass(const char *text, char *quote)
 	return text + 1;
 }
 
-/* Is each quote in the value closed? OpenSSL takes an open one without a word. */
+/* Tests whether each quote in the value is closed. */
 static bool
 quotes_are_closed(const char *text)
 {
@@ -124,53 +118,45 @@ word_length(const char *text)
 	return (size_t)(at - text);
 }
 
-/* BIO_printf(3) would leave it on the stack. */
-static bool
-put_setting(BIO *bio, const char *text)
+/* The character that an escape outside of quotes stands for (OpenSSL's config(5)). */
+static char
+escaped(char c)
 {
-	return BIO_puts(bio, "value = ") > 0 && (text[0] == '\0' || BIO_puts(bio, text) > 0) && BIO_puts(bio, "\n") > 0;
+	static const char letters[] = "nrtb", meanings[] = "\n\r\t\b";
+	const char *letter = strchr(letters, c);
+
+	return letter != NULL && c != '\0' ? meanings[letter - letters] : c;
 }
 
 /*
- * Gives this text, which stood behind "=", with quotes and escapes undone. The name of
- * the only setting that is known here is "value", and there is no
- * environment, so that every variable is an unknown one.
- *
- * SECURITY: superservers put what clients say there (TCPREMOTEINFO).
+ * Copies a value with quotes, escapes, a comment and the blanks around it
+ * removed, by the rules of OpenSSL's config(5) without its variables. Value
+ * has room for as many octets as text has, and its NUL. Returns false if
+ * there is a "$" that would begin a variable.
  */
-static char *
-setting_value(const char *text)
+static bool
+unquote(const char *text, char *value)
 {
-	static char *nothing[] = { NULL };
-	char **kept = environ, *value = NULL;
-	CONF *conf;
-	BIO *bio;
-	long line;
+	char quote = '\0', *end = value;
+	const char *next;
 
-	environ = nothing;
-	openssl_begin();
-	conf = NCONF_new(NULL);
-	bio = BIO_new(BIO_s_mem());
-	if (conf != NULL && bio != NULL && put_setting(bio, text) && NCONF_load_bio(conf, bio, &line) == 1)
-		value = NCONF_get_string(conf, NULL, "value");
-	if (value != NULL)
-		value = strdup(value);
-	environ = kept;
-	BIO_free(bio);
-	NCONF_free(conf);
-	return value;
-}
+	for (text += strspn(text, BLANKS); *text != '\0' && (quote != '\0' || *text != '#'); text = next) {
+		char was = quote;
 
-/* Why it could not be read, in OpenSSL's words where they help. */
-static const char *
-reason(void)
-{
-	unsigned long error = ERR_peek_error();
-	const char *words = ERR_reason_error_string(error);
-
-	if (ERR_GET_REASON(error) == CONF_R_VARIABLE_HAS_NO_VALUE)
-		return "there are no variables here; a $ is written \\$";
-	return words != NULL ? words : "it can't be understood";
+		next = pass(text, &quote);
+		if (was != quote)
+			continue;
+		if (*text == '$' && quote == '\0')
+			return false;
+		if (next - text == 2)
+			*value++ = quote == '\0' ? escaped(text[1]) : text[1];
+		else
+			*value++ = *text;
+		if (next - text == 2 || quote != '\0' || strchr(BLANKS, *text) == NULL)
+			end = value;
+	}
+	*end = '\0';
+	return true;
 }
 
 /* One file that is read. */
@@ -181,23 +167,24 @@ struct reading {
 	struct config_error	*error;
 };
 
-/* Gives the first octets of a text to take, as a value. False if it can't be understood. */
+/* Passes the first octets of a text to take, as a value. Returns false if they can't be understood. */
 static bool
 take_value(const struct reading *r, const char *name, const char *text, size_t len)
 {
-	char *part = strndup(text, len), *own = strdup(name), *value = NULL;
+	char *part = strndup(text, len), *own = strdup(name), *value = malloc(len + 1);
+	bool good;
 
-	if (part == NULL || own == NULL)
+	if (part == NULL || own == NULL || value == NULL)
 		die("%zu octets", len);
-	value = setting_value(part);
+	good = unquote(part, value);
 	free_wiped(part, len);
-	if (value != NULL) {
+	if (good) {
 		r->take(r->arg, own, value, r->error->line);
 		return true;
 	}
-	snprintf(r->error->text, sizeof(r->error->text), "%.40s: %s", name, reason());
-	ERR_clear_error();
+	snprintf(r->error->text, sizeof(r->error->text), "%.40s: there are no variables here; a $ is written \\$", name);
 	free(own);
+	free_wiped(value, len);
 	return false;
 }
 

@@ -1,7 +1,7 @@
 /*
  * The listener, see listener.h. Runs as root for as long as the service. A client can attack
  * little here: the listener reads no octet from a client, forks for none, waits for none, and
- * calls neither PAM nor OpenSSL (but for config.c, which parses a configuration file by OpenSSL).
+ * calls neither PAM nor OpenSSL.
  * A fault with one connection ends that connection only. Signals are blocked and read from a
  * descriptor.
  */

@@ -6,6 +6,7 @@ import subprocess
 import pytest
 
 from libraries import hide, loaded
+from listening import Listener
 from processes import gate_of
 
 
@@ -35,6 +36,17 @@ def test_program_needs_the_c_library_only(unlinked_stage):
 def test_greeting_needs_neither(unlinked_stage):
     with unlinked_stage.ready(on="tcp") as imap:
         assert {"libssl", "libcrypto", "libpam"}.isdisjoint(both(imap))
+
+
+def test_configuration_file_needs_neither(unlinked_stage):
+    """Nor does a listener, with certificates that others have loaded for it."""
+    file = unlinked_stage.file("scratch", ".conf")
+    file.write_text("max-attempts = 2\n")
+    with unlinked_stage.ready("--config", file, on="tcp") as imap:
+        assert {"libssl", "libcrypto", "libpam"}.isdisjoint(both(imap))
+    with Listener(unlinked_stage, "--config", file, *unlinked_stage.certificate().options) as server:
+        server.connect().wire.close()
+        assert {"libssl", "libcrypto", "libpam"}.isdisjoint(loaded(server.pid))
 
 
 def test_password_needs_pam_and_no_openssl(unlinked_stage):

@@ -169,6 +169,10 @@ values_are_written_as_for_openssl(void **state)
 		{ "setenv = A=\\\n  b\\\nc\n", "A=  bc" },
 		{ "setenv = A=b\\\\\nstrict = yes\n", "A=b\\" },
 		{ "setenv = A=b\\", "A=b" },
+		{ "setenv = A=a\\tb\\nc\\rd\\be\\x\n", "A=a\tb\nc\rd\bex" },
+		{ "setenv = \"A=a\\tb \\\" \"\n", "A=atb \" " },
+		{ "setenv = A=`b 'c`\" d\"' e'f\n", "A=b 'c d ef" },
+		{ "setenv = A=b\\ \n", "A=b " },
 	};
 	size_t i;
 
