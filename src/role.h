@@ -38,4 +38,11 @@ bool	role_is(const char *name, enum role *);
  */
 void	role_begin(char *argv[], struct options *);
 
+/*
+ * Puts /dev/null on descriptors 0 to 2, which are the listener's, and closes
+ * ROLE_LOG. To be called by a role without privileges before its sandbox. Dies
+ * if there is no /dev/null.
+ */
+void	role_leave_log(void);
+
 #endif

@@ -151,21 +151,13 @@ make_tls(struct tls *t, const struct options *o)
 		report_no_tls(o, o->cert[t->certificate[0].index], "a handshake with itself failed");
 }
 
-/* SECURITY: a zygote's standard error and log must not be in any gate. */
+/* From here on die() and bug() are reported to the listener. */
 static void
 leave_log(void)
 {
-#ifndef IMAPGATE_SANITIZED
-	int nowhere = open("/dev/null", O_RDWR | O_CLOEXEC);
-
-	if (nowhere == -1 || dup2(nowhere, STDERR_FILENO) == -1)
-		die("/dev/null");
-	close(nowhere);
-#endif
-	/* From here on the last words go to the listener. */
+	role_leave_log();
 	ask_init(ROLE_CONTROL, -1, INT64_MAX);
 	log_sink = ask_log_failure;
-	close(ROLE_LOG);
 }
 
 static void __attribute__((noreturn))

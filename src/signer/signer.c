@@ -257,7 +257,7 @@ signer_run(const struct options *o)
 	watch(ROLE_CONTROL);
 	watch(ROLE_SIGNING);
 	log_sink = log_to_listener;
-	close(ROLE_LOG);
+	role_leave_log();
 	sandbox_enter(&sandbox, SANDBOX_SIGNER);
 	msg_begin(&m, MSG_READY);
 	if (msg_send(ROLE_CONTROL, &m) == -1)

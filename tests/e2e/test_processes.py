@@ -59,6 +59,19 @@ def test_connection_that_waits_is_one_process(stage):
         close(*several)
 
 
+# --- who has the log
+
+def test_zygote_and_signer_have_no_descriptor_of_the_log(stage):
+    """Nor the listener's standard output, which is the journal under systemd: what they have to say goes through the listener."""
+    with Listener(stage, *CLEAR, *stage.certificate().options) as server:
+        waiting = server.connect()
+        for pid in (server.roles()[GATE_ZYGOTE], server.roles()[SIGNER], *server.gates()):
+            links = {int(fd.name): os.readlink(fd) for fd in Path(f"/proc/{pid}/fd").iterdir()}
+            kept = {number: link for number, link in links.items() if not link.startswith(("socket:", "anon_inode:"))}
+            assert set(kept.values()) == {"/dev/null"}, (name_of(pid), links)
+        close(waiting)
+
+
 # --- root never reads what came over the network
 
 READS = "read,readv,pread64,preadv,preadv2,recvfrom,recvmsg,recvmmsg,splice,tee,sendfile,execve,clone,clone3,fork,vfork"
