@@ -215,7 +215,7 @@ SECONDS ?=	600
 soak: tests ## hundreds of clients of all kinds at once, with reloads and renewals, for SECONDS=600; SEED= repeats what they do
 	@IMAPGATE_BUILD='$(abspath $(BUILD))' timeout $$(($(SECONDS) + 120)) tests/soak/soak.py '$(SECONDS)' '$(SEED)'
 
-check-bare: ## the README's commands, all of them, in a Debian that debootstrap makes (SUITE=trixie); takes some ten minutes
+check-bare: $(BUILD)/imapgate ## the README's commands, all of them, in a Debian that debootstrap makes (SUITE=trixie); takes some ten minutes
 	@PYTEST='$(PYTEST)' SUITE='$(SUITE)' tests/boot/bare
 
 check-suite: ## all tests in a Debian that debootstrap makes, SUITE=trixie; T= narrows down
