@@ -1,5 +1,6 @@
 /*
- * Questions to the monitor, see ask.h. Run by the gate.
+ * Messages to the monitor, see ask.h. Run by the gate in its sandbox, which reads from the
+ * network and trusts the monitor; the gate zygote uses it to ask the signer and to log.
  */
 
 #include "gate/ask.h"
@@ -12,7 +13,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 
-/* There is one monitor, and OpenSSL calls us back without knowing it. */
+/* Static, because OpenSSL's callbacks get no argument that could lead to them. */
 static int monitor_fd = -1, sign_fd = -1;
 static int64_t deadline;
 
@@ -24,7 +25,10 @@ ask_init(int monitor, int sign, int64_t until)
 	deadline = until;
 }
 
-/* Sends a question and waits for its answer, which takes the question's place, with its descriptors. */
+/*
+ * Sends a question and waits for its answer, which replaces the question in m; its descriptors
+ * go to fds.
+ */
 static bool
 ask_question(int fd, struct msg *m, int fds[MSG_FDS])
 {

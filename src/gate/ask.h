@@ -2,9 +2,8 @@
 #define IMAPGATE_GATE_ASK_H
 
 /*
- * The gate's questions to the monitor: one function for each that msg.h
- * knows, by the same noun. Each waits for its answer until the login's
- * deadline.
+ * Messages from a gate to its monitor: one function for each type of boundary/login.h and
+ * boundary/sign.h. A function that has an answer waits for it until the login's deadline.
  */
 
 #include <stdbool.h>
@@ -15,45 +14,55 @@
 #include "proto/sasl.h"
 
 /*
- * To be called before the others. Signatures are asked of sign, which may be
- * the monitor's descriptor too.
+ * Sets the descriptors and the deadline (clock_ms()) of all later questions. sign receives those
+ * about private keys and may equal monitor. Must be called before any other function here.
  */
 void	ask_init(int monitor, int sign, int64_t deadline);
 
 /*
- * May this client log in? Malformed credentials are sent as empty ones, so
- * that the monitor counts them and takes its time. The copy that is sent is
- * wiped; wiping cred is the caller's. False if the deadline passed or the
- * monitor has gone: then nothing may be asked any more.
+ * Asks whether the client may log in, and fills the answer. Malformed credentials are sent as
+ * empty strings, so that the monitor counts and delays the attempt. Wipes the message; the
+ * caller wipes cred. Returns false if the deadline passed or the monitor is gone; then nothing
+ * more may be asked.
  */
 bool	ask_login(enum msg_mechanism, const struct credentials *cred, struct msg_login_answer *);
 
-/* Is the private key number index there, and is this its public half? Fills the reason if not; a monitor logs it and gives an empty one. */
+/*
+ * Asks whether the private key at this index exists and belongs to the public key with this
+ * digest (publickey.h). Returns false if not, and fills reason; a monitor logs the reason itself
+ * and returns an empty one.
+ */
 bool	ask_key(uint32_t index, const uint8_t key_digest[MSG_DIGEST], char reason[MSG_REASON_MAX]);
 
-/* A remotekey_sign: asks for a signature. */
+/* Asks for a signature: a remotekey_sign (remotekey.h) whose first argument is ignored. */
 size_t	ask_sign(void *, uint32_t index, uint32_t scheme, const uint8_t *tbs, size_t len, uint8_t *signature, size_t size);
 
 /*
- * Have the mailbox program started: this is the last that the monitor hears,
- * but for ask_report_output. For TRANSPORT_RELAY stream is the descriptor of its end of the
- * mailbox program's stream, else -1. False as above.
+ * Asks the monitor to start the mailbox program. After success only ask_report_output may
+ * follow. Sets stream to the relay's end of the mailbox program's stream with TRANSPORT_RELAY,
+ * else to -1. Fails as ask_login.
  */
 bool	ask_launch(const struct msg_launch *, int *stream);
 
-/* May the client stay whom the proxy speaks for? Fills the limit that is against it, LIMIT_NONE for none. False as above. */
+/*
+ * Sends the PROXY header to the monitor. Sets limit to the limit that rejects the client, or
+ * LIMIT_NONE. Fails as ask_login.
+ */
 bool	ask_proxied(const struct proxy *, enum msg_limit *limit);
 
-/* Tell whether the mailbox program has said something; nobody may be left to hear it. */
+/*
+ * Reports whether the mailbox program has written anything. Never waits, and ignores a receiver
+ * that is gone.
+ */
 void	ask_report_output(enum program_output);
 
-/* Tell the administrator. */
+/* Has the monitor log an event. */
 void	ask_log(const struct msg_log *);
 
-/* Tell why there is no TLS, in OpenSSL's words or ours. */
+/* Has the monitor log why TLS failed; text comes from OpenSSL or from this program. */
 void	ask_log_tls_failure(const char *text);
 
-/* For log_sink: the last words of die() and bug(). */
+/* Has the monitor log the message of die() or bug(); set as log_sink. */
 void	ask_log_failure(int priority, const char *text);
 
 #endif

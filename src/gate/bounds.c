@@ -1,6 +1,6 @@
 /*
- * Bounds that do not depend on loops, see bounds.h. Run by the gate, which
- * sets them as root; the handlers run in its sandbox.
+ * Limits enforced by the kernel, see bounds.h. Run by the gate: they are set before the sandbox,
+ * as root if imapgate has it, and the signal handlers run inside the sandbox.
  */
 
 #include "gate/bounds.h"
@@ -18,16 +18,19 @@
 /* A handshake takes milliseconds of CPU and the longest dialogue less than one second. */
 #define CPU_S		10
 
-/* How long behind the deadline the gate may still say its last words; the monitor's timer ends it too (watchdog). */
+/*
+ * Time after the deadline for the gate to send its BYE. The monitor's timer is a second limit
+ * (watchdog.h).
+ */
 #define GRACE_MS	5000
 
-/* The slowest session, of one octet a record, moves ten times as much in a second of CPU. */
+/* A tenth of what the slowest session, one octet per TLS record, moves in a second of CPU. */
 #define MOVED_MIN	4096
 
 static atomic_bool in_session, stopped;
 static _Atomic uint64_t moved, moved_before;
 
-/* SIGXCPU comes after CPU_S seconds of CPU and then after each further one (getrlimit(2)). */
+/* SIGXCPU arrives after CPU_S seconds of CPU and then every second (getrlimit(2)). */
 static void
 on_cpu_limit(int sig)
 {
@@ -49,7 +52,7 @@ set_timer(int64_t ms)
 {
 	const struct itimerval when = { .it_value = { ms / 1000, ms % 1000 * 1000 } };
 
-	/* SIGALRM's default action ends the process, even one that hangs in a handler. */
+	/* SIGALRM keeps its default action, which ends even a process that hangs in a handler. */
 	if (setitimer(ITIMER_REAL, &when, NULL) == -1)
 		die("setitimer");
 }
@@ -63,7 +66,7 @@ catch_signal(int sig, void (*handler)(int))
 		die("sigaction");
 }
 
-/* Blocks what the monitor obeys for both, and lets through what keeps the bounds: a superserver may have blocked it. */
+/* Blocks SIGTERM; unblocks SIGALRM and SIGXCPU, which a superserver may have left blocked. */
 static void
 set_signal_mask(void)
 {

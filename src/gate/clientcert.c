@@ -1,10 +1,11 @@
 /*
- * Client certificates, see clientcert.h. Run by the gate: files are read
- * before the sandbox, certificates of strangers are looked at inside it.
+ * Client certificates, see clientcert.h. CA and revocation files are read by the process that
+ * loads the certificates (the gate zygote; without a listener, the process that forks the gate),
+ * before there is a client; certificates of clients are parsed by the gate in its sandbox.
  *
- * SECURITY: everything here fails closed. Servers have taken a missing name
- * for any name (CVE-2019-3814), the text before a NUL for the whole, and the
- * first of two names for the only one.
+ * SECURITY: every check here fails closed. Other servers have accepted a missing name as any
+ * name (CVE-2019-3814), the text before a NUL as the whole name, and the first of two names as
+ * the only one.
  */
 
 #include "gate/clientcert.h"
@@ -20,7 +21,10 @@
 #include "tls/certfile.h"
 #include "tls/pemfile.h"
 
-/* Makes known to clients whose certificates are taken (RFC 8446, 4.2.4): each name once. False if there is no memory. */
+/*
+ * Adds a certificate's subject to the list of CAs that is sent to clients (RFC 8446, 4.2.4),
+ * once. Returns false if there is no memory.
+ */
 static bool
 add_name(STACK_OF(X509_NAME) *names, X509 *cert)
 {
@@ -38,12 +42,11 @@ add_name(STACK_OF(X509_NAME) *names, X509 *cert)
 }
 
 /*
- * Adds a file's revocation lists to the store, and where there is a list for
- * their names its certificates too. False if there is none of the latter, or
- * without that list none of the former; then errno is 0 or why the file can't
- * be read.
+ * Adds a file's revocation lists to the store, and with names its certificates too. Returns
+ * false if the file has no certificate (without names: no revocation list); errno then says why
+ * it can't be read, or is 0.
  *
- * SECURITY: a certificate beside revocation lists must not become an authority.
+ * SECURITY: a certificate in a file of revocation lists must not become a CA.
  */
 static bool
 load_file(X509_STORE *store, const char *path, STACK_OF(X509_NAME) *names)
@@ -68,7 +71,10 @@ load_file(X509_STORE *store, const char *path, STACK_OF(X509_NAME) *names)
 	return ok && found > 0;
 }
 
-/* Says why a file can't be used, and which one. */
+/*
+ * Returns an error text for a file that can't be used, and sets wrong_file. Uses errno if it is
+ * not 0.
+ */
 static const char *
 explain(const char *option, enum pemfile_kind kind, const char *file, const char **wrong_file)
 {
@@ -88,7 +94,7 @@ clientcert_require(SSL_CTX *ctx, const struct options *o, const char **wrong_fil
 	X509_STORE *store = SSL_CTX_get_cert_store(ctx);
 	STACK_OF(X509_NAME) *names = sk_X509_NAME_new_null();
 
-	/* The context frees the list. */
+	/* The context owns the list from here on. */
 	SSL_CTX_set_client_CA_list(ctx, names);
 	errno = 0;
 	if (names == NULL || !load_file(store, o->client_ca, names))
@@ -96,15 +102,24 @@ clientcert_require(SSL_CTX *ctx, const struct options *o, const char **wrong_fil
 	if (o->client_crl != NULL) {
 		if (!load_file(store, o->client_crl, NULL))
 			return explain("--client-crl", PEMFILE_REVOCATIONS, o->client_crl, wrong_file);
-		/* Also of the authorities between: who has stolen the key of a revoked one could be anybody. */
+		/*
+		 * Check intermediate CAs too: the key of a revoked one can issue certificates
+		 * for any user.
+		 */
 		X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL);
 	}
-	/* A certificate is optional; one that does not verify ends the handshake. The purpose is set by OpenSSL: sslclient. */
+	/*
+	 * A client may send no certificate; one that does not verify ends the handshake. OpenSSL
+	 * sets the purpose (sslclient).
+	 */
 	SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
 	return NULL;
 }
 
-/* One more name. The second one is one too many, and any strange one spoils the certificate. */
+/*
+ * Copies a name to user and counts it. A malformed one counts as two, so that the certificate
+ * names no user.
+ */
 static void
 take_name(const ASN1_STRING *value, char user[MSG_NAME_MAX], int *names)
 {
@@ -156,7 +171,10 @@ clientcert_user(SSL *ssl, enum cert_user field, char user[MSG_NAME_MAX])
 	int names = 0;
 
 	memset(user, 0, MSG_NAME_MAX);
-	/* The result of verifying is "ok" too where nothing was shown (SSL_get_verify_result(3)). */
+	/*
+	 * The result is X509_V_OK also if the client sent no certificate
+	 * (SSL_get_verify_result(3)).
+	 */
 	if (cert == NULL || SSL_get_verify_result(ssl) != X509_V_OK)
 		return false;
 	if (field == CERT_USER_CN)

@@ -2,8 +2,8 @@
 #define IMAPGATE_GATE_CLIENTCERT_H
 
 /*
- * Who a client is by its certificate. Whatever is missing, doubled, too long
- * or strange in it is nobody.
+ * Client certificates: how they are verified, and which user they name. A name that is missing,
+ * repeated, too long or malformed names no user.
  */
 
 #include <openssl/ssl.h>
@@ -13,16 +13,16 @@
 #include "config/options.h"
 
 /*
- * Have client certificates asked for and verified: chain, purpose, dates, and
- * revocation if there is a list. Returns NULL, or what is wrong, with the
- * option and the file, which is put into wrong_file too.
+ * Has the server request client certificates and verify their chain, purpose, dates and, with
+ * --client-crl, revocation. Returns NULL, or an error text that contains the option and the
+ * file; wrong_file is set to the file.
  */
 const char	*clientcert_require(SSL_CTX *, const struct options *, const char **wrong_file);
 
 /*
- * After the handshake: puts the user whom the certificate names
- * into user. False if the client showed none that verified, or it does not
- * name exactly one.
+ * Fills user with the user that the client's certificate names in this field. Returns false if
+ * the client sent no certificate that verified, or if it does not name exactly one user. Call it
+ * after the handshake.
  */
 bool	clientcert_user(SSL *, enum cert_user, char user[MSG_NAME_MAX]);
 

@@ -1,10 +1,9 @@
 /*
- * The client's connection, see conn.h. Run by the gate.
+ * The client's connection, see conn.h. Run by the gate in its sandbox; reads from the network.
  *
- * Descriptors may be shared with other processes, so O_NONBLOCK, which would
- * be theirs too, is never set: on sockets each call says MSG_DONTWAIT, pipes
- * are asked by poll(2) before. TLS goes through the same two functions by a
- * BIO of our own.
+ * Descriptors may be shared with other processes, so O_NONBLOCK is never set: sockets are used
+ * with MSG_DONTWAIT, and pipes are polled first. A custom BIO connects OpenSSL to the same
+ * raw_read() and raw_write().
  */
 
 #include "gate/conn.h"
@@ -22,7 +21,7 @@
 #include "base/log.h"
 #include "base/peer.h"
 
-/* How long the client is given to close its side when it has heard our last word. */
+/* Time for the client to close its side after the last reply. */
 #define LINGER_MS	2000
 
 void
@@ -48,7 +47,7 @@ ready_now(int fd, short events)
 	return poll(&pfd, 1, 0) == 1;
 }
 
-/* Something has moved: poll(2) is worth being believed. */
+/* Resets the count of waits without progress if n octets were moved. Returns n. */
 static ssize_t
 count_wait(struct conn *c, ssize_t n)
 {
@@ -78,11 +77,11 @@ raw_write(struct conn *c, const char *bytes, size_t len)
 		errno = EAGAIN;
 		return -1;
 	}
-	/* A pipe that is ready takes PIPE_BUF octets without blocking (pipe(7)). */
+	/* A pipe that polls writable takes PIPE_BUF octets without blocking (pipe(7)). */
 	return count_wait(c, write(c->out, bytes, len < PIPE_BUF ? len : PIPE_BUF));
 }
 
-/* The BIO: OpenSSL's way to the two functions above (BIO_meth_new(3)). */
+/* The BIO through which OpenSSL calls raw_read() and raw_write() (BIO_meth_new(3)). */
 
 static int
 bio_result(BIO *bio, ssize_t n, void (*retry)(BIO *))
@@ -137,7 +136,7 @@ new_bio(struct conn *c)
 	BIO_meth_set_read(method, bio_read);
 	BIO_meth_set_write(method, bio_write);
 	BIO_meth_set_ctrl(method, bio_ctrl);
-	/* The method lives as long as the process: there is one TLS connection in it. */
+	/* Never freed: a process has one TLS connection. */
 	bio = BIO_new(method);
 	if (bio != NULL) {
 		BIO_set_data(bio, c);
@@ -146,13 +145,16 @@ new_bio(struct conn *c)
 	return bio;
 }
 
-/* Waits until something can be done in the wanted direction. Each try of a loop begins here, so none outlives the deadline. */
+/*
+ * Waits until one direction is ready, the deadline passes or the monitor goes. Every retry loop
+ * calls it, so none outlives the deadline.
+ */
 static enum conn_end
 conn_await(struct conn *c, short events)
 {
 	struct pollfd pfd[2] = {
 		{ events == POLLIN ? c->in : c->out, events, 0 },
-		{ c->monitor, POLLRDHUP, 0 },	/* only its end; poll ignores -1 */
+		{ c->monitor, POLLRDHUP, 0 },	/* no input, only its end; poll(2) ignores -1 */
 	};
 	int n, left;
 
@@ -171,7 +173,7 @@ conn_await(struct conn *c, short events)
 	return pfd[1].revents == POLLRDHUP ? CONN_SHUTDOWN : CONN_MONITOR_GONE;
 }
 
-/* What has become of a call to OpenSSL: puts it into the terms of read(2) and write(2). */
+/* Converts the result of an OpenSSL call to that of read(2) or write(2). */
 static ssize_t
 tls_result(struct conn *c, int n)
 {
@@ -233,7 +235,7 @@ conn_peek(struct conn *c)
 	enum conn_end end;
 	ssize_t n;
 
-	/* A pipe can't be looked at: its octet has been read, and stays here until it is taken. */
+	/* The octet of a pipe has been read already and stays in peek until it is consumed. */
 	if (c->peeked > 0)
 		return CONN_OK;
 	for (;;) {
@@ -317,16 +319,19 @@ conn_start_tls(struct conn *c, SSL_CTX *ctx)
 	}
 }
 
-/* Says the last word of TLS in our direction. */
+/* Sends close_notify. */
 static void
 close_notify(struct conn *c)
 {
 	int n;
 
-	/* In the middle of a handshake or after a fatal error there is nothing to shut down (SSL_shutdown(3)). */
+	/* SSL_shutdown(3) must not be called during a handshake or after a fatal error. */
 	if (c->ssl == NULL || c->tls_broken || SSL_in_init(c->ssl))
 		return;
-	/* SSL_want_write() stays true after EPIPE: only SSL_get_error() says whether a further try makes sense. */
+	/*
+	 * SSL_want_write() stays true after EPIPE; only SSL_get_error() tells whether a retry
+	 * makes sense.
+	 */
 	do {
 		ERR_clear_error();
 		n = SSL_shutdown(c->ssl);
@@ -344,7 +349,10 @@ conn_end(struct conn *c)
 	until = clock_ms() + LINGER_MS;
 	if (!c->in_socket)
 		return;
-	/* Closing a TCP socket with unread input resets the connection, and the reset can overtake what we said last. */
+	/*
+	 * Closing a TCP socket with unread input sends a reset, which can destroy the last reply
+	 * on its way.
+	 */
 	shutdown(c->out, SHUT_WR);
 	while (clock_left(until) > 0 && poll(&pfd, 1, clock_left(until)) == 1)
 		if (recv(c->in, c->peek, sizeof(c->peek), MSG_DONTWAIT) <= 0)

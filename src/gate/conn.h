@@ -2,10 +2,9 @@
 #define IMAPGATE_GATE_CONN_H
 
 /*
- * Bytes to and from the client, over TCP, a Unix-domain socket or pipes, in
- * cleartext or TLS, with one deadline for everything. It never takes a byte
- * that nobody asked for: on sockets and under TLS it looks first and takes
- * what was used, on pipes it reads byte by byte.
+ * Octets to and from the client, over TCP, a Unix-domain socket or pipes, in cleartext or TLS,
+ * with one deadline. Nothing is read ahead: on sockets and under TLS input is peeked at and then
+ * consumed, pipes are read one octet at a time.
  */
 
 #include <openssl/ssl.h>
@@ -13,65 +12,75 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* As much as is looked at in one go: most commands, and half an OAuth token. */
+/*
+ * Most octets that one peek returns: longer than most commands, half of the longest OAuth token.
+ */
 #define CONN_PEEK_MAX	4096
 
 /* How a wait or a transfer ended. */
 enum conn_end {
 	CONN_OK,
-	CONN_CLOSED,		/* the client has gone, or broke the connection */
+	CONN_CLOSED,		/* the client has closed or reset the connection, or broken TLS */
 	CONN_TIMEOUT,		/* the deadline has passed */
-	CONN_MONITOR_GONE,	/* the monitor has gone */
-	CONN_SHUTDOWN,		/* it is there, and wants the connection to end: the service stops */
+	CONN_MONITOR_GONE,	/* the monitor has exited */
+	CONN_SHUTDOWN,		/* the monitor has shut down its end: the service is stopping */
 };
 
 struct conn {
-	int		 in, out;	/* the client; the same socket, or two pipes */
+	int		 in, out;	/* the client: one socket twice, or two pipes */
 	bool		 in_socket, out_socket;
-	int		 monitor;	/* watched while waiting; -1 for not any more */
-	int64_t		 deadline;	/* clock_ms() */
+	int		 monitor;	/* descriptor watched during waits; -1: none */
+	int64_t		 deadline;	/* of every wait; clock_ms() */
 	SSL		*ssl;		/* NULL in cleartext */
-	bool		 tls_broken;	/* a fatal error: no close_notify is possible */
-	unsigned	 tries;		/* waits in a row that poll(2) ended and that came to nothing (again.h) */
+	bool		 tls_broken;	/* fatal TLS error: close_notify can't be sent */
+	unsigned	 tries;		/* consecutive waits that poll(2) ended without progress (again.h) */
 	size_t		 peeked;	/* octets in peek */
 	char		 peek[CONN_PEEK_MAX];
 };
 
-/* Starts on these descriptors. */
+/*
+ * Initializes a connection in cleartext. Takes the client's descriptors, the monitor's (-1:
+ * none) and a deadline (clock_ms()).
+ */
 void	conn_init(struct conn *, int in, int out, int monitor, int64_t deadline);
 
-/* Waits for bytes and shows them, without taking them, in look and looked. */
+/*
+ * Waits for input and puts it into peek and peeked without consuming it. Returns CONN_OK if
+ * there is at least one octet.
+ */
 enum conn_end	conn_peek(struct conn *);
 
-/* Takes the first octets of what was shown, all or less. */
+/* Consumes the first octets of peek, at most peeked. Wipes peek; the rest must be peeked again. */
 void	conn_consume(struct conn *, size_t octets);
 
-/* Writes all of it, or fails. */
+/* Writes all len octets. Returns CONN_OK, or how it failed. */
 enum conn_end	conn_write(struct conn *, const char *bytes, size_t len);
 
 /*
- * Makes a TLS connection of it, as the server: handshake until the deadline.
- * From here on everything goes through OpenSSL. After a failure other than
- * CONN_OK the error queue of OpenSSL may say more.
+ * Performs a TLS handshake as the server, until the deadline. All later I/O goes through
+ * OpenSSL. After a failure OpenSSL's error queue may hold the cause. Dies if there is no memory.
  */
 enum conn_end	conn_start_tls(struct conn *, SSL_CTX *);
 
 /*
- * Ends the connection: says close_notify if there is TLS, until the deadline
- * if the client is slow to take it, and that nothing more comes. Then waits a
- * moment for the client to close its side too, so that our last words arrive.
+ * Ends the connection: sends close_notify under TLS, waiting until the deadline at most. On a
+ * socket then shuts down the sending side and waits up to two seconds for the client to close,
+ * so that the last reply is not lost.
  */
 void	conn_end(struct conn *);
 
 /*
- * Reads and writes without waiting. They return octets, 0 at the end of the
- * stream (read only), -1 with errno EAGAIN where nothing can be done now, -1
- * with another errno if the connection is broken.
+ * Reads or writes without waiting. Returns the number of octets, 0 at the end of the stream
+ * (read only), or -1: errno EAGAIN if nothing can be done now, another errno if the connection
+ * is broken.
  */
 ssize_t	conn_read_now(struct conn *, char *bytes, size_t len);
 ssize_t	conn_write_now(struct conn *, const char *bytes, size_t len);
 
-/* After EAGAIN: what poll(2) must tell before it is worth trying again: POLLIN of in, or POLLOUT of out. Always POLLIN in cleartext. */
+/*
+ * Returns the event that poll(2) must wait for after EAGAIN: POLLIN on in, or POLLOUT on out. In
+ * cleartext it is always POLLIN.
+ */
 short	conn_poll_events(const struct conn *);
 
 #endif

@@ -1,5 +1,6 @@
 /*
- * Reading and speaking, see dialogue.h. Run by the gate.
+ * Reading commands and sending replies, see dialogue.h. Run by the gate in its sandbox; reads
+ * from the network.
  */
 
 #include "gate/dialogue.h"
@@ -9,7 +10,7 @@
 #include "gate/ask.h"
 #include "base/log.h"
 
-/* A client that is wrong so often is none. Cancelled authentications count too (RFC 9051, 6.2.2: BAD). */
+/* Limit of BAD replies to one client. A cancelled authentication counts too (RFC 9051, 6.2.2). */
 #define BAD_MAX		20
 
 void
@@ -29,7 +30,7 @@ dialogue_finish(struct imap *s, enum msg_reason reason, const char *bye)
 	_exit(0);
 }
 
-/* The connection has ended by itself. */
+/* Ends a dialogue whose connection failed; unsent replies are dropped. */
 static void __attribute__((noreturn))
 connection_lost(struct imap *s, enum conn_end end)
 {
@@ -81,7 +82,7 @@ dialogue_deny(struct imap *s, enum permission permission)
 	case DENIED_PRIVACY:
 		return dialogue_answer(s, "NO", "PRIVACYREQUIRED", "Passwords are only taken over TLS");
 	case DENIED_UNSUPPORTED:
-		/* RFC 9051, 6.2.2: NO, and no code of RFC 5530 fits. */
+		/* RFC 9051, 6.2.2 requires NO; no code of RFC 5530 fits. */
 		return dialogue_answer(s, "NO", NULL, "Unsupported authentication mechanism");
 	case DENIED_UNAVAILABLE:
 		return dialogue_answer(s, "NO", "UNAVAILABLE", "TLS is not possible at the moment");
@@ -104,7 +105,10 @@ dialogue_is_private(const struct imap *s)
 	return dialogue_has_tls(s) || s->peer->kind != PEER_TCP;
 }
 
-/* A mail program that is set up for TLS on port 143 is its user's mistake, and the administrator is asked about it. */
+/*
+ * Tells TLS on the cleartext port, a common mistake in mail programs' settings, from other input
+ * that is not IMAP.
+ */
 static enum msg_reason
 foreign_reason(const struct imap *s)
 {

@@ -2,9 +2,9 @@
 #define IMAPGATE_GATE_DIALOGUE_H
 
 /*
- * The conversation's state, and the one place that reads from the client and
- * speaks to it. Handlers of commands add their answer and return what comes
- * next; where the conversation can't go on, it ends here, in one way.
+ * State of the IMAP dialogue before the login, and the only code that reads commands and writes
+ * replies. Command handlers append a reply and return the next step; a dialogue that can't go on
+ * ends in dialogue_finish().
  */
 
 #include <stdbool.h>
@@ -21,76 +21,90 @@
 #include "proto/sasl.h"
 #include "base/title.h"
 
-/* What happens next, after a command has been answered. */
+/* The step after a command has been answered. */
 enum next {
 	NEXT_COMMAND,
 	NEXT_STARTTLS,
 	NEXT_HANDOFF,
 };
 
-/* Why a well-formed command can't be obeyed now. */
+/* Whether a well-formed command may run now. */
 enum permission {
 	PERMITTED,
-	DENIED_STATE,		/* it does not belong here */
-	DENIED_PRIVACY,		/* a secret would travel in the clear */
-	DENIED_UNSUPPORTED,	/* no such mechanism, for this client at least */
-	DENIED_UNAVAILABLE,	/* it would belong here, but this server is not well */
+	DENIED_STATE,		/* not in this state */
+	DENIED_PRIVACY,		/* a secret would be sent in cleartext */
+	DENIED_UNSUPPORTED,	/* no such mechanism, or not for this client */
+	DENIED_UNAVAILABLE,	/* right state, but TLS can't be used at the moment */
 };
 
-/* What is large stands at the end of it, or of its own struct: a client that only waits has touched few pages of it. */
+/*
+ * Large members come last in it and in its own structs: an idle connection then touches few
+ * pages.
+ */
 struct imap {
 	const struct options	*opts;
 	struct peer		*peer;
 	struct tls		*tls;
-	bool			 by_superserver; /* STARTTLS is its work: ucspi_tls */
+	bool			 by_superserver; /* STARTTLS is the superserver's (ucspi_tls) */
 	bool			 signed_apart;	/* SANDBOX_SIGN is a signer's */
-	enum ktls_obstacle	 no_ktls;	/* as it was before the first byte */
+	enum ktls_obstacle	 no_ktls;	/* obstacle that was known before the first octet */
 	struct ktls		 ktls;
-	unsigned		 commands;	/* read so far */
-	unsigned		 bad;		/* of them answered BAD */
-	unsigned		 refused;	/* logins refused without the monitor */
+	unsigned		 commands;	/* number of commands read */
+	unsigned		 bad;		/* number of commands answered BAD */
+	unsigned		 refused;	/* number of logins refused without asking the monitor */
 	char			 tag[COMMAND_TAG_MAX + 1];
-	/* Arguments, as the verb's parse has found them. */
+	/* Arguments of the command, as its parse function has stored them. */
 	char			 mechanism[COMMAND_WORD_MAX + 1];
 	struct command_span	 initial;
-	char			 certificate_user[MSG_NAME_MAX]; /* whom the client's certificate names, or "" */
-	char			 title_name[TITLE_NAME + 1]; /* the user that has logged in, as the client said it; for ps(1) */
+	char			 certificate_user[MSG_NAME_MAX]; /* user named by the client's certificate, or "" */
+	char			 title_name[TITLE_NAME + 1]; /* user name as the client sent it, for ps(1) */
 	struct conn		 conn;
-	struct reply		 reply;		/* what has not been sent yet */
+	struct reply		 reply;		/* replies not sent yet */
 	struct command		 command;
 	struct command_string	 user, password;
-	/* One SASL exchange; a LOGIN command fills its credentials too. */
+	/* Also used by LOGIN, for its credentials. */
 	struct sasl		 sasl;
 	char			 message[SASL_MESSAGE_MAX];
 	struct ucspitls		 ucspi_tls;
 };
 
 /*
- * The end of a connection that was not logged in: the last word (NULL for
- * none) behind what has not been sent yet, one line in the log, and the
- * process is gone.
+ * Ends a connection before the login and exits: appends bye to the unsent replies (NULL: none),
+ * logs one line with the reason, sends all of it and closes. Does not return.
  */
 void	dialogue_finish(struct imap *, enum msg_reason, const char *bye) __attribute__((noreturn));
 
-/* Receives until a command is complete or wants something done; finishes where nothing more can come. Never COMMAND_MORE or COMMAND_FLOOD. */
+/*
+ * Reads until a command is complete or needs an action. Returns any event but COMMAND_MORE and
+ * COMMAND_FLOOD; calls dialogue_finish() if the connection is lost, or for COMMAND_FLOOD.
+ */
 enum command_event	dialogue_receive(struct imap *);
 
-/* Adds the tagged answer to the command in hand. Code may be NULL. */
+/* Appends the tagged reply to the current command. code may be NULL. Returns NEXT_COMMAND. */
 enum next	dialogue_answer(struct imap *, const char *status, const char *code, const char *text);
 
-/* Adds BAD, tagged if there is a tag, and counts it: after too many of them it finishes. */
+/*
+ * Appends BAD, tagged if the command has a tag, and counts it. After 20 of them calls
+ * dialogue_finish(). Returns NEXT_COMMAND.
+ */
 enum next	dialogue_answer_bad(struct imap *, const char *code, const char *text);
 
-/* Answers a command that can't be obeyed now. */
+/* Appends the reply to a command that is not permitted now. Returns NEXT_COMMAND. */
 enum next	dialogue_deny(struct imap *, enum permission);
 
-/* Sends what was added. */
+/* Sends the appended replies. Calls dialogue_finish() if that fails. */
 void	dialogue_flush(struct imap *);
 
-/* Is there TLS since the handshake of a STARTTLS or of the beginning, ours or the superserver's? */
+/*
+ * Returns whether TLS was begun by the gate, or by the superserver on request (UCSPI-TLS). TLS
+ * that was there before the first octet is PEER_TLS (peer.h) and not counted.
+ */
 bool	dialogue_has_tls(const struct imap *);
 
-/* Can nobody on the way read along: TLS, or a connection within this machine? */
+/*
+ * Returns whether the connection can't be read on the network: TLS by any process, or a
+ * connection within this host.
+ */
 bool	dialogue_is_private(const struct imap *);
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * The gate, see gate.h. Run by the gate, in its sandbox. It trusts the
- * monitor and nobody else.
+ * The gate, see gate.h. Run by the gate: before the sandbox as root if imapgate has it, then in
+ * the sandbox, where it reads from the network. It trusts the monitor only.
  */
 
 #include "gate/gate.h"
@@ -42,9 +42,9 @@ start_ucspi_tls(struct imap *s)
 }
 
 /*
- * The handshake. RFC 9051, 6.2.1: nothing is carried over from before it but
- * the abuse counters, and what was injected behind the STARTTLS line is not
- * in any buffer of ours: the handshake finds it and fails.
+ * Does the handshake of STARTTLS or of implicit TLS. RFC 9051, 6.2.1: nothing is kept from
+ * before it but the abuse counters. Octets injected after the STARTTLS line are still unread, so
+ * the handshake meets them and fails.
  */
 static void
 start_tls(struct imap *s)
@@ -64,7 +64,7 @@ start_tls(struct imap *s)
 		ask_log_tls_failure(error);
 		dialogue_finish(s, REASON_TLS_FAILED, NULL);
 	}
-	/* The signer signs once. With a superserver it is the monitor, which is still wanted. */
+	/* A signer signs once. Without one SANDBOX_SIGN is not used: the monitor signs. */
 	if (s->signed_apart)
 		close(SANDBOX_SIGN);
 	tls_describe(&s->conn, &log.tls);
@@ -73,7 +73,10 @@ start_tls(struct imap *s)
 		clientcert_user(s->conn.ssl, s->opts->cert_user, s->certificate_user);
 }
 
-/* Finds the best way to hand off, which takes the TLS away from us if the kernel can have it. */
+/*
+ * Chooses how the mailbox program gets its client. After TRANSPORT_KTLS this process has no TLS
+ * any more.
+ */
 static enum msg_transport
 choose_transport(struct imap *s)
 {
@@ -89,7 +92,7 @@ choose_transport(struct imap *s)
 	dialogue_finish(s, REASON_NO_KTLS, "BYE [UNAVAILABLE] Please try again later");
 }
 
-/* The answer to a login whose mailbox program ends without a word. */
+/* Returns the reply to a login whose mailbox program exits without output. */
 static const char *
 format_failure_reply(const struct imap *s)
 {
@@ -101,7 +104,10 @@ format_failure_reply(const struct imap *s)
 	return r.text;
 }
 
-/* The client is logged in. Over TLS somebody has to stay unless it is the kernel's: for as long as the mailbox program lives. */
+/*
+ * Starts the mailbox program after a login. With TRANSPORT_RELAY this process stays and relays
+ * until the program exits.
+ */
 static void __attribute__((noreturn))
 hand_off(struct imap *s)
 {
@@ -130,7 +136,7 @@ hand_off(struct imap *s)
 	_exit(0);
 }
 
-/* What comes after a command, whoever has read it. */
+/* Sends the reply to a command and takes the next step. */
 static void
 proceed(struct imap *s, enum next next)
 {
@@ -148,13 +154,16 @@ converse(struct imap *s)
 
 	for (;;) {
 		next = imap_command(s);
-		/* Also of a LOGIN that was malformed or refused. */
+		/* Wipes the password of a malformed or refused LOGIN too. */
 		explicit_bzero(s->password.text, sizeof(s->password.text));
 		proceed(s, next);
 	}
 }
 
-/* On port 993 no TLS means no connection: the client could not read a word of ours (RFC 8314, 3.2). */
+/*
+ * Implicit TLS (RFC 8314, 3.2) has no cleartext fallback: without TLS the connection ends
+ * unanswered.
+ */
 static void
 start_on_connect(struct imap *s)
 {
@@ -168,7 +177,10 @@ start_on_connect(struct imap *s)
 	start_tls(s);
 }
 
-/* With TLS from the first byte on the client can be told of a missing mailbox program behind the handshake only. */
+/*
+ * Sends BYE for a missing mailbox program under implicit TLS: the client can read it only after
+ * the handshake.
+ */
 static void __attribute__((noreturn))
 refuse_without_program(struct imap *s)
 {
@@ -186,7 +198,10 @@ refuse_without_program(struct imap *s)
 	die("%s: no such program", s->opts->program[0]);
 }
 
-/* SECURITY: values of --setenv are for the mailbox program; they may come from a file that only root can read. */
+/*
+ * SECURITY: values of --setenv are for the mailbox program; they may come from a file that only
+ * root can read.
+ */
 static void
 wipe_options(const struct options *o)
 {
@@ -196,7 +211,10 @@ wipe_options(const struct options *o)
 		explicit_bzero(o->setenv[i], strlen(o->setenv[i]));
 }
 
-/* A proxy has connected for its client, and says first who that is. One that does not gets no answer. */
+/*
+ * Reads the PROXY header, takes its client as the peer, and has the monitor apply the limits. A
+ * proxy that sends no header gets no reply.
+ */
 static void
 identify_client(struct imap *s, int64_t deadline)
 {
@@ -230,7 +248,7 @@ take_descriptors(struct imap *s, const struct gate_start *start)
 {
 	const struct peer_ucspi_tls *t = &start->peer->ucspi_tls;
 
-	/* With a certificate TLS is ours. */
+	/* With a certificate of its own imapgate does TLS itself. */
 	s->by_superserver = start->opts->certs == 0 && t->control != 0;
 	sandbox_descriptors((const int[]){ start->monitor, start->sign, t->control, t->read, t->write }, s->by_superserver ? 5 : 2);
 	conn_init(&s->conn, STDIN_FILENO, STDOUT_FILENO, SANDBOX_MONITOR, start->deadline);

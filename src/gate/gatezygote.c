@@ -1,6 +1,7 @@
 /*
- * The gate zygote, see gatezygote.h. Begins as root, which reads certificates
- * and nothing else; from then on it is the gate user in the empty root.
+ * The gate zygote, see gatezygote.h. Starts as root to read the certificates; then runs as the
+ * gate user in the sandbox, with an empty root directory. Trusts listener and signer; does not
+ * read from the network.
  */
 
 #include "gate/gatezygote.h"
@@ -24,11 +25,11 @@
 #include "role.h"
 #include "base/sibling.h"
 
-/* How long the signer may take for one answer before there is a client. */
+/* Time for one answer of the signer, before there is a client. */
 #define SIGNER_MS	10000
 
 static struct zygote {
-	const struct options	*opts[2];	/* by whether TLS begins with the connection */
+	const struct options	*opts[2];	/* indexed by tls_on_connect */
 	struct tls		 tls;
 	struct sandbox		 sandbox;
 } zygote;
@@ -62,7 +63,10 @@ has_key(uint32_t index, const uint8_t key_digest[MSG_DIGEST])
 	return false;
 }
 
-/* Makes a pair with the signer, good for one signature. Returns our end, -1 with errno if there is none. */
+/*
+ * Makes a pair for one signature and sends the signer its end. Returns the other end, or -1 with
+ * errno.
+ */
 static int
 make_pair(uint32_t slot, uint32_t serial)
 {
@@ -82,7 +86,7 @@ make_pair(uint32_t slot, uint32_t serial)
 	return -1;
 }
 
-/* A remotekey_sign for the self-test, as a gate's would be. */
+/* Signs for the self-test, as a gate would (a remotekey_sign). */
 static size_t
 sign(void *arg, uint32_t index, uint32_t scheme, const uint8_t *tbs, size_t len, uint8_t *signature, size_t size)
 {
@@ -97,7 +101,7 @@ sign(void *arg, uint32_t index, uint32_t scheme, const uint8_t *tbs, size_t len,
 
 static const struct tls_callbacks callbacks = { has_key, sign, log_tls_error };
 
-/* Each question to the signer takes a pair; without one there is no answer. */
+/* Returns whether no pair for a question to the signer can be made. */
 static bool
 lacks_descriptors(void)
 {
@@ -121,7 +125,10 @@ tell_ready(const struct msg_ready *ready)
 		_exit(0);
 }
 
-/* TLS is not possible: where there is one certificate only, that has to do with it. */
+/*
+ * Sends MSG_READY with the reason why TLS is not possible, and exits. A single certificate is
+ * named as its file.
+ */
 static void __attribute__((noreturn))
 report_no_tls(const struct options *o, const char *file, const char *wrong)
 {

@@ -2,18 +2,17 @@
 #define IMAPGATE_GATE_GATEZYGOTE_H
 
 /*
- * The process from which a listener's gates are forked: OpenSSL is warm in it
- * and certificates are parsed, and it is in the sandbox before the first
- * client comes. It lives for one generation of certificates, has no secret,
- * and is no process's monitor.
+ * The gate zygote, from which a listener's gates are forked. It has loaded OpenSSL and parsed
+ * the certificates, and enters a sandbox before the first client connects. A changed certificate
+ * replaces it by a new one. It holds no private key and is not the gates' monitor.
  */
 
 #include "config/options.h"
 
 /*
- * Makes all of it ready, says MSG_READY on ROLE_CONTROL, and forks a gate for
- * each MSG_SPAWN_GATE until the listener closes that. Dies with EX_CONFIG if
- * no certificate works, before the sandbox: then the log says why.
+ * Loads the certificates, sends MSG_READY on ROLE_CONTROL, and forks a gate for each
+ * MSG_SPAWN_GATE until the listener closes ROLE_CONTROL. If no certificate works, sends
+ * MSG_READY with failed set and the reason, and exits.
  */
 void	gatezygote_run(const struct options *) __attribute__((noreturn));
 

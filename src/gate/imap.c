@@ -1,11 +1,10 @@
 /*
- * IMAP's Not Authenticated state, see imap.h. Run by the gate, in its sandbox,
- * which is where strangers' bytes arrive.
+ * IMAP's Not Authenticated state, see imap.h. Run by the gate in its sandbox; reads from the
+ * network.
  *
- * The table of verbs below says all that a client may do here. For each
- * command that is complete, or that waits for a literal to be invited, the
- * row's parse looks at the arguments and its refusal at the state; only then
- * run does something. The capability list is made of the rows' refusals, so server and client can't disagree on what is on offer.
+ * The table verbs lists every command. For one that is complete or waits for a literal, parse
+ * checks the arguments and permission checks the state; only then run acts. The capability list
+ * is made from the same permission functions, so it offers exactly what would be accepted.
  */
 
 #include "gate/imap.h"
@@ -18,7 +17,7 @@
 #include "gate/login.h"
 #include "gate/tls.h"
 
-/* Refusals: what is open now, and what therefore is advertised. */
+/* Permissions: which commands may run now, and so what is advertised. */
 
 static enum permission
 always_permitted(const struct imap *s)
@@ -36,7 +35,7 @@ starttls_permission(const struct imap *s)
 	return s->by_superserver || s->tls->possible ? PERMITTED : DENIED_UNAVAILABLE;
 }
 
-/* Adds a word to a list, or what there is room for. */
+/* Appends a space, prefix and word to a list of size octets, cut if there is no room. */
 static void
 add_word(char *list, size_t size, const char *prefix, const char *word)
 {
@@ -63,7 +62,7 @@ list_capabilities(const struct imap *s, char *list, size_t size)
 			add_word(list, size, "AUTH=", m->name);
 }
 
-/* The verbs: parse, then run. */
+/* Commands: their parse and run functions. */
 
 static enum command_verdict
 parse_nothing(struct imap *s)
@@ -113,7 +112,7 @@ do_logout(struct imap *s)
 	dialogue_finish(s, REASON_LOGOUT, NULL);
 }
 
-/* RFC 2971: a courtesy. Words of the client about itself are read and forgotten. */
+/* RFC 2971. The client's parameters are parsed and not kept. */
 static enum next
 do_id(struct imap *s)
 {
@@ -121,7 +120,7 @@ do_id(struct imap *s)
 	return dialogue_answer(s, "OK", NULL, "ID completed");
 }
 
-/* RFC 9051, 6.2.1. OK is only said when nothing of ours can be in the way any more. */
+/* RFC 9051, 6.2.1. OK is sent only once the certificates and keys are known to be usable. */
 static enum next
 do_starttls(struct imap *s)
 {
@@ -162,7 +161,10 @@ find_verb(const char *name)
 	return NULL;
 }
 
-/* Finds the row for a command and whether it may run; answers if it may not, and gives NULL. */
+/*
+ * Finds the command's row and checks its arguments and permission. waiting means that a literal
+ * is announced. Returns NULL if the command must not run; the reply is appended then.
+ */
 static const struct verb *
 check_command(struct imap *s, bool waiting)
 {
@@ -190,7 +192,7 @@ check_command(struct imap *s, bool waiting)
 		return NULL;
 	}
 	permission = verb->permission(s);
-	/* Of the verbs only LOGIN is refused for that. */
+	/* LOGIN is the only row that returns DENIED_PRIVACY. */
 	if (permission == DENIED_PRIVACY)
 		login_report_refused(s, !waiting);
 	if (permission != PERMITTED) {
@@ -200,7 +202,6 @@ check_command(struct imap *s, bool waiting)
 	return verb;
 }
 
-/* Reads one command, inviting its literals for as long as it looks good, and runs it. */
 enum next
 imap_command(struct imap *s)
 {

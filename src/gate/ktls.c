@@ -1,11 +1,10 @@
 /*
- * From OpenSSL to the kernel, see ktls.h. Run by the gate, which has the
- * session's keys in any case; they never leave it but for the kernel.
+ * TLS from OpenSSL to the kernel, see ktls.h. Run by the gate in its sandbox. It has the
+ * session's keys in any case and gives them to the kernel only.
  *
- * A wrong key or counter would break the connection at its next record, so
- * nothing here is guessed: secrets come from OpenSSL's key log, and records
- * are counted as OpenSSL tells of them. Session tickets, a retried hello or a
- * long dialogue thus need no thought.
+ * A wrong key or counter breaks the connection at the next record, so both come from OpenSSL
+ * itself: secrets from its key log, counters from its message callback. Session tickets, a
+ * HelloRetryRequest and long dialogues need no special case.
  */
 
 #include "gate/ktls.h"
@@ -22,23 +21,26 @@
 #define NONCE	TRAFFICKEYS_NONCE
 #define KEY_MAX	TRAFFICKEYS_KEY_MAX
 
-/* A sequence number (RFC 8446, 5.3; RFC 5246, 6.1). */
+/* Octets of a record's sequence number (RFC 8446, 5.3; RFC 5246, 6.1). */
 #define COUNTER	8
 
-/* What the kernel can do (linux/tls.h). What of a nonce is salt and what is IV is the kernel's business. */
+/*
+ * Ciphers that the kernel supports (linux/tls.h). The split of a nonce into salt and IV is the
+ * kernel's.
+ */
 static const struct suite {
-	int		cipher;		/* SSL_CIPHER_get_cipher_nid(3) */
-	uint16_t	type;		/* in linux/tls.h */
+	int		cipher;		/* from SSL_CIPHER_get_cipher_nid(3) */
+	uint16_t	type;		/* TLS_CIPHER_* of linux/tls.h */
 	size_t		key;
-	size_t		salt;		/* octets of the nonce that are called so */
-	size_t		fixed;		/* octets of the nonce that TLS 1.2 derives; for GCM the salt only (RFC 5288, 3) */
+	size_t		salt;		/* leading octets of the nonce */
+	size_t		fixed;		/* nonce octets that TLS 1.2 derives; for GCM the salt only (RFC 5288, 3) */
 } suites[] = {
 	{ NID_aes_128_gcm, TLS_CIPHER_AES_GCM_128, TLS_CIPHER_AES_GCM_128_KEY_SIZE, TLS_CIPHER_AES_GCM_128_SALT_SIZE, 4 },
 	{ NID_aes_256_gcm, TLS_CIPHER_AES_GCM_256, TLS_CIPHER_AES_GCM_256_KEY_SIZE, TLS_CIPHER_AES_GCM_256_SALT_SIZE, 4 },
 	{ NID_chacha20_poly1305, TLS_CIPHER_CHACHA20_POLY1305, TLS_CIPHER_CHACHA20_POLY1305_KEY_SIZE, 0, NONCE },
 };
 
-/* The kernel's structs are all of this form: header, IV, key, salt, counter, without holes. */
+/* Layout of all the kernel's structs: header, IV, key, salt, counter, without padding. */
 struct crypto {
 	struct tls_crypto_info	info;
 	uint8_t			rest[NONCE + KEY_MAX + COUNTER];
@@ -48,9 +50,12 @@ _Static_assert(sizeof(struct tls12_crypto_info_aes_gcm_128) == sizeof(struct tls
 _Static_assert(sizeof(struct tls12_crypto_info_aes_gcm_256) == sizeof(struct crypto), "no holes");
 _Static_assert(sizeof(struct tls12_crypto_info_chacha20_poly1305) == sizeof(struct crypto), "no holes");
 
-/* Watching. */
+/* Watching the handshake. */
 
-/* A line is "LABEL client_random secret", in hexadecimal (SSL_CTX_set_keylog_callback(3)). */
+/*
+ * Stores a secret from a line "LABEL client_random secret" in hexadecimal
+ * (SSL_CTX_set_keylog_callback(3)).
+ */
 static void
 take_secret(struct ktls *k, int direction, const char *line, const char *label)
 {
@@ -73,10 +78,9 @@ on_secret(const SSL *ssl, const char *line)
 }
 
 /*
- * Counts records. New keys are in use behind ChangeCipherSpec in TLS 1.2,
- * and behind Finished in TLS 1.3, whose ChangeCipherSpec means nothing and
- * comes before (RFC 8446, D.4). OpenSSL tells of a record's header first, and
- * of messages only when they have been read from the record.
+ * Counts records. New keys are used after ChangeCipherSpec in TLS 1.2 and after Finished in TLS
+ * 1.3, whose ChangeCipherSpec has no meaning and comes earlier (RFC 8446, D.4). OpenSSL reports
+ * a record's header before the messages in it.
  */
 static void
 on_message(int write, int version, int type, const void *message, size_t len, SSL *ssl, void *arg)
@@ -110,7 +114,7 @@ ktls_watch(struct ktls *k, SSL_CTX *ctx, enum ktls_obstacle obstacle)
 	SSL_CTX_set_msg_callback_arg(ctx, k);
 }
 
-/* Deriving. */
+/* Deriving keys. */
 
 static const struct suite *
 find_suite(const SSL *ssl)
@@ -127,9 +131,8 @@ find_suite(const SSL *ssl)
 }
 
 /*
- * Where a part of the nonce is sent with each record (RFC 5288, 3), ours goes
- * on from a random value: OpenSSL did the same, for a few records, and that
- * two of 2^64 values are so close happens to nobody.
+ * Starts the explicit part of our nonces (RFC 5288, 3) at a random value. OpenSSL did so too,
+ * for few records; that two of 2^64 values are so close is improbable enough.
  */
 static bool
 derive_tls12(const SSL *ssl, const struct suite *suite, const EVP_MD *digest, struct traffickeys keys[2])
@@ -168,13 +171,13 @@ ktls_derive(const struct ktls *k, const SSL *ssl, struct traffickeys keys[2])
 		return false;
 	if (SSL_version(ssl) == TLS1_3_VERSION)
 		return derive_tls13(k, suite, digest, keys);
-	/* Finished has been sent and received under these keys, so none of the counters can be 0. */
+	/* Both Finished messages were sent under these keys, so a counter of 0 is a fault. */
 	return k->records[KTLS_READ] > 0 && k->records[KTLS_WRITE] > 0 && derive_tls12(ssl, suite, digest, keys);
 }
 
-/* Switching. */
+/* Switching to the kernel. */
 
-/* What is against it now. */
+/* Returns the obstacle at this moment. */
 static enum ktls_obstacle
 find_obstacle(const struct ktls *k, const struct conn *c)
 {
@@ -184,7 +187,7 @@ find_obstacle(const struct ktls *k, const struct conn *c)
 		return OBSTACLE_CIPHER;
 	if (SSL_SESSION_get_max_fragment_length(SSL_get_session(c->ssl)) != TLSEXT_max_fragment_length_DISABLED)
 		return OBSTACLE_FRAGMENT_LENGTH;
-	/* OpenSSL 3.5 has something pending behind close_notify too. */
+	/* After close_notify OpenSSL 3.5 also has something pending: test for it first. */
 	if (SSL_get_shutdown(c->ssl) != 0)
 		return OBSTACLE_HALF_CLOSED;
 	return c->peeked > 0 || SSL_has_pending(c->ssl) ? OBSTACLE_LEFT_OVER : OBSTACLE_NONE;
@@ -197,7 +200,10 @@ append(uint8_t *at, const void *bytes, size_t len)
 	return at + len;
 }
 
-/* Gives one direction to the kernel (Documentation/networking/tls.rst). */
+/*
+ * Gives the keys and the counter of one direction to the kernel
+ * (Documentation/networking/tls.rst).
+ */
 static bool
 install(int fd, int option, int version, const struct suite *suite, const struct traffickeys *keys, uint64_t records)
 {
@@ -217,7 +223,7 @@ install(int fd, int option, int version, const struct suite *suite, const struct
 	return installed;
 }
 
-/* Both directions, or none: where one is the kernel's and one OpenSSL's there is no way back. */
+/* Installs both directions or none; dies after the first alone, which can't be undone. */
 static enum ktls_obstacle
 install_both(const struct ktls *k, const struct conn *c)
 {
@@ -239,7 +245,7 @@ install_both(const struct ktls *k, const struct conn *c)
 	return obstacle;
 }
 
-/* From here on OpenSSL must not say a word on this connection. */
+/* Frees OpenSSL's state without sending close_notify. */
 static void
 let_go(struct conn *c)
 {

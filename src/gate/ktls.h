@@ -2,11 +2,10 @@
 #define IMAPGATE_GATE_KTLS_H
 
 /*
- * Giving the TLS session to the kernel when the login is decided: what the
- * handshake negotiated is remembered and records are counted from the first
- * on, and at the end the kernel gets keys and counters. OpenSSL's own way
- * (SSL_OP_ENABLE_KTLS) would do that before anybody is logged in, and OpenSSL
- * 3.0 can't do it for what TLS 1.3 receives.
+ * Moves a TLS session from OpenSSL to the kernel after the login. Secrets are taken from the
+ * handshake and records are counted from the first on; ktls_switch() then gives keys and
+ * counters to the kernel. OpenSSL's own way (SSL_OP_ENABLE_KTLS) would switch before the login,
+ * and OpenSSL 3.0 can't do it for receiving with TLS 1.3.
  */
 
 #include <openssl/ssl.h>
@@ -18,43 +17,42 @@
 #include "gate/traffickeys.h"
 #include "boundary/msg.h"
 
-/* Two directions, as OpenSSL's callback counts them. */
+/* Directions, with the values of write_p in SSL_CTX_set_msg_callback(3). */
 #define KTLS_READ	0
 #define KTLS_WRITE	1
 
-/* As long as the longest digest of TLS 1.3 (SHA-384). */
+/* Octets of SHA-384, the longest digest of TLS 1.3. */
 #define KTLS_SECRET_MAX	48
 
 struct ktls {
-	enum ktls_obstacle	 obstacle;	/* why it can't be done, as far as is known */
-	uint64_t		 records[2];	/* under the keys that are in use */
-	size_t			 secret_len[2];	/* 0: none yet; TLS 1.2 has none of them */
+	enum ktls_obstacle	 obstacle;	/* known reason why the kernel can't take over */
+	uint64_t		 records[2];	/* number of records under the current keys */
+	size_t			 secret_len[2];	/* 0: no secret yet, or TLS 1.2, which has none */
 	uint8_t			 secret[2][KTLS_SECRET_MAX];
 };
 
 /*
- * Watches the handshake and all records of the one connection that will be
- * made from the context. Why is what is known to be against it already: then
- * nothing is watched and no secret is kept.
+ * Takes secrets and counts records of the connection that will be made from the context; the
+ * context must be used for one connection only. An obstacle other than OBSTACLE_NONE is stored,
+ * and then nothing is watched and no secret is kept.
  */
 void	ktls_watch(struct ktls *, SSL_CTX *, enum ktls_obstacle obstacle);
 
 /*
- * Derives the keys that are in use, indexed by direction; the next record has
- * the number that is in records. False if it can't be done, or if a secret is
- * missing or not one. The caller wipes them.
+ * Derives the current keys, indexed by direction; records holds the number of the next record.
+ * Returns false if OpenSSL fails or a secret is missing or of the wrong length. The caller wipes
+ * keys in any case.
  */
 bool	ktls_derive(const struct ktls *, const SSL *, struct traffickeys keys[2]);
 
 /*
- * Gives both directions to the kernel. OBSTACLE_NONE: it is done, and the
- * connection is one in cleartext for this process. Anything else: nothing
- * has changed. Dies if only half of it could be done, as there is no way back.
- * In any case the secrets are forgotten.
+ * Gives both directions to the kernel. Returns OBSTACLE_NONE, and the connection is a cleartext
+ * one for this process; or the obstacle, and the connection is unchanged. Dies if the kernel
+ * takes only one direction, which can't be undone. Wipes the secrets in any case.
  */
 enum ktls_obstacle	ktls_switch(struct ktls *, struct conn *);
 
-/* Wipes the secrets; nothing can be switched any more. */
+/* Wipes the secrets; ktls_switch() then returns OBSTACLE_SECRETS. */
 void	ktls_forget(struct ktls *);
 
 #endif

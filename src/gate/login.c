@@ -1,6 +1,6 @@
 /*
- * Logging in, see login.h. Run by the gate, which holds a password from the
- * moment it was read until the monitor has been asked, and then wipes it.
+ * Logging in, see login.h. Run by the gate in its sandbox; reads from the network. A password is
+ * held from its arrival until the monitor has been asked, and then wiped.
  */
 
 #include "gate/login.h"
@@ -11,7 +11,7 @@
 #include "gate/ask.h"
 #include "base/log.h"
 
-/* RFC 9051, 11.5: no passwords in the clear unless the administrator has said so. */
+/* RFC 9051, 11.5: no passwords in cleartext unless the administrator allows them. */
 enum permission
 login_password_permission(const struct imap *s)
 {
@@ -31,7 +31,10 @@ login_permission(const struct imap *s, const struct sasl_mechanism *m)
 	case SASL_CERTIFICATE:
 		return s->certificate_user[0] != '\0' ? PERMITTED : DENIED_UNSUPPORTED;
 	case SASL_TOKEN:
-		/* RFC 6750, 5.3: a bearer token in the clear is given away, whatever is allowed for passwords. */
+		/*
+		 * RFC 6750, 5.3: never send a bearer token in cleartext; --allow-cleartext is
+		 * for passwords only.
+		 */
 		if (s->opts->oauth_service == NULL)
 			return DENIED_UNSUPPORTED;
 		return dialogue_is_private(s) ? PERMITTED : DENIED_PRIVACY;
@@ -39,7 +42,10 @@ login_permission(const struct imap *s, const struct sasl_mechanism *m)
 	bug("unknown proof %d", (int)m->proof);
 }
 
-/* Lines of one connection about logins that were refused here; its end counts the others. Monitor.c has room for them. */
+/*
+ * Most lines of one connection about refused logins, as counted in LOGS_MAX (monitor.c). The
+ * line of its end has the total.
+ */
 #define REFUSED_LINES	3
 
 static void
@@ -49,7 +55,7 @@ log_refused(struct imap *s, const char *mechanism, bool cleartext, bool exposed,
 
 	if (++s->refused > REFUSED_LINES)
 		return;
-	/* A word that is no name is none in the line either. */
+	/* Text that can't be a user name is not logged. */
 	if (msg_text(log.text, sizeof(log.text), user, len) == -1)
 		log.text[0] = '\0';
 	ask_log(&log);
@@ -63,7 +69,10 @@ login_report_refused(struct imap *s, bool complete)
 	log_refused(s, "LOGIN-command", true, complete, s->user.text, len);
 }
 
-/* Sends the challenge and receives a response into the command. False if the client gave up or sent what is none. */
+/*
+ * Sends a challenge and receives the response into s->initial. Returns false, with the reply
+ * appended, if the client cancelled or the response is too long.
+ */
 static bool
 challenge(struct imap *s, const char *text)
 {
@@ -85,7 +94,10 @@ challenge(struct imap *s, const char *text)
 	return true;
 }
 
-/* Shows what PAM had to say, as an alert: never in the clear, where somebody else could have written it (RFC 9051, 11.3). */
+/*
+ * Sends PAM's text as an alert, but never in cleartext, where an attacker could inject one (RFC
+ * 9051, 11.3).
+ */
 static void
 show_alert(struct imap *s, const struct msg_login_answer *a)
 {
@@ -93,7 +105,10 @@ show_alert(struct imap *s, const struct msg_login_answer *a)
 		reply_line(&s->reply, "*", a->outcome == OUTCOME_OK ? "OK" : "NO", "ALERT", a->text);
 }
 
-/* The way into the monitor for all. The credentials are wiped. */
+/*
+ * Asks the monitor about the credentials and wipes them. Calls dialogue_finish() if there is no
+ * answer.
+ */
 static void
 ask_monitor(struct imap *s, enum msg_mechanism mechanism, struct msg_login_answer *a)
 {
@@ -109,7 +124,7 @@ ask_monitor(struct imap *s, enum msg_mechanism mechanism, struct msg_login_answe
 	}
 	if (a->outcome != OUTCOME_OK && reply_outcome(a->outcome) == NULL)
 		bug("unknown outcome %u", a->outcome);
-	/* A greeting is one line, and the mailbox program's. */
+	/* With PREAUTH the one line of the greeting is sent by the mailbox program. */
 	if (mechanism != MECH_PREAUTH)
 		show_alert(s, a);
 }
@@ -120,7 +135,10 @@ is_guess(uint32_t outcome)
 	return outcome == OUTCOME_AUTHENTICATIONFAILED || outcome == OUTCOME_AUTHORIZATIONFAILED;
 }
 
-/* Failure is the mechanism's challenge for it, or NULL: the client answers it before it hears NO (RFC 7628, 3.2.3). */
+/*
+ * Logs in and appends the reply. failure is the challenge that the mechanism sends before NO
+ * (RFC 7628, 3.2.3), or NULL.
+ */
 static enum next
 authenticate(struct imap *s, enum msg_mechanism mechanism, const char *failure)
 {
@@ -156,7 +174,10 @@ login_preauth(struct imap *s)
 	dialogue_finish(s, REASON_PREAUTH, bye);
 }
 
-/* Decodes what stands in s->initial and gives it to the mechanism; "=" is an empty initial response (RFC 4959, 3). */
+/*
+ * Decodes s->initial into s->message; "=" is an empty initial response (RFC 4959, 3). Returns
+ * false if it is not valid base64.
+ */
 static bool
 decode(struct imap *s, bool initial, size_t *len)
 {
@@ -167,7 +188,10 @@ decode(struct imap *s, bool initial, size_t *len)
 	return sasl_decode(s->initial.text, s->initial.len, s->message, len);
 }
 
-/* RFC 7628, 3.1: host and port, where the client says them and we know ours, must be ours. */
+/*
+ * RFC 7628, 3.1: the host and the port of an OAuth message must be this server's, as far as both
+ * are known.
+ */
 static bool
 is_for_us(const struct imap *s)
 {
@@ -176,7 +200,10 @@ is_for_us(const struct imap *s)
 	return s->sasl.port[0] == '\0' || !s->peer->socket || strcmp(s->sasl.port, s->peer->local_port) == 0;
 }
 
-/* Questions and answers until the mechanism has what it needs. False if the client gave up or broke off; it has been answered. */
+/*
+ * Exchanges challenges and responses until the mechanism is done. Returns false, with the reply
+ * appended, if the client cancelled or a response is invalid.
+ */
 static bool
 exchange(struct imap *s, bool initial)
 {
@@ -197,7 +224,7 @@ exchange(struct imap *s, bool initial)
 	return true;
 }
 
-/* An exchange, and whatever comes of it nothing of its messages stays. */
+/* Runs an exchange and wipes its messages, however it ended. */
 static enum next
 run_mechanism(struct imap *s, bool initial)
 {
@@ -222,7 +249,10 @@ login_command(struct imap *s)
 	return authenticate(s, MECH_LOGIN_COMMAND, NULL);
 }
 
-/* Words that the client has said too early: its name, if its initial response has one, and perhaps its password. */
+/*
+ * Logs that a mechanism was refused for lack of TLS, with the user and whether a secret was sent
+ * in its initial response.
+ */
 static void
 report_exposure(struct imap *s, const struct sasl_mechanism *m)
 {
@@ -253,7 +283,10 @@ login_authenticate(struct imap *s)
 		log_refused(s, s->mechanism, false, false, "", 0);
 	if (permission != PERMITTED)
 		return dialogue_deny(s, permission);
-	/* RFC 4959, 3 wants BAD where the server speaks first, but clients answer LOGIN's first question unasked. */
+	/*
+	 * RFC 4959, 3 requires BAD where the server speaks first, but clients do send an initial
+	 * response with AUTHENTICATE LOGIN.
+	 */
 	if (initial && m->server_first && s->opts->strict)
 		return dialogue_answer_bad(s, NULL, "This mechanism has no initial response");
 	sasl_begin(&s->sasl, m, s->certificate_user);

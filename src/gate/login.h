@@ -2,28 +2,34 @@
 #define IMAPGATE_GATE_LOGIN_H
 
 /*
- * LOGIN and AUTHENTICATE: two ways to the same credentials, and one from
- * there to the monitor.
+ * LOGIN, AUTHENTICATE and the login by client certificate: each collects credentials and asks
+ * the monitor.
  */
 
 #include "gate/dialogue.h"
 
-/* Why a mechanism can't be used now; PERMITTED says that it can, and is advertised. */
+/* Returns whether a mechanism may be used now; PERMITTED is also what makes it advertised. */
 enum permission	login_permission(const struct imap *, const struct sasl_mechanism *);
 
-/* The same of passwords in whatever way: for LOGIN and LOGINDISABLED. */
+/* Returns the same for all uses of a password: LOGIN, LOGINDISABLED, PLAIN. */
 enum permission	login_password_permission(const struct imap *);
 
 /*
- * Logs that a LOGIN command was refused for lack of TLS; complete says whether
- * its password was sent. User is what was read of its first argument.
+ * Logs that LOGIN was refused for lack of TLS, with the user in s->user as far as it was read.
+ * complete means that the password was sent too.
  */
 void	login_report_refused(struct imap *, bool complete);
 
-/* Logs in by the client's certificate alone. NEXT_HANDOFF, or the session is finished. */
+/*
+ * Logs in with the client's certificate alone (--preauth cert). Returns NEXT_HANDOFF; a failure
+ * ends in dialogue_finish().
+ */
 enum next	login_preauth(struct imap *);
 
-/* The commands, whose arguments have been parsed into the session. NEXT_HANDOFF says that the client is logged in. */
+/*
+ * Run LOGIN and AUTHENTICATE; the arguments have been parsed into struct imap. Return
+ * NEXT_HANDOFF after a successful login, else NEXT_COMMAND.
+ */
 enum next	login_command(struct imap *);
 enum next	login_authenticate(struct imap *);
 

@@ -1,7 +1,7 @@
 /*
- * The PROXY header on the wire, see proxied.h. Run by the gate in its
- * sandbox, as the first thing that it does. Any client may be able to
- * write there: a listed proxy is trusted to prevent that.
+ * Reading the PROXY header, see proxied.h. Run by the gate in its sandbox, before it reads
+ * anything else from the network. A client that can connect from a listed proxy's address can
+ * forge the header; the proxy is trusted to prevent that.
  */
 
 #include "gate/proxied.h"
@@ -14,7 +14,10 @@
 
 #include "base/clock.h"
 
-/* Proxies send it with the connection's first segment; this is for one that has to be sent again (proxy-protocol.txt, 2). */
+/*
+ * Time for the header, which proxies send in the first segment (proxy-protocol.txt, 2), to be
+ * retransmitted.
+ */
 #define HEADER_MS	5000
 
 static bool
@@ -29,7 +32,10 @@ proxied_await(int64_t until)
 	return n == 1;
 }
 
-/* Looks first: as long as the header has more, all that is there belongs to it, and in the end only what is left of it is taken. */
+/*
+ * Peeks before it reads: while the header is incomplete all input belongs to it; then only its
+ * rest is consumed.
+ */
 static enum proxied_end
 receive(struct proxy *header, int64_t until)
 {

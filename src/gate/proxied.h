@@ -2,8 +2,8 @@
 #define IMAPGATE_GATE_PROXIED_H
 
 /*
- * Clients that come through a proxy (--proxy): before the first byte of the
- * client's, the proxy says by a PROXY header who that is.
+ * Connections that come through a proxy (--proxy): the proxy sends a PROXY header with its
+ * client's address before the client's first octet.
  */
 
 #include <stdint.h>
@@ -14,13 +14,13 @@ enum proxied_end {
 	PROXIED_READ,
 	PROXIED_MALFORMED,
 	PROXIED_LATE,
-	PROXIED_CLOSED,		/* a port that is only looked at, by a health check perhaps, is no fault */
+	PROXIED_CLOSED,		/* also a port scan or a health check, so no error */
 };
 
 /*
- * Reads the header from descriptor 0, exactly its octets and not one of the
- * client's, for five seconds at the most and not behind the deadline
- * (clock_ms()). It is filled with PROXIED_READ only.
+ * Reads the header from descriptor 0, and no octet of the client's. Waits for five seconds, but
+ * not beyond the deadline (clock_ms()). Returns how it ended; fills the header only with
+ * PROXIED_READ.
  */
 enum proxied_end	proxied_read(struct proxy *, int64_t deadline);
 

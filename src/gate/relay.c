@@ -1,12 +1,11 @@
 /*
- * The relay, see relay.h. Run by the gate in its sandbox: all it can do is
- * move bytes from one descriptor to another.
+ * The relay, see relay.h. Run by the gate in its sandbox, where it can do nothing but move
+ * octets; reads from the network.
  *
- * Each direction is a lane: a buffer that is filled from one side and
- * emptied into the other, and one end of file that travels behind the last
- * byte. The client's becomes a shutdown of the stream to the mailbox
- * program; the program's becomes close_notify and ends the relay, as nobody
- * is left to read what the client might still send.
+ * Each direction is a lane: a buffer that is filled from one side and written to the other, and
+ * one end of file, passed on after the last octet. The client's end of file becomes a shutdown
+ * of the stream to the mailbox program. The program's becomes close_notify and ends the relay:
+ * no process is left to read the client's input.
  */
 
 #include "gate/relay.h"
@@ -25,18 +24,18 @@
 #include "base/log.h"
 #include "boundary/msg.h"
 
-/* How long the mailbox program may take to say its last words when the service stops. */
+/* Time for the mailbox program's last output when the service stops. */
 #define STOP_MS		5000
 
-/* More than conn_end() takes behind the last moment. */
+/* More than conn_end() takes after the relay has ended. */
 #define CLOSE_MS	5000
 
 /* One TLS record (RFC 8446, 5.1). */
 #define LANE	16384
 
 struct lane {
-	size_t	start, end;	/* what is in the buffer */
-	bool	eof;		/* nothing comes behind it */
+	size_t	start, end;	/* range of the buffer that is not passed on yet */
+	bool	eof;		/* end of file after the buffer */
 	char	buffer[LANE];
 };
 
@@ -46,20 +45,20 @@ struct relay {
 	relay_report	*report;
 	struct lane	 up;		/* client to mailbox program */
 	struct lane	 down;
-	bool		 up_done;	/* the client's end of file has been passed on */
-	bool		 up_stuck;	/* the mailbox program's side is full */
-	bool		 down_stuck;	/* the client's side is full */
-	bool		 client_lost;	/* nothing can be sent there any more; what it sent is still passed on */
-	bool		 client_ended;	/* nothing new can come from there */
-	bool		 program_ended;	/* the same of the mailbox program */
-	bool		 program_wrote;	/* the mailbox program has said something */
-	bool		 failure_sent;	/* in its place */
+	bool		 up_done;	/* client's end of file was passed on */
+	bool		 up_stuck;	/* the mailbox program's stream is full */
+	bool		 down_stuck;	/* the client's connection is full */
+	bool		 client_lost;	/* nothing can be sent to the client; its input is still passed on */
+	bool		 client_ended;	/* the client's end was seen */
+	bool		 program_ended;	/* the mailbox program's end was seen */
+	bool		 program_wrote;	/* the mailbox program has written an octet */
+	bool		 failure_sent;	/* failure_reply is sent instead */
 	bool		 stopped;	/* by SIGTERM */
-	bool		 broken;	/* poll(2) says again and again that something can move, and nothing does */
+	bool		 broken;	/* poll(2) reports events again and again, but nothing moves */
 	int		 linger_ms;
-	int64_t		 moved_at;	/* the last octet, since client_ended */
-	int64_t		 ends_at;	/* the last moment of the relay; 0: not known yet */
-	short		 client_events;	/* what poll(2) must tell of the client before it is worth reading */
+	int64_t		 moved_at;	/* clock_ms() of the last octet; from client_ended on */
+	int64_t		 ends_at;	/* clock_ms() at which the relay ends; 0: not known yet */
+	short		 client_events;	/* poll(2) event to wait for before reading the client */
 };
 
 static bool
@@ -74,7 +73,7 @@ try_later(void)
 	return errno == EAGAIN || errno == EINTR;
 }
 
-/* Sets the relay's last moment, unless there is an earlier one. */
+/* Ends the relay in so many milliseconds, unless it ends earlier. */
 static void
 end_in(struct relay *r, int ms)
 {
@@ -102,9 +101,8 @@ see_program_end(struct relay *r)
 }
 
 /*
- * The moment at which the relay gives up, 0 for none. Once the mailbox program
- * has ended it is fixed, whatever the client does; once the client has ended,
- * it moves on with each octet.
+ * Returns the time (clock_ms()) at which the relay gives up, 0: never. It is fixed once the
+ * mailbox program has ended; after the client's end it moves on with each octet.
  */
 static int64_t
 deadline(const struct relay *r)
@@ -122,7 +120,7 @@ is_late(const struct relay *r)
 	return at != 0 && clock_left(at) == 0;
 }
 
-/* Throws away what a lane holds and expects nothing more. */
+/* Drops the contents of a lane and takes no more. */
 static void
 discard_lane(struct lane *l)
 {
@@ -130,7 +128,7 @@ discard_lane(struct lane *l)
 	l->eof = true;
 }
 
-/* Puts what was read into a lane. True unless there was nothing yet. */
+/* Records the result n of a read into a lane. Returns false if there was nothing to read yet. */
 static bool
 fill(struct lane *l, ssize_t n)
 {
@@ -165,7 +163,7 @@ write_mailbox(struct relay *r)
 		l->start += (size_t)n;
 		bounds_moved((uint64_t)n);
 	} else if (!r->up_stuck)
-		discard_lane(l);	/* the program has ended or does not listen; what it said still counts */
+		discard_lane(l);	/* the program has ended or does not read; its output still counts */
 	return !r->up_stuck;
 }
 
@@ -201,7 +199,7 @@ write_client(struct relay *r)
 	return !r->down_stuck;
 }
 
-/* Does what can be done at once. False if that was nothing. */
+/* Moves all that can be moved without waiting. Returns false if that was nothing. */
 static bool
 move_octets(struct relay *r)
 {
@@ -224,7 +222,7 @@ move_octets(struct relay *r)
 	return moved;
 }
 
-/* Waits until one of the two can go on: for room where a lane is stuck, else for bytes. SIGTERM is let through only here. */
+/* Waits for room where a lane is stuck, else for input. SIGTERM is unblocked only here. */
 static void
 relay_await(struct relay *r)
 {
@@ -238,7 +236,7 @@ relay_await(struct relay *r)
 
 	if (r->up_stuck) {
 		pfd[2].events |= POLLOUT;
-		/* Nothing is read from this side now, but its end has to be seen. */
+		/* Nothing is read from this side now, but its end must be noticed. */
 		if (!r->client_ended)
 			pfd[0].events |= POLLRDHUP;
 	} else if (!r->up.eof)
@@ -250,7 +248,7 @@ relay_await(struct relay *r)
 	} else if (!r->down.eof)
 		pfd[2].events |= POLLIN;
 
-	/* poll(2) tells of a hang-up unasked, again and again: leave out who is not waited for. */
+	/* poll(2) reports a hang-up even if no event is asked for: leave such descriptors out. */
 	for (i = 0; i < 3; i++)
 		if (pfd[i].events == 0)
 			pfd[i].fd = -1;
@@ -274,7 +272,10 @@ is_over(const struct relay *r)
 	return !r->client_lost || r->up_done;
 }
 
-/* SIGTERM ends the client's part. The mailbox program's last words are still passed on, for a time. */
+/*
+ * Stops reading the client after SIGTERM; output of the mailbox program is passed on for
+ * STOP_MS.
+ */
 static void
 relay_stop(struct relay *r)
 {
@@ -283,7 +284,7 @@ relay_stop(struct relay *r)
 	end_in(r, STOP_MS);
 }
 
-/* Nothing came from the mailbox program: the client has had no answer to its login, and gets the one that was prepared. */
+/* Puts the failure reply into the lane to the client, which has had no answer to its login. */
 static void
 send_failure_reply(struct relay *r, const char *failure_reply)
 {
@@ -314,7 +315,7 @@ relay_run(struct conn *client, int mailbox, const char *failure_reply, int linge
 		if (r.down.eof && !r.program_wrote && !r.failure_sent && !r.client_lost && !r.stopped)
 			send_failure_reply(&r, failure_reply);
 	}
-	/* Without close_notify the client can see that something is missing (RFC 8446, 6.1). */
+	/* A missing close_notify tells the client that data is missing (RFC 8446, 6.1). */
 	client->tls_broken |= !is_over(&r);
 	end_in(&r, linger_ms);
 	client->deadline = r.ends_at;

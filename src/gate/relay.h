@@ -2,30 +2,31 @@
 #define IMAPGATE_GATE_RELAY_H
 
 /*
- * After a login over TLS: bytes between the client and the mailbox program,
- * until both have ended. As long as both are there, there is no deadline: how
- * long a session may be idle is the mailbox program's business (RFC 9051, 5.4).
+ * After a login over TLS without the kernel: moves octets between the client and the mailbox
+ * program until both have ended. There is no deadline while both are there: idle timeouts are
+ * the mailbox program's (RFC 9051, 5.4).
  */
 
 #include "boundary/login.h"
 #include "gate/conn.h"
 
-/* How long a relay waits for one side when the other has ended (stunnel's TIMEOUTclose has the same value). */
+/* Time that a relay waits for one side after the other has ended (as stunnel's TIMEOUTclose). */
 #define RELAY_LINGER_MS		60000
 
-/* Hears, at most once each, whether the mailbox program has written something. */
+/*
+ * Called at most once with OUTPUT_SOME when the mailbox program first writes, and at most once
+ * with OUTPUT_NONE if it ends without output.
+ */
 typedef void relay_report(enum program_output);
 
 /*
- * Moves bytes until the mailbox program's end of file has been passed on,
- * with close_notify, or the client's connection is broken and what it sent
- * has been passed on. Ends the connection.
+ * Moves octets until the mailbox program's end of file has been passed on, with close_notify, or
+ * the client's connection is broken and its input has been passed on. Ends the connection.
+ * SIGTERM, which must be blocked, ends the relay within seconds.
  *
- * Takes linger_ms, in milliseconds: so long after the mailbox program's end
- * the client may take for what is on its way, and so long nothing may move
- * after the client's end. Behind that the connection is cut without a
- * close_notify. A mailbox program that ends without one octet is spoken for
- * by failure_reply. SIGTERM ends the relay within seconds; it has to be blocked.
+ * linger_ms (milliseconds) limits two things: the time from the mailbox program's end to the
+ * relay's, and the idle time after the client's end. Then the connection is cut without
+ * close_notify. A mailbox program that ends without output is replaced by failure_reply.
  */
 void	relay_run(struct conn *, int mailbox, const char *failure_reply, int linger_ms, relay_report *);
 

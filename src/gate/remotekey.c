@@ -1,15 +1,13 @@
 /*
- * A provider for private keys that are in another process. The gate runs it;
- * it trusts OpenSSL, which is its only caller, and holds nothing secret: a key
- * here is a public half and the number by which the monitor knows the other.
+ * A provider for private keys in another process. Run by the gate and the gate zygote; called by
+ * OpenSSL only. It holds nothing secret: a key is its public half and an index.
  *
- * Signatures are made in one piece (EVP_DigestSign(3)), as TLS does, since it
- * is the message and not its digest that the monitor wants to see. How a
- * signature is asked for (digest, padding, salt) is turned into the TLS
- * SignatureScheme that means exactly this; what has no scheme is refused.
+ * Signatures are made in one step (EVP_DigestSign(3)), as TLS does, because the signer must see
+ * the message and not its digest. The digest, padding and salt that OpenSSL asks for are mapped
+ * to the one TLS SignatureScheme that means them; others are refused.
  *
- * OpenSSL first tries to give a key to its own provider, whose arithmetic it
- * prefers, and comes to ours because key_export keeps the private half back.
+ * OpenSSL first tries to move a key to its own provider, whose arithmetic it prefers, and uses
+ * this one because key_export does not give away the private half.
  */
 
 #include "gate/remotekey.h"
@@ -25,35 +23,35 @@
 #include <string.h>
 #include <strings.h>
 
-/* OpenSSL decides which arguments its functions get. */
+/* OpenSSL defines the parameters of these functions. */
 #define UNUSED		__attribute__((unused))
 
 #define PROVIDER	"imapgate"
 #define PROPERTIES	"provider=" PROVIDER
 
-/* The one parameter that makes a key of ours: its struct key. Nobody else knows this name. */
+/* Parameter that holds the struct key of a new key; no other provider uses its name. */
 #define PARAM_ORIGIN	"imapgate-origin"
 
 enum kind { KIND_RSA, KIND_EC, KIND_ED25519, KINDS };
 
-/* What OpenSSL calls them. */
+/* OpenSSL's names of the kinds. */
 static const char *const kind_name[KINDS] = { "RSA", "EC", "ED25519" };
 
 /* OpenSSL's "keydata". */
 struct key {
 	enum kind	kind;
-	EVP_PKEY	*public_key;	/* of OpenSSL's default provider */
+	EVP_PKEY	*public_key;	/* in OpenSSL's default provider */
 	uint32_t	index;
-	remotekey_sign	*sign;		/* NULL: brought here by OpenSSL to be compared, can't sign */
+	remotekey_sign	*sign;		/* NULL: imported by OpenSSL for a comparison, can't sign */
 	void		*arg;
 };
 
-/* The digests that TLS still signs with, and the schemes that are built on them (RFC 8446, 4.2.3). */
+/* Digests that TLS signs with, and the SignatureSchemes that use them (RFC 8446, 4.2.3). */
 struct digest {
-	const char	*name[3];	/* OpenSSL uses them all */
+	const char	*name[3];	/* OpenSSL uses all of them */
 	uint32_t	pkcs1;
-	uint32_t	pss;		/* rsa_pss_rsae_*: the certificate's key is a plain RSA key */
-	uint32_t	ecdsa;		/* TLS 1.3 means the curve too, TLS 1.2 only the digest: the monitor knows which it is */
+	uint32_t	pss;		/* rsa_pss_rsae_*: for a plain RSA key */
+	uint32_t	ecdsa;		/* implies the curve in TLS 1.3 only; the signer knows the version */
 };
 
 static const struct digest digests[] = {
@@ -64,14 +62,14 @@ static const struct digest digests[] = {
 
 #define SCHEME_ED25519	0x0807
 
-/* One signature being asked for: OpenSSL's "algctx". */
+/* One signature in progress: OpenSSL's "algctx". */
 struct signing {
-	const struct key	*key;		/* OpenSSL keeps it for as long as this lives */
+	const struct key	*key;		/* OpenSSL keeps it at least as long */
 	const struct digest	*digest;	/* NULL for Ed25519 */
-	bool			pss;		/* else PKCS#1, if it is RSA */
+	bool			pss;		/* else PKCS#1; RSA only */
 };
 
-/* Declared by OpenSSL's types: the tables at the end cast, and would hide a function of another type. */
+/* Declared by OpenSSL's types, because the casts in the tables below would hide a wrong one. */
 static OSSL_FUNC_keymgmt_new_fn			key_new;
 static OSSL_FUNC_keymgmt_free_fn		key_free;
 static OSSL_FUNC_keymgmt_has_fn			key_has;
@@ -91,7 +89,7 @@ static OSSL_FUNC_signature_settable_ctx_params_fn signing_settable_params;
 static OSSL_FUNC_provider_query_operation_fn	provider_query;
 static OSSL_provider_init_fn			provider_init;
 
-/* Says on OpenSSL's error queue what is wrong. Returns 0, as its callers do then. */
+/* Puts an error on OpenSSL's queue. Returns 0, which is failure to OpenSSL. */
 static int
 refuse(const char *reason)
 {
@@ -99,7 +97,7 @@ refuse(const char *reason)
 	return 0;
 }
 
-/* --- keys: provider-keymgmt(7) */
+/* Keys: provider-keymgmt(7). */
 
 static void *
 key_new(void *provider UNUSED)
@@ -118,7 +116,7 @@ key_free(void *keydata)
 	OPENSSL_free(key);
 }
 
-/* libssl wants to hear that there is a private half; that it can't have it is another question. */
+/* libssl requires a private half; a key that can sign through another process counts. */
 static int
 key_has(const void *keydata, int selection)
 {
@@ -129,7 +127,7 @@ key_has(const void *keydata, int selection)
 	return !(selection & OSSL_KEYMGMT_SELECT_PRIVATE_KEY) || key->sign != NULL;
 }
 
-/* Compares public halves: no more is known of either key. */
+/* Compares public halves; nothing else is known. */
 static int
 key_match(const void *keydata1, const void *keydata2, int selection)
 {
@@ -140,7 +138,7 @@ key_match(const void *keydata1, const void *keydata2, int selection)
 	return EVP_PKEY_eq(a->public_key, b->public_key) == 1;
 }
 
-/* Size, strength, curve, usual digest: all as the public half has them. */
+/* Returns size, strength, curve and default digest of the public half. */
 static int
 key_get_params(void *keydata, OSSL_PARAM params[])
 {
@@ -149,7 +147,7 @@ key_get_params(void *keydata, OSSL_PARAM params[])
 	return EVP_PKEY_get_params(key->public_key, params);
 }
 
-/* What there is to know of a public half: what OpenSSL may ask for, import and export. */
+/* Parameters of a public half that OpenSSL may query, import and export. */
 static const OSSL_PARAM key_facts[] = {
 	OSSL_PARAM_int(OSSL_PKEY_PARAM_BITS, NULL),
 	OSSL_PARAM_int(OSSL_PKEY_PARAM_SECURITY_BITS, NULL),
@@ -175,7 +173,7 @@ key_types(int selection UNUSED)
 	return key_facts;
 }
 
-/* Takes what remotekey_new made ready. */
+/* Takes over the struct key of remotekey_new(). */
 static int
 key_import_origin(struct key *key, const OSSL_PARAM *param)
 {
@@ -187,7 +185,7 @@ key_import_origin(struct key *key, const OSSL_PARAM *param)
 	return 1;
 }
 
-/* Takes a public key of another provider: OpenSSL moves the certificate's here to compare it with ours. */
+/* Imports a public key: OpenSSL moves the certificate's here to compare the two. */
 static int
 key_import_public(struct key *key, const OSSL_PARAM params[])
 {
@@ -204,8 +202,8 @@ key_import_public(struct key *key, const OSSL_PARAM params[])
 }
 
 /*
- * SECURITY: no private half is ever taken in. It is looked for among the
- * parameters: the first releases of OpenSSL 3.0 select "all" for public keys too.
+ * SECURITY: never imports a private half. Early releases of OpenSSL 3.0 pass the selection "all"
+ * for public keys too, so the parameters are searched for one.
  */
 static int
 key_import(void *keydata, int selection UNUSED, const OSSL_PARAM params[])
@@ -223,7 +221,7 @@ key_import(void *keydata, int selection UNUSED, const OSSL_PARAM params[])
 	return key_import_public(key, params);
 }
 
-/* SECURITY: there is no private half to give away, and saying so is what makes OpenSSL sign with our functions. */
+/* SECURITY: no private half is exported; therefore OpenSSL signs with the functions below. */
 static int
 key_export(void *keydata, int selection, OSSL_CALLBACK *callback, void *arg)
 {
@@ -234,14 +232,14 @@ key_export(void *keydata, int selection, OSSL_CALLBACK *callback, void *arg)
 	return EVP_PKEY_export(key->public_key, selection, callback, arg);
 }
 
-/* Signatures have the name of their key, but for EC, which has other uses too. */
+/* The name of the signature algorithm for EC; with other keys it is the key's name. */
 static const char *
 key_operation_ec(int operation)
 {
 	return operation == OSSL_OP_SIGNATURE ? "ECDSA" : NULL;
 }
 
-/* --- signatures: provider-signature(7) */
+/* Signatures: provider-signature(7). */
 
 static void *
 signing_new(void *provider UNUSED, const char *properties UNUSED)
@@ -255,7 +253,7 @@ signing_free(void *ctx)
 	OPENSSL_free(ctx);
 }
 
-/* Returns NULL for digests that no TLS scheme has (RFC 9155 took away MD5 and SHA-1). */
+/* Returns NULL for digests that no TLS scheme uses (RFC 9155 removed MD5 and SHA-1). */
 static const struct digest *
 digest_find(const char *name)
 {
@@ -266,7 +264,7 @@ digest_find(const char *name)
 	return NULL;
 }
 
-/* The digest was named when the signature was begun; whatever is said of it and of MGF1's must be the same. */
+/* Returns whether a digest parameter is absent or names the digest of the signature. */
 static bool
 is_digest(const OSSL_PARAM *p, const struct digest *digest)
 {
@@ -274,7 +272,7 @@ is_digest(const OSSL_PARAM *p, const struct digest *digest)
 	    digest != NULL && digest_find(p->data) == digest);
 }
 
-/* OpenSSL says such things by number or by word. */
+/* Compares a parameter that OpenSSL passes as a number or as a string. */
 static bool
 is(const OSSL_PARAM *p, int number, const char *word)
 {
@@ -285,7 +283,7 @@ is(const OSSL_PARAM *p, int number, const char *word)
 	return OSSL_PARAM_get_int(p, &n) && n == number;
 }
 
-/* RFC 8446, 4.2.3: PSS has one digest everywhere, and a salt of its length. */
+/* RFC 8446, 4.2.3: PSS uses one digest for message and MGF1, and a salt of its length. */
 static int
 signing_set_params(void *ctx, const OSSL_PARAM params[])
 {
@@ -319,7 +317,7 @@ signing_settable_params(void *ctx UNUSED, void *provider UNUSED)
 	return params;
 }
 
-/* libssl also comes here to find out whether a key can do a digest, and then goes away without a signature. */
+/* libssl also calls this to find out whether a key supports a digest, and then does not sign. */
 static int
 signing_init(void *ctx, const char *digest, void *keydata, const OSSL_PARAM params[])
 {
@@ -350,7 +348,7 @@ signing_scheme(const struct signing *s)
 	return s->pss ? s->digest->pss : s->digest->pkcs1;
 }
 
-/* Called twice: without room for a signature it only says how much is needed. */
+/* OpenSSL calls this first with signature NULL, to get the size. */
 static int
 signing_sign(void *ctx, unsigned char *signature, size_t *len, size_t size, const unsigned char *tbs, size_t tbs_len)
 {
@@ -371,7 +369,7 @@ signing_sign(void *ctx, unsigned char *signature, size_t *len, size_t size, cons
 	return 1;
 }
 
-/* --- the provider: provider(7) */
+/* The provider: provider(7). */
 
 #define ENTRY(number, function)	{ OSSL_FUNC_##number, (void (*)(void))function }
 
@@ -408,7 +406,7 @@ static const OSSL_DISPATCH signing_functions[] = {
 	{ 0, NULL }
 };
 
-/* With the names of OpenSSL's own providers: libssl tells the types of keys apart by any of them. */
+/* The names of OpenSSL's own providers: libssl knows a key's type by any of them. */
 static const OSSL_ALGORITHM keys[] = {
 	{ "RSA:rsaEncryption:1.2.840.113549.1.1.1", PROPERTIES, key_functions, NULL },
 	{ "EC:id-ecPublicKey:1.2.840.10045.2.1", PROPERTIES, key_functions_ec, NULL },
@@ -447,8 +445,8 @@ provider_init(const OSSL_CORE_HANDLE *core UNUSED, const OSSL_DISPATCH *in UNUSE
 }
 
 /*
- * A library context of its own, so that no other fetch of "RSA" can end here.
- * It lives as long as the process: keys refer to it and are counted elsewhere.
+ * Returns a library context in which no other fetch of "RSA" looks; NULL on failure. Never
+ * freed, because keys refer to it.
  */
 static OSSL_LIB_CTX *
 context(void)
@@ -485,7 +483,7 @@ remotekey_new(EVP_PKEY *public_key, uint32_t index, remotekey_sign *sign, void *
 		refuse("the certificate's key is neither RSA, EC nor Ed25519");
 		return NULL;
 	}
-	if (here == NULL)		/* NULL would be the default context, where OpenSSL's own "RSA" is */
+	if (here == NULL)		/* NULL would be the default context, with OpenSSL's own "RSA" */
 		return NULL;
 
 	ctx = EVP_PKEY_CTX_new_from_name(here, kind_name[origin.kind], NULL);

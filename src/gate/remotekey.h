@@ -2,11 +2,10 @@
 #define IMAPGATE_GATE_REMOTEKEY_H
 
 /*
- * A private key that is not here. OpenSSL in the gate gets an EVP_PKEY whose
- * public half is the certificate's and whose private operation is a question
- * to the monitor (ask_sign). It is made by a small provider built into the
- * program, in a library context of its own, so nothing but these keys can
- * ever choose it (provider(7), provider-keymgmt(7), provider-signature(7)).
+ * Private keys that are in another process. OpenSSL in the gate gets an EVP_PKEY with the
+ * certificate's public key; its private operation is a question to the signer or monitor
+ * (ask_sign). A small built-in provider implements it, in a library context of its own so that
+ * nothing else uses it (provider(7), provider-keymgmt(7), provider-signature(7)).
  */
 
 #include <openssl/evp.h>
@@ -14,19 +13,18 @@
 #include <stdint.h>
 
 /*
- * Signs len octets of tbs with the private key number index by the TLS
- * SignatureScheme (RFC 8446, 4.2.3), which says RSA-PSS, RSA, ECDSA or
- * Ed25519 and the digest. Fills signature, which has room for size octets,
- * and returns its length; 0 if it was refused.
+ * Signs len octets of tbs with the private key at this index, as the TLS SignatureScheme says
+ * (RFC 8446, 4.2.3): RSA-PSS, RSA, ECDSA or Ed25519, with its digest. Fills signature, of at
+ * most size octets. Returns its length, or 0 if there is none.
  */
 typedef size_t remotekey_sign(void *arg, uint32_t index, uint32_t scheme,
 		    const uint8_t *tbs, size_t len, uint8_t *signature, size_t size);
 
 /*
- * Makes the key number index, whose public half is given. Signatures are
- * asked of sign(arg, ...), which must be the same for all keys of the
- * process. Returns NULL with OpenSSL's error queue filled if it can't,
- * and for a type that is not RSA, EC or Ed25519. Free with EVP_PKEY_free(3).
+ * Makes the EVP_PKEY for the key at this index from its public half. Signatures are made by
+ * sign(arg, ...), which must be the same for all keys of the process. Returns NULL, with
+ * OpenSSL's error queue filled, on failure or if the type is not RSA, EC or Ed25519. Free it
+ * with EVP_PKEY_free(3).
  */
 EVP_PKEY	*remotekey_new(EVP_PKEY *public_key, uint32_t index, remotekey_sign *sign, void *arg);
 

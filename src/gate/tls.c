@@ -1,7 +1,7 @@
 /*
- * The TLS server's context and handshake, see tls.h. The context is made by
- * whoever is to be the monitor, or by the listener, as root: it reads what the
- * administrator has given. From the handshake on it is the gate, in its sandbox.
+ * The TLS server's context and handshake, see tls.h. The context is made by the gate zygote or,
+ * without a listener, by the process that forks the gate: as root, from files of the
+ * administrator. The handshake runs in the gate, in its sandbox, and reads from the network.
  */
 
 #include "gate/tls.h"
@@ -29,10 +29,13 @@
 /* A full handshake over a BIO pair takes three rounds; a HelloRetryRequest adds one. */
 #define HANDSHAKE_STEPS	10
 
-/* "imap" with its length before it (RFC 7301, 3.1; registered by IANA). */
+/* "imap" after its length (RFC 7301, 3.1; registered by IANA). */
 static const unsigned char alpn_imap[] = { 4, 'i', 'm', 'a', 'p' };
 
-/* An offer without "imap" is for another protocol, perhaps by trickery (RFC 9325, 3.8; RFC 7301, 3.2). */
+/*
+ * Refuses a client that offers ALPN without "imap": it wants another protocol, perhaps by a
+ * cross-protocol attack (RFC 9325, 3.8; RFC 7301, 3.2).
+ */
 static int
 choose_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_len, const unsigned char *in, unsigned in_len, void *arg)
 {
@@ -49,15 +52,18 @@ choose_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_len, const u
 static void
 apply_policy(SSL_CTX *ctx)
 {
-	/* Each connection has a process of its own: there is nobody to resume a session with (RFC 9325, 3.4). */
+	/*
+	 * No resumption: each connection has a process of its own, without shared tickets or
+	 * cache (RFC 9325, 3.4).
+	 */
 	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
 	SSL_CTX_set_num_tickets(ctx, 0);
 	SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET | SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE |
 	    SSL_OP_PRIORITIZE_CHACHA | SSL_OP_IGNORE_UNEXPECTED_EOF |
 	    SSL_OP_CLEANSE_PLAINTEXT);
 	/*
-	 * Buffers are kept: of what was never written to there is no memory behind
-	 * it, but to wipe a buffer that is let go (openssl.c) is to write to all of it.
+	 * No SSL_MODE_RELEASE_BUFFERS: unused pages of a buffer take no memory, but wiping it on
+	 * release (openssl.c) would touch all of them.
 	 */
 	SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
 	SSL_CTX_set_alpn_select_cb(ctx, choose_alpn, NULL);
@@ -68,13 +74,13 @@ next_certificate(BIO *pem)
 {
 	X509 *cert = PEM_read_bio_X509(pem, NULL, NULL, NULL);
 
-	/* Behind the last certificate there is "no start line", which is no error. */
+	/* PEM_R_NO_START_LINE is the end of the file, not an error. */
 	if (cert == NULL && ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE)
 		ERR_clear_error();
 	return cert;
 }
 
-/* A remotekey_sign that asks whoever is asked by now. */
+/* Signs by the callbacks that are installed at this time (a remotekey_sign). */
 static size_t
 sign(void *arg, uint32_t index, uint32_t scheme, const uint8_t *tbs, size_t len, uint8_t *signature, size_t size)
 {
@@ -83,7 +89,7 @@ sign(void *arg, uint32_t index, uint32_t scheme, const uint8_t *tbs, size_t len,
 	return t->callbacks->sign(arg, index, scheme, tbs, len, signature, size);
 }
 
-/* Reads a certificate and its chain, and makes the key that is elsewhere. Returns NULL or what is wrong. */
+/* Parses a certificate and its chain, and makes its remote key. Returns NULL or an error text. */
 static const char *
 parse_certificate(struct tls *t, struct tls_certificate *c, BIO *pem, uint32_t index)
 {
@@ -138,7 +144,10 @@ monitor_has_key(uint32_t index, const uint8_t key_digest[MSG_DIGEST])
 
 const struct tls_callbacks tls_gate = { monitor_has_key, ask_sign, tell_monitor };
 
-/* Loads the certificate of a file. One that is broken, perhaps half renewed, does not keep the others from working. */
+/*
+ * Loads one certificate. A broken file, perhaps half renewed, is reported; the others still
+ * work.
+ */
 static void
 load_certificate(struct tls *t, uint32_t i)
 {
@@ -178,7 +187,7 @@ key_error(const struct tls *t, const struct tls_certificate *c)
 	return t->callbacks->has_key(c->index, c->key_digest) ? NULL : "its private key can't be used";
 }
 
-/* Drops the certificates for which there is an error, each with a complaint. */
+/* Drops certificates for which find_error returns an error, and reports each. */
 static void
 drop_certificates(struct tls *t, const char *(*find_error)(const struct tls *, const struct tls_certificate *))
 {
@@ -199,7 +208,10 @@ drop_certificates(struct tls *t, const char *(*find_error)(const struct tls *, c
 	t->certificates = kept;
 }
 
-/* Gives the connection every certificate that has the name, the first one of each kind of key. Returns how many. */
+/*
+ * Gives the connection all certificates for this name, the first of each kind of key. Returns
+ * their number.
+ */
 static int
 use_certificates_for(SSL *ssl, const struct tls *t, const char *name)
 {
@@ -219,7 +231,7 @@ use_certificates_for(SSL *ssl, const struct tls *t, const char *name)
 	return n;
 }
 
-/* Some name that the certificate is for, to find those beside it that are for the same. */
+/* Copies the certificate's first DNS name, to find other certificates for the same name. */
 static void
 a_name_of(X509 *cert, char *name, size_t size)
 {
@@ -234,12 +246,15 @@ a_name_of(X509 *cert, char *name, size_t size)
 			snprintf(name, size, "%.*s", ASN1_STRING_length(n->d.dNSName), (const char *)ASN1_STRING_get0_data(n->d.dNSName));
 	}
 	GENERAL_NAMES_free(names);
-	/* A wildcard is a name of its own to X509_check_host(3); any host below it will do. */
+	/* X509_check_host(3) matches no literal wildcard: replace it by some host. */
 	if (name[0] == '*')
 		name[0] = 'x';
 }
 
-/* Called when the client's hello has been read: chooses by the name that it asks for; a name that nobody has gets the first (SSL_CTX_set_cert_cb(3)). */
+/*
+ * Chooses certificates by SNI after the ClientHello; an unknown name gets those of the first
+ * (SSL_CTX_set_cert_cb(3)).
+ */
 static int
 choose_certificate(SSL *ssl, void *arg)
 {
@@ -257,7 +272,7 @@ choose_certificate(SSL *ssl, void *arg)
 	return SSL_use_cert_and_key(ssl, first->cert, first->key, first->chain, 1);
 }
 
-/* Where there is nothing to choose, it is chosen once for all connections. */
+/* Puts a single certificate into the context, so that connections need not choose. */
 static void
 set_single_certificate(struct tls *t)
 {
@@ -267,11 +282,14 @@ set_single_certificate(struct tls *t)
 		return;
 	if (SSL_CTX_use_cert_and_key(t->ctx, c->cert, c->key, c->chain, 1) == 1)
 		SSL_CTX_set_cert_cb(t->ctx, NULL, NULL);
-	/* If it can't be used, each handshake says why. */
+	/* If it can't be used, each handshake reports why. */
 	ERR_clear_error();
 }
 
-/* Returns NULL, or what is wrong, and its file if it is a file's fault. */
+/*
+ * Applies policy and settings to a new context. Returns NULL or an error text, and sets
+ * wrong_file if one file is at fault.
+ */
 static const char *
 fill_context(struct tls *t)
 {
@@ -287,7 +305,7 @@ fill_context(struct tls *t)
 	return t->opts->client_ca != NULL ? clientcert_require(t->ctx, t->opts, &t->wrong_file) : NULL;
 }
 
-/* TLS can't be, from here on. */
+/* Records that TLS is not possible. */
 static void
 give_up_tls(struct tls *t, const char *wrong)
 {
@@ -299,7 +317,10 @@ give_up_tls(struct tls *t, const char *wrong)
 
 static const char none_usable[] = "no certificate with its key can be used";
 
-/* The same where no certificate is left. Each had its complaint; an only one is named again. */
+/*
+ * Records that no certificate is left, and names the file if there is only one. Each was
+ * reported before.
+ */
 static void
 give_up_certificates(struct tls *t, const char *wrong)
 {
@@ -348,7 +369,10 @@ tls_prepare(struct tls *t)
 	return t->wrong;
 }
 
-/* Moves each side one step on. Returns 1 when both are through, 0 if there is more to do, -1 if it failed. */
+/*
+ * Moves each side one step on. Returns 1 when both have finished, 0 if there is more to do, -1
+ * on failure.
+ */
 static int
 shake_hands(SSL *client, SSL *server)
 {
@@ -408,7 +432,10 @@ tls_free(struct tls *t)
 	memset(t, 0, sizeof(*t));
 }
 
-/* The oldest error is the cause; the later ones say who passed it on. */
+/*
+ * Writes the oldest error of OpenSSL's queue, which is the cause; later ones come from its
+ * callers.
+ */
 static void
 format_error(char *error, size_t size, const char *otherwise)
 {

@@ -1,6 +1,6 @@
 /*
- * The settings of TLS, see tlssettings.h. Used where a context is made, before
- * there is a client, and by --check.
+ * Settings of TLS, see tlssettings.h. Run by the process that makes a context, before there is a
+ * client, and by --check; usually as root.
  */
 
 #include "gate/tlssettings.h"
@@ -12,29 +12,32 @@
 #include <strings.h>
 
 /*
- * RFC 9325: TLS 1.2 with forward secrecy and AEAD only (4.2.1), and TLS 1.3.
- * AES128-GCM with ECDHE and RSA is the one that RFC 9051, 11.1 requires.
+ * RFC 9325, 4.2.1: TLS 1.2 only with forward secrecy and AEAD; and TLS 1.3. RFC 9051, 11.1
+ * requires AES128-GCM with ECDHE and RSA.
  */
 static const char *const defaults[][2] = {
 	{ "MinProtocol", "TLSv1.2" },
 	{ "CipherString", "ECDHE+AESGCM:ECDHE+CHACHA20:!aNULL" },
 };
 
-/* Key exchange, preferred first. X25519MLKEM768 keeps what was recorded today from a quantum computer of later. */
+/*
+ * Groups of the key exchange, preferred first. X25519MLKEM768 also protects recorded traffic
+ * from later quantum computers.
+ */
 #define POST_QUANTUM	"X25519MLKEM768"
 #define GROUPS		"X25519:P-256:P-384:P-521"
 
 /*
- * Names of SSL_CONF_cmd(3) that are refused, and why: another option has the
- * say, or the setting could not work here. All others are OpenSSL's to judge.
+ * Names of SSL_CONF_cmd(3) that are refused with a reason, because another option does it or it
+ * can't work here. OpenSSL decides about all others.
  */
 static const struct refused_setting {
 	const char	*name;
-	const char	*value;		/* a word of the value, NULL: whatever it is */
-	bool		 with_client_ca;	/* refused only then */
+	const char	*value;		/* word of the value; NULL: any value */
+	bool		 with_client_ca;	/* refused only with --client-ca */
 	const char	*reason;
 } refused_settings[] = {
-	/* SECURITY: what is in the context is in the gate, which must not have a key. */
+	/* SECURITY: the context is in the gate, which must not have a private key. */
 	{ "PrivateKey",		NULL,	false,	"keys are given by --key" },
 	{ "Certificate",	NULL,	false,	"certificates are given by --cert" },
 	{ "ChainCAFile",	NULL,	false,	"the chain belongs into the file of --cert" },
@@ -60,7 +63,10 @@ static const struct refused_setting {
 	{ "NumTickets",		NULL,	true,	"a resumed session would not be checked against --client-crl" },
 };
 
-/* Is this word in a list of words, switched on (SSL_CONF_cmd(3): "-Word" is off)? */
+/*
+ * Returns whether this word is in the list and switched on (SSL_CONF_cmd(3): "-Word" switches
+ * off).
+ */
 static bool
 has_option(const char *list, const char *word)
 {
@@ -87,8 +93,8 @@ refused_reason(const struct options *o, const char *name, const char *value)
 }
 
 /*
- * The signer knows the curves of TLS 1.2 that clients use; for any other it
- * would take the gate for one that was taken over.
+ * Returns an error text for the first group that the signer does not know; else it would take a
+ * gate that uses the group for a compromised one.
  */
 static const char *
 unknown_group(const char *list)
@@ -113,7 +119,10 @@ unknown_group(const char *list)
 	return NULL;
 }
 
-/* Finds versions and ciphers for which there can be no signature: TLS before 1.2, key exchange by RSA or DHE. */
+/*
+ * Returns an error text for versions and ciphers without a signature by the signer: TLS before
+ * 1.2, key exchange by RSA or DHE.
+ */
 static const char *
 context_error(SSL_CTX *ctx)
 {
@@ -141,7 +150,7 @@ is_groups(const char *name)
 	return strcasecmp(name, "Groups") == 0 || strcasecmp(name, "Curves") == 0;
 }
 
-/* Applies one setting of the administrator's. Returns NULL, or why it can't be used. */
+/* Applies one setting of --tls. Returns NULL or an error text. */
 static const char *
 apply_setting(SSL_CONF_CTX *conf, SSL_CTX *ctx, const struct options *o, const char *setting)
 {
@@ -157,7 +166,7 @@ apply_setting(SSL_CONF_CTX *conf, SSL_CTX *ctx, const struct options *o, const c
 	return reason != NULL ? reason : context_error(ctx);
 }
 
-/* Ours are in the order of preference. The first one needs OpenSSL 3.5; before it SSL_CONF_cmd(3) refuses the list. */
+/* OpenSSL before 3.5 refuses a list with X25519MLKEM768: try without it then. */
 static void
 apply_defaults(SSL_CONF_CTX *conf, SSL_CTX *ctx)
 {
@@ -194,7 +203,7 @@ tls_settings(SSL_CTX *ctx, const struct options *o)
 	return reason == NULL ? NULL : wrong;
 }
 
-/* Plain words for what OpenSSL holds against a certificate at a security level. */
+/* Returns a text for OpenSSL's reason to refuse a certificate at a security level. */
 static const char *
 explain_refusal(unsigned long error, int level)
 {

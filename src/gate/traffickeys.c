@@ -1,4 +1,7 @@
-/* Deriving the keys of TLS records, see traffickeys.h. Run by the gate; computes, and does nothing else. */
+/*
+ * Deriving the keys of TLS records, see traffickeys.h. Run by the gate in its sandbox; computes
+ * only.
+ */
 
 #include "gate/traffickeys.h"
 
@@ -15,7 +18,7 @@ derive(const char *name, const OSSL_PARAM params[], uint8_t *out, size_t len)
 	EVP_KDF_CTX *ctx = EVP_KDF_CTX_new(kdf);
 	bool derived = ctx != NULL && EVP_KDF_derive(ctx, out, len, params) == 1;
 
-	/* What it was given is wiped with it. */
+	/* This also wipes the secrets that the context was given. */
 	EVP_KDF_CTX_free(ctx);
 	EVP_KDF_free(kdf);
 	return derived;
@@ -76,7 +79,10 @@ traffickeys_from_master(struct traffickeys *client, struct traffickeys *server, 
 	if (key_len > TRAFFICKEYS_KEY_MAX || fixed > TRAFFICKEYS_NONCE)
 		return false;
 	derived = derive("TLS1-PRF", params, block, 2 * (key_len + fixed));
-	/* An AEAD has no MAC keys, so the block is: client's key, server's key, client's nonce, server's. */
+	/*
+	 * An AEAD cipher has no MAC keys; the key block is client's key, server's key, client's
+	 * nonce, server's nonce.
+	 */
 	if (derived) {
 		memcpy(client->key, block, key_len);
 		memcpy(server->key, block + key_len, key_len);

@@ -2,8 +2,8 @@
 #define IMAPGATE_GATE_TRAFFICKEYS_H
 
 /*
- * The keys of TLS records, derived anew from what the handshake agreed on:
- * OpenSSL has them, and does not tell.
+ * Keys of TLS records, derived again from the handshake's secrets, because OpenSSL does not
+ * export its own.
  */
 
 #include <openssl/evp.h>
@@ -13,28 +13,28 @@
 
 #define TRAFFICKEYS_KEY_MAX	32
 
-/* An AEAD's nonce; RFC 8446, 5.3 calls it IV. */
+/* Octets of an AEAD's nonce, which RFC 8446, 5.3 calls IV. */
 #define TRAFFICKEYS_NONCE	12
 
-/* SSL3_RANDOM_SIZE: what hellos begin with. */
+/* Octets of the random in a hello, as SSL3_RANDOM_SIZE. */
 #define TRAFFICKEYS_RANDOM	32
 
-/* One direction. Whoever has one wipes it. */
+/* Keys of one direction. The caller wipes them. */
 struct traffickeys {
 	uint8_t	key[TRAFFICKEYS_KEY_MAX];
 	uint8_t	nonce[TRAFFICKEYS_NONCE];
 };
 
 /*
- * TLS 1.3: one direction's key, of key_len octets, and nonce from its traffic
- * secret (RFC 8446, 7.3). False if OpenSSL can't.
+ * Derives one direction's key, of key_len octets, and nonce from its TLS 1.3 traffic secret (RFC
+ * 8446, 7.3). Returns false if OpenSSL fails or key_len is too large.
  */
 bool	traffickeys_from_secret(struct traffickeys *, size_t key_len, const EVP_MD *, const uint8_t *secret, size_t secret_len);
 
 /*
- * TLS 1.2, for an AEAD: the client's keys and the server's from the master
- * secret and both randoms (RFC 5246, 6.3). Fixed is how many octets of the
- * nonce are derived; the others stay as they are. False if OpenSSL can't.
+ * Derives the keys of both directions from a TLS 1.2 master secret and both randoms, for an AEAD
+ * cipher (RFC 5246, 6.3). fixed is the number of nonce octets to derive; the others are left
+ * unchanged. Returns false if OpenSSL fails or a length is too large.
  */
 bool	traffickeys_from_master(struct traffickeys *client, struct traffickeys *server, size_t key_len, size_t fixed, const EVP_MD *,
 	    const uint8_t *master, size_t master_len, const uint8_t *server_random, const uint8_t *client_random);

@@ -1,8 +1,7 @@
 /*
- * TLS by the superserver, see ucspitls.h. Run by the gate in its sandbox. The
- * protocol (ucspi-tls(2) of ucspi-ssl) is a "Y" on the control socket, and as
- * the answer, when the handshake is done, variables of an environment. Their
- * values are partly the client's own words.
+ * TLS by the superserver, see ucspitls.h. Run by the gate in its sandbox. The protocol
+ * (ucspi-tls(2) of ucspi-ssl): send "Y" on the control socket; after the handshake the
+ * superserver answers with environment variables. Some of their values are chosen by the client.
  */
 
 #include "gate/ucspitls.h"
@@ -14,17 +13,17 @@
 #include "sandbox.h"
 #include "proto/word.h"
 
-/* Some superservers tell all of their certificate and the client's. */
+/* Room for superservers that send both certificates. */
 #define ANSWER_MAX	65536
 
-/* The variables that are looked at are short. */
+/* Room for the variables that are used, which are short. */
 #define VARIABLE_MAX	320
 
-/* The answer being read: octet by octet, one variable in hand. */
+/* Parser of the answer, one octet at a time. */
 struct answer {
 	char	variable[VARIABLE_MAX];
-	size_t	len;			/* of it, as it came; more than fits is too long for us */
-	size_t	octets;			/* of all */
+	size_t	len;			/* octets of this variable so far, even beyond VARIABLE_MAX */
+	size_t	octets;			/* octets of the answer so far */
 	char	last;
 	bool	complete;
 };
@@ -36,7 +35,7 @@ ucspitls_init(struct ucspitls *t, int monitor, int64_t deadline)
 	conn_init(&t->inside, SANDBOX_READ, SANDBOX_WRITE, monitor, deadline);
 }
 
-/* Gives the value behind "NAME=", NULL if it is another variable. */
+/* Returns the value after "NAME=", or NULL if it is another variable. */
 static const char *
 variable_value(const char *variable, const char *name)
 {
@@ -59,7 +58,9 @@ take_variable(struct msg_tls *tls, const char *variable)
 		word_copy(tls->sni, sizeof(tls->sni), value, strlen(value));
 }
 
-/* Each variable ends in NUL, all of them in one more; without variables there are two. */
+/*
+ * Each variable ends in NUL and the answer in one more; an answer without variables is two NULs.
+ */
 static void
 take_octet(struct answer *a, struct msg_tls *tls, char octet)
 {
@@ -108,7 +109,10 @@ ucspitls_start(struct ucspitls *t, struct conn *c)
 		end = read_answer(&t->control, &tls);
 	if (end != CONN_OK)
 		return end;
-	/* The socket is the superserver's now: as long as we had it too, the client would not see its end. */
+	/*
+	 * The socket belongs to the superserver now; an open copy here would keep the client
+	 * from seeing its end.
+	 */
 	close(c->in);
 	close(c->out);
 	*c = t->inside;

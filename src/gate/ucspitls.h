@@ -2,9 +2,8 @@
 #define IMAPGATE_GATE_UCSPITLS_H
 
 /*
- * TLS that the superserver begins when it is asked to (UCSPI-TLS): it does
- * the handshake on the client's socket, and from then on what the client
- * sends and gets goes through two descriptors of the superserver's.
+ * TLS by the superserver on request (UCSPI-TLS): the superserver does the handshake on the
+ * client's socket, and then passes the client's data through two other descriptors.
  */
 
 #include <stdint.h>
@@ -13,17 +12,20 @@
 #include "boundary/msg.h"
 
 struct ucspitls {
-	struct conn	control;	/* where it is asked */
-	struct conn	inside;		/* the client, as soon as there is TLS */
-	struct msg_tls	tls;		/* what the superserver says of it; protocol is empty as long as there is none */
+	struct conn	control;	/* where TLS is requested */
+	struct conn	inside;		/* the client's data once there is TLS */
+	struct msg_tls	tls;		/* as reported by the superserver; protocol is empty before */
 };
 
-/* Gets ready on the descriptors that sandbox.h names, while there is no sandbox yet. */
+/*
+ * Initializes both connections on the descriptors of sandbox.h. Takes the monitor's descriptor
+ * and the deadline (clock_ms()). Must be called before the sandbox is entered.
+ */
 void	ucspitls_init(struct ucspitls *, int monitor, int64_t deadline);
 
 /*
- * Asks for TLS and waits for the handshake. After CONN_OK the connection is
- * the inside; else the superserver could not do it, or the time is up.
+ * Requests TLS and waits for the handshake. With CONN_OK the connection is replaced by inside;
+ * any other result means that the superserver failed or the deadline passed.
  */
 enum conn_end	ucspitls_start(struct ucspitls *, struct conn *);
 

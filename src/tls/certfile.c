@@ -1,6 +1,6 @@
 /*
- * Files of certificates, see certfile.h. Run as root, by the process that
- * makes TLS ready, from which gates are forked.
+ * Files of certificates, see certfile.h. Run by the process that loads certificates and by
+ * --check, usually as root; reads files of the administrator.
  */
 
 #include "tls/certfile.h"
@@ -17,7 +17,7 @@
 #define BEGIN	"-----BEGIN "
 #define END	"-----END "
 
-/* In UTF-8, as some editors begin a file. */
+/* UTF-8; some editors write it at the start of a file. */
 #define BYTE_ORDER_MARK	"\xef\xbb\xbf"
 
 static const char *const labels[] = { "CERTIFICATE-----", "X509 CERTIFICATE-----", "TRUSTED CERTIFICATE-----", "X509 CRL-----" };
@@ -45,7 +45,7 @@ certfile_cut(char *text, size_t len)
 	char *line = text, *end = text + len, *to = text;
 	bool wanted = false;
 
-	/* OpenSSL passes over a byte order mark too. */
+	/* OpenSSL skips a byte order mark too. */
 	if (starts_with(text, len, BYTE_ORDER_MARK))
 		line += strlen(BYTE_ORDER_MARK);
 	while (line < end) {
@@ -66,7 +66,10 @@ certfile_cut(char *text, size_t len)
 	return (size_t)(to - text);
 }
 
-/* Reads up to size octets. Returns how many, -1 with errno if that is not all. */
+/*
+ * Reads a whole file into size octets. Returns its length, or -1 with errno if it does not fit
+ * (EFBIG) or can't be read.
+ */
 static ssize_t
 read_all(int fd, char *text, size_t size)
 {
@@ -82,7 +85,7 @@ read_all(int fd, char *text, size_t size)
 	return n == 0 ? (ssize_t)len : -1;
 }
 
-/* Takes what certfile_cut leaves of the text; NULL if there is no memory for it. */
+/* Returns what certfile_cut leaves of the text in a new BIO; NULL with ENOMEM. */
 static BIO *
 to_bio(char *text, size_t len)
 {
@@ -106,7 +109,7 @@ read_open(int fd, size_t max)
 
 	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && (uintmax_t)st.st_size < max)
 		max = (size_t)st.st_size;
-	/* One octet more, by which a file that is too large is known. */
+	/* One octet more, to detect a file that is too large. */
 	text = malloc(max + 1);
 	len = text != NULL ? read_all(fd, text, max + 1) : -1;
 	bio = len != -1 ? to_bio(text, (size_t)len) : NULL;

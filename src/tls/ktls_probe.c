@@ -1,4 +1,8 @@
-/* Asking the kernel for TLS, see ktls_probe.h. Run as root where imapgate is, since loading a module takes privilege. */
+/*
+ * Testing the kernel for TLS, see ktls_probe.h. Run by the listener, by the process that serves
+ * a connection without one, and by --check; as root where imapgate is, because loading a module
+ * needs privilege. Reads nothing.
+ */
 
 #include "tls/ktls_probe.h"
 
@@ -12,17 +16,20 @@
 
 #include "base/clock.h"
 
-/* A module that was missing is looked for again so much later. */
+/* Interval between attempts to load a missing module, in milliseconds. */
 #define MISSING_MS	60000
 
-/* Nothing changes on the socket until it gets keys (Documentation/networking/tls.rst). */
+/* The socket works as before until it gets keys (Documentation/networking/tls.rst). */
 enum ktls_obstacle
 ktls_probe_socket(int fd)
 {
 	static const char tls[] = "tls";
 	static int64_t missing_until;
 
-	/* Each try to load a module that there is not is a process of the kernel's, which a listener would wait for. */
+	/*
+	 * Loading a missing module starts a process in the kernel, and a listener would wait for
+	 * it each time.
+	 */
 	if (missing_until != 0 && clock_left(missing_until) > 0)
 		return OBSTACLE_MODULE;
 	if (setsockopt(fd, IPPROTO_TCP, TCP_ULP, tls, sizeof(tls) - 1) == 0)
@@ -32,7 +39,10 @@ ktls_probe_socket(int fd)
 	return errno == ENOTCONN ? OBSTACLE_HALF_CLOSED : OBSTACLE_MODULE;
 }
 
-/* A connection needs no second socket: two ends that call each other are one connection, also if they are the same (RFC 9293, 3.5). */
+/*
+ * Connects a TCP socket to itself by a simultaneous open (RFC 9293, 3.5), so no second socket is
+ * needed.
+ */
 static bool
 connect_to_itself(int fd)
 {

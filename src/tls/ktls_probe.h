@@ -2,25 +2,23 @@
 #define IMAPGATE_KTLS_PROBE_H
 
 /*
- * Whether this kernel can have a TLS session (module "tls"). Each connection
- * asks for its own socket before there is a gate; gate/ktls.h is what hands a
- * session over.
+ * Tests whether this kernel can do TLS (module "tls"). It is called for each connection before
+ * the fork of its gate; gate/ktls.h does the switch.
  */
 
 #include "boundary/msg.h"
 
 /*
- * Readies a TCP connection to be given TLS keys one day. Returns OBSTACLE_NONE;
- * OBSTACLE_HALF_CLOSED if the client has closed its side; OBSTACLE_MODULE with errno if
- * the kernel has no TLS, or may not load it.
+ * Prepares a TCP connection to be given TLS keys later. Returns OBSTACLE_NONE;
+ * OBSTACLE_HALF_CLOSED if the client has closed its side; or OBSTACLE_MODULE with errno if the
+ * kernel has no TLS or may not load it.
  */
 enum ktls_obstacle	ktls_probe_socket(int fd);
 
 /*
- * Tries it without a client, on a connection of its own over loopback, with
- * keys for the cipher that RFC 9051, 11.1 requires. Returns OBSTACLE_NONE; or with
- * errno OBSTACLE_SOCKET if there is no such connection, OBSTACLE_MODULE as above, or
- * OBSTACLE_KERNEL if the keys are not taken.
+ * Tests with a connection of its own over loopback, and keys for the cipher that RFC 9051, 11.1
+ * requires. Returns OBSTACLE_NONE; or with errno OBSTACLE_SOCKET (no connection),
+ * OBSTACLE_MODULE (as above) or OBSTACLE_KERNEL (keys refused).
  */
 enum ktls_obstacle	ktls_probe_kernel(void);
 

@@ -1,7 +1,7 @@
 /*
- * Words for PEM files that OpenSSL can't use, see pemfile.h. Run by the
- * process that has read the file, as root and before there is a client: what
- * is in the file may be a private key, and nothing of it is shown or kept.
+ * Error texts for PEM files that OpenSSL can't use, see pemfile.h. Run by the process that loads
+ * the file, usually as root and before there is a client. The file may hold a private key:
+ * nothing of it is shown or kept.
  */
 
 #include "tls/pemfile.h"
@@ -22,7 +22,9 @@ contains(const char *text, size_t len, const char *word)
 	return memmem(text, len, word, strlen(word)) != NULL;
 }
 
-/* Is there a part that does not begin a line? OpenSSL takes the line before for a bad one. */
+/*
+ * Returns whether a part begins in the middle of a line. OpenSSL reports the line before as bad.
+ */
 static bool
 has_joined_parts(const char *text, size_t len)
 {

@@ -3,7 +3,7 @@
 
 #include <stddef.h>
 
-/* The thing that a PEM file (RFC 7468) was expected to hold. */
+/* The contents that a PEM file (RFC 7468) should have. */
 enum pemfile_kind {
 	PEMFILE_CERTIFICATE,
 	PEMFILE_KEY,
@@ -11,17 +11,15 @@ enum pemfile_kind {
 };
 
 /*
- * Explains why OpenSSL has not found it in this text, for the mistakes that
- * administrators make: another thing is in the file, or two parts of it were
- * joined without a line end. Takes the length in octets. Returns words that
- * fit behind the file's name and a colon, NULL if it knows no better.
+ * Explains why OpenSSL does not find that in a text of len octets, for common mistakes: the file
+ * holds another thing, or two parts were joined without a line end. Returns a text that fits
+ * after the file's name and a colon; NULL if no mistake is known.
  */
 const char	*pemfile_explain(enum pemfile_kind, const char *text, size_t len);
 
 /*
- * The same for a file, also for one that can't be read: a directory, for
- * instance. At most its first 64 KB are looked at. The words stay until the
- * next call.
+ * Explains the same for a file, of which it reads 64 KiB at most; a file that can't be read,
+ * such as a directory, gives strerror(3). The text is valid until the next call.
  */
 const char	*pemfile_explain_file(enum pemfile_kind, const char *path);
 

@@ -1,8 +1,7 @@
 /*
- * The name of a public key, see publickey.h. Run by whoever reads a
- * certificate or a private key. Not made of a SubjectPublicKeyInfo: to encode
- * one OpenSSL 3.0 asks all its encoders, which takes longer than to read the
- * certificate that the key is in.
+ * Identifying a public key, see publickey.h. Run by each process that reads a certificate or a
+ * private key. The digest is not that of the SubjectPublicKeyInfo: to encode one, OpenSSL 3.0
+ * tries all its encoders, which takes longer than parsing the certificate.
  */
 
 #include "tls/publickey.h"
@@ -32,7 +31,7 @@ kind_of(const EVP_PKEY *key)
 	return NULL;
 }
 
-/* With its length before it, so that no two keys are the same octets. */
+/* Adds octets after their length, so that different keys never give the same input. */
 static bool
 digest_add(EVP_MD_CTX *md, const void *at, size_t size)
 {
@@ -41,7 +40,7 @@ digest_add(EVP_MD_CTX *md, const void *at, size_t size)
 	return EVP_DigestUpdate(md, &len, sizeof(len)) == 1 && EVP_DigestUpdate(md, at, size) == 1;
 }
 
-/* Without a name there is nothing to add. */
+/* Adds a text parameter of the key; name NULL: nothing. */
 static bool
 digest_add_text(EVP_MD_CTX *md, const EVP_PKEY *key, const char *name)
 {

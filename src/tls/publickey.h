@@ -8,11 +8,10 @@
 #include "boundary/msg.h"
 
 /*
- * What gate and monitor call a public key between them: a SHA-256 of its
- * kind and its numbers (RSA's modulus and exponent, EC's curve and point,
- * Ed25519's octets). The same for a certificate's key and for the public half
- * of a private one, however each of them was encoded. False for other kinds,
- * for a curve without a name, and for RSA beyond 16384 bits.
+ * Computes a SHA-256 that identifies a public key between gate and signer, from its kind and its
+ * numbers (RSA: modulus and exponent; EC: curve and point; Ed25519: octets). It is the same for
+ * a certificate and for the private key, whatever their encoding. Returns false for other kinds,
+ * a curve without a name, or RSA beyond 16384 bits.
  */
 bool	publickey_digest(const EVP_PKEY *, uint8_t digest[MSG_DIGEST]);
 
