@@ -1,6 +1,4 @@
-/*
- * Accounts, see account.h. Run by the monitor.
- */
+/* Accounts, see account.h. Run by the monitor, as root; the name comes from PAM. */
 
 #include "monitor/account.h"
 
@@ -12,7 +10,7 @@
 
 #include "base/log.h"
 
-/* What stands for %ch; NULL if nothing does. */
+/* Returns the value of %ch and its length, or NULL if there is no such sequence. */
 static const char *
 template_value(const struct account *a, char ch, size_t *len)
 {
@@ -67,9 +65,9 @@ copy(char *dst, size_t size, const char *text)
 }
 
 /*
- * SECURITY: where a part of the name is a folder it must be a folder's name,
- * not one for the folder above: "joe@.." would live beside the domains, and
- * "example.org", which has no domain, in the folder of all of example.org.
+ * SECURITY: where a template makes a part of the name a folder, the part must not lead
+ * elsewhere: with "joe@.." the home would be beside the domains, and "example.org", which has no
+ * domain, would be the folder of that whole domain.
  */
 static bool
 names_folders(const struct account *a, const char *template)
@@ -79,7 +77,10 @@ names_folders(const struct account *a, const char *template)
 
 	for (; (at = strchr(at, '%')) != NULL && at[1] != '\0'; at += 2) {
 		value = template_value(a, at[1], &len);
-		/* Empty or of one of these characters it would be another folder, or an option of the mailbox program's. */
+		/*
+		 * Empty or with these first characters it would be another folder, or an option
+		 * of the mailbox program.
+		 */
 		if (value != NULL && at[1] != '%' && at[1] != 'h' && (len == 0 || value[0] == '.' || value[0] == '-'))
 			return false;
 	}
@@ -112,7 +113,10 @@ set_home(struct account *a, const char *template)
 	copy(a->home, sizeof(a->home), home);
 }
 
-/* getpwnam(3) lists what errno may be where there is no such user. Anything else is a database that did not answer. */
+/*
+ * Values of errno for an unknown user, from getpwnam(3); any other means that the database
+ * failed.
+ */
 static const char *
 lookup_error(void)
 {
@@ -145,7 +149,7 @@ account_find(struct account *a, const struct options *o, const char *name)
 	if (pw == NULL)
 		return lookup_error();
 	a->uid = pw->pw_uid;
-	/* SECURITY: root is nobody's mailbox, nor is any account of the system. */
+	/* SECURITY: neither root nor a system account has a mailbox. */
 	if (pw->pw_uid == 0 || pw->pw_uid < o->min_uid)
 		return "uid";
 	if (geteuid() != 0 && pw->pw_uid != geteuid())

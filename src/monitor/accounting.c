@@ -1,6 +1,6 @@
 /*
- * The way to the listener, see accounting.h. Run by the monitor. The listener
- * answers at once; if it is gone, the service is over.
+ * Messages to the listener, see accounting.h. Run by the monitor, as root; trusts the listener,
+ * which answers at once. If it is gone, the service has ended.
  */
 
 #include "monitor/accounting.h"
@@ -52,7 +52,10 @@ ask_listener(struct msg *m)
 	return true;
 }
 
-/* A number for a user, or for a user with a password; equal numbers are equal words, as far as anybody will ever see. */
+/*
+ * Returns a keyed hash of a user, or of a user and a password. 64 bits make accidental matches
+ * improbable.
+ */
 static uint64_t
 digest(const uint8_t key[MSG_KEY_SIZE], const char *user, const char *secret)
 {

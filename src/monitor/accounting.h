@@ -2,8 +2,8 @@
 #define IMAPGATE_MONITOR_ACCOUNTING_H
 
 /*
- * What a monitor tells and asks its listener (boundary/account.h). With a
- * superserver there is none: then nothing is told, and nothing is against anybody.
+ * Messages from a monitor to its listener (boundary/account.h). Without a listener nothing is
+ * sent, and no limit applies.
  */
 
 #include <stdbool.h>
@@ -11,35 +11,44 @@
 
 #include "boundary/msg.h"
 
-/* To be called once, where there is a listener: its pair, and the keys of the spawn message. */
+/*
+ * Sets the listener's descriptor and the keys of the spawn message. Call it once, before the
+ * other functions; not at all without a listener.
+ */
 void	accounting_init(int fd, const uint8_t failure_key[MSG_KEY_SIZE], const uint8_t account_key[MSG_KEY_SIZE]);
 
 /* Has OpenSSL look up its HMAC once, for all processes that are forked from this one. */
 void	accounting_warm_up(void);
 
-/* Tests whether there is a listener. */
+/* Returns whether there is a listener. */
 bool	accounting_has_listener(void);
 
-/* A login has failed that began then (clock_ms()). Returns how many different failures of this address are remembered; 0: none. */
+/*
+ * Reports a failed login that began at this time (clock_ms()). Returns how many different
+ * failures of the client's address are remembered; 0: none, or no listener.
+ */
 unsigned	accounting_failed(const struct msg_login *, int64_t began);
 
 /*
- * A login has succeeded, by the name that the client gave, of this account.
- * Returns the limit that is against it; if there is none, it is a session
- * from here on, and SIGTERM will not come from the listener any more.
+ * Reports a successful login: the user as the client named it, and the account. Returns the
+ * limit that forbids it, or LIMIT_NONE; then the connection counts as a session, and the
+ * listener no longer sends SIGTERM.
  */
 enum msg_limit	accounting_logged_in(const char *user, const char *account);
 
-/* Returns how the gate has ended (waitpid(2)), as soon as it has. */
+/* Waits until the gate has ended. Returns its status as waitpid(2). There must be a listener. */
 int	accounting_wait_for_gate(void);
 
-/* The mailbox program takes this process's place. The listener is not known any more behind that. */
+/* Reports that the mailbox program replaces this process, and closes the descriptor. */
 void	accounting_launched(enum msg_transport);
 
-/* A peer that --preauth peer does not know gets a gate. The same. */
+/*
+ * Reports that --preauth peer does not know the peer, which so gets a gate, and closes the
+ * descriptor.
+ */
 void	accounting_peer_unknown(void);
 
-/* This process ends: lines of the log that were dropped are not lost to the count. */
+/* Closes the descriptor before this process ends, after reporting log lines that were dropped. */
 void	accounting_end(void);
 
 #endif

@@ -1,7 +1,6 @@
 /*
- * Authorization, see authorize.h. Run by the monitor, as root. What it is given
- * is the gate's word for what the client said, so all of it is checked here,
- * whatever the gate has checked before.
+ * Authorization, see authorize.h. Run by the monitor, as root. Its input comes from the gate,
+ * which is not trusted: all of it is checked here again.
  */
 
 #include "monitor/authorize.h"
@@ -16,11 +15,11 @@
 #include "monitor/watchdog.h"
 #include "proto/sasl.h"
 
-/* What it takes to log in by a mechanism. */
+/* Proof of identity that a mechanism needs. */
 enum proof {
-	PROOF_PASSWORD,		/* of --pam-service */
-	PROOF_TOKEN,		/* of --oauth-service */
-	PROOF_CERTIFICATE,	/* the gate has verified it, see the manual, SECURITY */
+	PROOF_PASSWORD,		/* checked by --pam-service */
+	PROOF_TOKEN,		/* checked by --oauth-service */
+	PROOF_CERTIFICATE,	/* verified by the gate, see the manual, SECURITY */
 };
 
 static const struct mechanism {
@@ -74,7 +73,7 @@ refuse(enum msg_outcome outcome, const char *reason)
 	return (struct pamauth_verdict){ .outcome = outcome, .reason = reason };
 }
 
-/* The same for a step that has failed at a file (NULL: at none) with this errno (0: not known). */
+/* Refuses because of a step that failed at a file (NULL: none), with its errno (0: unknown). */
 static struct pamauth_verdict
 refuse_file(const char *reason, const char *path, int error)
 {
@@ -85,7 +84,7 @@ refuse_file(const char *reason, const char *path, int error)
 	return verdict;
 }
 
-/* The same for a uid that is not served, with its number: the name alone does not tell. */
+/* Refuses because of the uid, which is added for the log. */
 static struct pamauth_verdict
 refuse_uid(const struct authorization *a)
 {
@@ -100,13 +99,13 @@ refuse_uid(const struct authorization *a)
 	return verdict;
 }
 
-/* What PAM does not have to be asked for. */
+/* Returns the reason why PAM need not be asked, or NULL. */
 static const char *
 malformed(const struct msg_login *login, enum proof proof)
 {
 	size_t secret = strlen(login->secret);
 
-	/* A token may say by itself whose it is. */
+	/* A token may name its user itself. */
 	if (login->authcid[0] == '\0' && (proof != PROOF_TOKEN || secret == 0))
 		return "malformed";
 	if (secret == 0 && proof != PROOF_CERTIFICATE)
@@ -139,10 +138,9 @@ ask_pam(struct authorization *a, const struct msg_login *login, enum proof proof
 }
 
 /*
- * SECURITY: a gate may only speak for certificates if the administrator lets
- * it, and skip the login only then too. With --preauth peer it is the monitor
- * alone who says which user a peer is: a peer that it did not log in has a
- * gate, which must not become anybody.
+ * SECURITY: a gate may claim a certificate, or skip the login, only if the options allow it.
+ * With --preauth peer only the monitor maps a peer to a user: a peer that it did not log in gets
+ * a gate, which must not become any user.
  */
 static void
 check_certificate_use(const struct authorization *a, uint32_t mechanism)
@@ -155,14 +153,17 @@ check_certificate_use(const struct authorization *a, uint32_t mechanism)
 		bug("gate wants to be preauthenticated, but --preauth cert is off");
 }
 
-/* SECURITY: whatever name PAM has made of a peer's, the account has to be that peer's own. */
+/* SECURITY: whatever name PAM returns for a peer's, the account must have the peer's own uid. */
 static bool
 is_peers_own(const struct authorization *a)
 {
 	return !a->by_peer || a->opts->run_as != NULL || a->account.uid == a->peer->uid;
 }
 
-/* RFC 4422, 3.4.1: nobody acts for anybody else here. Who was named may also be the name that PAM has made of it. */
+/*
+ * RFC 4422, 3.4.1: no user may act as another. The authzid may be the name sent or the name that
+ * PAM made of it.
+ */
 static bool
 is_own_authzid(const struct msg_login *login, const char *name, enum proof proof)
 {
@@ -171,7 +172,7 @@ is_own_authzid(const struct msg_login *login, const char *name, enum proof proof
 	return proof != PROOF_TOKEN && strcmp(login->authzid, login->authcid) == 0;
 }
 
-/* The file that launch_preflight was about. */
+/* Refuses because launch_preflight() failed, with the file that it failed at. */
 static struct pamauth_verdict
 refuse_launch(const struct authorization *a, const char *wrong, int error)
 {
@@ -184,7 +185,7 @@ refuse_launch(const struct authorization *a, const char *wrong, int error)
 	return refuse_file(wrong, path, path != NULL || strcmp(wrong, "uid") == 0 ? error : 0);
 }
 
-/* PAM has said yes. What else has to be so, before the client may hear it. */
+/* Does the checks that are left after PAM's success. */
 static struct pamauth_verdict
 authorize_account(struct authorization *a, const struct msg_login *login, enum proof proof)
 {
@@ -198,7 +199,10 @@ authorize_account(struct authorization *a, const struct msg_login *login, enum p
 		return refuse(OUTCOME_AUTHENTICATIONFAILED, ACCOUNT_BAD_NAME);
 	watchdog_timeout_step("directory");
 	wrong = account_find(&a->account, a->opts, name);
-	/* PAM has said yes, so the directory that knows the account is down, or was never asked: no fault of the client's. */
+	/*
+	 * PAM knows the user, so the user database has failed or lacks the user: not the
+	 * client's fault.
+	 */
 	if (wrong != NULL && account_is_missing(wrong))
 		return refuse_file(wrong, NULL, strcmp(wrong, ACCOUNT_NO_DIRECTORY) == 0 ? errno : 0);
 	if (wrong == NULL && !is_peers_own(a))
@@ -207,7 +211,10 @@ authorize_account(struct authorization *a, const struct msg_login *login, enum p
 		return strcmp(wrong, "uid") == 0 ? refuse_uid(a) : refuse(OUTCOME_AUTHENTICATIONFAILED, wrong);
 	if (a->account.home[0] == '\0')
 		return refuse_file("home", a->opts->home, 0);
-	/* From here on this process is changed for one user: groups, and limits or niceness by PAM. */
+	/*
+	 * From here on this process belongs to one user: groups, and limits or niceness set by
+	 * PAM.
+	 */
 	a->changed = true;
 	if (!launch_join_groups(&a->account))
 		return refuse_file("groups", NULL, errno);
@@ -218,7 +225,7 @@ authorize_account(struct authorization *a, const struct msg_login *login, enum p
 	wrong = launch_preflight(a->opts, &a->account);
 	if (wrong != NULL)
 		return refuse_launch(a, wrong, errno);
-	/* Last of all, since from here on it is a session for all who count them. */
+	/* Must be the last check: the listener counts a session from here on. */
 	limit = accounting_logged_in(login->authcid, a->account.name);
 	if (limit == LIMIT_NONE)
 		return verdict;

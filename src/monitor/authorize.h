@@ -2,9 +2,8 @@
 #define IMAPGATE_MONITOR_AUTHORIZE_H
 
 /*
- * May this client log in? PAM is asked, but PAM does not decide alone: the
- * name must be one, the account must have a uid that we serve, and its
- * mailbox program must be able to start.
+ * Decides whether a client may log in. PAM must agree; in addition the user name must be valid,
+ * the uid must be served, and the mailbox program must be able to start.
  */
 
 #include <stdbool.h>
@@ -18,26 +17,29 @@
 struct authorization {
 	const struct options	*opts;
 	const struct peer	*peer;
-	struct pamauth		 pam;		/* open after OUTCOME_OK, and only then */
+	struct pamauth		 pam;		/* open after OUTCOME_OK only */
 	struct account		 account;	/* valid after OUTCOME_OK */
-	bool			 by_peer;	/* the name is that of the peer's uid, and the monitor has found it */
-	bool			 changed;	/* PAM or we have changed this process for one user */
+	bool			 by_peer;	/* the monitor has taken the name from the peer's uid */
+	bool			 changed;	/* this process was changed for one user (groups, PAM) */
 };
 
-/* Judges a login. The reason is a word for the log. A mechanism that is not switched on is a bug() of the gate's. */
+/*
+ * Decides about a login. Returns the outcome, with a reason for the log. Calls bug() if the gate
+ * uses a mechanism that is switched off.
+ */
 struct pamauth_verdict	authorize_login(struct authorization *, const struct msg_login *);
 
 /*
- * Is this outcome of the last authorize_login to be counted and slowed down?
- * So is all that PAM was given a password for and did not say yes to, whatever
- * it said: where one of several modules is down, the others were asked.
+ * Returns whether this outcome of the last authorize_login() counts as a guess and is delayed.
+ * Every secret that PAM was asked about and did not accept counts, whatever PAM returned: if one
+ * module of several is down, the others were still asked.
  */
 bool	authorize_is_guess(const struct authorization *, enum msg_outcome);
 
-/* Is it by a password that this mechanism logs in? bug() if there is no such mechanism. */
+/* Returns whether the mechanism uses a password. Calls bug() for an unknown mechanism. */
 bool	authorize_is_password(uint32_t mechanism);
 
-/* The mechanism's name for the log; bug() if there is none such. */
+/* Returns the mechanism's name for the log. Calls bug() for an unknown mechanism. */
 const char	*authorize_mechanism(uint32_t mechanism);
 
 #endif

@@ -1,6 +1,4 @@
-/*
- * The client's descriptors, see client.h. Run by the monitor.
- */
+/* The client's descriptors, see client.h. Run by the monitor, as root; reads nothing from them. */
 
 #include "monitor/client.h"
 
@@ -9,7 +7,7 @@
 
 #include "base/log.h"
 
-/* Above all that a program is used to find open. */
+/* Above all descriptors that programs may expect to be open. */
 #define HIGH	10
 
 void

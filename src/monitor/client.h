@@ -2,23 +2,29 @@
 #define IMAPGATE_MONITOR_CLIENT_H
 
 /*
- * Where the client's connection is in a process that asks PAM.
+ * The client's descriptors in a process that calls PAM.
  *
- * SECURITY: modules start programs, which inherit descriptors 0 to 2. None of
- * them may read what the client sends, nor write into its connection.
+ * SECURITY: programs that modules start inherit descriptors 0 to 2. None of them may read the
+ * client's input or write to its connection.
  */
 
 struct client {
-	int	in, out;	/* high and close-on-exec */
+	int	in, out;	/* high numbers, close-on-exec */
 };
 
-/* Moves the client from descriptors 0 and 1 to high ones, and puts /dev/null there. Dies if that can't be done. */
+/*
+ * Moves the client from descriptors 0 and 1 to high numbers, and opens /dev/null instead. Dies
+ * on failure.
+ */
 void	client_detach(struct client *);
 
-/* Puts it back. Call it when PAM has done its part. */
+/*
+ * Moves the client back to descriptors 0 and 1. Call it after the last call of PAM. Dies on
+ * failure.
+ */
 void	client_attach(struct client *);
 
-/* Puts these in the client's place on descriptors 0 and 1, and closes the client's own. */
+/* Puts in and out on descriptors 0 and 1 instead, and closes the client's own. Dies on failure. */
 void	client_replace(struct client *, int in, int out);
 
 #endif

@@ -1,6 +1,4 @@
-/*
- * Deadlines, see deadline.h. Run by the monitor.
- */
+/* Deadlines, see deadline.h. Run by the monitor and the PAM keeper, as root. */
 
 #include "monitor/deadline.h"
 

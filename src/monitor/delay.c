@@ -1,16 +1,15 @@
 /*
- * The delay, see delay.h. Run by the monitor, since a gate that was taken
- * over would not wait.
+ * The delay of failed logins, see delay.h. Run by the monitor, as root, because a compromised
+ * gate would not wait.
  *
- * No failure is quicker than another: until then everybody waits, longer with
- * each attempt (RFC 9051, 11.7).
+ * Every failure takes the same time, whatever its cause, and longer with each attempt (RFC 9051,
+ * 11.7).
  *
- * Only who has failed waits. A right password is answered at once, so whoever
- * shares an address with a guesser does not suffer. A guesser gains nothing
- * from that by guessing in parallel, nor by hanging up as soon as no answer
- * comes: this process sleeps on, and so holds one of the few connections that
- * the address may have before a login (--max-connections-per-address). Their
- * number divided by the delay is what it can try.
+ * Successful logins are not delayed, so users that share an address with an attacker do not
+ * suffer. The attacker gains nothing by parallel guesses, or by disconnecting when no reply
+ * comes: this process goes on waiting and holds one of the address's connections before the
+ * login (--max-connections-per-address). Their number divided by the delay is the rate of
+ * guesses.
  */
 
 #include "monitor/delay.h"

@@ -1,7 +1,7 @@
 #ifndef IMAPGATE_MONITOR_DELAY_H
 #define IMAPGATE_MONITOR_DELAY_H
 
-/* What a failed login costs the client: time. */
+/* The delay of failed logins. */
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -10,21 +10,24 @@
 #include "boundary/msg.h"
 
 /*
- * Does the delay of this attempt, counted from 1, end before the deadline if
- * it begins now (clock_ms())? A login whose delay would be cut off by the
- * deadline tells by the time of its answer how long PAM took, and so whether
- * there is such a user: it must not be asked at all.
+ * Returns whether the delay of this attempt, counted from 1, would end before the login's
+ * deadline. Takes the time at which the attempt began (clock_ms()). If not, PAM must not be
+ * asked: a reply cut short by the deadline would show how long PAM took, and so whether the user
+ * exists.
  */
 bool	delay_fits(const struct monitor_start *, int64_t began, unsigned attempt);
 
 /*
- * Notes that a login has failed which began then (clock_ms), and returns how
- * many failures are held against the client: the attempts of this connection,
- * or under a listener those of its address, if these are more.
+ * Reports a failed login that began at this time (clock_ms()) to the listener. Returns the
+ * number of failures to delay for: the attempts of this connection, or the listener's count for
+ * the address if it is larger.
  */
 unsigned	delay_count(const struct msg_login *, unsigned attempts, int64_t began);
 
-/* Waits until a failure of a login that began then may be told; so many are held against the client. Not beyond the deadline. */
+/*
+ * Waits until the failure of a login that began at this time (clock_ms()) may be sent, for this
+ * number of failures. Ends at the login's deadline at the latest.
+ */
 void	delay_failure(const struct monitor_start *, int64_t began, unsigned failures);
 
 #endif

@@ -1,9 +1,8 @@
 /*
- * The mailbox program's environment, see environment.h. Run by the monitor.
+ * The mailbox program's environment, see environment.h. Run by the monitor, as root.
  *
- * SECURITY: some of the values are the client's own words, and the program
- * behind us may be a shell script. So a value is printable text or it is
- * left out, and none begins like a function of bash ("() {").
+ * SECURITY: some values are chosen by the client, and the mailbox program may be a shell script.
+ * A value that is not printable text, or that begins like a bash function ("() {"), is left out.
  */
 
 #include "monitor/environment.h"
@@ -16,7 +15,10 @@
 
 #define DEFAULT_PATH	"/usr/local/bin:/usr/bin:/bin"
 
-/* Names that PAM modules can't set: they change how programs are loaded and run, or say who the user is. A "*" stands for any end. */
+/*
+ * Names that PAM modules can't set, because they change how programs run or identify the user.
+ * "*" matches any end.
+ */
 static const char *const kept_from_pam[] = {
 	"LD_*", "DYLD_*", "MALLOC_*", "GLIBC_TUNABLES", "GCONV_PATH", "LOCPATH", "NLSPATH", "HOSTALIASES", "RES_OPTIONS", "RESOLV_*",
 	"IFS", "ENV", "BASH_*", "SHELLOPTS", "BASHOPTS", "PS4", "CDPATH", "PERL*", "PYTHON*", "RUBY*", "NODE_*", "JAVA_*",
@@ -48,7 +50,7 @@ may_pam_set(const char *name, size_t len)
 	return true;
 }
 
-/* The place of a variable, or e->n if there is none of this name. */
+/* Returns the index of a variable, or e->n if there is none of this name. */
 static size_t
 find_var(const struct environment *e, const char *name, size_t len)
 {
@@ -60,7 +62,7 @@ find_var(const struct environment *e, const char *name, size_t len)
 	return i;
 }
 
-/* Adds NAME=value, or puts it in the place of an earlier one. False if there is no room. */
+/* Adds NAME=value or replaces an earlier one. Returns false if there is no room. */
 static bool
 set_var(struct environment *e, const char *name, size_t name_len, const char *value)
 {
@@ -99,7 +101,7 @@ add_number(struct environment *e, const char *name, unsigned long n)
 	return add_var(e, name, value);
 }
 
-/* Who the user is: what checkpassword chains and login(1) set. */
+/* Variables of the user, as set by checkpassword and login(1). */
 static bool
 add_account(struct environment *e, const struct account *a)
 {
@@ -108,14 +110,20 @@ add_account(struct environment *e, const struct account *a)
 	    add_number(e, "UID", a->uid) && add_number(e, "GID", a->gid);
 }
 
-/* Variables of Courier, Binc and Dovecot. Dovecot wipes its environment but for what DOVECOT_PRESERVE_ENVS names, 2.4.1 USER and HOME too. */
+/*
+ * Variables of Courier, Binc and Dovecot. Dovecot clears its environment except for
+ * DOVECOT_PRESERVE_ENVS; 2.4.1 clears even USER and HOME.
+ */
 static bool
 add_login(struct environment *e, const struct environment_facts *f)
 {
 	char login[sizeof("AUTHENTICATE+") + MSG_TAG_MAX];
 
 	snprintf(login, sizeof(login), "%s+%s", f->command, f->tag);
-	/* Without a tag these programs greet with PREAUTH: for --preauth, and as --handoff greeting needs it. */
+	/*
+	 * Without a tag these programs send PREAUTH, which --preauth and --handoff greeting
+	 * need.
+	 */
 	if (f->tag[0] != '\0' && f->opts->handoff == GREETING_STYLE_TAG &&
 	    !(add_var(e, "IMAPLOGINTAG", f->tag) && add_var(e, "BINCIMAP_LOGIN", login)))
 		return false;
@@ -123,7 +131,10 @@ add_login(struct environment *e, const struct environment_facts *f)
 	    add_var(e, "BINCIMAP_USERID", f->account->name) && add_var(e, "DOVECOT_PRESERVE_ENVS", "USER HOME IMAPLOGINTAG IP LOCAL_IP");
 }
 
-/* UCSPI, systemd and Dovecot have a name each for the same address. Courier can't do without one, so a local client has one too. */
+/*
+ * The client's address by the names of UCSPI, systemd and Dovecot. Courier needs one, so local
+ * clients get 127.0.0.1.
+ */
 static bool
 add_peer(struct environment *e, const struct peer *p)
 {
@@ -145,7 +156,7 @@ add_tls(struct environment *e, const struct msg_tls *tls)
 	    (tls->sni[0] == '\0' || add_var(e, "SSL_TLS_SNI_SERVER_NAME", tls->sni));
 }
 
-/* Behind all others, so that nothing else lacks room. A name that --setenv has used is the administrator's. */
+/* Comes last, so that all others fit. A name that is set already is not replaced. */
 static void
 add_pam(struct environment *e, char **vars)
 {

@@ -1,7 +1,4 @@
-/*
- * The end of the monitor, see handoff.h. Run by it, as root: PAM has done its
- * part, and the mailbox program gets the client.
- */
+/* The handoff, see handoff.h. Run by the monitor, as root, once the gate has no more questions. */
 
 #include "monitor/handoff.h"
 
@@ -16,7 +13,6 @@
 #include "monitor/pamkeeper.h"
 #include "monitor/watchdog.h"
 
-/* PAM has done its part: descriptors 0 and 1 are what the mailbox program will have. Stream is the mailbox program's end of a relay's, or -1. */
 void
 handoff_attach_client(const struct handoff *h, enum msg_transport transport, int stream)
 {
@@ -32,7 +28,10 @@ handoff_attach_client(const struct handoff *h, enum msg_transport transport, int
 		close(stream);
 }
 
-/* Makes the stream between relay and mailbox program, and gives the relay its end. Returns the other. */
+/*
+ * Makes the stream between relay and mailbox program and sends the relay its end. Returns the
+ * other end.
+ */
 static int
 send_stream(const struct handoff *h)
 {
@@ -48,7 +47,10 @@ send_stream(const struct handoff *h)
 	return stream[0];
 }
 
-/* Keepers, where there is something to do behind the mailbox program, outermost first; what goes on is their child. */
+/*
+ * Forks the keepers that the session needs, the PAM keeper first. Returns in the innermost
+ * child, which becomes the mailbox program.
+ */
 static void
 start_keepers(const struct handoff *h, const char *tag, enum msg_transport transport, int stream, bool reports)
 {
@@ -56,7 +58,7 @@ start_keepers(const struct handoff *h, const char *tag, enum msg_transport trans
 	int relay = transport == TRANSPORT_RELAY ? h->start->gate_fd : -1;
 	bool ok = true;
 
-	/* Nothing more is said to the gate; and only a relay has something to say. */
+	/* The gate has nothing to send any more unless it is a relay. */
 	if (h->start->gate_fd != -1 && relay == -1)
 		close(h->start->gate_fd);
 	if (o->pam_session == PAM_SESSION_WAIT)
@@ -75,7 +77,6 @@ start_keepers(const struct handoff *h, const char *tag, enum msg_transport trans
 	die("fork");
 }
 
-/* The end of the monitor: the mailbox program takes its place, or a keeper. An empty tag is for PREAUTH. */
 void
 handoff_run(const struct handoff *h, const char *tag, const struct msg_tls *tls, enum msg_transport transport)
 {
@@ -88,7 +89,7 @@ handoff_run(const struct handoff *h, const char *tag, const struct msg_tls *tls,
 		.command = h->mechanism == MECH_LOGIN_COMMAND ? "LOGIN" : "AUTHENTICATE",
 		.pam = pamauth_environment(&h->authorization->pam),
 	};
-	/* A listener sees the end of every session, and logs it. */
+	/* A listener logs the end of each session itself. */
 	bool reports = !accounting_has_listener();
 	int stream = transport == TRANSPORT_RELAY ? send_stream(h) : -1;
 

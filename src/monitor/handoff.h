@@ -1,7 +1,10 @@
 #ifndef IMAPGATE_MONITOR_HANDOFF_H
 #define IMAPGATE_MONITOR_HANDOFF_H
 
-/* From the login to the mailbox program: keepers stay where they are wanted, and this process becomes the user's. */
+/*
+ * The handoff of a connection to the mailbox program, after the login: forks the keepers that
+ * are needed, and becomes the user.
+ */
 
 #include <stdint.h>
 
@@ -10,7 +13,7 @@
 #include "monitor/client.h"
 #include "monitor/monitor.h"
 
-/* A login that was accepted. */
+/* Data of an accepted login. */
 struct handoff {
 	const struct monitor_start	*start;
 	struct authorization		*authorization;
@@ -19,14 +22,14 @@ struct handoff {
 };
 
 /*
- * Puts on descriptors 0 and 1 what the mailbox program will have. Call it when
- * PAM has done its part. Stream is its end of a relay's stream, -1 for none.
+ * Puts the mailbox program's input and output on descriptors 0 and 1; stream is its end of a
+ * relay's stream, -1: none. Call it after the last call of PAM.
  */
 void	handoff_attach_client(const struct handoff *, enum msg_transport, int stream);
 
 /*
- * Leaves keepers, and executes the mailbox program; if that fails the client
- * is told, and the process exits. An empty tag is for PREAUTH. Secrets must be gone before.
+ * Forks keepers and executes the mailbox program. If that fails, sends the client a failure
+ * reply and exits. tag is empty for PREAUTH. Secrets must have been wiped.
  */
 void	handoff_run(const struct handoff *, const char *tag, const struct msg_tls *, enum msg_transport) __attribute__((noreturn));
 

@@ -1,11 +1,10 @@
 /*
- * The keeper, see keeper.h. Begins as the monitor, as root, and is at once
- * the user's. It never reads from the client; all that it ever writes are the
- * two octets of close_notify, and a failure reply where the program said nothing.
+ * The keeper, see keeper.h. Starts as root and changes to the user's ids at once. It never reads
+ * from the client, and writes only close_notify, or a failure reply if the mailbox program wrote
+ * nothing.
  *
- * It is the process that the superserver knows, so signals that end a service
- * come here. They are waited for like the child's end, one after the other;
- * only the last deadline has a handler, which exits and does nothing else.
+ * A superserver sends signals that end a service to this process. They are waited for like the
+ * child's end, one after the other; only the last deadline has a handler, which exits.
  */
 
 #include "monitor/keeper.h"
@@ -43,36 +42,44 @@
 #include "proto/reply.h"
 #include "base/title.h"
 
-/* TLS's record type for alerts, and the alert: warning, close_notify (RFC 5246, 7.2; RFC 8446, 6). */
+/*
+ * TLS record type and contents of the alert: warning, close_notify (RFC 5246, 7.2; RFC 8446, 6).
+ */
 #define RECORD_ALERT	21
 static const unsigned char close_notify[] = { 1, 0 };
 
-/* How long a slow client may take to read what is on its way when the mailbox program has ended: as long as with the relay. */
+/* Time for a slow client to read the rest after the mailbox program has ended; as in the relay. */
 #define FAREWELL_S	60
 
-/* How long the client is given to close its side when it has everything. */
+/* Time for the client to close its side after it has received everything. */
 #define LINGER_MS	2000
 
-/* A keeper's session. Behind the name these are the keeper's arguments, in this order, and then come the log's words. */
+/*
+ * A keeper's session. Arguments after KEEPER_NAME: program, uid, gid, written, tag, name,
+ * reports; then the words of log_export().
+ */
 struct session {
 	pid_t		 program;
 	struct account	 account;	/* uid, gid and name */
-	uint64_t	 written;	/* to the client, before the mailbox program; 0: not known */
+	uint64_t	 written;	/* octets sent before the program; 0: unknown */
 	const char	*tag;
-	bool		 reports;	/* the session's end is for this process to log */
+	bool		 reports;	/* this process logs the end of the session */
 };
 #define ARGUMENTS	8
 
-/* Failures of sigwaitinfo(2) that are further apart are not in a row. */
+/* Failures of sigwaitinfo(2) that are further apart do not count as consecutive. */
 #define RARELY_MS	10000
 
-/* Room for a number. */
+/* Room for a decimal number. */
 #define DIGITS		24
 
-/* What the mailbox program has left us to say; set before the handler can run. */
+/* Exit status for the handler; set before the handler can run. */
 static volatile sig_atomic_t verdict = EX_TEMPFAIL;
 
-/* SIGALRM: the client does not read. Without close_notify it can see that something is missing (RFC 8446, 6.1). */
+/*
+ * SIGALRM: the client does not read. A missing close_notify tells it that data is missing (RFC
+ * 8446, 6.1).
+ */
 static void
 keeper_expired(int sig)
 {
@@ -99,7 +106,7 @@ keeper_fork(void)
 	sigset_t signals;
 	pid_t pid;
 
-	/* Waited for, not caught: in the child they stay blocked until signals_restore. */
+	/* Not caught: the signals stay blocked in the child until signals_restore(). */
 	keeper_signals(&signals);
 	sigprocmask(SIG_BLOCK, &signals, NULL);
 	pid = fork();
@@ -137,7 +144,10 @@ keeper_wait(pid_t pid)
 	keeper_signals(&signals);
 	for (;;) {
 		sig = sigwaitinfo(&signals, NULL);
-		/* A process that was stopped and goes on hears EINTR (signal(7)); in a long session that is many times. */
+		/*
+		 * A process that is stopped and continued gets EINTR (signal(7)), in a long
+		 * session many times.
+		 */
 		if (sig == -1 && clock_ms() - failed_at > RARELY_MS)
 			tries = 0;
 		if (sig == -1)
@@ -146,7 +156,10 @@ keeper_wait(pid_t pid)
 			return status;
 		if (sig > 0 && sig != SIGCHLD)
 			kill(pid, sig);
-		/* Signals can't be waited for: then they are not passed on, and only the child's end counts. */
+		/*
+		 * sigwaitinfo(2) does not work: wait for the child only, without passing signals
+		 * on.
+		 */
 		if (sig == -1 && !again(&tries))
 			return wait_for_end(pid);
 		if (sig > 0)
@@ -155,14 +168,14 @@ keeper_wait(pid_t pid)
 }
 
 /*
- * Keeps the client as descriptor 0 and the log as 1, and nothing else: the
- * user's home is not held back by us.
+ * Drops all privileges, and all descriptors but the client as 0 and the log as 1. Leaves the
+ * working directory, so that the user's home can be unmounted.
  *
- * SECURITY: with the user's uid this process has an open file of the log's.
- * The user can't reach it: launch_become has made the process undumpable.
+ * SECURITY: this process has the user's uid and the log's open file. The user can't get at it:
+ * launch_become() has made the process undumpable.
  */
 static void
-let_go(const struct account *a)
+drop_privileges(const struct account *a)
 {
 	if (chdir("/") == -1)
 		die("/");
@@ -187,9 +200,8 @@ start_deadline(void)
 }
 
 /*
- * Blocks until the kernel has passed on all records before it. The flag that
- * forbids it is the open file's, and the time limit the socket's, so both may
- * be what the mailbox program has set.
+ * Sends close_notify after all records before it, however long that takes. O_NONBLOCK and
+ * SO_SNDTIMEO may have been set by the mailbox program, so both are reset.
  */
 static void
 send_close_notify(void)
@@ -212,7 +224,10 @@ send_close_notify(void)
 		;
 }
 
-/* Closing a TCP socket with unread input resets the connection, and what the client has not read yet is lost: it goes first, if it likes. */
+/*
+ * Closing a TCP socket with unread input sends a reset, which loses output that the client has
+ * not read: wait until it has.
+ */
 static void
 linger(void)
 {
@@ -226,9 +241,8 @@ linger(void)
 }
 
 /*
- * How many octets were written to the connection since it was opened, of TLS's
- * own too: those that the client has and those on their way (tcp(7), SIOCOUTQ).
- * 0 if that can't be known.
+ * Returns the number of octets written to the connection since its start, including those of
+ * TLS: acknowledged ones and those on their way (tcp(7), SIOCOUTQ). 0 if it is unknown.
  */
 static uint64_t
 octets_written(void)
@@ -237,7 +251,7 @@ octets_written(void)
 	socklen_t len = sizeof(info);
 	int before = 0, after = -1;
 
-	/* An octet that is acknowledged between the two calls would be counted by neither. */
+	/* An octet acknowledged between the two calls would be missed by both. */
 	for (int i = 0; i < 10 && before != after; i++) {
 		len = sizeof(info);
 		if (ioctl(STDIN_FILENO, SIOCOUTQ, &before) == -1 || getsockopt(STDIN_FILENO, IPPROTO_TCP, TCP_INFO, &info, &len) == -1 ||
@@ -247,7 +261,9 @@ octets_written(void)
 	return before == after ? info.tcpi_bytes_acked + (uint64_t)after : 0;
 }
 
-/* Has the client broken the connection? Then the program could not say anything. */
+/*
+ * Returns whether the client has reset the connection; the mailbox program could not write then.
+ */
 static bool
 is_reset(void)
 {
@@ -264,7 +280,7 @@ keeper_loop(const struct session *s)
 	int status;
 
 	title_set(s->account.name, log_context_value("rip"), "keeper");
-	let_go(&s->account);
+	drop_privileges(&s->account);
 	reply_no_mailbox(&failure_reply, s->tag);
 	status = keeper_wait(s->program);
 	verdict = keeper_exit_status(status);
@@ -281,12 +297,11 @@ keeper_loop(const struct session *s)
 }
 
 /*
- * Executes this program anew, still as root: a user's limit of processes
- * (execve(2), EAGAIN) and the file's mode are nothing to it. Returns if that
- * can't be done.
+ * Executes this program as the keeper, still as root, so that neither a process limit of the
+ * user (execve(2), EAGAIN) nor the file's mode matters. Returns on failure.
  *
- * SECURITY: PAM and the C library leave in memory what they have read, other
- * users' password hashes too, and the keeper will have its user's uid.
+ * SECURITY: PAM and the C library leave in memory what they have read, even other users'
+ * password hashes, and the keeper will run with its user's uid.
  */
 static void
 execute_anew(const struct session *s)
@@ -330,12 +345,15 @@ keeper_supervise(const struct account *a, const char *tag, bool reports)
 	if (!log_move(STDOUT_FILENO))
 		die("descriptor of the log");
 	execute_anew(&s);
-	/* Without /proc. The session goes on; what is in this memory no core and no ptrace(2) can reach. */
+	/*
+	 * There is no /proc. The session goes on; neither cores nor ptrace(2) can get at this
+	 * memory.
+	 */
 	log_failure(errno);
 	keeper_loop(&s);
 }
 
-/* Takes a decimal number up to max; false if the argument is none. */
+/* Parses a decimal number of at most max. Returns false if the argument is not one. */
 static bool
 take_number(const char *text, uintmax_t max, uintmax_t *number)
 {

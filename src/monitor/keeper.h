@@ -2,10 +2,10 @@
 #define IMAPGATE_MONITOR_KEEPER_H
 
 /*
- * The keeper: what stays beside a mailbox program whose TLS the kernel does.
- * It touches no byte of the session. Without it the kernel throws away
- * records that it had accepted when the program exits while a slow client's
- * buffer is full, and nobody says close_notify (RFC 8446, 6.1).
+ * The keeper: a process that stays beside a mailbox program under kernel TLS. It touches no
+ * octet of the session. Without it no process would send close_notify (RFC 8446, 6.1); and if
+ * the program exits while a slow client's buffer is full, the kernel drops records that it has
+ * accepted.
  */
 
 #include <signal.h>
@@ -14,40 +14,44 @@
 
 #include "monitor/account.h"
 
-/* What every keeper hears of, itself and from others: the child's end, and what is for the child. */
+/*
+ * Fills the set of signals that every keeper waits for: SIGCHLD, and those that it passes on to
+ * its child.
+ */
 void	keeper_signals(sigset_t *);
 
-/*
- * Forks for a keeper, with these signals blocked on both sides. Returns the
- * child's pid in the keeper, 0 in the child, -1 if there is none.
- */
+/* Forks a child, with keeper_signals() blocked in parent and child. Returns as fork(2). */
 pid_t	keeper_fork(void);
 
-/* Passes signals on to the child until it has ended. Returns its status as waitpid(2) gives it. */
+/*
+ * Passes signals on to the child until it has ended. Returns its status as waitpid(2).
+ * keeper_fork must have been called.
+ */
 int	keeper_wait(pid_t);
 
-/* Returns the keeper's own exit status for it: the child's, or 128 and the number of the signal that killed it. */
+/*
+ * Returns the keeper's exit status for a status of waitpid(2): the child's, or 128 plus the
+ * number of the signal that killed it.
+ */
 int	keeper_exit_status(int status);
 
 /*
- * Forks. Returns true in the child, which goes on to become the mailbox
- * program; false if there is no child. The parent never returns: it executes
- * this program anew as KEEPER_NAME. For a mailbox program that ends without
- * one octet the keeper tells the client that its mailbox can't be opened, by
- * this tag ("" for PREAUTH), and logs a line; with reports it logs the
- * session's end too. Secrets must be gone before.
+ * Forks. Returns true in the child, which becomes the mailbox program, and false if fork(2)
+ * fails. The parent executes this program as KEEPER_NAME and does not return. If the mailbox
+ * program ends without output, the keeper sends the client a failure reply for this tag ("" for
+ * PREAUTH) and logs it; with reports it logs the end of the session too. Secrets must have been
+ * wiped.
  */
 bool	keeper_supervise(const struct account *, const char *tag, bool reports);
 
-/* The name, argv[0], by which keeper_supervise executes this program. */
+/* argv[0] by which keeper_supervise() executes this program. */
 #define KEEPER_NAME	"imapgate-keeper"
 
 /*
- * The keeper itself, with the arguments that keeper_supervise gives. With the
- * user's ids it keeps nothing but the client's socket and the log, passes
- * signals on, waits for the mailbox program, ends the connection and exits with the
- * program's status, or 128 and the number of the signal that killed it.
- * Exits with EX_USAGE if the arguments are others.
+ * Runs the keeper, with the arguments of keeper_supervise(). Changes to the user's ids and keeps
+ * only the client's socket and the log, passes signals on, waits for the mailbox program, and
+ * closes the connection. Exits with the status of keeper_exit_status(); with EX_USAGE if the
+ * arguments are not its own.
  */
 void	keeper_run(char *argv[]) __attribute__((noreturn));
 

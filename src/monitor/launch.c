@@ -1,6 +1,6 @@
 /*
- * The handoff, see launch.h. Run by the monitor: begins as root, ends as the
- * user's mailbox program.
+ * The start of the mailbox program, see launch.h. Run by the monitor: starts as root, ends as
+ * the user's mailbox program.
  */
 
 #include "monitor/launch.h"
@@ -26,13 +26,13 @@
 #define ARGUMENTS_MAX	64
 #define ARGUMENTS_SIZE	(16 * 1024)
 
-/* A client that does not take one line of ours does not get a session. */
+/* Time for the client to take one reply of ours, else there is no session. */
 #define WRITE_MS	10000
 
-/* launch_join_groups() has succeeded in this process. */
+/* launch_join_groups() or launch_leave_groups() has succeeded. */
 static bool groups_joined;
 
-/* The client has read "TAG OK ", so it can't be told anything else. */
+/* "TAG OK " was sent, so no other reply is possible. */
 static bool announced;
 
 struct arguments {
@@ -103,7 +103,10 @@ launch_forbid_dumps(void)
 		die("PR_SET_DUMPABLE");
 }
 
-/* SECURITY: the client hears OK before the environment is made, so it is made once with the longest that it may hold. */
+/*
+ * SECURITY: OK is sent before the environment is built, so it is built here with the longest
+ * values it may get.
+ */
 static bool
 environment_fits(const struct options *o, const struct account *a)
 {
@@ -154,17 +157,17 @@ launch_preflight(const struct options *o, const struct account *a)
 	return home != 0 ? "home" : program != 0 ? "program" : NULL;
 }
 
-/* The ceremony: after it there is no way back, and each step is fatal. */
+/* Irreversible from the first step on, so each failure is fatal. */
 void
 launch_become(const struct account *a)
 {
 	if (geteuid() == 0) {
-		/* SECURITY: without them the program would have root's. */
+		/* SECURITY: without them the program would have root's groups. */
 		if (!groups_joined)
 			bug("becoming uid %u with root's groups", (unsigned)a->uid);
 		if (setresgid(a->gid, a->gid, a->gid) == -1 || setresuid(a->uid, a->uid, a->uid) == -1)
 			die("becoming uid %u", (unsigned)a->uid);
-		/* SECURITY: believe it only when it can't be undone. */
+		/* SECURITY: make sure that root can't be regained. */
 		if (setresuid(0, 0, 0) == 0)
 			bug("root could be regained");
 	}
@@ -197,14 +200,14 @@ launch_send(const struct reply *r, bool more)
 	return true;
 }
 
-/* What has to be said before the program speaks. */
+/* Sends the replies that come before the program's output. */
 static bool
 announce(const struct options *o, const char *tag)
 {
 	struct reply r = { .len = 0 };
 	char list[REPLY_MAX];
 
-	/* Before PREAUTH nothing may be said: the greeting is the program's. */
+	/* With PREAUTH the greeting is the program's. */
 	if (tag[0] == '\0')
 		return true;
 	if (o->capability_after != NULL) {
@@ -242,9 +245,8 @@ log_dropped(const struct environment *e)
 }
 
 /*
- * The program could not be started after all. Behind "TAG OK " there is
- * nothing true left to say: the line stays unfinished, which no client takes
- * for a login.
+ * After "TAG OK " no true reply is left: the line stays incomplete, which no client takes for a
+ * login.
  */
 void
 launch_send_failure(const char *tag)
@@ -283,7 +285,7 @@ launch_exec(const struct options *o, const struct account *a, const struct envir
 		return;
 	}
 	signals_restore(in);
-	/* What is kept open for the case of failure is close-on-exec. */
+	/* Descriptors that a failure still needs are closed by execve(2). */
 	if (!descriptors_close_on_exec_from(STDERR_FILENO + 1))
 		die("closing descriptors");
 	execve(path, args.argv, env.vars);

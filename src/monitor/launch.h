@@ -2,8 +2,8 @@
 #define IMAPGATE_MONITOR_LAUNCH_H
 
 /*
- * Becoming the user and starting the mailbox program. What can fail is tried
- * before the client hears that it is logged in.
+ * Becoming the user and starting the mailbox program. Steps that can fail are tried before the
+ * client gets OK.
  */
 
 #include <limits.h>
@@ -14,51 +14,59 @@
 #include "config/options.h"
 #include "proto/reply.h"
 
-/* Finds PROGRAM, by PATH if its name has no slash (execvp(3)), as an absolute path: programs look at argv[0]. False if there is none. */
+/*
+ * Finds the mailbox program and fills its absolute path, since programs look at argv[0]. A name
+ * without a slash is searched in PATH (execvp(3)). Returns false if there is none that can be
+ * executed.
+ */
 bool	launch_find(const struct options *, char path[PATH_MAX]);
 
-/* Sets the account's groups, which PAM modules may add to (pam_setcred(3)); nothing if we are not root. False if that can't be. */
+/*
+ * Sets the account's gid and groups; pam_setcred(3) may add more. Does nothing without root.
+ * Returns false with errno on failure.
+ */
 bool	launch_join_groups(const struct account *);
 
-/* Gives up all supplementary groups; nothing if we are not root. False if that can't be. For a process that opens no file as the user. */
+/*
+ * Drops all supplementary groups, for a process that opens no file as the user. Does nothing
+ * without root. Returns false with errno on failure.
+ */
 bool	launch_leave_groups(void);
 
 /*
- * Forbids cores of this process, and ptrace(2) and /proc/PID/mem to others of
- * its uid. Dies if that can't be done. To be called after each change of the
- * effective uid, which undoes it where fs.suid_dumpable says so (proc(5)).
+ * Forbids core dumps, and ptrace(2) and /proc/PID/mem to processes of the same uid. Dies on
+ * failure. Call it after each change of the effective uid, which resets this to fs.suid_dumpable
+ * (proc(5)).
  */
 void	launch_forbid_dumps(void);
 
 /*
- * Tries as the user what starting the program needs. PAM's session must be
- * open, since modules make or mount homes. Returns NULL, or in a word what
- * will fail: "home", "program", "arguments", "environment", "uid"; behind
- * "home", "program" and "uid" errno says why, or is 0. Stays root.
+ * Tests as the user what the start of the program needs, and becomes root again. PAM's session
+ * must be open, because modules may create or mount homes. Returns NULL, or what will fail:
+ * "home", "program", "arguments", "environment" or "uid". After "home", "program" and "uid"
+ * errno has the cause, or is 0.
  */
 const char	*launch_preflight(const struct options *, const struct account *);
 
 /*
- * Takes the account's uid and gid for good. The groups must be set already
- * (launch_join_groups, to which PAM may have added some, or
- * launch_leave_groups). Dies at the first step that fails.
+ * Changes to the account's uid and gid for good. launch_join_groups or launch_leave_groups must
+ * have been called. Dies on failure.
  */
 void	launch_become(const struct account *);
 
-/* Tells the client that its mailbox can't be opened, unless the start of its OK is out already. */
+/* Sends the failure reply for this tag, unless "TAG OK " has been sent. */
 void	launch_send_failure(const char *tag);
 
 /*
- * Writes to the client on descriptor 1, for ten seconds at the most; false
- * if it did not take it. More says that the program's own words follow at
- * once, in the same segment if the kernel can.
+ * Sends the reply on descriptor 1, within ten seconds. more means that the program's output
+ * follows at once, so that the kernel may join the two in a segment. Returns false on failure.
  */
 bool	launch_send(const struct reply *, bool more);
 
 /*
- * Becomes the user, says what --handoff and --capability-after want said on
- * descriptor 1, and runs the program on descriptors 0 and 1, with
- * err_fd as 2 (-1: there is none, which is a failure). Returns only if that can't be done, after the client was told; the caller can but exit.
+ * Becomes the user, sends the replies of --handoff and --capability-after, and executes the
+ * program on descriptors 0 and 1, with err_fd as 2 (-1 is a failure). Returns only on failure,
+ * with the failure reply sent; the caller must exit.
  */
 void	launch_exec(const struct options *, const struct account *, const struct environment_facts *, const struct signals *,
 	    int err_fd);

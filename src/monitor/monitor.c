@@ -1,10 +1,10 @@
 /*
- * The monitor, see monitor.h. Runs as root.
+ * The monitor, see monitor.h. Run as root. It trusts neither gate nor client, and reads from the
+ * gate only.
  *
- * The table of requests below is all that a gate can have done: what it may
- * ask, when, and how often. A gate that asks for anything else has been taken
- * over, and is not argued with. Counting attempts and slowing them down is
- * done here for the same reason.
+ * The table requests lists all that a gate may ask, when, and how often. A gate that asks for
+ * anything else is compromised, and the connection is cut. For the same reason failed logins are
+ * counted and delayed here.
  */
 
 #include "monitor/monitor.h"
@@ -33,29 +33,29 @@
 #include "proto/sasl.h"
 #include "signer/sign.h"
 
-/* Logins that end in UNAVAILABLE or EXPIRED are no guesses, but they are not free either. */
+/* Limit of logins that are not guesses, such as those that end in UNAVAILABLE or EXPIRED. */
 #define UNCOUNTED_MAX	10
 
-/* What the gate may have logged of one connection. */
+/* Limit of log messages of one connection's gate. */
 #define LOGS_MAX	(11 + 2 * OPTIONS_CERTS)
 
 enum phase {
-	ASKING = 1,		/* nobody is logged in */
-	ACCEPTED = 2,		/* PAM has said yes, and the gate has heard it */
+	ASKING = 1,		/* no login was accepted */
+	ACCEPTED = 2,		/* a login was accepted, and the gate knows */
 };
 
 struct monitor {
 	const struct monitor_start	*start;
 	enum phase			 phase;
-	unsigned			 asked[MSG_TYPES]; /* how often, by type */
-	unsigned			 received;		/* messages in all */
-	unsigned			 attempts;		/* that were guesses */
-	unsigned			 uncounted;		/* that were not */
+	unsigned			 asked[MSG_TYPES]; /* messages by type */
+	unsigned			 received;		/* messages in total */
+	unsigned			 attempts;		/* logins that counted as guesses */
+	unsigned			 uncounted;		/* logins that did not */
 	struct sign_keys		 keys;
 	struct authorization		 authorization;
-	uint32_t			 mechanism;		/* of the login that was accepted */
-	bool				 last;			/* no further attempt will be heard */
-	bool				 proxied;		/* the peer is a proxy's client */
+	uint32_t			 mechanism;		/* enum msg_mechanism of the accepted login */
+	bool				 last;			/* no further attempt is allowed */
+	bool				 proxied;		/* by the PROXY header */
 	struct refused			 refused;
 	struct client			 client;
 	struct msg			 request, reply;
@@ -73,12 +73,12 @@ monitor_exit(struct monitor *m, int status)
 static void
 send_reply(struct monitor *m)
 {
-	/* A gate that has gone meanwhile is found out by the next msg_recv. */
+	/* A gate that has gone is noticed by the next msg_recv(). */
 	msg_send(m->start->gate_fd, &m->reply);
 	msg_wipe(&m->reply);
 }
 
-/* Logging in. */
+/* Login. */
 
 static struct pamauth_verdict
 authorize(struct monitor *m, const struct msg_login *login)
@@ -90,7 +90,7 @@ authorize(struct monitor *m, const struct msg_login *login)
 	return verdict;
 }
 
-/* Decides whether PAM is asked at all, and asks. */
+/* Decides whether PAM is asked, and asks. */
 static struct pamauth_verdict
 decide(struct monitor *m, const struct msg_login *login, int64_t began)
 {
@@ -109,7 +109,10 @@ decide(struct monitor *m, const struct msg_login *login, int64_t began)
 	return verdict;
 }
 
-/* Gives the modules' text to clients that know the password: on a failure it may tell whether there is such a user. */
+/*
+ * Returns the modules' text for a client that knows the password; after a failure it might tell
+ * whether the user exists.
+ */
 static const char *
 text_for_client(const struct monitor *m, const struct pamauth_verdict *verdict)
 {
@@ -156,7 +159,7 @@ answer_login(struct monitor *m)
 	send_reply(m);
 }
 
-/* Keys, with a superserver; under a listener they are the signer's, and no gate of ours asks here. */
+/* Private keys, only without a listener: a listener's gates ask the signer. */
 
 static void
 answer_key(struct monitor *m)
@@ -174,7 +177,10 @@ answer_key(struct monitor *m)
 	send_reply(m);
 }
 
-/* SECURITY: a gate that wants anything else signed has been taken over, and is not served any longer. */
+/*
+ * SECURITY: a gate that wants anything but a TLS handshake signed is compromised, and no longer
+ * served.
+ */
 static void
 answer_sign(struct monitor *m)
 {
@@ -195,7 +201,7 @@ answer_sign(struct monitor *m)
 	send_reply(m);
 }
 
-/* Handing off. */
+/* Handoff. */
 
 static void __attribute__((noreturn))
 hand_off(struct monitor *m, const char *tag, const struct msg_tls *tls, enum msg_transport transport)
@@ -205,7 +211,7 @@ hand_off(struct monitor *m, const char *tag, const struct msg_tls *tls, enum msg
 	handoff_run(&(struct handoff){ m->start, &m->authorization, &m->client, m->mechanism }, tag, tls, transport);
 }
 
-/* TLS in front of us: the superserver's words about it are all there is. */
+/* Describes TLS that a superserver or proxy does; only its own information is available. */
 static void
 describe_superserver(const struct peer *p, struct msg_tls *tls)
 {
@@ -216,7 +222,7 @@ describe_superserver(const struct peer *p, struct msg_tls *tls)
 	snprintf(tls->cipher, sizeof(tls->cipher), "%s", p->tls_cipher);
 }
 
-/* SECURITY: a gate says how the client is to be reached; it may only say what was offered to it. */
+/* SECURITY: the gate chooses the transport; accept only those that were offered to it. */
 static void
 check_transport(const struct msg_launch *launch, const struct peer *p, enum ktls_use ktls)
 {
@@ -237,7 +243,7 @@ answer_launch(struct monitor *m)
 	enum msg_transport transport = (enum msg_transport)launch->transport;
 	struct msg_tls tls = launch->tls;
 
-	/* SECURITY: mailbox programs print the tag as it comes. */
+	/* SECURITY: mailbox programs print the tag unchanged. */
 	if (m->mechanism == MECH_PREAUTH ? launch->tag[0] != '\0' : !command_is_tag(launch->tag))
 		bug("gate sent no tag");
 	check_transport(launch, m->start->peer, m->start->opts->ktls);
@@ -249,7 +255,7 @@ answer_launch(struct monitor *m)
 	hand_off(m, launch->tag, &tls, transport);
 }
 
-/* The client's proxy has said who that is. Under a listener it is for that to hear. */
+/* Applies the PROXY header that the gate has read. Under a listener the listener does. */
 static void
 answer_proxied(struct monitor *m)
 {
@@ -269,9 +275,12 @@ answer_proxied(struct monitor *m)
 	send_reply(m);
 }
 
-/* The gate's lines. */
+/* Log messages. */
 
-/* Behind its last one the gate stays until the client has read its last words, for a time that the timer bounds. */
+/*
+ * After its last message a gate waits for the client to read the last reply, as long as the
+ * timer allows.
+ */
 static int
 await_gate(void)
 {
@@ -305,8 +314,8 @@ answer_log(struct monitor *m)
 
 static const struct request {
 	enum msg_type	type;
-	unsigned	phases;		/* in which it may be asked */
-	unsigned	most;		/* how often, 0: the answer sees to it */
+	unsigned	phases;		/* bits of enum phase in which it is allowed */
+	unsigned	most;		/* limit of messages; 0: dispatch_request() has one */
 	void		(*answer)(struct monitor *);
 } requests[] = {
 	{ MSG_LOGIN,	ASKING,			0,			answer_login },
@@ -340,7 +349,7 @@ dispatch_request(struct monitor *m)
 		bug("gate asks for %u once too often", m->request.type);
 	if (r->type == MSG_LOGIN && (m->attempts >= m->start->opts->max_attempts || m->uncounted >= UNCOUNTED_MAX))
 		bug("gate asks for one more login");
-	/* SECURITY: else the client would be taken for its proxy, which no limit is for. */
+	/* SECURITY: otherwise the client would pass for its proxy, to which no limit applies. */
 	if (r->type == MSG_LOGIN && !m->proxied && !accounting_has_listener() && peer_is_proxy(m->start->peer, m->start->opts))
 		bug("gate does not say whom the proxy speaks for");
 	r->answer(m);
@@ -371,13 +380,13 @@ monitor_run(const struct monitor_start *start)
 	while (msg_recv(start->gate_fd, &m.request) == 1)
 		dispatch_request(&m);
 
-	/* The gate has gone without a word: killed by its sandbox, or out of memory. */
+	/* The gate has ended without a message: killed by its sandbox, or out of memory. */
 	status = watchdog_wait_for_gate();
 	gatelog_died(status);
 	monitor_exit(&m, status != 0 ? status : EX_SOFTWARE);
 }
 
-/* RFC 9051, 7.1.5: what a client is told that is known, but not let in. */
+/* Sends BYE to a peer that is known but refused (RFC 9051, 7.1.5), and exits. */
 static void __attribute__((noreturn))
 refuse_preauth(struct monitor *m, enum msg_outcome outcome)
 {
@@ -393,10 +402,10 @@ refuse_preauth(struct monitor *m, enum msg_outcome outcome)
 }
 
 /*
- * Why a peer can't be logged in, NULL if it is for PAM to say.
+ * Returns why a peer can't be logged in, or NULL if PAM should decide.
  *
- * SECURITY: a gate may be forked behind that, so PAM is not asked about root
- * and the system's accounts, and its modules have not read what is of others.
+ * SECURITY: a gate may be forked from this process afterwards. So PAM is not asked about root
+ * and system accounts, and its modules have not read other users' data.
  */
 static const char *
 peer_error(struct account *account, const struct monitor_start *start, const char *name)

@@ -2,8 +2,8 @@
 #define IMAPGATE_MONITOR_MONITOR_H
 
 /*
- * The privileged side of one connection: it hears the gate's questions and
- * decides. It never reads a byte of the client's.
+ * The privileged process of one connection: answers the gate's messages and decides about
+ * logins. It never reads from the client.
  */
 
 #include <stdbool.h>
@@ -15,30 +15,28 @@
 #include "base/peer.h"
 #include "base/signals.h"
 
-/* The start of a monitor. */
+/* Parameters of a monitor. */
 struct monitor_start {
 	const struct options		*opts;
-	struct peer			*peer;		/* its own copy: a proxy's client takes its place */
+	struct peer			*peer;		/* own copy; a PROXY header changes it */
 	const struct signals	*signals;
-	pid_t				 gate;		/* 0: there is none, or it is the listener's child */
-	int				 gate_fd;	/* our end of the login pair; -1: there is no gate */
-	unsigned			 logs;		/* lines that the gate has had before */
-	int64_t				 deadline;	/* of the login, clock_ms() */
+	pid_t				 gate;		/* 0: no gate, or a child of the listener */
+	int				 gate_fd;	/* the monitor's end of the login pair; -1: no gate */
+	unsigned			 logs;		/* log lines that the gate has had already */
+	int64_t				 deadline;	/* of the login; clock_ms() */
 };
 
 /*
- * Answers the gate until the connection has ended or the mailbox program
- * runs, in this process's place or, under kernel TLS, as its child. Exits
- * with 0 for every end before that which the client caused, else with a
- * status of sysexits(3).
+ * Answers the gate until the connection ends or the mailbox program runs, which replaces this
+ * process or a child of it. Exits with 0 if the client ended the connection before that, else
+ * with a status of sysexits(3).
  */
 void	monitor_run(const struct monitor_start *) __attribute__((noreturn));
 
 /*
- * Logs the peer of a Unix-domain socket in by its credentials, without a
- * gate, since nothing has to be read from it. Returns if these are nobody's
- * whom we serve, which is found out without PAM: then it may log in like
- * everybody else. Whom PAM refuses gets a BYE.
+ * Logs in the peer of a Unix-domain socket by its uid, without a gate, as nothing is read from
+ * it. Returns if the uid is not that of a served user, which is decided without PAM; the peer
+ * may then log in by a gate. A peer that PAM refuses gets BYE, and the process exits.
  */
 void	monitor_preauth(const struct monitor_start *);
 

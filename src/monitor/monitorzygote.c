@@ -1,6 +1,6 @@
 /*
- * The monitor zygote, see monitorzygote.h. Runs as root, for one generation
- * of settings.
+ * The monitor zygote, see monitorzygote.h. Run as root, until the settings change; trusts the
+ * listener.
  */
 
 #include "monitor/monitorzygote.h"
@@ -25,13 +25,13 @@
 #include "base/title.h"
 
 static struct zygote {
-	const struct options	*opts[2];	/* by whether TLS begins with the connection */
+	const struct options	*opts[2];	/* indexed by tls_on_connect */
 	struct signals		 signals;
 } zygote;
 
 /*
- * Loads what each login needs: OpenSSL's HMAC, PAM's modules, and the modules
- * by which the C library finds users (nsswitch.conf(5)).
+ * Loads what each login needs: OpenSSL's HMAC, PAM's modules, and those by which the C library
+ * finds users (nsswitch.conf(5)).
  */
 static void
 warm_up(const struct options *o)
@@ -44,7 +44,7 @@ warm_up(const struct options *o)
 	getgrouplist(o->gate_user, 0, none, &n);
 }
 
-/* SIGTERM stays blocked in a monitor until it can obey it without breaking off. */
+/* SIGTERM stays blocked in a new monitor until watchdog_start(). */
 static void
 block_stop(bool block)
 {

@@ -1,7 +1,6 @@
 /*
- * The conversation with PAM, see pamauth.h. Run by the monitor, as root.
- * Modules may sleep, fork, or never return: the login's deadline is kept by
- * the monitor's timer, not here.
+ * The conversation with PAM, see pamauth.h. Run by the monitor, as root. Modules may sleep,
+ * fork, or never return; the monitor's timer enforces the login's deadline.
  */
 
 #include "monitor/pamauth.h"
@@ -15,7 +14,10 @@
 #include "base/lazyload.h"
 #include "proto/reply.h"
 
-/* The table of design and manual: what each code means while authenticating, and afterwards when the password was right. */
+/*
+ * Outcome of each PAM code while authenticating, and afterwards, when the password was right
+ * (see the manual).
+ */
 static const struct code {
 	const char		*name;
 	enum msg_outcome	 authenticating;
@@ -57,11 +59,11 @@ static const struct code {
 #undef CODE
 };
 
-/* The step is that of the function which has returned the code. */
+/* Returns the outcome of a PAM code that the function of this step has returned. */
 static struct pamauth_verdict
 verdict_of(const char *step, int code, bool afterwards)
 {
-	/* SECURITY: a code that nobody knows is no success. */
+	/* SECURITY: an unknown code is not success. */
 	if (code < 0 || (size_t)code >= sizeof(codes) / sizeof(codes[0]) || codes[code].name == NULL)
 		return (struct pamauth_verdict){ .outcome = OUTCOME_UNAVAILABLE, .reason = "unknown-pam-code", .step = step };
 	return (struct pamauth_verdict){ .outcome = afterwards ? codes[code].afterwards : codes[code].authenticating, .reason = codes[code].name,
@@ -80,13 +82,13 @@ note_text(struct pamauth *p, const char *text)
 	reply_clean(p->text + len, sizeof(p->text) - len, text);
 }
 
-/* The answer to one message of a module: NULL with PAM_SUCCESS if none is wanted. */
+/* Answers one message of a module. Sets answer unless none is wanted. Returns a PAM code. */
 static int
 answer_one(struct pamauth *p, const struct pam_message *m, char **answer)
 {
 	switch (m->msg_style) {
 	case PAM_PROMPT_ECHO_OFF:
-		/* SECURITY: the password is not for whichever module asks next. */
+		/* SECURITY: only the first module that prompts gets the password. */
 		if (p->answered || p->secret == NULL) {
 			p->second_prompt = true;
 			return PAM_CONV_ERR;
@@ -108,7 +110,7 @@ answer_one(struct pamauth *p, const struct pam_message *m, char **answer)
 	}
 }
 
-/* Called by modules (pam_conv(3)). */
+/* Conversation function, called by modules (pam_conv(3)). */
 static int
 converse(int n, const struct pam_message **messages, struct pam_response **responses, void *arg)
 {
@@ -135,7 +137,7 @@ converse(int n, const struct pam_message **messages, struct pam_response **respo
 	return code;
 }
 
-/* Takes the place of PAM's own sleeping: the monitor's failure delay is the same for all causes. */
+/* Replaces PAM's own delay after failures: the monitor's is the same for all causes. */
 static void
 no_delay(int code, unsigned usec, void *arg)
 {
@@ -148,7 +150,7 @@ bool
 pamauth_service_path(const char *confdir, const char *service, size_t i, char path[PATH_MAX])
 {
 	static const char *const dirs[] = { "/etc/pam.d", "/usr/lib/pam.d", "/usr/etc/pam.d", "/usr/share/pam.d" };
-	/* Only what is included may be named by its whole path. */
+	/* Only an included file may have an absolute path. */
 	bool one = service[0] == '/' || confdir != NULL;
 
 	if (i >= (one ? 1 : sizeof(dirs) / sizeof(dirs[0])))
@@ -171,7 +173,7 @@ pamauth_find_service(const struct options *o, const char *service, char path[PAT
 	return false;
 }
 
-/* PAM falls back to the service "other" without a word; an administrator should hear that a file is missing. */
+/* Returns whether the service has a file; if it has none, PAM would silently use "other". */
 static bool
 service_exists(const struct options *o, const char *service)
 {
@@ -198,7 +200,7 @@ pamauth_start(struct pamauth *p, const struct options *o, const struct peer *pee
 {
 	int code = pamauth_begin(p, o, service);
 
-	/* A local client has no remote host; modules take a missing item for that. */
+	/* Modules take a missing PAM_RHOST for a local client. */
 	if (code == PAM_SUCCESS && strcmp(peer->ip, "local") != 0)
 		code = pam_set_item(p->handle, PAM_RHOST, peer->ip);
 	if (code == PAM_SUCCESS)
@@ -216,7 +218,7 @@ pamauth_finish(struct pamauth *p, int code)
 	p->handle = NULL;
 }
 
-/* Says which of PAM's functions is called next, for the case that it never returns. */
+/* Records which PAM function is called next, for the log line of a hang. */
 static const char *
 begin_step(const char *step)
 {
@@ -248,7 +250,10 @@ pamauth_check(struct pamauth *p, const struct options *o, const struct peer *pee
 		step = begin_step("authenticate");
 		code = pam_authenticate(p->handle, PAM_DISALLOW_NULL_AUTHTOK);
 	}
-	/* A module that failed because it could not ask twice has refused the login, whatever it returned. */
+	/*
+	 * A module that failed because its second prompt was not answered has refused the login,
+	 * whatever it returned.
+	 */
 	p->secret = NULL;
 	p->authenticated = code == PAM_SUCCESS;
 	if (code == PAM_SUCCESS) {

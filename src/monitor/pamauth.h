@@ -2,9 +2,8 @@
 #define IMAPGATE_MONITOR_PAMAUTH_H
 
 /*
- * PAM (pam(3)): one conversation for each attempt, in the monitor. What the
- * modules say never breaks a login; what they ask is answered only if it is
- * the password, once, or the user's name.
+ * PAM (pam(3)) in the monitor: one conversation per attempt. Messages of modules never fail a
+ * login; prompts are answered only with the password, once, or the user name.
  */
 
 #include <limits.h>
@@ -17,73 +16,79 @@
 #include "base/peer.h"
 
 struct pamauth {
-	pam_handle_t	*handle;		/* NULL: nothing is open */
-	char		 user[MSG_NAME_MAX];	/* the answer to a prompt with echo */
-	const char	*secret;		/* the answer to the first one without, while an attempt lasts */
-	bool		 answered;		/* the secret has been given */
-	bool		 judged;		/* pam_authenticate was asked about a secret */
-	bool		 authenticated;		/* and has said yes, or none was needed */
-	bool		 second_prompt;		/* a module wanted one more */
-	bool		 credentials;		/* pam_setcred has established them */
-	bool		 session;		/* pam_open_session has succeeded */
-	char		 text[MSG_TEXT_MAX];	/* what modules want the user to read, cleaned */
+	pam_handle_t	*handle;		/* NULL: no transaction is open */
+	char		 user[MSG_NAME_MAX];	/* answer to prompts with echo */
+	const char	*secret;		/* answer to the first prompt without echo; NULL after the attempt */
+	bool		 answered;		/* the secret was given to a module */
+	bool		 judged;		/* pam_authenticate() was called with a secret */
+	bool		 authenticated;		/* it succeeded, or was not needed */
+	bool		 second_prompt;		/* a module prompted a second time */
+	bool		 credentials;		/* pam_setcred() has established credentials */
+	bool		 session;		/* pam_open_session() has succeeded */
+	char		 text[MSG_TEXT_MAX];	/* modules' messages for the user, cleaned */
 };
 
-/* What came of a step: the reason is a word for the log, such as a PAM code's name. */
+/* The result of a step. reason is for the log, such as the name of a PAM code. */
 struct pamauth_verdict {
 	enum msg_outcome	 outcome;
 	const char		*reason;
-	bool			 repeated;	/* PAM was not asked: the attempt before was the same */
-	/* More for the log; NULL where there is none. */
-	const char		*step;		/* whose code the reason is: PAM's "start", "authenticate", "account", "credentials", "session" */
-	const char		*text;		/* what modules wanted the user to read; as long as struct pamauth is not used again */
-	const char		*path;		/* the file that is in the way */
-	const char		*error;		/* the system's words */
+	bool			 repeated;	/* PAM was not asked: same attempt as the last */
+	/* Further information for the log; NULL: none. */
+	const char		*step;		/* "start", "authenticate", "account", "credentials" or "session" */
+	const char		*text;		/* modules' messages, in struct pamauth */
+	const char		*path;		/* the file at fault */
+	const char		*error;		/* the system's error text */
 };
 
 /*
- * Asks a PAM service whether this is the user's secret (pam_authenticate(3))
- * and whether the account may be used (pam_acct_mgmt(3)). User may be "" if
- * the secret says who it is; secret is NULL if the user is known already. On
- * success the handle stays open for the functions below; on failure all is
- * closed again.
+ * Asks a PAM service whether the secret is the user's (pam_authenticate(3)) and the account may
+ * be used (pam_acct_mgmt(3)). user may be "" if the secret names it; secret is NULL if the user
+ * is known already. After success the transaction stays open for the functions below; after
+ * failure it is closed.
  */
 struct pamauth_verdict	pamauth_check(struct pamauth *, const struct options *, const struct peer *, const char *service,
     const char *user, const char *secret);
 
 /*
- * Where PAM looks for the file of a service, or of what one includes: in
- * confdir or, without one (NULL), in the system's directories. The places
- * count from 0, the first of them that has the file counts; false if there
- * are not so many.
+ * Fills the i-th path, from 0, at which PAM looks for the file of a service, or of an included
+ * one: in confdir, or with NULL in the system's directories. The first file that exists counts.
+ * Returns false if there are fewer paths.
  */
 bool	pamauth_service_path(const char *confdir, const char *service, size_t, char path[PATH_MAX]);
 
-/* Finds that file where --pam-confdir says. False if there is none that can be read. */
+/*
+ * Finds the readable file of a service in --pam-confdir or the system's directories. Returns
+ * false if there is none.
+ */
 bool	pamauth_find_service(const struct options *, const char *service, char path[PATH_MAX]);
 
-/* The user whom the modules have made of it (PAM_USER). Valid until pamauth_close. */
+/*
+ * Returns the user that the modules have chosen (PAM_USER), "" if none. Valid until
+ * pamauth_close.
+ */
 const char	*pamauth_user(const struct pamauth *);
 
 /*
- * Establishes credentials and, unless --pam-session none, opens a session
- * (pam_setcred(3), pam_open_session(3)). The user's groups must be set
- * already. On failure everything is closed again.
+ * Establishes credentials and, unless --pam-session none, opens a session (pam_setcred(3),
+ * pam_open_session(3)). Call it after pamauth_check and launch_join_groups. On failure closes
+ * everything.
  */
 struct pamauth_verdict	pamauth_open(struct pamauth *, const struct options *);
 
-/* What modules have put into the environment (pam_getenvlist(3)): "NAME=VALUE" strings, NULL at the end, or NULL. */
+/*
+ * Returns the modules' environment (pam_getenvlist(3)): "NAME=VALUE" strings, NULL at the end;
+ * or NULL.
+ */
 char	**pamauth_environment(const struct pamauth *);
 
 /*
- * Closes what is open, session and credentials too (pam_close_session(3),
- * PAM_DELETE_CRED). Nothing happens if nothing is. Returns NULL, or in a word
- * for the log what the first step that failed has returned; the others are
- * done all the same.
+ * Closes session, credentials and transaction, as far as they are open (pam_close_session(3),
+ * PAM_DELETE_CRED). Returns NULL, or the name of the first PAM code that was a failure; the
+ * other steps are done nevertheless.
  */
 const char	*pamauth_close(struct pamauth *);
 
-/* Lets go of PAM, but leaves session and credentials to the mailbox program. */
+/* Ends the transaction, but leaves session and credentials open for the mailbox program. */
 void	pamauth_detach(struct pamauth *);
 
 #endif

@@ -1,13 +1,13 @@
 /*
- * The keeper of a PAM session, see pamkeeper.h. Begins and ends as root.
+ * The PAM keeper, see pamkeeper.h. Run as root, from the login to the end of the session.
  *
- * It can't give up what it has, as the keeper of a TLS session does: which
- * capabilities, system calls and libraries the modules want at the end is
- * theirs to know. pam_mount unmounts, pam_exec starts what it was told to.
+ * It can't drop privileges as the keeper of kernel TLS does: only the modules know which
+ * capabilities, system calls and libraries they need at the end. pam_mount unmounts, pam_exec
+ * executes what it is told to.
  *
- * SECURITY: nor can it execute itself anew, since the modules' own data hang
- * on PAM's handle. So password hashes that PAM has read may be in its memory;
- * its user can't reach that, because it never has his uid, and never dumps.
+ * SECURITY: nor can it execute itself anew, because the modules' data are in PAM's handle. So
+ * password hashes that PAM has read may be in its memory. Its user can't reach them: it never
+ * has the user's uid and is not dumpable.
  */
 
 #include "monitor/pamkeeper.h"
@@ -29,10 +29,10 @@
 #include "monitor/report.h"
 #include "base/title.h"
 
-/* How long the relay may take to tell whether the program has written something. */
+/* Time for the relay to report whether the program has written anything, in milliseconds. */
 #define RELAY_MS	1000
 
-/* For the case that the deadline finds a module hanging. */
+/* Log line and exit status for the handler, if a module hangs. */
 static struct log_line late;
 static volatile sig_atomic_t verdict = EX_TEMPFAIL;
 
@@ -50,7 +50,7 @@ on_signal(int sig)
 	(void)sig;
 }
 
-/* The client must see its end when the mailbox program closes it, not when we are done. */
+/* With an open copy here the client would not see the mailbox program close its connection. */
 static void
 close_client(const int client[PAMKEEPER_FDS])
 {
@@ -61,7 +61,10 @@ close_client(const int client[PAMKEEPER_FDS])
 			close(client[i]);
 }
 
-/* Whom should they end? We are about to. Caught, since the programs that modules start would inherit it if they were ignored. */
+/*
+ * Signals no longer matter while PAM closes the session. They are caught, not ignored: SIG_IGN
+ * would be inherited by programs that modules execute.
+ */
 static void
 catch_signals(void)
 {
@@ -77,7 +80,7 @@ catch_signals(void)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-/* Waits for the relay, which reads the program's last words behind the program's end. */
+/* Waits for the relay's report, which comes after the program's end and its last output. */
 static enum program_output
 receive_output(int relay)
 {
@@ -90,13 +93,13 @@ receive_output(int relay)
 	do
 		n = poll(&pfd, 1, clock_left(until));
 	while (n == -1 && errno == EINTR && clock_left(until) > 0);
-	/* A relay that says nothing, or nonsense, has not said that there was nothing. */
+	/* A missing or wrong report does not mean that there was no output. */
 	if (n != 1 || msg_recv_now(relay, &m, fds, &wrong) != 1 || m.type != MSG_PROGRAM_OUTPUT)
 		return OUTPUT_SOME;
 	return m.u.program_output.output == OUTPUT_NONE ? OUTPUT_NONE : OUTPUT_SOME;
 }
 
-/* Over kernel TLS it is for the keeper below us to say. */
+/* Under kernel TLS the keeper, which is this process's child, logs it. */
 static void
 report_end_of(const struct pamkeeper_program *program, const struct account *a, int status)
 {
@@ -137,7 +140,7 @@ pamkeeper_supervise(struct pamauth *p, const struct account *a, const int client
 		return true;
 	if (pid > 0) {
 		title_set(a->name, log_context_value("rip"), "pam-keeper");
-		/* A module may have changed the effective uid, and so undone it. */
+		/* A module may have changed the effective uid, which resets it. */
 		launch_forbid_dumps();
 		close_client(client);
 		malloc_trim(0);

@@ -1,6 +1,4 @@
-/*
- * The password that was refused last, see refused.h. Kept by the monitor.
- */
+/* The password that was refused last, see refused.h. Run by the monitor, as root. */
 
 #include "monitor/refused.h"
 
@@ -21,7 +19,7 @@ digest_of(const struct refused *r, const struct msg_login *login, uint8_t digest
 	} text = { 0 };
 	bool done;
 
-	/* With NULs to the ends, so that no two logins are the same text. */
+	/* Padded with NULs, so that different logins never give the same text. */
 	memccpy(text.authcid, login->authcid, 0, sizeof(text.authcid));
 	memccpy(text.authzid, login->authzid, 0, sizeof(text.authzid));
 	memccpy(text.secret, login->secret, 0, sizeof(text.secret));

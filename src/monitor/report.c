@@ -1,6 +1,4 @@
-/*
- * Log lines, see report.h. Run by the monitor.
- */
+/* Log lines of the monitor, see report.h. Run by the monitor, as root. */
 
 #include "monitor/report.h"
 
@@ -10,7 +8,7 @@
 #include "gatelog.h"
 #include "proto/reply.h"
 
-/* SECURITY: what modules say is in the administrator's words, or in those of whoever wrote them: it may repeat the password. */
+/* SECURITY: modules and their configuration choose the text, so it may contain the password. */
 static bool
 repeats_secret(const char *text, const struct msg_login *login)
 {
@@ -25,7 +23,7 @@ repeats_secret(const char *text, const struct msg_login *login)
 	return found;
 }
 
-/* Behind the user, who must have room in the line. */
+/* Comes after the user name, which must fit into the line. */
 static void
 add_details(struct log_line *l, const struct msg_login *login, const struct pamauth_verdict *verdict)
 {

@@ -1,6 +1,6 @@
 /*
- * The end of a monitor that waits, see watchdog.h. Run by it, as root. Signal
- * handlers can't be told anything, so this file has what they need.
+ * Ending a monitor that waits, see watchdog.h. Run by the monitor, as root. Signal handlers get
+ * no arguments, so their data are static here.
  */
 
 #include "monitor/watchdog.h"
@@ -19,24 +19,30 @@
 #include "monitor/deadline.h"
 #include "monitor/report.h"
 
-/* The gate tells the client of the deadline and waits for its last words to be read; behind that this process ends by itself. */
+/* Time after the deadline for the gate to send BYE, and for this process to end after it. */
 #define GRACE_MS	3000
 
-/* The lines for the case that the deadline finds this process unable to go on, made ready before. */
+/* Log lines for the handler, prepared in advance. */
 static struct log_line timeout_login_lines[2], timeout_end_line;
-static volatile sig_atomic_t timeout_lines;	/* how many: the end's, and that of a login before it */
-/* Which of late_login is complete: the other one is made, for the login's next step. */
+static volatile sig_atomic_t timeout_lines;	/* how many to write: the end's, and a login's before it */
+/*
+ * Index of the complete line in timeout_login_lines. The other one is being prepared for the
+ * next step.
+ */
 static volatile sig_atomic_t complete;
-static const struct msg_login *pending_login;	/* NULL: there is none */
+static const struct msg_login *pending_login;	/* NULL: no login is being decided */
 static unsigned pending_attempt;
 
-static volatile pid_t gate;		/* 0: there is none, or it is the listener's child */
+static volatile pid_t gate;		/* 0: no gate, or a child of the listener */
 static volatile sig_atomic_t gate_fd = -1;
-static volatile sig_atomic_t stopped;	/* SIGTERM has come */
-static struct sigaction sigterm_action;	/* what SIGTERM did when we were started */
+static volatile sig_atomic_t stopped;	/* SIGTERM has arrived */
+static struct sigaction sigterm_action;	/* SIGTERM's disposition at the start */
 static timer_t timer;
 
-/* A gate that was taken over would keep the client for itself, if nobody ended it. Under a listener that does it, when this process has ended. */
+/*
+ * A compromised gate would keep the client's connection. Under a listener, the listener kills
+ * the gate after this process.
+ */
 static void
 end_gate(void)
 {
@@ -44,7 +50,7 @@ end_gate(void)
 		kill(gate, SIGKILL);
 }
 
-/* The deadline, and somebody hangs: a PAM module, or a gate that was taken over. */
+/* SIGRTMIN: at the deadline a PAM module or a compromised gate still hangs. */
 static void
 watchdog_expired(int sig)
 {
@@ -58,9 +64,8 @@ watchdog_expired(int sig)
 }
 
 /*
- * SIGTERM: the service stops, and who is not logged in shall go. The gate
- * sees that this side of the pair is shut, says so, and ends; what it has to
- * say is still heard. A login that is being decided is in vain.
+ * SIGTERM: the service stops. The gate sees the shutdown, sends BYE and ends; its messages are
+ * still read. The result of a login in progress will not be used.
  */
 static void
 on_sigterm(int sig)
@@ -107,7 +112,7 @@ watchdog_wait_for_gate(void)
 		status = accounting_wait_for_gate();
 		return WIFEXITED(status) ? WEXITSTATUS(status) : EX_SOFTWARE;
 	}
-	/* It was born without an exit signal (connection.c), hence __WALL. */
+	/* The gate was cloned without an exit signal (connection.c), hence __WALL. */
 	while (waitpid(gate, &status, __WALL) == -1)
 		if (errno != EINTR || !again(&tries))
 			return EX_OSERR;

@@ -2,9 +2,8 @@
 #define IMAPGATE_MONITOR_WATCHDOG_H
 
 /*
- * What may interrupt a monitor that waits, for its gate or for a PAM module:
- * the deadline of the login, and SIGTERM. And the gate's process, which both
- * of them end.
+ * Ends a monitor that waits for its gate or a PAM module: at the login's deadline, or by
+ * SIGTERM. Also ends the gate's process.
  */
 
 #include <stdint.h>
@@ -12,29 +11,41 @@
 
 #include "boundary/msg.h"
 
-/* From here on the deadline (clock_ms) ends this process some seconds later, if it could not end by itself; SIGTERM is obeyed. */
+/*
+ * Starts a timer that ends this process three seconds after the deadline (clock_ms()), and
+ * handles SIGTERM from here on. Dies if there is no timer.
+ */
 void	watchdog_start(int64_t deadline);
 
-/* The gate that is heard from here on, by its process (0: it is the listener's child) and our end of its pair. If SIGTERM has come before, it is told now. */
+/*
+ * Sets the pid (0: child of the listener) and the descriptor of the gate that SIGTERM and the
+ * deadline act on. If SIGTERM has arrived already, shuts down the descriptor now.
+ */
 void	watchdog_set_gate(pid_t, int fd);
 
-/* Waits for its end; its exit status, or EX_SOFTWARE if something has killed it. */
+/*
+ * Waits for the gate's end. Returns its exit status, EX_SOFTWARE if a signal killed it, or
+ * EX_OSERR if waitpid(2) fails.
+ */
 int	watchdog_wait_for_gate(void);
 
-/* What will be logged if this process hangs from here on: a module in the login that begins, or the gate. */
+/*
+ * Prepare the log line for a hang from here on: in this login, whose message must stay valid, or
+ * in waiting for the gate.
+ */
 void	watchdog_timeout_login(const struct msg_login *, unsigned attempt);
 void	watchdog_timeout_end(void);
 
-/* Nothing will be logged: the connection's end is in the log already. */
+/* Prepares no line: the connection's end has been logged. */
 void	watchdog_timeout_nothing(void);
 
-/* The login of watchdog_timeout_login goes on to this step, a word for the log. Does nothing if there is none. */
+/* Adds a step to the line of the current login. Does nothing without watchdog_timeout_login. */
 void	watchdog_timeout_step(const char *);
 
-/* Somebody is logged in: SIGTERM is for the mailbox program now, and its disposition as it was found. */
+/* Restores SIGTERM's original disposition after a login: it is for the mailbox program now. */
 void	watchdog_restore_sigterm(void);
 
-/* There is no deadline any more. */
+/* Stops the timer. */
 void	watchdog_stop(void);
 
 #endif
