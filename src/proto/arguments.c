@@ -1,7 +1,6 @@
 /*
- * What a command says: its tag, its word and its arguments, read from the
- * text that command.c has put together. By the grammar of RFC 9051, 9, and
- * with its names.
+ * Parsing of complete commands: tag, command name and arguments, by the grammar of RFC 9051, 9,
+ * whose names the functions have. Run by the gate in its sandbox, on the client's input. Pure.
  */
 
 #include <string.h>
@@ -9,7 +8,7 @@
 
 #include "proto/command.h"
 
-/* RFC 2971, 3.3. */
+/* Limits of RFC 2971, 3.3. */
 #define ID_PAIRS_MAX	30
 #define ID_NAME_MAX	30
 #define ID_VALUE_MAX	1024
@@ -50,7 +49,7 @@ is_tag_char(char ch)
 	return is_astring_char(ch) && ch != '+';
 }
 
-/* Reads digits; what is over the limit becomes limit + 1, so nothing can wrap. */
+/* Parses digits. A number above the limit becomes limit + 1, so nothing can overflow. */
 static size_t
 number(const char **at, const char *end, size_t limit)
 {
@@ -62,7 +61,7 @@ number(const char **at, const char *end, size_t limit)
 	return n > limit ? limit + 1 : n;
 }
 
-/* Takes the longest run of characters of a kind. */
+/* Consumes the longest run of characters of a kind. */
 static struct command_span
 run(struct cursor *cur, bool (*is_kind)(char))
 {
@@ -93,7 +92,7 @@ copy_word(char word[COMMAND_WORD_MAX + 1], struct command_span span)
 	word[i] = '\0';
 }
 
-/* Splits a command into tag, word and what follows. False if the line does not begin with a tag. */
+/* Splits a command into tag, name and the rest. Returns false if it does not begin with a tag. */
 static bool
 split(const struct command *c, struct command_span *tag, struct command_span *word, struct cursor *rest)
 {
@@ -153,7 +152,10 @@ arguments(const struct command *c)
 	return rest;
 }
 
-/* Is this the end of the command? Real clients leave a space there; only strict minds. */
+/*
+ * Checks for the end of the command. Some clients send a space before it, which only strict
+ * refuses.
+ */
 static enum command_verdict
 end(const struct command *c, struct cursor *cur)
 {
@@ -176,7 +178,10 @@ terminate(struct command_string *s)
 	s->text[s->len < COMMAND_STRING_MAX ? s->len : COMMAND_STRING_MAX] = '\0';
 }
 
-/* quoted of RFC 9051, 9; any 8-bit octets, as rev2 and many rev1 clients send UTF-8. */
+/*
+ * quoted of RFC 9051, 9, with any 8-bit octets: IMAP4rev2 allows UTF-8, and IMAP4rev1 clients
+ * send it.
+ */
 static enum command_verdict
 quoted(struct cursor *cur, struct command_string *s)
 {
@@ -199,7 +204,7 @@ quoted(struct cursor *cur, struct command_string *s)
 	}
 }
 
-/* literal of RFC 9051, 9 and RFC 7888, 3, as command_feed has stored it; CHAR8 is anything but NUL. */
+/* literal of RFC 9051, 9 and RFC 7888, 3, as stored by command_feed(); CHAR8 excludes only NUL. */
 static enum command_verdict
 literal(struct cursor *cur, struct command_string *s)
 {
@@ -211,7 +216,7 @@ literal(struct cursor *cur, struct command_string *s)
 	take(cur, '+');
 	if (!take(cur, '}') || !take(cur, '\n'))
 		return COMMAND_BAD;
-	/* A complete command has a line end behind the literal. */
+	/* A complete command has a line end after the literal. */
 	if ((size_t)(cur->end - cur->at) < octets + 1)
 		return COMMAND_UNFINISHED;
 	if (memchr(cur->at, '\0', octets) != NULL)
@@ -236,7 +241,7 @@ string(struct cursor *cur, struct command_string *s)
 	return verdict;
 }
 
-/* astring of RFC 9051, 9. NIL is no more than three letters here. */
+/* astring of RFC 9051, 9; NIL is an ordinary atom here. */
 static enum command_verdict
 astring(struct cursor *cur, struct command_string *s)
 {
@@ -311,7 +316,10 @@ command_authenticate(const struct command *c, char mechanism[COMMAND_WORD_MAX + 
 	return end(c, &cur);
 }
 
-/* One pair of an ID list; names so far are kept in seen, since none may come twice (RFC 2971, 3.3). */
+/*
+ * Parses one pair of an ID list. seen holds the names so far, because none may be repeated (RFC
+ * 2971, 3.3).
+ */
 static enum command_verdict
 id_pair(struct cursor *cur, char seen[][ID_NAME_MAX + 1], size_t pairs)
 {

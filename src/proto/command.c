@@ -1,19 +1,19 @@
 /*
- * The IMAP command parser: pure, fed in any slices, with one fixed buffer.
+ * The IMAP command parser, see command.h. Run by the gate in its sandbox, on the client's input.
+ * Pure, with one buffer of fixed size.
  *
- * It works in two steps. command_feed puts lines and literals together until
- * a command is complete, knowing nothing of IMAP but line ends and "{n}";
- * so a command that is refused is left behind as exactly as one that is
- * obeyed, and its literals can't be taken for commands (RFC 7888, 3). What
- * is in arguments.c then reads the words of a complete command, or of one
- * that waits for a literal to be invited.
+ * It works in two steps. command_feed() collects lines and literals until a command is complete,
+ * and knows nothing of IMAP but line ends and "{n}". So a refused command is skipped as exactly
+ * as an accepted one is read, and its literals can't be taken for commands (RFC 7888, 3). The
+ * functions in arguments.c then parse a command that is complete or waits for a literal to be
+ * invited.
  */
 
 #include "proto/command.h"
 
 #include <string.h>
 
-/* Type and version of the record that a ClientHello comes in (RFC 8446, 5.1). */
+/* Type and version of the record of a ClientHello (RFC 8446, 5.1). */
 #define TLS_OPENING	"\x16\x03"
 
 static bool
@@ -46,7 +46,7 @@ command_reset_response(struct command *c)
 	wipe(c, true);
 }
 
-/* Keeps what there is room for. Of a command that is too long the beginning is enough: the tag for its answer. */
+/* Appends what there is room for. Of a command that is too long the reply needs only the tag. */
 static void
 append(struct command *c, const char *bytes, size_t len)
 {
@@ -61,8 +61,8 @@ append(struct command *c, const char *bytes, size_t len)
 }
 
 /*
- * Follows a line: does its end announce a literal? RFC 7888, 3: the end of
- * every line has to be looked at, also of one that is wrong or too long.
+ * Tracks whether the end of a line announces a literal. RFC 7888, 3: every line's end has to be
+ * examined, even if the line is invalid or too long.
  */
 static void
 follow(struct command_announcement *a, const char *line, size_t len)
@@ -92,7 +92,7 @@ follow(struct command_announcement *a, const char *line, size_t len)
 	}
 }
 
-/* Makes LF alone the line's end: a CR before it goes, if it is of this line and not of a literal. */
+/* Replaces CR LF by LF, if the CR belongs to this line and not to a literal. */
 static void
 trim_line_end(struct command *c)
 {
@@ -171,7 +171,10 @@ command_response(const struct command *c)
 bool
 command_is_foreign(const struct command *c)
 {
-	/* What browsers, scanners and relays begin with. As tags they would be legal, but no IMAP client uses them. */
+	/*
+	 * Used by browsers, scanners and relays. They would be valid tags, but no IMAP client
+	 * uses them.
+	 */
 	static const char *const openings[] = {
 		"GET ", "HEAD ", "POST ", "PUT ", "PATCH ", "DELETE ", "OPTIONS ", "CONNECT ", "TRACE ", "PRI * HTTP/",
 		"EHLO ", "HELO ", "SSH-", "PROXY TCP", TLS_OPENING,

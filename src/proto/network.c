@@ -1,6 +1,4 @@
-/*
- * Addresses as numbers, see network.h. Pure.
- */
+/* Addresses in binary, see network.h. Run by every process that handles addresses. Pure. */
 
 #include "proto/network.h"
 
@@ -9,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What an IPv4 address has before it (RFC 4291, 2.5.5.2). */
+/* Prefix of a mapped IPv4 address (RFC 4291, 2.5.5.2). */
 static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
 
 void
@@ -50,7 +48,7 @@ network_read_ipv6(uint8_t address[NETWORK_ADDRESS], const char *text)
 	return inet_pton(AF_INET6, text, address) == 1;
 }
 
-/* Decimal digits and nothing else, at the most three of them. */
+/* Parses one to three decimal digits. */
 static bool
 read_bits(unsigned *bits, const char *text)
 {
@@ -94,7 +92,7 @@ network_contains(const struct network *n, const uint8_t address[NETWORK_ADDRESS]
 {
 	unsigned whole = n->bits / 8, rest = n->bits % 8;
 
-	/* Whoever writes ::/0 thinks of IPv6. */
+	/* ::/0 means all of IPv6, without IPv4. */
 	if (network_is_ipv4(address) && n->bits < 8 * sizeof(mapped))
 		return false;
 	if (memcmp(n->address, address, whole) != 0)

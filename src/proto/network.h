@@ -2,9 +2,8 @@
 #define IMAPGATE_PROTO_NETWORK_H
 
 /*
- * Addresses and networks of them, as numbers: always IPv6, in which an IPv4
- * address is its mapped form (RFC 4291, 2.5.5.2), so that one client has one
- * address.
+ * Addresses and networks in binary, always as IPv6: an IPv4 address is in its mapped form (RFC
+ * 4291, 2.5.5.2), so that each client has one address.
  */
 
 #include <stdbool.h>
@@ -15,29 +14,35 @@
 
 struct network {
 	uint8_t		address[NETWORK_ADDRESS];
-	unsigned	bits;			/* so many, from the first, are the network's: 0 to 128 */
+	unsigned	bits;			/* length of the prefix, 0 to 128 */
 };
 
-/* Puts an IPv4 address of four octets into its place. */
+/* Fills address with the mapped form of an IPv4 address of four octets. */
 void	network_from_ipv4(uint8_t address[NETWORK_ADDRESS], const uint8_t ipv4[4]);
 
-/* Is this such an address? Its four octets are the last ones. */
+/* Returns whether the address is a mapped IPv4 address, with its four octets last. */
 bool	network_is_ipv4(const uint8_t address[NETWORK_ADDRESS]);
 
-/* Is it an address of the machine's own, 127.0.0.0/8 or ::1? */
+/* Returns whether the address is in 127.0.0.0/8 or is ::1. */
 bool	network_is_loopback(const uint8_t address[NETWORK_ADDRESS]);
 
-/* Reads a numeric address of one kind, in no other than its usual form (inet_pton(3)); false for anything else. */
+/* Parse a numeric address of one family, as inet_pton(3). Return false for anything else. */
 bool	network_read_ipv4(uint8_t address[NETWORK_ADDRESS], const char *);
 bool	network_read_ipv6(uint8_t address[NETWORK_ADDRESS], const char *);
 
-/* Reads "192.0.2.0/24", "2001:db8::/32", or an address alone, which is a network of one; false for anything else. */
+/*
+ * Parses "192.0.2.0/24", "2001:db8::/32", or an address alone, which is a network of one.
+ * Returns false for anything else.
+ */
 bool	network_parse(struct network *, const char *);
 
-/* Is the address one of the network? An IPv4 address is of no network that is larger than all of IPv4. */
+/*
+ * Returns whether the network contains the address. A prefix shorter than that of all IPv4
+ * addresses contains none of them.
+ */
 bool	network_contains(const struct network *, const uint8_t address[NETWORK_ADDRESS]);
 
-/* Is it one of any of them? */
+/* Returns whether any of n networks contains the address. */
 bool	network_list_contains(const struct network *list, size_t n, const uint8_t address[NETWORK_ADDRESS]);
 
 #endif

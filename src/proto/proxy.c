@@ -1,6 +1,6 @@
 /*
- * The PROXY header, see proxy.h. Pure. Section numbers are those of
- * proxy-protocol.txt (HAProxy, 2020/03/05).
+ * The PROXY header, see proxy.h. Run by the gate in its sandbox, on input from the network.
+ * Pure. Section numbers are those of proxy-protocol.txt (HAProxy, 2020/03/05).
  */
 
 #include "proto/proxy.h"
@@ -9,10 +9,13 @@
 
 #include "proto/word.h"
 
-/* Version 1: "PROXY UNKNOWN", two IPv6 addresses, two ports, CRLF (2.1). */
+/* Octets of the longest line of version 1: kind, two IPv6 addresses, two ports, CRLF (2.1). */
 #define LINE_MAX_V1	107
 
-/* Version 2: signature, version and command, family and transport, length (2.2). */
+/*
+ * Octets of version 2's signature, and of its fixed part: signature, version and command, family
+ * and transport, length (2.2).
+ */
 #define SIGNATURE	12
 #define FIXED		16
 
@@ -30,7 +33,7 @@ enum {
 	DGRAM = 0x2,
 };
 
-/* What may stand behind the addresses (2.2). */
+/* Types of the TLVs after the addresses (2.2). */
 enum {
 	TYPE_CRC32C = 0x03,
 	TYPE_SSL = 0x20,
@@ -38,7 +41,7 @@ enum {
 	SUBTYPE_SSL_CIPHER = 0x23,
 };
 
-/* A bit of the first octet in TYPE_SSL: the client came by TLS (2.2.6). */
+/* Bit of the first octet of TYPE_SSL: the client connected over TLS (2.2.6). */
 #define CLIENT_SSL	0x01
 
 struct tlv {
@@ -53,7 +56,7 @@ read_16(const uint8_t *at)
 	return (unsigned)at[0] << 8 | at[1];
 }
 
-/* Does it begin as it should, as far as it goes? */
+/* Returns whether the octets are a beginning of start, or begin with it. */
 static bool
 begins(const uint8_t *octets, size_t len, const uint8_t *start, size_t start_len)
 {
@@ -62,7 +65,7 @@ begins(const uint8_t *octets, size_t len, const uint8_t *start, size_t start_len
 
 /* Version 1. */
 
-/* A decimal number without leading zeros. */
+/* Parses a decimal number without leading zeros. */
 static bool
 read_port(uint16_t *port, const char *text)
 {
@@ -77,7 +80,7 @@ read_port(uint16_t *port, const char *text)
 	return n <= UINT16_MAX;
 }
 
-/* The line behind "PROXY ": kind, two addresses, two ports, with one space between each two. */
+/* Parses the line after "PROXY ": kind, two addresses, two ports, separated by one space. */
 static bool
 read_words(struct proxy *p, char *line)
 {
@@ -109,7 +112,7 @@ parse_text(struct proxy *p, const uint8_t *octets, size_t len, size_t *used)
 	size_t line_len = cr != NULL ? (size_t)(cr - octets) : len;
 	char line[LINE_MAX_V1 + 1];
 
-	/* One of the two alone must not end a line (2.1). */
+	/* CR or LF alone must not end a line (2.1). */
 	if (memchr(octets, '\n', line_len) != NULL || memchr(octets, '\0', line_len) != NULL || line_len + 2 > LINE_MAX_V1)
 		return PROXY_BAD;
 	if (cr == NULL || line_len + 1 == len)
@@ -124,7 +127,7 @@ parse_text(struct proxy *p, const uint8_t *octets, size_t len, size_t *used)
 
 /* Version 2. */
 
-/* Takes the next type, length and value from the front of what is there; false if it is not whole. */
+/* Takes the next TLV from the front. Returns false if it is incomplete. */
 static bool
 next_tlv(struct tlv *t, const uint8_t **at, size_t *len)
 {
@@ -140,7 +143,10 @@ next_tlv(struct tlv *t, const uint8_t **at, size_t *len)
 	return true;
 }
 
-/* CRC32c, bit by bit (RFC 9260, appendix A), of a header whose own checksum counts as zeros (2.2.3). */
+/*
+ * CRC32c, bit by bit (RFC 9260, appendix A), of a header with zeros instead of the checksum at
+ * own (2.2.3).
+ */
 static uint32_t
 checksum(const uint8_t *octets, size_t len, const uint8_t *own)
 {
@@ -162,7 +168,7 @@ is_checksum(const struct tlv *t, const uint8_t *header, size_t len)
 	return t->len == 4 && checksum(header, len, t->value) == ((uint32_t)read_16(t->value) << 16 | read_16(t->value + 2));
 }
 
-/* TYPE_SSL: a set of bits, 32 bits about the client's certificate, then TLVs of its own (2.2.6). */
+/* Parses TYPE_SSL: an octet of flags, 32 bits about the client's certificate, and TLVs (2.2.6). */
 static bool
 read_tls(struct proxy *p, const struct tlv *ssl)
 {
@@ -186,7 +192,7 @@ read_tls(struct proxy *p, const struct tlv *ssl)
 	return true;
 }
 
-/* All that stands behind the addresses. What is said twice could be read in two ways. */
+/* Parses the TLVs after the addresses. Repeated ones are refused, because they are ambiguous. */
 static bool
 read_tlvs(struct proxy *p, const uint8_t *header, size_t header_len, size_t at_offset)
 {
@@ -208,7 +214,7 @@ read_tlvs(struct proxy *p, const uint8_t *header, size_t header_len, size_t at_o
 	return true;
 }
 
-/* Two addresses of this size, then two ports. */
+/* Reads two addresses of size octets, then two ports. */
 static void
 read_ends(struct proxy *p, const uint8_t *at, size_t size)
 {
@@ -223,7 +229,10 @@ read_ends(struct proxy *p, const uint8_t *at, size_t size)
 	p->destination.port = (uint16_t)read_16(at + 2 * size + 2);
 }
 
-/* A header that is whole. Where nothing is known of the addresses, nothing is known of where they end: all the rest is skipped. */
+/*
+ * Parses a complete header. With an unknown family or transport the length of the addresses is
+ * unknown too, so the rest is skipped.
+ */
 static bool
 read_binary(struct proxy *p, const uint8_t *header, size_t len)
 {

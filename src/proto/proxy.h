@@ -2,9 +2,8 @@
 #define IMAPGATE_PROTO_PROXY_H
 
 /*
- * The PROXY header (proxy-protocol.txt of HAProxy): in front of the first
- * byte of its client's, a proxy says who that client is. Version 1 is a line
- * of text, version 2 is binary; both are understood.
+ * The PROXY header (proxy-protocol.txt of HAProxy): a proxy sends its client's address before
+ * the client's first octet. Version 1 is a line of text, version 2 is binary; both are accepted.
  */
 
 #include <stdbool.h>
@@ -13,21 +12,24 @@
 
 #include "proto/network.h"
 
-/* The longest header that is understood. The protocol wants it to fit a segment; two paths of Unix-domain sockets and a DN do. */
+/*
+ * Octets of the longest header that is accepted. The protocol wants it to fit into a segment;
+ * two paths of Unix-domain sockets and a DN fit.
+ */
 #define PROXY_MAX	4096
 
 enum proxy_verdict {
-	PROXY_MORE,		/* all of the octets belong to the header, and it has more */
+	PROXY_MORE,		/* all octets belong to the header, and more must follow */
 	PROXY_READY,
-	PROXY_BAD,		/* no header can begin so */
+	PROXY_BAD,		/* not the beginning of a header */
 };
 
-/* Who the client is. */
+/* The kind of client. */
 enum proxy_client {
-	PROXY_ITSELF,		/* LOCAL: the proxy, which looks whether we are well */
-	PROXY_UNKNOWN,		/* somebody of whom it can't tell more */
-	PROXY_UNIX,		/* somebody on the proxy's machine, by a Unix-domain socket */
-	PROXY_TCP,		/* the addresses are filled */
+	PROXY_ITSELF,		/* LOCAL: the proxy itself, for a health check */
+	PROXY_UNKNOWN,		/* the proxy does not know the address */
+	PROXY_UNIX,		/* on the proxy's host, by a Unix-domain socket */
+	PROXY_TCP,		/* source and destination are filled */
 };
 
 struct proxy_end {
@@ -37,18 +39,18 @@ struct proxy_end {
 
 struct proxy {
 	enum proxy_client	client;
-	struct proxy_end	source;			/* the client */
-	struct proxy_end	destination;		/* what it connected to, at the proxy */
-	bool			tls;			/* by TLS, of which the proxy is the end (PP2_CLIENT_SSL) */
-	char			tls_protocol[16];	/* a plain word (word.h); "TLS" if it was not told */
-	char			tls_cipher[64];		/* the same, "unknown" */
+	struct proxy_end	source;			/* of the client */
+	struct proxy_end	destination;		/* address at the proxy */
+	bool			tls;			/* the client's TLS ends at the proxy (PP2_CLIENT_SSL) */
+	char			tls_protocol[16];	/* plain word (word.h); "TLS" if unknown */
+	char			tls_cipher[64];		/* plain word; "unknown" if unknown */
 };
 
 /*
- * Reads a header from the first octets of a connection. After PROXY_READY the
- * struct is filled and used is the header's length, which is not 0; what
- * follows belongs to the client. Fed again with more after PROXY_MORE, it
- * begins anew; it never says PROXY_MORE to PROXY_MAX octets.
+ * Parses a header from the first octets of a connection. With PROXY_READY the struct is filled,
+ * and used is the header's length, at least 1; octets after it are the client's. After
+ * PROXY_MORE call it again with all octets and more. It never returns PROXY_MORE for PROXY_MAX
+ * octets.
  */
 enum proxy_verdict	proxy_parse(struct proxy *, const uint8_t *octets, size_t len, size_t *used);
 

@@ -1,6 +1,7 @@
 /*
- * Responses, put together in one place so that every line is well-formed
- * whoever asked for it, and nothing of a client's input can break out of one.
+ * Replies, see reply.h. Run by the gate in its sandbox, and by the monitor and the keeper. Pure.
+ * All lines are made here, so that each is well-formed and no input of a client can end one
+ * early.
  */
 
 #include "proto/reply.h"
@@ -10,7 +11,10 @@
 
 #include "proto/utf8.h"
 
-/* Longest challenge that is encoded; ours are "Username:" and shorter. */
+/*
+ * Octets of the longest challenge that can be encoded; OAuth's failure challenges are the
+ * longest ones in use.
+ */
 #define CHALLENGE_MAX	192
 
 static const struct reply_words outcomes[] = {
@@ -30,7 +34,7 @@ reply_outcome(uint32_t outcome)
 	return &outcomes[outcome];
 }
 
-/* Adds the parts and CR LF, or nothing at all if they do not fit. */
+/* Appends the parts and CR LF, or nothing if they do not fit. */
 static void
 add_line(struct reply *r, const char *const parts[], size_t n)
 {
@@ -122,7 +126,7 @@ reply_clean(char *dst, size_t size, const char *text)
 			at += octets;
 			continue;
 		}
-		/* A space goes in only before something, so both ends come out trimmed. */
+		/* A space is copied only before another character, so both ends are trimmed. */
 		if (room < (octets > 0 ? octets : 1) + (space ? 1 : 0))
 			break;
 		if (space && room < size - 1) {

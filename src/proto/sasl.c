@@ -1,5 +1,6 @@
 /*
- * SASL in the server's part: mechanisms, base64, and what may be a name.
+ * SASL as a server, see sasl.h: mechanisms, base64, and valid names. Run by the gate in its
+ * sandbox, on the client's input; the monitor uses it to check that input again. Pure.
  */
 
 #include "proto/sasl.h"
@@ -11,7 +12,7 @@
 #include "boundary/msg.h"
 #include "proto/utf8.h"
 
-/* Ends a key and its value in OAuth's messages (RFC 7628, 3.1). */
+/* Ends each pair in OAuth messages (RFC 7628, 3.1). */
 #define KVSEP	'\x01'
 
 static void
@@ -34,7 +35,10 @@ store_login(struct credentials *cred, const char *user, size_t user_len, const c
 		cred->malformed = true;
 }
 
-/* RFC 4616, 2: message = [authzid] NUL authcid NUL passwd. A third NUL would stand in the password, where keep() refuses it. */
+/*
+ * RFC 4616, 2: message = [authzid] NUL authcid NUL passwd. A third NUL would be in the password,
+ * where store() refuses it.
+ */
 static enum sasl_next
 step_plain(struct sasl *s, const char *message, size_t len)
 {
@@ -58,7 +62,7 @@ step_plain(struct sasl *s, const char *message, size_t len)
 	return SASL_DONE;
 }
 
-/* draft-murchison-sasl-login-00: some clients look at the very words of the challenges. */
+/* draft-murchison-sasl-login-00. Some clients compare the text of the challenges. */
 static enum sasl_next
 step_login(struct sasl *s, const char *message, size_t len)
 {
@@ -79,7 +83,7 @@ step_login(struct sasl *s, const char *message, size_t len)
 	}
 }
 
-/* RFC 4422, appendix A: the message is whom the client wants to be, or nothing. Who it is stands in its certificate. */
+/* RFC 4422, appendix A: the message is the authzid or empty; the certificate has the identity. */
 static enum sasl_next
 step_external(struct sasl *s, const char *message, size_t len)
 {
@@ -91,7 +95,7 @@ step_external(struct sasl *s, const char *message, size_t len)
 	return SASL_DONE;
 }
 
-/* Is this the pair's key? Then value is what stands behind it. */
+/* Returns whether the pair has this key, and sets value to the rest. */
 static bool
 is_pair(const char *pair, size_t len, const char *key, const char **value, size_t *value_len)
 {
@@ -105,9 +109,8 @@ is_pair(const char *pair, size_t len, const char *key, const char **value, size_
 }
 
 /*
- * The pairs of RFC 7628, 3.1, each ended by ^A, the list by one more; keys
- * that are not known are skipped. XOAUTH2 has the same pairs, and the user's
- * name among them.
+ * Stores the pairs of RFC 7628, 3.1. Each ends in ^A, the list in one more; unknown keys are
+ * skipped. XOAUTH2 has the same pairs, and the user name among them.
  */
 static void
 store_pairs(struct sasl *s, const char *at, const char *end)
@@ -139,7 +142,10 @@ store_pairs(struct sasl *s, const char *at, const char *end)
 		cred->malformed = true;
 }
 
-/* saslname of RFC 5801, 4: "=2C" is a comma and "=3D" an equals sign. False if another "=" stands there. */
+/*
+ * Decodes a saslname of RFC 5801, 4: "=2C" is a comma and "=3D" an equals sign. Returns false
+ * for any other "=".
+ */
 static bool
 unescape_name(char *name)
 {
@@ -159,7 +165,10 @@ unescape_name(char *name)
 	return true;
 }
 
-/* RFC 7628, 3.1: "n,a=user," ^A pairs ^A. We bind no channel, so "p=..." is for another server; "y" says that it did not expect one. */
+/*
+ * RFC 7628, 3.1: "n,a=user," ^A pairs ^A. Channel binding is not supported, so "p=..." is
+ * refused; "y" means that the client expected as much.
+ */
 static enum sasl_next
 step_oauthbearer(struct sasl *s, const char *message, size_t len)
 {
@@ -201,7 +210,7 @@ step_xoauth2(struct sasl *s, const char *message, size_t len)
 	store_pairs(s, message, message + len);
 	if (cred->authcid[0] == '\0')
 		cred->malformed = true;
-	/* The token says who it is; whom the client names must be the same. */
+	/* The token names the user; the client's name must be the same. */
 	strcpy(cred->authzid, cred->authcid);
 	return SASL_DONE;
 }
@@ -230,9 +239,8 @@ sasl_find(const char *name)
 }
 
 /*
- * SECURITY: a word in a mechanism's place may be a password that was typed in
- * the wrong one, so the log has names of this list only: those of clients and
- * servers in use (IANA, SASL Mechanisms).
+ * SECURITY: the word in place of a mechanism may be a mistyped password. So only these names are
+ * logged: mechanisms that clients and servers use (IANA, SASL Mechanisms).
  */
 static const char *const log_names[] = {
 	"other", "LOGIN-command", "PLAIN", "LOGIN", "EXTERNAL", "OAUTHBEARER", "XOAUTH2", "XOAUTH", "ANONYMOUS", "CRAM-MD5",
@@ -286,10 +294,9 @@ sasl_login(struct credentials *cred, const char *user, size_t user_len, const ch
 }
 
 /*
- * Decodes up to 64 characters, a block at a time, since b64_pton(3) wants a
- * string and this is none. It takes white space and what is behind the
- * padding as they come, but what is encoded again to the same text was
- * canonical. Padding is only expected where it is given: in the last block.
+ * Decodes a block of up to 64 characters, copied because b64_pton(3) takes a string. b64_pton(3)
+ * accepts white space and anything after padding, so the result is encoded again: only a
+ * canonical text comes out the same. Only the last block has padding.
  */
 static bool
 decode_block(const char *base64, size_t len, size_t padding, char *out)
@@ -343,7 +350,10 @@ sasl_is_text(const char *text)
 bool
 sasl_is_name(const char *name)
 {
-	/* Programs have read "-f root" out of a name (CVE-2026-24061), a path, or two fields of passwd(5). */
+	/*
+	 * Programs have taken "-f root" from a name (CVE-2026-24061), a path, or two fields of
+	 * passwd(5).
+	 */
 	return sasl_is_text(name) && strchr("-+.", name[0]) == NULL && strpbrk(name, "/:") == NULL;
 }
 

@@ -1,12 +1,13 @@
 /*
- * One UTF-8 character at a time, by the table of RFC 3629, 4.
+ * UTF-8, one character at a time, by the table of RFC 3629, 4. Run by gate and monitor, on the
+ * client's input. Pure.
  */
 
 #include "proto/utf8.h"
 
 #include <stdint.h>
 
-/* The first octet says how long the sequence is, and within which bounds the second must be. */
+/* The first octet determines the sequence's length and the range of the second octet. */
 static const struct lead {
 	uint8_t	first, last;
 	uint8_t	length;

@@ -1,5 +1,6 @@
 /*
- * Names that others chose, see word.h. Pure.
+ * Names from other programs, see word.h. Run by the gate in its sandbox, and by the monitor to
+ * check them again. Pure.
  */
 
 #include "proto/word.h"
