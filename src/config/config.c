@@ -1,6 +1,7 @@
 /*
- * The file of --config, see config.h. Run once, by options_parse, with the
- * rights that we were started with.
+ * The file of --config, see config.h. Run by options_parse() at the start, with the initial
+ * privileges, usually root; config_line() is also used by --check. The input is the
+ * administrator's.
  */
 
 #include "config/config.h"
@@ -15,13 +16,16 @@
 
 #include "base/log.h"
 
-/* The characters of options' names. */
+/* Characters in names of options. */
 #define NAME_CHARACTERS	"abcdefghijklmnopqrstuvwxyz-"
 #define BLANKS		" \t"
 
-/* Cuts the line's end off. True if the next line belongs to this one: it ends in a backslash, and not in two (config(5)). */
+/*
+ * Removes the line's end. Returns true if the next line continues this one: it ends in one
+ * backslash, not in two (config(5)).
+ */
 static bool
-goes_on(char *text, size_t *len)
+is_continued(char *text, size_t *len)
 {
 	while (*len > 0 && (text[*len - 1] == '\n' || text[*len - 1] == '\r'))
 		(*len)--;
@@ -33,7 +37,10 @@ goes_on(char *text, size_t *len)
 	return true;
 }
 
-/* SECURITY: values may be secrets of the mailbox program's, and a gate is forked from here later. */
+/*
+ * SECURITY: values may be secrets of the mailbox program, and a gate is forked from this process
+ * later.
+ */
 static void
 free_wiped(char *text, size_t size)
 {
@@ -52,7 +59,7 @@ config_line(FILE *file, unsigned *line)
 
 	while (more && (n = getline(&part, &size, file)) > 0) {
 		part_len = (size_t)n;
-		more = goes_on(part, &part_len);
+		more = is_continued(part, &part_len);
 		longer = malloc(len + part_len + 1);
 		if (longer == NULL)
 			die("%zu octets", len + part_len);
@@ -67,7 +74,7 @@ config_line(FILE *file, unsigned *line)
 	return whole;
 }
 
-/* The text in front of "=", if it is a name and nothing else. */
+/* Returns a copy of the name before "=", or NULL if it is not a name. */
 static char *
 name_of(const char *text)
 {
@@ -79,12 +86,11 @@ name_of(const char *text)
 }
 
 /*
- * Passes over one character by the rules of OpenSSL's config(5): " or ' or `
- * open a quote and close their own, a backslash is passed with the character
- * that it escapes.
+ * Skips one character by the rules of OpenSSL's config(5): ", ' and ` each open and close a
+ * quote, and a backslash is skipped with the character that it escapes.
  */
 static const char *
-pass(const char *text, char *quote)
+skip_char(const char *text, char *quote)
 {
 	if (*text == '\\' && text[1] != '\0')
 		text++;
@@ -102,11 +108,11 @@ quotes_are_closed(const char *text)
 	char quote = '\0';
 
 	while (*text != '\0' && (quote != '\0' || *text != '#'))
-		text = pass(text, &quote);
+		text = skip_char(text, &quote);
 	return quote == '\0';
 }
 
-/* The length of the word that begins here. */
+/* Returns the length of the word at the beginning of the text. */
 static size_t
 word_length(const char *text)
 {
@@ -114,7 +120,7 @@ word_length(const char *text)
 	char quote = '\0';
 
 	while (*at != '\0' && (quote != '\0' || strchr(BLANKS "#", *at) == NULL))
-		at = pass(at, &quote);
+		at = skip_char(at, &quote);
 	return (size_t)(at - text);
 }
 
@@ -143,7 +149,7 @@ unquote(const char *text, char *value)
 	for (text += strspn(text, BLANKS); *text != '\0' && (quote != '\0' || *text != '#'); text = next) {
 		char was = quote;
 
-		next = pass(text, &quote);
+		next = skip_char(text, &quote);
 		if (was != quote)
 			continue;
 		if (*text == '$' && quote == '\0')
@@ -159,9 +165,9 @@ unquote(const char *text, char *value)
 	return true;
 }
 
-/* One file that is read. */
+/* A file being read. */
 struct reading {
-	const char		*command;	/* the setting whose value is words */
+	const char		*command;	/* setting whose value is a list of words */
 	config_take		*take;
 	void			*arg;
 	struct config_error	*error;
@@ -203,7 +209,7 @@ take_words(const struct reading *r, const char *name, const char *text)
 	return true;
 }
 
-/* Takes one line. False if it is no setting. */
+/* Parses one line. Returns false if it is not a setting. */
 static bool
 take_line(const struct reading *r, const char *text, unsigned line)
 {
@@ -233,11 +239,11 @@ take_line(const struct reading *r, const char *text, unsigned line)
 }
 
 /*
- * SECURITY: the file says what root executes. Its owner and mode are those of
- * the file that was opened, whatever has its name now.
+ * SECURITY: the file names what root executes. Owner and mode are those of the open file, so it
+ * can't be exchanged after this test.
  */
 static bool
-is_of_others(FILE *file)
+is_writable_by_others(FILE *file)
 {
 	struct stat st;
 
@@ -269,7 +275,7 @@ config_read(const char *path, const char *command, config_take *take, void *arg,
 	int status = EX_CONFIG;
 
 	error->line = 0;
-	if (file != NULL && is_of_others(file))
+	if (file != NULL && is_writable_by_others(file))
 		snprintf(error->text, sizeof(error->text), "others than root can change it, and so what root executes; chown root: and chmod go-w it");
 	else if (file != NULL) {
 		setvbuf(file, buffer, _IOFBF, sizeof(buffer));

@@ -1,7 +1,7 @@
 /*
- * The command line and the file of options, see options.h. Run once, by main,
- * before anything else. One table says what there is: name, parser, and where
- * the value goes.
+ * Command line and file of options, see options.h. Run at the start of each process that is
+ * executed, usually as root; its input is the administrator's. The table rows lists all options:
+ * name, parser, and place of the value.
  */
 
 #include "config/options.h"
@@ -19,7 +19,7 @@
 
 #define VERSION	"0.1"
 
-/* The line of the file that has PROGRAM and its arguments. */
+/* Name of the setting for PROGRAM and its arguments in a file. */
 #define PROGRAM_LINE	"program"
 
 /* Parts of --help. */
@@ -64,10 +64,10 @@ static const struct row {
 	enum group		 group;
 	const char		*name;
 	setting_parser		*parser;
-	size_t			 at;		/* where the value goes; 0: the parser knows */
+	size_t			 at;		/* offset of the value; 0: the parser knows */
 	enum times		 times;
-	const char *const	*words;		/* that are possible, NULL: not words */
-	const char		*value;		/* for --help; NULL: none, or the words */
+	const char *const	*words;		/* possible values; NULL: free text */
+	const char		*value;		/* for --help; NULL: none, or words */
 	const char		*help;
 } rows[] = {
 	{ TLS,	"cert",			setting_cert, 0, REPEATABLE, NULL, "FILE", "certificate chain, PEM" },
@@ -115,27 +115,27 @@ static const struct row {
 };
 #define ROWS	(sizeof(rows) / sizeof(rows[0]))
 
-/* Settings in the order in which they were taken, for options_write. */
+/* Settings in the order of their parsing, for options_write(). */
 static struct taken {
 	const struct row	*row;
-	const char		*value;		/* NULL: a flag */
+	const char		*value;		/* NULL: flag */
 } taken[ROWS + 2 * OPTIONS_CERTS + OPTIONS_TLS + OPTIONS_SETENV + OPTIONS_PROXIES + OPTIONS_UNLIMITED];
 static size_t takens;
 static char **program;
 
-/* PROGRAM can be hidden too. */
+/* PROGRAM can be overridden too, hence "<". */
 _Static_assert(ROWS < OPTIONS_HIDDEN, "each option can be hidden");
 
-/* While options are read. */
+/* State while options are parsed. */
 struct parse {
 	struct options	*opts;
-	bool		 commanded[ROWS];	/* on the command line */
-	unsigned	 line[ROWS];		/* of the file; 0: not there */
+	bool		 commanded[ROWS];	/* given on the command line */
+	unsigned	 line[ROWS];		/* line in the file; 0: none */
 	bool		 program_commanded;
 	unsigned	 program_line;
 };
 
-/* How --help shows an option: its name and its value, or the words for it. */
+/* Formats an option for --help: its name and its value or words. */
 static void
 describe(const struct row *row, char *text, size_t size)
 {
@@ -179,7 +179,7 @@ take_version(struct options *o, const struct setting *s)
 	exit(0);
 }
 
-/* Gives a setting to its parser, and remembers it. */
+/* Calls the parser for a setting and records it for options_write(). */
 static void
 take(struct options *o, const struct row *row, const struct setting *s)
 {
@@ -204,7 +204,7 @@ find_row(const char *name)
 	return NULL;
 }
 
-/* The command line wins; --check says where. */
+/* Records an option of the file that the command line overrides, for --check. */
 static void
 hide(struct options *o, const char *name, unsigned line)
 {
@@ -216,7 +216,7 @@ hide(struct options *o, const char *name, unsigned line)
 	o->hidden[o->hiddens++] = (struct options_hidden){ name, line };
 }
 
-/* One word of the line that has PROGRAM. */
+/* Takes one word of the setting PROGRAM_LINE. */
 static void
 take_program(struct parse *p, const struct setting *s)
 {
@@ -229,7 +229,7 @@ take_program(struct parse *p, const struct setting *s)
 		setting_program(p->opts, s);
 }
 
-/* One line of the file. What the command line has spoken of is left to it. */
+/* Takes one setting of the file, unless the command line has the option. */
 static void
 take_from_file(void *arg, const char *name, char *value, unsigned line)
 {
@@ -266,7 +266,10 @@ read_file(struct parse *p)
 	size_t i;
 	int status;
 
-	/* A key belongs to the certificate at its position: so the command line has both, or neither. */
+	/*
+	 * Keys belong to certificates by position, so all come from the command line if any
+	 * does.
+	 */
 	for (i = 0; i < ROWS; i++)
 		if (rows[i].parser == setting_cert || rows[i].parser == setting_key)
 			p->commanded[i] = p->opts->certs + p->opts->keys > 0;
@@ -279,7 +282,10 @@ read_file(struct parse *p)
 
 /* --- the command line */
 
-/* getopt_long(3) takes beginnings of names too; then what is a typo today could be an option tomorrow. */
+/*
+ * Returns whether the option was given by its full name. getopt_long(3) also accepts
+ * abbreviations, which later options could make ambiguous.
+ */
 static bool
 is_whole(const char *word, const struct row *row)
 {
@@ -288,7 +294,7 @@ is_whole(const char *word, const struct row *row)
 	return strncmp(word, "--", 2) == 0 && strncmp(word + 2, row->name, len) == 0 && (word[2 + len] == '\0' || word[2 + len] == '=');
 }
 
-/* Says what is wrong with a word that getopt_long(3) does not take. */
+/* Exits with an error text for a word that getopt_long(3) refuses. */
 static void __attribute__((noreturn))
 refuse_word(const char *word)
 {
@@ -306,7 +312,7 @@ refuse_word(const char *word)
 	setting_usage("%s: unknown option", word);
 }
 
-/* getopt_long(3) takes any word for a value, also the next option, or the "--" before PROGRAM. */
+/* Refuses an option as the value of another: getopt_long(3) accepts any word, even "--". */
 static void
 check_separate_value(const char *word, const char *next, const char *value)
 {
@@ -314,7 +320,7 @@ check_separate_value(const char *word, const char *next, const char *value)
 		setting_usage("%s wants a value, and %s is none", word, value);
 }
 
-/* A flag has no value; one behind it would silently be PROGRAM. */
+/* Refuses a value after a flag: it would silently become PROGRAM. */
 static void
 check_flag(const char *before, const char *word)
 {
@@ -349,14 +355,14 @@ read_command_line(struct parse *p, int argc, char *argv[])
 		check_separate_value(argv[at], argv[at + 1], optarg);
 		take(p->opts, row, &(struct setting){ row->name, optarg, row->at, row->words, NULL, 0 });
 	}
-	/* The word behind "--" is PROGRAM, even if it looks like a value. */
+	/* The word after "--" is PROGRAM, even if it looks like a value. */
 	if (row != NULL && row->value == NULL && row->words == NULL && strcmp(argv[optind - 1], "--") != 0)
 		check_flag(argv[optind - 1], argv[optind]);
 	p->opts->program = argv + optind;
 	p->program_commanded = argv[optind] != NULL;
 }
 
-/* What only shows when everything is read. */
+/* Checks combinations of options and fills defaults, after all were read. */
 static void
 complete(struct options *o)
 {
@@ -364,7 +370,7 @@ complete(struct options *o)
 
 	if (o->keys > o->certs)
 		setting_usage("--key without a --cert");
-	/* No login is judged whose delay would be cut off by the deadline: nobody could log in. */
+	/* With such a delay every login would be refused (delay_fits()). */
 	if (o->failure_delay_ms > 0 && o->failure_delay_ms >= o->timeout_ms)
 		setting_usage("--failure-delay has to be shorter than --timeout");
 	for (i = o->keys; i < o->certs; i++)
@@ -390,9 +396,8 @@ complete(struct options *o)
 }
 
 /*
- * A command line without PROGRAM can only mean the one file. With it, the
- * command line is all there is, as it has always been: nothing that somebody
- * writes into a file for one service changes another.
+ * Chooses OPTIONS_FILE if there is neither --config nor PROGRAM. A command line with PROGRAM is
+ * complete: no file that is meant for another service changes it.
  */
 static void
 choose_file(const struct parse *p)
@@ -435,7 +440,7 @@ options_parse(struct options *o, int argc, char *argv[])
 	program = o->program;
 }
 
-/* --- for other processes */
+/* --- options for other processes */
 
 static bool
 is_one_of(const char *name, const char *const list[])
@@ -446,7 +451,7 @@ is_one_of(const char *name, const char *const list[])
 	return false;
 }
 
-/* Settings that a gate talks about with its client, or gives up its rights by. */
+/* Options that a gate uses with its client or to enter its sandbox. */
 static const char *const for_gates[] = { "cert", "key", "tls-on-connect", "tls", "ktls", "client-ca", "client-crl", "cert-user",
     "allow-cleartext", "preauth", "proxy", "timeout", "failure-delay", "capability", "strict", "oauth-service", "gate-user", "gate-root", NULL };
 static const char *const for_signer[] = { "cert", "key", "gate-user", "gate-root", NULL };

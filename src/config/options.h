@@ -2,9 +2,8 @@
 #define IMAPGATE_OPTIONS_H
 
 /*
- * What was asked for, on the command line and in the file of --config: one
- * struct, filled once and only read afterwards. All strings are there for as
- * long as the process lives.
+ * The settings from the command line and the file of --config, in a struct that is filled once
+ * and then only read. All strings live as long as the process.
  */
 
 #include <stdbool.h>
@@ -14,21 +13,21 @@
 #include "base/log.h"
 #include "proto/network.h"
 
-/* RSA and ECDSA for a handful of names: more is a proxy's work. */
+/* Limits of lists. RSA and ECDSA certificates for a few names; for more use a proxy. */
 #define OPTIONS_CERTS	16
 #define OPTIONS_TLS	32
 #define OPTIONS_SETENV	64
 #define OPTIONS_PROXIES	32
 #define OPTIONS_UNLIMITED 32
-/* PROGRAM and its arguments in a file; on the command line the kernel has the say. */
+/* PROGRAM and its arguments in a file; on the command line only the kernel limits them. */
 #define OPTIONS_WORDS	64
-/* As many options as there may be. */
+/* At least the number of options. */
 #define OPTIONS_HIDDEN	64
 
-/* The file that is read where the command line has neither --config nor PROGRAM. */
+/* The file that is read if the command line has neither --config nor PROGRAM. */
 #define OPTIONS_FILE	"/etc/imapgate/imapgate.conf"
 
-/* The most connections or sessions that a listener may be asked to have. */
+/* Largest limit of a listener's connections or sessions. */
 #define OPTIONS_LIMIT_MAX 30000
 
 enum cleartext {
@@ -37,131 +36,131 @@ enum cleartext {
 	CLEARTEXT_ALL,
 };
 
-/* Which clients are shown what PAM's modules want the user to read. */
+/* Clients that are sent the messages of PAM modules. */
 enum pam_text {
-	PAM_TEXT_AUTHENTICATED,	/* those whose password was right */
+	PAM_TEXT_AUTHENTICATED,	/* after the right password */
 	PAM_TEXT_ALWAYS,
 };
 
-/* Who is logged in without a word: see the manual, --preauth. */
+/* Clients that are logged in without a command: see the manual, --preauth. */
 enum preauth {
 	PREAUTH_NONE,
-	PREAUTH_PEER,		/* the user at the other end of a Unix-domain socket */
-	PREAUTH_CERT,		/* whom the client's certificate names */
+	PREAUTH_PEER,		/* by the uid of a Unix-domain socket's peer */
+	PREAUTH_CERT,		/* by the client's certificate */
 };
 
-/* Where in a client's certificate its user's name is. */
+/* Place of the user name in a client's certificate. */
 enum cert_user {
 	CERT_USER_EMAIL,	/* subjectAltName, rfc822Name */
 	CERT_USER_UPN,		/* subjectAltName, otherName userPrincipalName */
-	CERT_USER_CN,		/* the subject's commonName */
+	CERT_USER_CN,		/* commonName of the subject */
 };
 
-/* Who writes the tagged OK: see the manual, HANDOFF. */
+/* The writer of the tagged OK: see the manual, HANDOFF. */
 enum greeting_style {
 	GREETING_STYLE_TAG,
 	GREETING_STYLE_GREETING,
 };
 
-/* Whether the kernel does TLS after the login: see the manual, KERNEL TLS. */
+/* Use of TLS in the kernel after the login: see the manual, KERNEL TLS. */
 enum ktls_use {
 	KTLS_AUTO,
 	KTLS_OFF,
 	KTLS_REQUIRE,
 };
 
-/* How long a PAM session lasts: see the manual, PAM sessions. */
+/* The duration of a PAM session: see the manual, PAM sessions. */
 enum pam_session {
 	PAM_SESSION_NONE,
-	PAM_SESSION_OPEN,	/* opened, and left to itself */
-	PAM_SESSION_WAIT,	/* closed at the mailbox program's end */
+	PAM_SESSION_OPEN,	/* opened and never closed */
+	PAM_SESSION_WAIT,	/* closed after the mailbox program's end */
 };
 
-/* An option of the file that the command line has too, and its first line there. */
+/* An option of the file that the command line overrides, and its first line there. */
 struct options_hidden {
 	const char	*name;
 	unsigned	 line;
 };
 
 struct options {
-	const char	*config;		/* the file that was read, NULL for none */
+	const char	*config;		/* the file that was read, NULL: none */
 	struct options_hidden hidden[OPTIONS_HIDDEN];
 	size_t		 hiddens;
 	bool		 tls_on_connect;
 	const char	*cert[OPTIONS_CERTS];
-	const char	*key[OPTIONS_CERTS];	/* the cert's own file where no --key was given */
+	const char	*key[OPTIONS_CERTS];	/* file of the key; the certificate's if there is no --key */
 	size_t		 certs;
-	size_t		 keys;			/* of them, how many had a --key */
+	size_t		 keys;			/* number of --key options */
 	char		*tls[OPTIONS_TLS];	/* "NAME=VALUE" for SSL_CONF_cmd(3) */
 	size_t		 tlss;
 	enum ktls_use	 ktls;
-	const char	*client_ca;		/* whose certificates let clients in, NULL for none */
-	const char	*client_crl;		/* its revocations, NULL: not asked for */
+	const char	*client_ca;		/* CA file for clients' certificates; NULL: none */
+	const char	*client_crl;		/* its revocation lists; NULL: no check */
 	enum cert_user	 cert_user;
 	enum preauth	 preauth;
 	enum pam_text	 pam_text;
 	enum cleartext	 allow_cleartext;
-	struct network	 proxy[OPTIONS_PROXIES]; /* who has to say for whom it connects */
+	struct network	 proxy[OPTIONS_PROXIES]; /* networks that must send a PROXY header */
 	size_t		 proxies;
-	bool		 proxy_unix;		/* so has who comes by a Unix-domain socket */
+	bool		 proxy_unix;		/* so must Unix-domain sockets */
 	unsigned	 max_attempts;
 	unsigned	 timeout_ms;
 	unsigned	 failure_delay_ms;
-	unsigned	 max_connections;	/* not logged in; these five are for a listener */
+	unsigned	 max_connections;	/* before the login; these five are a listener's */
 	unsigned	 max_connections_per_address;
-	unsigned	 max_sessions;		/* logged in */
+	unsigned	 max_sessions;		/* after the login */
 	unsigned	 max_sessions_per_address;
 	unsigned	 max_sessions_per_user;
-	struct network	 unlimited[OPTIONS_UNLIMITED]; /* whose addresses are not limited one by one; none: loopback has a share */
+	struct network	 unlimited[OPTIONS_UNLIMITED]; /* networks without limits per address; none: loopback gets a share */
 	size_t		 unlimiteds;
 	const char	*gate_user;
 	const char	*gate_root;
 	uid_t		 min_uid;
 	enum greeting_style handoff;
 	const char	*capability;
-	const char	*capability_after;	/* NULL for none */
+	const char	*capability_after;	/* NULL: none */
 	char		*setenv[OPTIONS_SETENV]; /* "NAME=VALUE" */
 	size_t		 setenvs;
 	const char	*pam_service;
-	const char	*oauth_service;		/* PAM service that judges tokens, NULL: OAuth is off */
-	const char	*pam_confdir;		/* NULL for the system's */
+	const char	*oauth_service;		/* PAM service for tokens; NULL: no OAuth */
+	const char	*pam_confdir;		/* NULL: the system's */
 	enum pam_session pam_session;
-	const char	*run_as;		/* NULL: accounts have a uid of their own */
-	const char	*home;			/* template, NULL: the account's */
+	const char	*run_as;		/* NULL: each account has its own uid */
+	const char	*home;			/* template; NULL: that of the account */
 	enum log_target	 log;
 	bool		 strict;
-	bool		 check;			/* no connection is served: settings are tried */
-	bool		 probe;			/* the same: the mailbox program is asked which it needs */
-	const char	*user;			/* for whom, NULL: nobody in particular */
-	char		**program;		/* PROGRAM and its arguments, ends in NULL */
-	char		*words[OPTIONS_WORDS + 1]; /* the same, as the file has them */
+	bool		 check;			/* test the settings, serve no connection */
+	bool		 probe;			/* test the mailbox program, serve no connection */
+	const char	*user;			/* user to check or probe; NULL: none */
+	char		**program;		/* PROGRAM and its arguments, NULL at the end */
+	char		*words[OPTIONS_WORDS + 1]; /* the same from the file */
 	size_t		 nwords;
 };
 
-/* The processes that are told of settings by another one, see role.h. */
+/* Processes that get their settings from a listener, see role.h. */
 enum role {
 	ROLE_GATES,		/* gate zygote */
 	ROLE_SIGNER,
 	ROLE_MONITORS,		/* monitor zygote */
 };
 
-/* Says what is wrong instead of standard error, for who has none; NULL: standard error. */
+/* Called with an error text instead of writing it to standard error; NULL: standard error. */
 extern void	(*options_error_hook)(const char *text);
 
 /*
- * Fills the options from the command line and, where that is silent, from
- * the file of --config, or from OPTIONS_FILE if there is neither --config nor
- * PROGRAM. --help and --version print and exit with 0; what can't be
- * understood is one line on standard error and the exit status EX_USAGE, for
- * the file EX_CONFIG or EX_NOINPUT (sysexits(3)).
+ * Fills the options from the command line, and from the file of --config for options that it
+ * does not have; without --config and PROGRAM the file is OPTIONS_FILE. --help and --version
+ * print and exit with 0. An error is written as one line, and the process exits with EX_USAGE;
+ * for the file with EX_CONFIG or EX_NOINPUT (sysexits(3)).
  */
 void	options_parse(struct options *, int argc, char *argv[]);
 
 /*
- * Writes what a role needs of the options that were parsed last: the words of
- * a command line, each with its NUL. Returns false with errno if that fails.
+ * Writes the options of the last options_parse that a role needs to fd, as a command line whose
+ * words each end in NUL. Returns false with errno on failure.
  *
- * SECURITY: gates and the signer get no value of --setenv, and nothing of PAM.
+ * SECURITY: gates and the signer get no value of --setenv, and nothing of PAM but the name of
+ * --oauth-service.
  */
 bool	options_write(enum role, int fd);
 

@@ -1,6 +1,6 @@
 /*
- * Values of options, see setting.h. What is wrong with one ends the process:
- * this is run before anything else.
+ * Parsers of options' values, see setting.h. Run at the start of each process that is executed,
+ * usually as root; its input is the administrator's. An error ends the process.
  */
 
 #include "config/setting.h"
@@ -15,7 +15,7 @@
 
 void (*options_error_hook)(const char *text);
 
-/* --- complaints */
+/* --- errors */
 
 static void __attribute__((noreturn))
 write_error(int status, const char *text)
@@ -69,9 +69,9 @@ setting_error(const struct setting *s, const char *fmt, ...)
 	setting_bad_file(EX_CONFIG, s->file, s->line, text);
 }
 
-/* --- the forms of values */
+/* --- parsers */
 
-/* A whole number in its bounds, in decimal digits and nothing else. */
+/* Parses a decimal number from min to max. */
 static unsigned long
 number(const struct setting *s, unsigned long min, unsigned long max)
 {
@@ -85,7 +85,7 @@ number(const struct setting *s, unsigned long min, unsigned long max)
 	return n;
 }
 
-/* Which of these words it is, by its position. */
+/* Returns the index of the value in words. */
 static unsigned
 word(const struct setting *s, const char *const words[])
 {
@@ -115,7 +115,7 @@ setting_flag(struct options *o, const struct setting *s)
 	*(bool *)place(o, s) = s->value == NULL || word(s, words) == 1;
 }
 
-/* An empty text would be a file or a user without a name, and every login would fail of it. */
+/* Refuses an empty value: as the name of a file or a user it would make every login fail. */
 static void
 require_text(const struct setting *s)
 {
