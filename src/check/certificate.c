@@ -1,6 +1,7 @@
 /*
- * TLS as a login will need it, see certificate.h. Keys are loaded and compared by
- * the monitor's own function, settings applied by the gate's.
+ * Checks of TLS, see certificate.h. Run by --check, usually as root; reads files of the
+ * administrator. Keys are loaded and compared by the signer's function, settings applied by the
+ * gate's.
  */
 
 #include "check/certificate.h"
@@ -49,7 +50,10 @@ format_day(char day[16], const ASN1_TIME *t)
 		strcpy(day, "no date");
 }
 
-/* Is now between the two? Which is the name of what they belong to, "" for the file itself. */
+/*
+ * Returns whether the validity period is current; which names the certificate, "" for the first
+ * one of the file.
+ */
 static bool
 check_time(const char *file, const char *which, const ASN1_TIME *from, const ASN1_TIME *until)
 {
@@ -73,7 +77,7 @@ check_time(const char *file, const char *which, const ASN1_TIME *from, const ASN
 
 /* --- files */
 
-/* Reads certificates or revocation lists, without the keys beside them. NULL after a finding. */
+/* Reads certificates or revocation lists without keys. Returns NULL after a finding. */
 static BIO *
 open_file(const char *file, size_t max)
 {
@@ -84,7 +88,10 @@ open_file(const char *file, size_t max)
 	return bio;
 }
 
-/* Says what ended the reading of so many certificates. True if it was the file's end. */
+/*
+ * Reports why reading stopped after so many certificates. Returns true if that was the file's
+ * end.
+ */
 static bool
 report_end(const char *file, int certificates)
 {
@@ -108,7 +115,7 @@ report_end(const char *file, int certificates)
 
 /* --- one certificate and its chain */
 
-/* Sets whole to whether all of the file could be read, as it has to be. */
+/* Reads a chain. Sets whole to whether the file could be read completely, which TLS needs. */
 static STACK_OF(X509) *
 read_chain(const char *file, size_t max, bool *whole)
 {
@@ -123,7 +130,7 @@ read_chain(const char *file, size_t max, bool *whole)
 	return chain;
 }
 
-/* The names that clients compare (RFC 9525): those of subjectAltName, and only those. */
+/* Checks for names in subjectAltName, the only ones that clients compare (RFC 9525). */
 static void
 check_names(const char *file, X509 *cert)
 {
@@ -149,7 +156,10 @@ check_names(const char *file, X509 *cert)
 		finding_report(FINDING_WARNING, file, "no DNS name among its subjectAltNames, the only ones that clients look at; have it made anew");
 }
 
-/* Each certificate is followed by the one that signed it (RFC 5246, 7.4.2; many clients still want it so). */
+/*
+ * Checks that each certificate is followed by its issuer's (RFC 5246, 7.4.2; many clients still
+ * need that).
+ */
 static void
 check_order(const char *file, STACK_OF(X509) *chain)
 {
@@ -162,9 +172,9 @@ check_order(const char *file, STACK_OF(X509) *chain)
 		    "always the one that signed the last", i + 1);
 }
 
-/* An administrator who signs certificates himself knows what that means for his clients. */
+/* Returns whether the administrator's own CA signed the certificate, which is no fault. */
 static bool
-is_of_own_making(int error)
+is_self_signed(int error)
 {
 	return error == X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT || error == X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN;
 }
@@ -183,7 +193,7 @@ trust_advice(int error)
 	}
 }
 
-/* Would a client that trusts whom this host trusts accept it? */
+/* Checks whether a client with this host's CAs would accept the chain. */
 static void
 check_trust(const char *file, STACK_OF(X509) *chain)
 {
@@ -194,14 +204,14 @@ check_trust(const char *file, STACK_OF(X509) *chain)
 	X509_STORE_set_default_paths(store);
 	X509_STORE_CTX_init(ctx, store, sk_X509_value(chain, 0), chain);
 	X509_STORE_CTX_set_default(ctx, "ssl_server");
-	/* Time has been looked at. */
+	/* Validity was checked before. */
 	X509_VERIFY_PARAM_set_flags(X509_STORE_CTX_get0_param(ctx), X509_V_FLAG_NO_CHECK_TIME);
 	X509_verify_cert(ctx);
 	error = X509_STORE_CTX_get_error(ctx);
 	if (error == X509_V_OK)
 		finding_report(FINDING_OK, file, "signed by an authority that this host trusts");
 	else
-		finding_report(is_of_own_making(error) ? FINDING_NOTE : FINDING_WARNING, file, "not signed by an authority that this host trusts: %s; %s",
+		finding_report(is_self_signed(error) ? FINDING_NOTE : FINDING_WARNING, file, "not signed by an authority that this host trusts: %s; %s",
 		    X509_verify_cert_error_string(error), trust_advice(error));
 	X509_STORE_CTX_free(ctx);
 	X509_STORE_free(store);
@@ -220,7 +230,7 @@ check_permissions(const char *file)
 		    (st.st_mode & (S_IWGRP | S_IWOTH)) != 0 ? "changed" : "read");
 }
 
-/* Which certificate of the chain this key belongs to, or -1. */
+/* Returns the index of the certificate in the chain that the key belongs to, or -1. */
 static int
 belongs_to(struct sign_keys *keys, uint32_t index, STACK_OF(X509) *chain)
 {
@@ -258,7 +268,7 @@ check_key(struct sign_keys *keys, uint32_t index, STACK_OF(X509) *chain)
 	return false;
 }
 
-/* A key whose certificate can't be read can't be compared, but it can be missing, too. */
+/* Checks a key without a readable certificate: it may be missing too. */
 static void
 check_lone_key(struct sign_keys *keys, uint32_t index)
 {
@@ -270,10 +280,7 @@ check_lone_key(struct sign_keys *keys, uint32_t index)
 
 /* --- TLS */
 
-/*
- * The server's context with the gate's defaults and the settings. NULL after a
- * finding, or with authorities_error set.
- */
+/* Makes the gate's context. Returns NULL after a finding, or with authorities_error set. */
 static SSL_CTX *
 make_context(const struct options *o, const char **authorities_error)
 {
@@ -295,7 +302,7 @@ make_context(const struct options *o, const char **authorities_error)
 	return NULL;
 }
 
-/* A handshake with ourselves: settings that leave nothing to agree on show only there. */
+/* Handshakes in memory: only that shows settings that leave nothing in common with a client. */
 static bool
 check_handshake(SSL_CTX *ctx, const char *file, STACK_OF(X509) *chain, EVP_PKEY *key)
 {
@@ -320,7 +327,7 @@ check_handshake(SSL_CTX *ctx, const char *file, STACK_OF(X509) *chain, EVP_PKEY 
 	return works;
 }
 
-/* With ctx NULL, which is known to be wrong, all but the handshake. */
+/* Checks one certificate; without the handshake if ctx is NULL, which was reported before. */
 static bool
 check_certificate(struct sign_keys *keys, uint32_t index, SSL_CTX *ctx)
 {
@@ -343,7 +350,7 @@ check_certificate(struct sign_keys *keys, uint32_t index, SSL_CTX *ctx)
 		cert = sk_X509_value(chain, i);
 		if (i > 0)
 			snprintf(which, sizeof(which), "certificate %d in it: ", i + 1);
-		/* The gate shows it all the same. */
+		/* The gate uses the certificate nevertheless. */
 		check_time(file, which, X509_get0_notBefore(cert), X509_get0_notAfter(cert));
 	}
 	good = good && whole && ctx != NULL && check_handshake(ctx, file, chain, keys->key[index]);
@@ -351,7 +358,7 @@ check_certificate(struct sign_keys *keys, uint32_t index, SSL_CTX *ctx)
 	return good;
 }
 
-/* --- the authorities of clients */
+/* --- the CAs of clients */
 
 static void
 check_authorities(const char *file)
@@ -416,7 +423,7 @@ certificate_check(const struct options *o)
 		check_authorities(o->client_ca);
 	if (o->client_crl != NULL)
 		check_revocations(o->client_crl);
-	/* Most often one of the files has had its finding. */
+	/* Usually one of the files has been reported as the cause. */
 	if (authorities_error != NULL && finding_worst() != FINDING_ERROR)
 		finding_report(FINDING_ERROR, "TLS settings", "%s", authorities_error);
 	SSL_CTX_free(ctx);

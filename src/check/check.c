@@ -1,7 +1,7 @@
 /*
- * --check, see check.h. It uses what a login uses: functions of the gate's, of
- * the monitor's and of connection.c, with the same options. It claims
- * nothing of what a superserver or a client would have to say.
+ * --check, see check.h. Run by the administrator, usually as root, without clients. It calls the
+ * same functions of gate, monitor and connection.c as a login, with the same options. It can't
+ * check what a superserver or a client would do.
  */
 
 #include "check/check.h"
@@ -25,7 +25,7 @@
 #include "check/user.h"
 #include "connection.h"
 
-/* login.defs(5): where this system's own accounts end. Without a file, as everywhere: 1000. */
+/* Returns the first uid of users (login.defs(5)), 1000 without that file. */
 static unsigned long
 first_user(void)
 {
@@ -41,7 +41,7 @@ first_user(void)
 	return uid;
 }
 
-/* Returns false if --run-as is nobody who can log in: then no user can. */
+/* Checks uids. Returns false if the user of --run-as can't log in, and so no user can. */
 static bool
 check_uids(const struct options *o)
 {
@@ -65,7 +65,7 @@ check_uids(const struct options *o)
 	return works;
 }
 
-/* Names each line of the file that is not obeyed, since the command line has the same option. */
+/* Reports each setting of the file that the command line overrides. */
 static void
 show_hidden(const struct options *o)
 {
@@ -76,7 +76,7 @@ show_hidden(const struct options *o)
 		    strcmp(o->hidden[i].name, "program") == 0 ? "another" : "its own");
 }
 
-/* Root has not got here if others can write it. */
+/* Checks the file of options; root would have refused to read one that others can write. */
 static void
 check_config(const struct options *o)
 {
@@ -120,7 +120,7 @@ check_paths(const struct options *o)
 	check_path("--gate-root", o->gate_root);
 }
 
-/* Can anybody log in over a network at all? */
+/* Checks whether a client on the network can log in at all. */
 static void
 check_cleartext(const struct options *o, bool tls)
 {
@@ -137,21 +137,24 @@ check_cleartext(const struct options *o, bool tls)
 		    "not start on a socket for imaps", o->allow_cleartext == CLEARTEXT_NONE ? "nobody" : "only clients on this host");
 }
 
-/* A network of half the world is no list of proxies. Nobody's own is larger than 10.0.0.0/8; 96 bits stand before an IPv4 address. */
+/*
+ * Returns whether a network is too large to be a list of proxies. 10.0.0.0/8 is the largest
+ * private one; 96 bits come before an IPv4 address.
+ */
 static bool
-is_of_strangers(const struct network *n)
+is_too_large(const struct network *n)
 {
 	return n->bits < (network_is_ipv4(n->address) ? 96 + 8 : 16);
 }
 
-/* Who is believed about clients' addresses. */
+/* Checks the networks that may send a client's address. */
 static void
 check_proxies(const struct options *o)
 {
 	size_t i;
 
 	for (i = 0; i < o->proxies; i++)
-		if (is_of_strangers(&o->proxy[i])) {
+		if (is_too_large(&o->proxy[i])) {
 			finding_report(FINDING_WARNING, "--proxy", "network %zu of them is so large that strangers could say whose addresses they have; name "
 			    "the proxies only", i + 1);
 			return;
@@ -199,7 +202,7 @@ check_run(const struct options *o)
 	program_works = program_check(o, &sandbox);
 	if (o->user != NULL && run_as_works)
 		user_check(o, program_works);
-	/* With something wrong already, it would only be said once more. */
+	/* The probe would only report the same errors again. */
 	if (o->probe && finding_worst() < FINDING_ERROR)
 		probe_ask(o);
 	else if (o->probe)

@@ -1,11 +1,17 @@
 #ifndef IMAPGATE_CHECK_CHECK_H
 #define IMAPGATE_CHECK_CHECK_H
 
-/* --check: tries what a login will need, and says in a line each what is in order, what is not, and how to mend it. */
+/*
+ * --check: tests what a login needs, and prints one line for each result, with a remedy if it is
+ * an error.
+ */
 
 #include "config/options.h"
 
-/* Prints all findings on standard output. Returns the exit status: 0, 1 if there were warnings, 2 if there were errors. */
+/*
+ * Prints all findings to standard output. Returns the exit status: 0, 1 after warnings, 2 after
+ * errors.
+ */
 int	check_run(const struct options *);
 
 #endif

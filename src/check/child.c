@@ -1,4 +1,4 @@
-/* Risky checks in a child process, see child.h. */
+/* Tests in a child process, see child.h. Run by --check and --probe, usually as root. */
 
 #include "check/child.h"
 
@@ -35,9 +35,9 @@ child_report(int fd)
 	log_sink = write_to_parent;
 }
 
-/* Reads until the child has closed its end. False if that takes too long. */
+/* Reads until the child has closed its end or text is full. Returns false after PATIENCE_MS. */
 static bool
-listen_to(int fd, char *text, size_t size)
+read_text(int fd, char *text, size_t size)
 {
 	int64_t deadline = clock_ms() + PATIENCE_MS;
 	struct pollfd pfd = { fd, POLLIN, 0 };
@@ -52,7 +52,7 @@ listen_to(int fd, char *text, size_t size)
 		n = read(fd, text + len, size - 1 - len);
 		if (n == -1 && errno != EINTR)
 			break;
-		/* What has no room is cut. */
+		/* Text beyond the buffer is dropped. */
 		if (n > 0)
 			len += (size_t)n;
 		if (len == size - 1)
@@ -80,7 +80,7 @@ child_run(child_task *task, void *arg, char *text, size_t size)
 		_exit(0);
 	}
 	close(ends[1]);
-	if (!listen_to(ends[0], text, size)) {
+	if (!read_text(ends[0], text, size)) {
 		kill(pid, SIGKILL);
 		snprintf(text, size, "it did not come back within %d seconds", PATIENCE_MS / 1000);
 	}

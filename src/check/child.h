@@ -2,23 +2,25 @@
 #define IMAPGATE_CHECK_CHILD_H
 
 /*
- * Tries something in a child process, since it gives up rights, loads code
- * that nobody knows, or ends in die(). What becomes of it is a text.
+ * Runs a test in a child process, because it drops privileges, loads unknown code or may die().
+ * The result is a text.
  */
 
 #include <stddef.h>
 
-/* What is tried: may write a text to fd, the last words of die() come there too. Returning ends the child. */
+/*
+ * A test. May write a text to fd, where the message of die() goes too. Returning ends the child.
+ */
 typedef void child_task(void *arg, int fd);
 
 /*
- * Tries it for ten seconds at the most. Fills text with what was written,
- * or with how the child ended if that was not by itself. Empty means that
- * there was nothing to say.
+ * Runs the test. Fills text, of size octets, with what was written within ten seconds; else with
+ * the signal that killed the child, or that it took too long. An empty text means success. Dies
+ * if fork(2) fails.
  */
 void	child_run(child_task *, void *arg, char *text, size_t size);
 
-/* From here on the last words of die() go to this descriptor: for who moves them. */
+/* Redirects the message of die() to this descriptor, for a test that moves its own. */
 void	child_report(int fd);
 
 #endif

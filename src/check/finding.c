@@ -1,4 +1,4 @@
-/* The lines of --check, see finding.h. */
+/* Findings, see finding.h. Run by --check and --probe. */
 
 #include "check/finding.h"
 
@@ -7,7 +7,7 @@
 
 static enum finding_kind worst = FINDING_OK;
 
-/* Names in certificates are whatever somebody has signed: no terminal shall obey them. */
+/* Certificates may contain any text, which must not control a terminal. */
 static void
 print_clean(const char *text)
 {

@@ -1,4 +1,4 @@
-/* This host, see host.h. */
+/* Checks of this host, see host.h. Run by --check, usually as root. */
 
 #include "check/host.h"
 
@@ -25,9 +25,9 @@
 #include "tls/ktls_probe.h"
 #include "base/log.h"
 
-/* Accounts below are the same on each system, for any program: daemon, www-data. */
+/* Lower uids are shared by programs on every system: daemon, www-data. */
 #define UID_OF_ALL	100
-/* The overflow uid: files of NFS and of other user namespaces (user_namespaces(7)). */
+/* The overflow uid, of NFS and of other user namespaces (user_namespaces(7)). */
 #define UID_NOBODY	65534
 
 static void
@@ -60,7 +60,7 @@ check_gate_user(const struct options *o, struct sandbox *sandbox)
 	}
 }
 
-/* Is there anything in it? What a gate finds in its root may be of use to who has taken it over. */
+/* Returns whether a directory is empty. A compromised gate might use what is in its root. */
 static bool
 is_empty(const char *dir)
 {
@@ -75,7 +75,7 @@ is_empty(const char *dir)
 	return empty;
 }
 
-/* Returns true if the sandbox can be tried in it. */
+/* Checks the gate's root directory. Returns whether the sandbox can be tested with it. */
 static bool
 check_gate_root(const struct options *o)
 {
@@ -99,7 +99,10 @@ check_gate_root(const struct options *o)
 	return false;
 }
 
-/* Says and hears a byte, as a gate does: on some machines these are system calls that the filter would not know. */
+/*
+ * Sends and receives an octet as a gate does: some architectures use other system calls for
+ * that, which the filter may not allow.
+ */
 static void
 try_to_talk(int fd)
 {
@@ -112,7 +115,7 @@ try_to_talk(int fd)
 		(void)!write(SANDBOX_MONITOR, mute, sizeof(mute) - 1);
 }
 
-/* A datagram socket that hears itself: its own automatic name is its peer (unix(7), autobind). */
+/* Returns a datagram socket connected to its own automatic name (unix(7), autobind). */
 static int
 open_echo(void)
 {
@@ -126,7 +129,10 @@ open_echo(void)
 	return fd;
 }
 
-/* A child_task: the gate's own way down, what it does there, and then something that must not be possible any more. */
+/*
+ * Enters the sandbox as a gate does, sends and receives, and tries something forbidden (a
+ * child_task).
+ */
 static void
 enter(void *arg, int fd)
 {
@@ -193,7 +199,7 @@ check_log(const struct options *o)
 		finding_report(FINDING_ERROR, "--log", "%s can't be reached: %s", names[o->log], wrong);
 }
 
-/* A report of a fault has to name them. Linux-PAM does not say at run time which it is. */
+/* Prints versions for bug reports. Linux-PAM's can't be queried at run time. */
 static void
 show_versions(const struct options *o)
 {

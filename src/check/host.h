@@ -1,12 +1,14 @@
 #ifndef IMAPGATE_CHECK_HOST_H
 #define IMAPGATE_CHECK_HOST_H
 
-/* Checks what this host has to have: the gate's user, its root directory, the sandbox, kernel TLS, a log. */
+/*
+ * Checks of this host: the gate's user and root directory, the sandbox, kernel TLS, and the log.
+ */
 
 #include "sandbox.h"
 #include "config/options.h"
 
-/* Prints its findings, and fills sandbox with the gate's ids: 0 where there is no such user. */
+/* Prints findings. Fills sandbox with the gate's ids, or 0 if there is no such user. */
 void	host_check(const struct options *, struct sandbox *);
 
 #endif

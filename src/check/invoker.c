@@ -24,7 +24,7 @@ remember_user(const struct passwd *pw)
 {
 	struct invoker *i = &invokers[number];
 
-	/* "/" is in every path. */
+	/* "/" would be found in every path. */
 	if (pw == NULL || pw->pw_dir[0] != '/' || pw->pw_dir[1] == '\0')
 		return;
 	snprintf(i->name, sizeof(i->name), "%s", pw->pw_name);
@@ -46,9 +46,9 @@ invoker_remember(void)
 		remember_user(getpwnam(doas));
 }
 
-/* Can this octet be part of the name of a file? Then the path goes on. */
+/* Returns whether the character continues a file name. */
 static bool
-is_of_name(char ch)
+is_name_char(char ch)
 {
 	return isalnum((unsigned char)ch) || strchr("._-/", ch) != NULL;
 }
@@ -60,7 +60,7 @@ has_path(const char *text, const char *path)
 	size_t len = strlen(path);
 
 	for (at = text; (at = strstr(at, path)) != NULL; at += len)
-		if ((at == text || !is_of_name(at[-1])) && (at[len] == '\0' || at[len] == '/' || !is_of_name(at[len])))
+		if ((at == text || !is_name_char(at[-1])) && (at[len] == '\0' || at[len] == '/' || !is_name_char(at[len])))
 			return true;
 	return false;
 }

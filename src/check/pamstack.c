@@ -1,6 +1,7 @@
 /*
- * A PAM service, see pamstack.h. PAM itself says in no way what is wrong with a
- * stack until a login meets it, so its files are read here as it reads them.
+ * Checks of a PAM service, see pamstack.h. Run by --check, usually as root; reads files of the
+ * administrator. PAM reports an error in a stack only during a login, so its files are parsed
+ * here in the same way.
  */
 
 #include "check/pamstack.h"
@@ -23,7 +24,7 @@
 #define BLANKS		" \t"
 #define DEPTH_MAX	16
 
-/* What a login asks of a service, and how a module answers it (pam(3)). */
+/* Types of modules, and the function that each must have (pam(3)). */
 static const struct type {
 	const char	*name;
 	const char	*function;
@@ -39,7 +40,7 @@ struct stack {
 	const struct options	*opts;
 	unsigned		 modules[TYPES];
 	bool			 faulty;
-	char			 dos_file[PATH_MAX];	/* whose line ends have had a finding */
+	char			 dos_file[PATH_MAX];	/* last file reported for CR LF */
 };
 
 /* A line of a service's file. */
@@ -47,16 +48,19 @@ struct entry {
 	const char		*file;
 	unsigned		 line;
 	const struct type	*type;
-	bool			 may_miss;	/* "-auth": PAM is silent if there is no such module */
+	bool			 may_miss;	/* "-auth": PAM ignores a missing module */
 	const char		*control;
-	const char		*module;	/* or what is included */
+	const char		*module;	/* or the included file */
 };
 
 static void	read_service(struct stack *, const char *file, const struct type *only, unsigned depth);
 
 /* --- modules */
 
-/* Where libpam looks for modules without a slash: "security" beside itself, on all systems that we know. */
+/*
+ * Fills the path of a module without a slash: in "security" beside libpam, as on all known
+ * systems.
+ */
 static void
 module_path(char path[PATH_MAX], const char *module)
 {
@@ -78,7 +82,7 @@ module_path(char path[PATH_MAX], const char *module)
 	snprintf(path, PATH_MAX, "%s", module);
 }
 
-/* A child_task: whether a module can be loaded, in a process that may die of it. */
+/* Loads a module, which may kill the process (a child_task). */
 static void
 load_module(void *arg, int fd)
 {
@@ -92,11 +96,11 @@ load_module(void *arg, int fd)
 		dprintf(fd, "%s", dlerror());
 	else if (dlsym(handle, e->type->function) == NULL)
 		dprintf(fd, "%s has no %s: it is no module for \"%s\"", path, e->type->function, e->type->name);
-	/* Destructors of a module's libraries are none of this check's business. */
+	/* Skips destructors of the module's libraries. */
 	_exit(0);
 }
 
-/* Only required and requisite modules are sure to be missed; "[...]" may say anything. */
+/* Only required and requisite modules must exist; "[...]" may allow anything. */
 static void
 check_module(struct stack *s, const struct entry *e)
 {
@@ -124,7 +128,7 @@ include(struct stack *s, const struct entry *e, const struct type *only, unsigne
 	char path[PATH_MAX], where[PATH_MAX + 16];
 
 	snprintf(where, sizeof(where), "%s:%u", e->file, e->line);
-	/* So does Linux-PAM 1.5.2. */
+	/* Linux-PAM 1.5.2 does that. */
 	if (s->opts->pam_confdir != NULL && e->module[0] != '/')
 		finding_report(FINDING_WARNING, where, "PAM may look for %s in the system's directory and not in --pam-confdir; give its whole path",
 		    e->module);
@@ -136,7 +140,7 @@ include(struct stack *s, const struct entry *e, const struct type *only, unsigne
 	finding_report(FINDING_ERROR, where, "it includes %s, which is not there", e->module);
 }
 
-/* Takes "[...]", or one word. */
+/* Takes a word, or "[...]". */
 static char *
 take_word(char **text)
 {
@@ -149,7 +153,7 @@ take_word(char **text)
 	return word;
 }
 
-/* The values that a module may return, as pam.conf(5) names them, and "default". */
+/* Return values of modules by their names in pam.conf(5), and "default". */
 static const char *const returns[] = { "success", "open_err", "symbol_err", "service_err", "system_err", "buf_err", "perm_denied", "auth_err",
 	"cred_insufficient", "authinfo_unavail", "user_unknown", "maxtries", "new_authtok_reqd", "acct_expired", "session_err", "cred_unavail",
 	"cred_expired", "cred_err", "no_module_data", "conv_err", "authtok_err", "authtok_recover_err", "authtok_lock_busy",
@@ -168,8 +172,8 @@ is_one_of(const char *const words[], const char *word, size_t len)
 }
 
 /*
- * Takes "value=action" of a control in brackets; the action may be how many
- * modules are to be passed over. Returns false if it is none.
+ * Takes a "value=action" of a control in brackets; the action may be a number of modules to
+ * skip. Returns false if it is invalid.
  */
 static bool
 take_rule(const char **text)
@@ -194,7 +198,7 @@ is_inclusion(const char *control)
 	return strcasecmp(control, "include") == 0 || strcasecmp(control, "substack") == 0;
 }
 
-/* Does PAM understand it? Otherwise it takes every return value for a failure. */
+/* Returns whether PAM understands the control; otherwise it treats every result as a failure. */
 static bool
 is_control(const char *text)
 {
@@ -225,7 +229,7 @@ find_type(const char *name)
 	return NULL;
 }
 
-/* One line: type, control, module and arguments; or "@include" and a file (Debian's addition). */
+/* Parses one line: type, control, module and arguments; or "@include" and a file (Debian). */
 static void
 read_entry(struct stack *s, char *text, struct entry *e, const struct type *only, unsigned depth)
 {
@@ -260,7 +264,7 @@ read_entry(struct stack *s, char *text, struct entry *e, const struct type *only
 	}
 }
 
-/* PAM takes a CR at a line's end for a part of its last word. One finding for each file will do. */
+/* Reports CR LF line ends, once per file: PAM takes the CR as part of the last word. */
 static void
 check_line_ends(struct stack *s, const char *file, FILE *f)
 {
@@ -291,7 +295,7 @@ is_regular(FILE *f)
 	return fstat(fileno(f), &st) == 0 && S_ISREG(st.st_mode);
 }
 
-/* Reads a file, or of an included one the lines of the including line's type only. */
+/* Reads a file; with only, just the lines of that type. */
 static void
 read_service(struct stack *s, const char *file, const struct type *only, unsigned depth)
 {

@@ -1,6 +1,6 @@
 /*
- * --probe, see probe.h. The program is started by the monitor's own function,
- * with the account's rights; what it writes is not trusted.
+ * --probe, see probe.h. Run by the administrator, usually as root. The program is started by the
+ * monitor's functions as the account's user; its output is not trusted.
  */
 
 #include "check/probe.h"
@@ -27,11 +27,11 @@
 #include "base/log.h"
 #include "monitor/launch.h"
 
-/* From the start to the end of the dialogue. Courier needs three seconds where it has no file monitor. */
+/* Time for the whole dialogue. Courier needs three seconds without a file monitor. */
 #define PATIENCE_MS	10000
-/* Behind "* OK" a tagged OK may follow; or it was a greeting. */
+/* Time after "* OK" for a tagged OK; without one it was a greeting. */
 #define PAUSE_MS	1000
-/* Between LOGOUT and its end. */
+/* Time between LOGOUT and the program's end. */
 #define PARTING_MS	2000
 
 #define LINES_MAX	64
@@ -41,26 +41,26 @@ enum style {
 	STYLE_NONE,
 	STYLE_TAG,
 	STYLE_PREAUTH,
-	STYLE_OK,		/* "* OK": a greeting, but whose? */
+	STYLE_OK,		/* "* OK": logged in already, or waiting for a login */
 };
 
 struct probe {
 	const struct options	*opts;
 	struct account		 account;
 	pid_t			 pid;
-	int			 fd;		/* the program's descriptors 0 and 1 are the other end */
-	int			 err_fd;	/* its descriptor 2 */
+	int			 fd;		/* other end of the program's descriptors 0 and 1 */
+	int			 err_fd;	/* other end of its descriptor 2 */
 	int64_t			 deadline;
-	char			 output[8192];	/* all that it wrote; a sound program needs no more */
-	size_t			 len, at;	/* at is where the next line begins */
-	bool			 ended;		/* it has closed its side */
-	char			 words[512];	/* the end of what it wrote on standard error */
+	char			 output[8192];	/* its output; a working program needs less room */
+	size_t			 len, at;	/* at: start of the next line */
+	bool			 ended;		/* the program has closed its side */
+	char			 words[512];	/* last part of its standard error */
 	struct probe_words	 found;
 };
 
 /* --- the program */
 
-/* In the child: becomes the user and the program, as the monitor would. */
+/* Becomes the user and executes the program as the monitor would, in the child. */
 static void __attribute__((noreturn))
 become_program(const struct probe *p, int fd, int err_fd)
 {
@@ -70,11 +70,14 @@ become_program(const struct probe *p, int fd, int err_fd)
 	struct signals signals;
 	const char *wrong;
 
-	/* Nothing of ours may stand before the program's first words. */
+	/* Send nothing before the program's first output. */
 	bare.handoff = GREETING_STYLE_TAG;
 	bare.capability_after = NULL;
 	child_report(err_fd);
-	/* SECURITY: the user's program must not reach root's terminal, where it could type (TIOCSTI, ioctl_tty(2)). */
+	/*
+	 * SECURITY: the user's program must not reach root's terminal, where it could inject
+	 * input (TIOCSTI, ioctl_tty(2)).
+	 */
 	setsid();
 	signals_save(&signals, NULL);
 	if (dup2(fd, STDIN_FILENO) == -1 || dup2(fd, STDOUT_FILENO) == -1)
@@ -107,9 +110,9 @@ start(struct probe *p)
 	p->err_fd = err[0];
 }
 
-/* Keeps the end of what comes on standard error. */
+/* Reads standard error and keeps the last part of it. */
 static void
-wait_for_output(struct probe *p)
+read_stderr(struct probe *p)
 {
 	char text[256];
 	size_t have = strlen(p->words), room = sizeof(p->words) - 1;
@@ -139,7 +142,7 @@ read_output(struct probe *p)
 		p->len += (size_t)n;
 }
 
-/* Waits for something to be heard on either descriptor. False when the time is up. */
+/* Waits for output and reads it. Returns false at the deadline. */
 static bool
 wait_for(struct probe *p, int64_t deadline)
 {
@@ -151,11 +154,14 @@ wait_for(struct probe *p, int64_t deadline)
 	if (pfd[0].revents != 0)
 		read_output(p);
 	if (pfd[1].revents != 0)
-		wait_for_output(p);
+		read_stderr(p);
 	return true;
 }
 
-/* Closes the connection and gives the program time to end by itself. Fills how it did; false if it had to be killed. */
+/*
+ * Closes the connection and waits for the program to exit. Fills info; returns false if it had
+ * to be killed.
+ */
 static bool
 stop_program(struct probe *p, siginfo_t *info)
 {
@@ -181,7 +187,9 @@ stop_program(struct probe *p, siginfo_t *info)
 
 /* --- the dialogue */
 
-/* Takes the next line, without its end, until then. False if there is none. */
+/*
+ * Returns the next line without its end in line. Returns false if there is none by the deadline.
+ */
 static bool
 next_line(struct probe *p, char *line, size_t size, int64_t deadline)
 {
@@ -205,7 +213,10 @@ begins(const char *line, const char *with)
 	return strncasecmp(line, with, strlen(with)) == 0;
 }
 
-/* Takes the list out of "* CAPABILITY ..." or "[CAPABILITY ...]". False if the line has none. */
+/*
+ * Stores the list of "* CAPABILITY ..." or "[CAPABILITY ...]". Returns false if the line has
+ * none.
+ */
 static bool
 take_list(struct probe *p, const char *line)
 {
@@ -224,9 +235,9 @@ take_list(struct probe *p, const char *line)
 	return true;
 }
 
-/* What it says by itself, with the tag in its environment. */
+/* Reads the program's first replies; it has the tag in its environment. */
 static enum style
-first_words(struct probe *p)
+read_first_replies(struct probe *p)
 {
 	enum style style = STYLE_NONE;
 	int64_t deadline = p->deadline;
@@ -256,7 +267,7 @@ enum answer {
 	ANSWER_NO,		/* or BAD */
 };
 
-/* Sends a command and reads to its tagged answer. */
+/* Sends a command and reads to its tagged reply. */
 static enum answer
 send_command(struct probe *p, const char *tag, const char *command)
 {
@@ -273,9 +284,9 @@ send_command(struct probe *p, const char *tag, const char *command)
 	return ANSWER_NONE;
 }
 
-/* --- what came of it */
+/* --- results */
 
-/* Text for the terminal: C's escapes for all that is not printable. */
+/* Prints output of the program, with C escapes for unprintable characters. */
 static void
 print_output(const char *what, const char *text, size_t len)
 {
@@ -296,7 +307,7 @@ print_output(const char *what, const char *text, size_t len)
 	finding_detail(line);
 }
 
-/* The last line that is not empty. */
+/* Prints the last line that is not empty. */
 static void
 print_words(const char *words)
 {
@@ -336,7 +347,7 @@ run_probe(struct probe *p)
 	siginfo_t info;
 
 	start(p);
-	style = first_words(p);
+	style = read_first_replies(p);
 	if (style == STYLE_NONE)
 		return fail(p, p->len == 0 ? "it said nothing" : "what it said is neither \"" TAG " OK\" nor \"* PREAUTH\"");
 	if (send_command(p, "probe2", "CAPABILITY") == ANSWER_NONE)

@@ -1,4 +1,4 @@
-/* The mailbox program, see program.h. */
+/* Checks of the mailbox program, see program.h. Run by --check and --probe, usually as root. */
 
 #include "check/program.h"
 
@@ -23,13 +23,13 @@ struct access_test {
 	const char		*path;
 };
 
-/* Becomes who users are, as far as it is known: --run-as, or somebody without any rights. */
+/* Changes to --run-as, or else to a user without privileges. */
 static bool
-become_somebody(const struct access_test *t)
+become_test_user(const struct access_test *t)
 {
 	struct account a;
 
-	/* The gate's, whose user may be missing; then "nobody" of all systems. */
+	/* The gate's ids; if there is no such user, those of "nobody". */
 	uid_t uid = t->sandbox->uid != 0 ? t->sandbox->uid : NOBODY;
 	gid_t gid = t->sandbox->gid != 0 ? t->sandbox->gid : NOBODY;
 
@@ -41,7 +41,7 @@ become_somebody(const struct access_test *t)
 	return setgroups(0, NULL) == 0 && setresgid(gid, gid, gid) == 0 && setresuid(uid, uid, uid) == 0;
 }
 
-/* A child_task: names the first folder on the way, or the file, that keeps users out. */
+/* Reports the first directory, or the file, that users can't access (a child_task). */
 static void
 try_path(void *arg, int fd)
 {
@@ -49,7 +49,7 @@ try_path(void *arg, int fd)
 	const char *slash = t->path;
 	char part[PATH_MAX];
 
-	if (!become_somebody(t)) {
+	if (!become_test_user(t)) {
 		dprintf(fd, "its user can't be tried: %s", strerror(errno));
 		return;
 	}
@@ -67,7 +67,10 @@ try_path(void *arg, int fd)
 	}
 }
 
-/* A script's first line names who runs it (execve(2)); the kernel's "no such file" would not say which. */
+/*
+ * Checks the interpreter of a script (execve(2)): for a missing one the kernel reports only
+ * ENOENT.
+ */
 static void
 check_interpreter(const char *path)
 {
@@ -86,8 +89,8 @@ check_interpreter(const char *path)
 }
 
 /*
- * An unknown "%" would end each login, and a home that a shell has put there
- * would be one user's for all. Only the first octets of text are shown.
+ * Checks one template: an unknown "%" would fail each login, and a home directory from a shell's
+ * "~" would be one user's for all. Only the first shown octets of text are printed.
  */
 static bool
 check_template(const struct options *o, const char *subject, const char *template, const char *text, size_t shown)
@@ -113,7 +116,7 @@ program_check_templates(const struct options *o)
 
 	for (i = 0; o->program[i] != NULL; i++)
 		work &= check_template(o, "arguments", o->program[i], o->program[i], 200);
-	/* Its value may be a secret. */
+	/* The value may be secret: print only the name. */
 	for (i = 0; i < o->setenvs; i++)
 		work &= check_template(o, "--setenv", strchr(o->setenv[i], '='), o->setenv[i], strcspn(o->setenv[i], "="));
 	if (o->home != NULL)
@@ -121,7 +124,7 @@ program_check_templates(const struct options *o)
 	return work;
 }
 
-/* Says that the program is not there, and for a name without a slash where it was looked for. */
+/* Reports a missing program; for a name without a slash also the PATH. */
 static void
 report_missing(const char *name)
 {
@@ -146,7 +149,7 @@ program_find(const struct options *o, char path[PATH_MAX])
 	return true;
 }
 
-/* A --run-as that nobody can be has had a finding of its own. */
+/* Returns whether --run-as can be used; if not, that was reported. */
 static bool
 run_as_works(const struct options *o)
 {

@@ -1,7 +1,10 @@
 #ifndef IMAPGATE_CHECK_PROGRAM_H
 #define IMAPGATE_CHECK_PROGRAM_H
 
-/* Checks the mailbox program: is it there, may others than root execute it, and can its arguments be made? */
+/*
+ * Checks of the mailbox program: whether it exists, users can execute it, and its arguments can
+ * be expanded.
+ */
 
 #include <limits.h>
 
@@ -9,23 +12,21 @@
 #include "config/options.h"
 
 /*
- * Prints a finding for each template that can't be used, and for each that has
- * the home of a user in it who may have typed it (invoker_remember() before).
- * Returns false if one can't be used.
+ * Prints a finding for each template that can't be expanded, or that has the home directory of
+ * an invoking user in it. Returns false if one can't be expanded. invoker_remember must have
+ * been called.
  */
 bool	program_check_templates(const struct options *);
 
 /*
- * Finds the program as a login would and fills path. Prints a finding if it is
- * not there, with where it was looked for, or if it was given without its
- * whole path. Returns false if it is not there.
+ * Finds the program as a login would and fills path. Prints a finding if it is missing, with the
+ * places searched, or if its name is not an absolute path. Returns false if it is missing.
  */
 bool	program_find(const struct options *, char path[PATH_MAX]);
 
 /*
- * Prints its findings, also of the templates. The sandbox says whose rights to
- * try it with, where nobody better is known. Returns false if the program or
- * the templates can't be used, whoever logs in.
+ * Prints findings about the program and the templates. Tests execution as --run-as, or else with
+ * the gate's ids in sandbox. Returns false if program or templates can't be used by any user.
  */
 bool	program_check(const struct options *, const struct sandbox *);
 

@@ -1,7 +1,6 @@
 /*
- * The options that a mailbox program needs, see suggest.h. All of its words
- * are a user's program's, so none is printed that a shell or a terminal would
- * take for something else.
+ * Options for a mailbox program, see suggest.h. Run by --probe. The input comes from a program
+ * that a user may control, so text that a shell or a terminal could interpret is not printed.
  */
 
 #include "check/suggest.h"
@@ -23,7 +22,10 @@ has_word(const char *list, const char *word)
 	return false;
 }
 
-/* Is this a word that a capability can be (RFC 9051, 9: atom), and that means nothing to a shell or a terminal? */
+/*
+ * Returns whether the word can be a capability (RFC 9051, 9: atom) and is harmless to shells and
+ * terminals.
+ */
 static bool
 is_capability(const char *word)
 {
@@ -33,14 +35,14 @@ is_capability(const char *word)
 	return true;
 }
 
-/* Is it about logging in? Behind the login it means nothing. */
+/* Returns whether the capability is about logging in, and so useless after it. */
 static bool
 is_before_login(const char *word)
 {
 	return strncasecmp(word, "AUTH=", 5) == 0 || strcasecmp(word, "STARTTLS") == 0 || strcasecmp(word, "LOGINDISABLED") == 0;
 }
 
-/* Takes from the program's list what clients that are logged in may be told. */
+/* Copies the capabilities that clients may be sent after the login. */
 static void
 choose(const char *list, char chosen[PROBE_LIST_MAX])
 {
@@ -56,7 +58,7 @@ choose(const char *list, char chosen[PROBE_LIST_MAX])
 	}
 }
 
-/* A greeting becomes the text of the tagged OK, where no client looks for a list. */
+/* With --handoff greeting the list is in the text of the tagged OK, where no client reads it. */
 static bool
 clients_learn(const struct probe_words *w)
 {
@@ -82,7 +84,10 @@ warn_of_no_list(const struct options *o, const struct probe_words *w)
 	    is_dovecot(o) ? "Dovecot 2.4's -o \"imap_capability=IMAP4rev1 ...\", or " : "");
 }
 
-/* The value of --capability that promises no more than the program keeps; NULL if the default does. */
+/*
+ * Returns the value of --capability that promises no more than the program supports; NULL: the
+ * default is right.
+ */
 static const char *
 capability_before(const char *list)
 {

@@ -1,24 +1,27 @@
 #ifndef IMAPGATE_CHECK_SUGGEST_H
 #define IMAPGATE_CHECK_SUGGEST_H
 
-/* The options that follow from a mailbox program's first words: --handoff, --capability-after and --capability. */
+/*
+ * Options that follow from a mailbox program's first replies: --handoff, --capability-after and
+ * --capability.
+ */
 
 #include <stdbool.h>
 
 #include "config/options.h"
 
-/* The most of a list of capabilities that is kept, in octets. */
+/* Octets of a capability list that are kept. */
 #define PROBE_LIST_MAX	2048
 
-/* A program's own words, as --probe has heard them. */
+/* Results of --probe. */
 struct probe_words {
-	bool	tag;			/* it answered the login; or it greets */
-	bool	announced;		/* it said by itself, behind the login, what it can do */
-	bool	answered;		/* a list came, be it an empty one */
-	char	list[PROBE_LIST_MAX];	/* what it can do, "" until it was heard */
+	bool	tag;			/* it answered the login with the tag; else it greets */
+	bool	announced;		/* it listed capabilities without being asked */
+	bool	answered;		/* it has sent a list, perhaps an empty one */
+	char	list[PROBE_LIST_MAX];	/* its capabilities; "" before */
 };
 
-/* For --probe: prints the options, one a line, and a finding if there should be more. */
+/* For --probe: prints the options, one per line, and a finding if the capabilities are unknown. */
 void	suggest_options(const struct options *, const struct probe_words *);
 
 /* For --check --probe: prints findings about the options that are set. */

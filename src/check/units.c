@@ -1,7 +1,7 @@
 /*
- * Units of the administrator's, see units.h. Before there was a file of
- * options, "systemctl edit" was how to set them: such a command line still
- * works, but it is not the one that --check without options looks at.
+ * Units of the administrator, see units.h. Run by --check. Before there was a file of options,
+ * they were set by "systemctl edit". Such a command line still works, but --check without
+ * options does not examine it.
  */
 
 #include "check/units.h"
@@ -14,7 +14,7 @@
 #include "check/finding.h"
 #include "config/options.h"
 
-/* Where administrators and "systemctl edit --runtime" put units and drop-ins. */
+/* Places of units and drop-ins of administrators and of "systemctl edit --runtime". */
 static const char *const patterns[] = {
 	"/etc/systemd/system/imapgate*.service",
 	"/etc/systemd/system/imapgate*.service.d/*.conf",
@@ -22,7 +22,7 @@ static const char *const patterns[] = {
 	"/run/systemd/system/imapgate*.service.d/*.conf",
 };
 
-/* An empty ExecStart= only takes others away. */
+/* Returns whether a file has an ExecStart= with a command; an empty one only removes others. */
 static bool
 has_command(const char *file)
 {

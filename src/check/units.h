@@ -1,11 +1,14 @@
 #ifndef IMAPGATE_CHECK_UNITS_H
 #define IMAPGATE_CHECK_UNITS_H
 
-/* Checks whether systemd starts what is checked here, or an administrator's ExecStart= (systemd.unit(5)). */
+/*
+ * Checks whether systemd starts the checked configuration, or an ExecStart= of the administrator
+ * (systemd.unit(5)).
+ */
 
 /*
- * Prints a note for each file of the administrator's with an ExecStart= for one
- * of our services. To be called where OPTIONS_FILE is what is checked.
+ * Prints a note for each file of the administrator that has an ExecStart= for an imapgate
+ * service. Call it if OPTIONS_FILE is checked.
  */
 void	units_check(void);
 

@@ -1,4 +1,7 @@
-/* One user, see user.h. Everything is asked of the monitor's own functions. */
+/*
+ * Checks of one user, see user.h. Run by --check and --probe, usually as root. All tests use the
+ * monitor's functions.
+ */
 
 #include "check/user.h"
 
@@ -20,7 +23,7 @@
 
 #define GROUPS_MAX	64
 
-/* What only a connection knows is shown by its name. */
+/* Placeholders for values that only a connection has. */
 static const struct peer somewhere = {
 	.ip = "CLIENT-ADDRESS",
 	.port = "PORT",
@@ -52,7 +55,7 @@ show_ids(const struct account *a)
 	finding_report(FINDING_OK, a->name, "%s", text);
 }
 
-/* That it can be entered is known. */
+/* launch_preflight() has entered the directory, unless it failed before. */
 static void
 show_home(const struct account *a)
 {
@@ -64,7 +67,7 @@ show_home(const struct account *a)
 		finding_report(FINDING_OK, "home", "%s, and shell %s", a->home, a->shell);
 }
 
-/* What launch_preflight's word means. */
+/* Reports a failure of launch_preflight(). */
 static void
 explain_launch(const struct question *q, const char *wrong, bool program_works)
 {
@@ -85,7 +88,7 @@ explain_launch(const struct question *q, const char *wrong, bool program_works)
 		finding_report(FINDING_ERROR, "launch", "it would fail: %s", wrong);
 }
 
-/* A child_task: what the monitor tries before it says OK. It changes groups. */
+/* Tests what the monitor tests before it sends OK (a child_task, because it changes groups). */
 static void
 try_launch(void *arg, int fd)
 {
@@ -97,7 +100,10 @@ try_launch(void *arg, int fd)
 		dprintf(fd, "%s", wrong);
 }
 
-/* SECURITY: modules start programs, which must not read the terminal of root, nor write among the findings (monitor/client.h). */
+/*
+ * SECURITY: programs that modules start must neither read root's terminal nor write among the
+ * findings (monitor/client.h).
+ */
 static void
 leave_terminal(void)
 {
@@ -109,7 +115,10 @@ leave_terminal(void)
 		close(nowhere);
 }
 
-/* A child_task: the account step of PAM, which needs no password; modules may do anything. */
+/*
+ * Runs PAM's account step, which needs no password (a child_task, because modules may do
+ * anything).
+ */
 static void
 try_pam(void *arg, int fd)
 {
@@ -131,7 +140,7 @@ ask_pam(struct question *q)
 	char wrong[512];
 
 	child_run(try_pam, q, wrong, sizeof(wrong));
-	/* The service has had its finding. */
+	/* The missing service was reported. */
 	if (strcmp(wrong, "no-pam-service") == 0)
 		return;
 	if (wrong[0] == '\0')
@@ -141,7 +150,7 @@ ask_pam(struct question *q)
 		    "" : " (root could say more)");
 }
 
-/* In double quotes where a shell would want some. */
+/* Appends a space and the text, in double quotes if a shell would need them. */
 static void
 quote(char *dst, size_t size, const char *text)
 {
@@ -175,7 +184,7 @@ show_environment(const struct options *o, const struct account *a)
 	static struct environment e;
 	size_t i;
 
-	/* try_launch() has tried the same, and explain_launch() says why not. */
+	/* try_launch() did the same, and explain_launch() has reported the failure. */
 	if (!environment_build(&e, &(struct environment_facts){ o, &somewhere, a, &tls, "TAG", "LOGIN", NULL }))
 		return;
 	finding_report(FINDING_OK, "environment", "%zu variables, and those that PAM modules set", e.n);
@@ -193,7 +202,7 @@ user_report_uid(const struct options *o, const char *subject, const char *name, 
 		    name, (unsigned)uid, (unsigned)o->min_uid);
 }
 
-/* account_find() refused the uid of this account: of all, or for who asks without root. */
+/* Reports the uid that account_find() refused: for everyone, or for a caller without root. */
 static void
 explain_uid(const struct options *o, const char *subject, const char *name)
 {
@@ -205,7 +214,7 @@ explain_uid(const struct options *o, const char *subject, const char *name)
 		finding_report(FINDING_ERROR, subject, "%s is not the user who asks; without root nobody else can log in", name);
 }
 
-/* What account_find's word means. */
+/* Reports a refusal of account_find(). */
 static void
 explain_refusal(const struct options *o, const char *user, const char *error)
 {
