@@ -1,7 +1,7 @@
 /*
- * --check, see check.h. Run by the administrator, usually as root, without clients. It calls the
- * same functions of gate, monitor and connection.c as a login, with the same options. It can't
- * check what a superserver or a client would do.
+ * --check, see check.h. Run by the administrator, usually as root, without clients. --check
+ * calls the same functions of gate, monitor and connection.c as a login, with the same options.
+ * No check covers what a superserver or a client would do.
  */
 
 #include "check/check.h"

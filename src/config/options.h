@@ -111,7 +111,7 @@ struct options {
 	unsigned	 max_sessions;		/* after the login */
 	unsigned	 max_sessions_per_address;
 	unsigned	 max_sessions_per_user;
-	struct network	 unlimited[OPTIONS_UNLIMITED]; /* networks without limits per address; none: loopback gets a share */
+	struct network	 unlimited[OPTIONS_UNLIMITED]; /* not limited by address; none: loopback has a share */
 	size_t		 unlimiteds;
 	const char	*gate_user;
 	const char	*gate_root;

@@ -30,7 +30,7 @@ void	bounds_moved(uint64_t octets);
 void	bounds_end_in(int ms);
 
 /*
- * Returns whether SIGTERM has arrived. It is delivered only during a ppoll(2) with an empty
+ * Returns whether SIGTERM has arrived. SIGTERM is delivered only during a ppoll(2) with an empty
  * signal mask.
  */
 bool	bounds_is_stopped(void);

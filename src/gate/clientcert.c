@@ -43,8 +43,8 @@ add_name(STACK_OF(X509_NAME) *names, X509 *cert)
 
 /*
  * Adds a file's revocation lists to the store, and with names its certificates too. Returns
- * false if the file has no certificate (without names: no revocation list); errno then says why
- * it can't be read, or is 0.
+ * false if the file has no certificate (without names: no revocation list); errno is then 0, or
+ * the reason why it can't be read.
  *
  * SECURITY: a certificate in a file of revocation lists must not become a CA.
  */

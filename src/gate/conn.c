@@ -329,7 +329,7 @@ close_notify(struct conn *c)
 	if (c->ssl == NULL || c->tls_broken || SSL_in_init(c->ssl))
 		return;
 	/*
-	 * SSL_want_write() stays true after EPIPE; only SSL_get_error() tells whether a retry
+	 * SSL_want_write() stays true after EPIPE; only SSL_get_error() shows whether a retry
 	 * makes sense.
 	 */
 	do {

@@ -106,8 +106,8 @@ dialogue_is_private(const struct imap *s)
 }
 
 /*
- * Tells TLS on the cleartext port, a common mistake in mail programs' settings, from other input
- * that is not IMAP.
+ * Distinguishes TLS on the cleartext port, a common mistake in mail programs' settings, from
+ * other input that is not IMAP.
  */
 static enum msg_reason
 foreign_reason(const struct imap *s)

@@ -1,6 +1,6 @@
 /*
  * The gate, see gate.h. Run by the gate: before the sandbox as root if imapgate has it, then in
- * the sandbox, where it reads from the network. It trusts the monitor only.
+ * the sandbox, where it reads from the network; trusts the monitor only.
  */
 
 #include "gate/gate.h"

@@ -2,9 +2,10 @@
 #define IMAPGATE_GATE_GATEZYGOTE_H
 
 /*
- * The gate zygote, from which a listener's gates are forked. It has loaded OpenSSL and parsed
- * the certificates, and enters a sandbox before the first client connects. A changed certificate
- * replaces it by a new one. It holds no private key and is not the gates' monitor.
+ * The gate zygote, from which a listener's gates are forked. OpenSSL is loaded in the zygote and
+ * the certificates are parsed. The zygote enters a sandbox before the first client connects. A
+ * changed certificate replaces it by a new one. The zygote holds no private key and is not the
+ * gates' monitor.
  */
 
 #include "config/options.h"

@@ -1,5 +1,5 @@
 /*
- * TLS from OpenSSL to the kernel, see ktls.h. Run by the gate in its sandbox. It has the
+ * TLS from OpenSSL to the kernel, see ktls.h. Run by the gate in its sandbox, which has the
  * session's keys in any case and gives them to the kernel only.
  *
  * A wrong key or counter breaks the connection at the next record, so both come from OpenSSL
@@ -33,7 +33,7 @@ static const struct suite {
 	uint16_t	type;		/* TLS_CIPHER_* of linux/tls.h */
 	size_t		key;
 	size_t		salt;		/* leading octets of the nonce */
-	size_t		fixed;		/* nonce octets that TLS 1.2 derives; for GCM the salt only (RFC 5288, 3) */
+	size_t		fixed;		/* those that TLS 1.2 derives; GCM: the salt (RFC 5288, 3) */
 } suites[] = {
 	{ NID_aes_128_gcm, TLS_CIPHER_AES_GCM_128, TLS_CIPHER_AES_GCM_128_KEY_SIZE, TLS_CIPHER_AES_GCM_128_SALT_SIZE, 4 },
 	{ NID_aes_256_gcm, TLS_CIPHER_AES_GCM_256, TLS_CIPHER_AES_GCM_256_KEY_SIZE, TLS_CIPHER_AES_GCM_256_SALT_SIZE, 4 },
@@ -247,7 +247,7 @@ install_both(const struct ktls *k, const struct conn *c)
 
 /* Frees OpenSSL's state without sending close_notify. */
 static void
-let_go(struct conn *c)
+free_ssl(struct conn *c)
 {
 	SSL_set_quiet_shutdown(c->ssl, 1);
 	SSL_free(c->ssl);
@@ -263,7 +263,7 @@ ktls_switch(struct ktls *k, struct conn *c)
 		obstacle = install_both(k, c);
 	ktls_forget(k);
 	if (obstacle == OBSTACLE_NONE)
-		let_go(c);
+		free_ssl(c);
 	return obstacle;
 }
 

@@ -101,8 +101,8 @@ see_program_end(struct relay *r)
 }
 
 /*
- * Returns the time (clock_ms()) at which the relay gives up, 0: never. It is fixed once the
- * mailbox program has ended; after the client's end it moves on with each octet.
+ * Returns the time (clock_ms()) at which the relay gives up, 0: never. The time is fixed once
+ * the mailbox program has ended; after the client's end the time moves on with each octet.
  */
 static int64_t
 deadline(const struct relay *r)
@@ -315,7 +315,7 @@ relay_run(struct conn *client, int mailbox, const char *failure_reply, int linge
 		if (r.down.eof && !r.program_wrote && !r.failure_sent && !r.client_lost && !r.stopped)
 			send_failure_reply(&r, failure_reply);
 	}
-	/* A missing close_notify tells the client that data is missing (RFC 8446, 6.1). */
+	/* A missing close_notify shows the client that data is missing (RFC 8446, 6.1). */
 	client->tls_broken |= !is_over(&r);
 	end_in(&r, linger_ms);
 	client->deadline = r.ends_at;

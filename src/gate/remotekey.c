@@ -1,6 +1,6 @@
 /*
  * A provider for private keys in another process. Run by the gate and the gate zygote; called by
- * OpenSSL only. It holds nothing secret: a key is its public half and an index.
+ * OpenSSL only. The process holds nothing secret: a key is its public half and an index.
  *
  * Signatures are made in one step (EVP_DigestSign(3)), as TLS does, because the signer must see
  * the message and not its digest. The digest, padding and salt that OpenSSL asks for are mapped

@@ -13,9 +13,9 @@
 #include <stdint.h>
 
 /*
- * Signs len octets of tbs with the private key at this index, as the TLS SignatureScheme says
- * (RFC 8446, 4.2.3): RSA-PSS, RSA, ECDSA or Ed25519, with its digest. Fills signature, of at
- * most size octets. Returns its length, or 0 if there is none.
+ * Signs len octets of tbs with the private key at this index, by the TLS SignatureScheme (RFC
+ * 8446, 4.2.3): RSA-PSS, RSA, ECDSA or Ed25519, with its digest. Fills signature, of at most
+ * size octets. Returns its length, or 0 if there is none.
  */
 typedef size_t remotekey_sign(void *arg, uint32_t index, uint32_t scheme,
 		    const uint8_t *tbs, size_t len, uint8_t *signature, size_t size);

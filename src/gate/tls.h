@@ -29,7 +29,7 @@ struct tls_certificate {
 struct tls_callbacks {
 	bool		(*has_key)(uint32_t index, const uint8_t key_digest[MSG_DIGEST]);
 	remotekey_sign	*sign;
-	void		(*report_error)(const char *file, const char *wrong);	/* file is NULL if no single file is at fault */
+	void		(*report_error)(const char *file, const char *wrong);	/* file NULL: no single one at fault */
 };
 
 /*
@@ -70,8 +70,8 @@ const char	*tls_prepare(struct tls *);
 bool	tls_connect_in_memory(SSL *client, SSL *server);
 
 /*
- * Handshakes in memory with a client that verifies nothing. That tests settings, certificate and
- * key together, and makes OpenSSL initialize before a fork what each handshake needs. Returns
+ * Handshakes in memory with a client that verifies nothing: tests settings, certificate and key
+ * together, and makes OpenSSL initialize before a fork what each handshake needs. Returns
  * whether the handshake succeeded. tls_prepare must have returned NULL.
  */
 bool	tls_self_test(const struct tls *);

@@ -18,7 +18,7 @@ derive(const char *name, const OSSL_PARAM params[], uint8_t *out, size_t len)
 	EVP_KDF_CTX *ctx = EVP_KDF_CTX_new(kdf);
 	bool derived = ctx != NULL && EVP_KDF_derive(ctx, out, len, params) == 1;
 
-	/* This also wipes the secrets that the context was given. */
+	/* Freeing also wipes the secrets that the context was given. */
 	EVP_KDF_CTX_free(ctx);
 	EVP_KDF_free(kdf);
 	return derived;

@@ -1,10 +1,10 @@
 /*
- * The keeper, see keeper.h. Starts as root and changes to the user's ids at once. It never reads
- * from the client, and writes only close_notify, or a failure reply if the mailbox program wrote
- * nothing.
+ * The keeper, see keeper.h. Starts as root and changes to the user's ids at once. The keeper
+ * never reads from the client, and writes only close_notify, or a failure reply if the mailbox
+ * program wrote nothing.
  *
- * A superserver sends signals that end a service to this process. They are waited for like the
- * child's end, one after the other; only the last deadline has a handler, which exits.
+ * A superserver sends signals that end a service to this process. The signals are waited for
+ * like the child's end, one after the other; only the last deadline has a handler, which exits.
  */
 
 #include "monitor/keeper.h"
@@ -77,8 +77,8 @@ struct session {
 static volatile sig_atomic_t verdict = EX_TEMPFAIL;
 
 /*
- * SIGALRM: the client does not read. A missing close_notify tells it that data is missing (RFC
- * 8446, 6.1).
+ * SIGALRM: the client does not read. A missing close_notify shows the client that data is
+ * missing (RFC 8446, 6.1).
  */
 static void
 keeper_expired(int sig)

@@ -2,10 +2,10 @@
 #define IMAPGATE_MONITOR_KEEPER_H
 
 /*
- * The keeper: a process that stays beside a mailbox program under kernel TLS. It touches no
- * octet of the session. Without it no process would send close_notify (RFC 8446, 6.1); and if
- * the program exits while a slow client's buffer is full, the kernel drops records that it has
- * accepted.
+ * The keeper: a process that stays beside a mailbox program under kernel TLS. The keeper touches
+ * no octet of the session. Without a keeper no process would send close_notify (RFC 8446, 6.1);
+ * and if the program exits while a slow client's buffer is full, the kernel drops records that
+ * it has accepted.
  */
 
 #include <signal.h>

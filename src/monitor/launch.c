@@ -26,7 +26,7 @@
 #define ARGUMENTS_MAX	64
 #define ARGUMENTS_SIZE	(16 * 1024)
 
-/* Time for the client to take one reply of ours, else there is no session. */
+/* Time for the client to take one reply, else there is no session. */
 #define WRITE_MS	10000
 
 /* launch_join_groups() or launch_leave_groups() has succeeded. */

@@ -1,5 +1,5 @@
 /*
- * The monitor, see monitor.h. Run as root. It trusts neither gate nor client, and reads from the
+ * The monitor, see monitor.h. Run as root; trusts neither gate nor client, and reads from the
  * gate only.
  *
  * The table requests lists all that a gate may ask, when, and how often. A gate that asks for
@@ -110,8 +110,8 @@ decide(struct monitor *m, const struct msg_login *login, int64_t began)
 }
 
 /*
- * Returns the modules' text for a client that knows the password; after a failure it might tell
- * whether the user exists.
+ * Returns the modules' text for a client that knows the password; after a failure the text might
+ * reveal whether the user exists.
  */
 static const char *
 text_for_client(const struct monitor *m, const struct pamauth_verdict *verdict)

@@ -3,7 +3,7 @@
 
 /*
  * The privileged process of one connection: answers the gate's messages and decides about
- * logins. It never reads from the client.
+ * logins. The monitor never reads from the client.
  */
 
 #include <stdbool.h>

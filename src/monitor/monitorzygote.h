@@ -3,7 +3,8 @@
 
 /*
  * The monitor zygote, from which a listener's monitors are forked: it has loaded PAM and the C
- * library's name services. It runs as root, has no client, and receives from the listener only.
+ * library's name services. The zygote runs as root, has no client, and receives from the
+ * listener only.
  */
 
 #include "config/options.h"

@@ -1,13 +1,13 @@
 /*
  * The PAM keeper, see pamkeeper.h. Run as root, from the login to the end of the session.
  *
- * It can't drop privileges as the keeper of kernel TLS does: only the modules know which
+ * The keeper can't drop privileges as that of kernel TLS does: only the modules know which
  * capabilities, system calls and libraries they need at the end. pam_mount unmounts, pam_exec
- * executes what it is told to.
+ * executes any program.
  *
  * SECURITY: nor can it execute itself anew, because the modules' data are in PAM's handle. So
- * password hashes that PAM has read may be in its memory. Its user can't reach them: it never
- * has the user's uid and is not dumpable.
+ * password hashes that PAM has read may be in its memory. Its user can't reach them: the keeper
+ * never has the user's uid and is not dumpable.
  */
 
 #include "monitor/pamkeeper.h"
@@ -62,8 +62,8 @@ close_client(const int client[PAMKEEPER_FDS])
 }
 
 /*
- * Signals no longer matter while PAM closes the session. They are caught, not ignored: SIG_IGN
- * would be inherited by programs that modules execute.
+ * Signals no longer matter while PAM closes the session. Signals are caught, not ignored:
+ * SIG_IGN would be inherited by programs that modules execute.
  */
 static void
 catch_signals(void)

@@ -31,7 +31,7 @@ struct pamkeeper_program {
  * session (pamauth_detach). Returns false with errno if fork(2) fails; everything is closed
  * then.
  *
- * The parent does not return. It closes the descriptors in client (-1: none), passes signals on,
+ * The parent does not return: closes the descriptors in client (-1: none), passes signals on,
  * waits for the child, and closes session and credentials within most_ms milliseconds. Logs the
  * end of a program that wrote nothing, or that failed and whose output is unknown; with reports
  * that of the session too. Exits as keeper_exit_status(). Secrets must have been wiped, and the

@@ -2,11 +2,11 @@
  * The IMAP command parser, see command.h. Run by the gate in its sandbox, on the client's input.
  * Pure, with one buffer of fixed size.
  *
- * It works in two steps. command_feed() collects lines and literals until a command is complete,
- * and knows nothing of IMAP but line ends and "{n}". So a refused command is skipped as exactly
- * as an accepted one is read, and its literals can't be taken for commands (RFC 7888, 3). The
- * functions in arguments.c then parse a command that is complete or waits for a literal to be
- * invited.
+ * The parser works in two steps. command_feed() collects lines and literals until a command is
+ * complete, and knows nothing of IMAP but line ends and "{n}". So a refused command is skipped
+ * as exactly as an accepted one is read, and its literals can't be taken for commands (RFC 7888,
+ * 3). The functions in arguments.c then parse a command that is complete or waits for a literal
+ * to be invited.
  */
 
 #include "proto/command.h"
@@ -172,7 +172,7 @@ bool
 command_is_foreign(const struct command *c)
 {
 	/*
-	 * Used by browsers, scanners and relays. They would be valid tags, but no IMAP client
+	 * Used by browsers, scanners and relays. All would be valid tags, but no IMAP client
 	 * uses them.
 	 */
 	static const char *const openings[] = {

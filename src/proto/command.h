@@ -2,9 +2,9 @@
 #define IMAPGATE_PROTO_COMMAND_H
 
 /*
- * Parser for IMAP commands (RFC 9051, 2.2.1 and 9). It is fed octets in pieces of any size and
- * tells how many belong to the command. It never takes one after the command's end, which may be
- * for the mailbox program.
+ * Parser for IMAP commands (RFC 9051, 2.2.1 and 9). command_feed() takes octets in pieces of any
+ * size, and returns how many belong to the command. No octet is taken after the command's end,
+ * which may be for the mailbox program.
  */
 
 #include <stdbool.h>
@@ -30,7 +30,7 @@
 /* Octets of the longest command name that is kept; AUTHENTICATE is the longest known one. */
 #define COMMAND_WORD_MAX	32
 
-/* What the caller of command_feed() must do. */
+/* Next action of the caller of command_feed(). */
 enum command_event {
 	COMMAND_MORE,		/* feed more */
 	COMMAND_LITERAL,	/* invite a synchronizing literal with "+", or refuse it */
@@ -58,8 +58,8 @@ enum command_brace {
 };
 
 /*
- * A literal announced by a line. It is parsed octet by octet, so that it is found even in a line
- * too long to be kept.
+ * A literal announced by a line: parsed octet by octet, so that the announcement is found even
+ * in a line too long to be kept.
  */
 struct command_announcement {
 	enum command_brace	brace;
@@ -76,7 +76,7 @@ struct command {
 	size_t	 line;			/* start of the current line in text */
 	struct command_announcement announcement;
 	size_t	 len;
-	char	 text[COMMAND_TEXT_MAX]; /* lines end in LF, even if sent with CR LF; a literal follows "{n}" LF */
+	char	 text[COMMAND_TEXT_MAX]; /* lines end in LF, never CR LF; a literal follows "{n}" LF */
 };
 
 /* A string argument; text is complete only if len is at most COMMAND_STRING_MAX. */

@@ -239,8 +239,8 @@ sasl_find(const char *name)
 }
 
 /*
- * SECURITY: the word in place of a mechanism may be a mistyped password. So only these names are
- * logged: mechanisms that clients and servers use (IANA, SASL Mechanisms).
+ * SECURITY: the text in place of a mechanism's name may be a mistyped password. So only these
+ * names are logged: mechanisms that clients and servers use (IANA, SASL Mechanisms).
  */
 static const char *const log_names[] = {
 	"other", "LOGIN-command", "PLAIN", "LOGIN", "EXTERNAL", "OAUTHBEARER", "XOAUTH2", "XOAUTH", "ANONYMOUS", "CRAM-MD5",

@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Returns whether the text has only letters, digits, ".", "_" and "-". It may be empty. */
+/* Returns whether the text has only letters, digits, ".", "_" and "-", or is empty. */
 bool	word_is_plain(const char *);
 
 /*

@@ -2,8 +2,8 @@
 #define IMAPGATE_KTLS_PROBE_H
 
 /*
- * Tests whether this kernel can do TLS (module "tls"). It is called for each connection before
- * the fork of its gate; gate/ktls.h does the switch.
+ * Tests whether this kernel can do TLS (module "tls"). ktls_probe_socket() is called for each
+ * connection before the fork of its gate; gate/ktls.h does the switch.
  */
 
 #include "boundary/msg.h"
