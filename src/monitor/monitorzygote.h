@@ -2,9 +2,9 @@
 #define IMAPGATE_MONITOR_MONITORZYGOTE_H
 
 /*
- * The monitor zygote, from which a listener's monitors are forked: it has loaded PAM and the C
- * library's name services. The zygote runs as root, has no client, and receives from the
- * listener only.
+ * The monitor zygote, from which a listener's monitors are forked: PAM's modules, OpenSSL and
+ * the C library's name services are loaded in it. The zygote runs as root, has no client, and
+ * receives from the listener only.
  */
 
 #include "config/options.h"

@@ -1,9 +1,10 @@
 /*
- * PAM's modules, see pammodules.h. Run by the monitor zygote, as root.
+ * PAM's modules, see pammodules.h. Run by the monitor zygote, as root; reads files of the
+ * administrator.
  *
- * SECURITY: PAM's files may hold passwords of databases. A child reads them,
- * reports which libraries that has loaded, and ends; the zygote loads the
- * same ones, and nothing of the files is in its memory or in its monitors'.
+ * SECURITY: PAM's files may hold passwords of databases. A child reads them, reports which
+ * libraries it has loaded for them, and exits; the zygote loads the same libraries, so nothing
+ * of the files is in its memory or in its monitors'.
  */
 
 #include "monitor/pammodules.h"
@@ -24,15 +25,15 @@
 /* Modules and the libraries that they need. */
 #define MODULES_MAX	128
 
-/* The names of all of them, in octets. */
+/* Octets of all their names. */
 #define NAMES_MAX	(16 * 1024)
 
-/* How long the child may take. */
+/* Time for the child. */
 #define CHILD_SECONDS	10
 
 static struct module {
 	char		*path;
-	void		*handle;	/* of dlopen(3) */
+	void		*handle;	/* from dlopen(3) */
 	struct fileid	 id;
 } modules[MODULES_MAX];
 static size_t n;
@@ -48,8 +49,8 @@ count_library(struct dl_phdr_info *info, size_t size, void *arg)
 
 /* The list of libraries, in memory that the child shares with the zygote. */
 struct list {
-	size_t	skip;		/* libraries that were there before PAM was started */
-	size_t	len;		/* octets of names, each with its NUL */
+	size_t	skip;		/* number of libraries that were loaded before PAM's start */
+	size_t	len;		/* octets of names, including NULs */
 	char	names[NAMES_MAX];
 };
 
@@ -82,7 +83,7 @@ refuse_conversation(int messages, const struct pam_message **message, struct pam
 	return PAM_CONV_ERR;
 }
 
-/* The child: starts PAM, and lists the libraries that this has loaded. */
+/* Runs the child: starts PAM, and lists the libraries that were loaded for it. */
 static void __attribute__((noreturn))
 list_modules(const struct options *o, struct list *l)
 {
@@ -120,7 +121,10 @@ unload(void)
 	}
 }
 
-/* SECURITY: the file is looked at before it is loaded, so that its next version is noticed whenever it comes. */
+/*
+ * SECURITY: the file's identity is read before the file is loaded, so that a replacement at any
+ * time is noticed.
+ */
 static void
 load_module(const char *path)
 {

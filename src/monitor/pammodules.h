@@ -10,12 +10,15 @@
 #include "config/options.h"
 
 /*
- * Loads the modules of --pam-service, after at most ten seconds. Where that
- * fails nothing is loaded, and each attempt does it by itself.
+ * Loads the modules of --pam-service, within ten seconds. On failure nothing is loaded, and each
+ * attempt loads them itself.
  */
 void	pammodules_load(const struct options *);
 
-/* Loads them anew if one of their files has been replaced. Call it before each fork of a monitor. */
+/*
+ * Loads the modules again if one of their files was replaced. Call it before each fork of a
+ * monitor.
+ */
 void	pammodules_refresh(const struct options *);
 
 #endif
