@@ -23,17 +23,17 @@
 
 #include "activation.h"
 #include "base/clock.h"
-#include "gate/gate.h"
-#include "gate/tls.h"
-#include "gatelog.h"
-#include "tls/ktls_probe.h"
 #include "base/log.h"
-#include "monitor/launch.h"
-#include "monitor/monitor.h"
-#include "boundary/msg.h"
 #include "base/openssl.h"
 #include "base/peer.h"
 #include "base/title.h"
+#include "boundary/msg.h"
+#include "gate/gate.h"
+#include "gatelog.h"
+#include "monitor/launch.h"
+#include "monitor/monitor.h"
+#include "tls/ktls_probe.h"
+#include "tls/tls.h"
 
 #define FAREWELL_MS	1000
 

@@ -8,11 +8,11 @@
 
 #include <stdbool.h>
 
-#include "boundary/login.h"
-#include "sandbox.h"
-#include "config/options.h"
 #include "base/peer.h"
 #include "base/signals.h"
+#include "boundary/login.h"
+#include "config/options.h"
+#include "sandbox.h"
 
 /* Data of all connections, found before the first one. */
 struct connection_setup {

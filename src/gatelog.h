@@ -6,8 +6,8 @@
  * (manual, LOGS). log_context() must have named the connection.
  */
 
-#include "boundary/msg.h"
 #include "base/log.h"
+#include "boundary/msg.h"
 
 enum gatelog {
 	GATELOG_GOES_ON,

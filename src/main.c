@@ -34,20 +34,20 @@
 #include <unistd.h>
 
 #include "activation.h"
+#include "base/log.h"
+#include "base/systemd.h"
+#include "base/title.h"
 #include "check/check.h"
 #include "check/probe.h"
+#include "config/options.h"
+#include "config/setting.h"
 #include "connection.h"
 #include "gate/gatezygote.h"
 #include "listener/listener.h"
-#include "base/log.h"
 #include "monitor/keeper.h"
 #include "monitor/monitorzygote.h"
-#include "config/options.h"
 #include "role.h"
-#include "config/setting.h"
 #include "signer/signer.h"
-#include "base/systemd.h"
-#include "base/title.h"
 
 /*
  * Opens those of descriptors 0 to 2 that a superserver has left closed: else the next file that

@@ -9,8 +9,8 @@
 
 #include <stdint.h>
 
-#include "boundary/login.h"
 #include "base/peer.h"
+#include "boundary/login.h"
 
 #define MSG_KEY_SIZE	32
 

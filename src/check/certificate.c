@@ -17,15 +17,15 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "tls/certfile.h"
-#include "check/finding.h"
-#include "gate/clientcert.h"
-#include "gate/tls.h"
-#include "gate/tlssettings.h"
-#include "signer/sign.h"
 #include "base/openssl.h"
+#include "check/finding.h"
+#include "signer/sign.h"
+#include "tls/certfile.h"
+#include "tls/clientca.h"
 #include "tls/pemfile.h"
 #include "tls/publickey.h"
+#include "tls/tls.h"
+#include "tls/tlssettings.h"
 
 /* Renewals come 30 days before the end, and a week later at most. */
 #define SOON_DAYS	14
@@ -294,7 +294,7 @@ make_context(const struct options *o, const char **authorities_error)
 	if (wrong != NULL)
 		finding_report(FINDING_ERROR, "TLS settings", "%s%s%s", wrong, reason != NULL ? ": " : "", reason != NULL ? reason : "");
 	else if (o->client_ca != NULL)
-		*authorities_error = wrong = clientcert_require(ctx, o, &file);
+		*authorities_error = wrong = clientca_require(ctx, o, &file);
 	if (wrong == NULL)
 		return ctx;
 	ERR_clear_error();

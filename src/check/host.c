@@ -19,11 +19,11 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "base/clock.h"
+#include "base/log.h"
 #include "check/child.h"
 #include "check/finding.h"
-#include "base/clock.h"
 #include "tls/ktls_probe.h"
-#include "base/log.h"
 
 /* Lower uids are shared by programs on every system: daemon, www-data. */
 #define UID_OF_ALL	100

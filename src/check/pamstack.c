@@ -15,11 +15,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/lazyload.h"
 #include "check/child.h"
 #include "check/finding.h"
 #include "config/config.h"
 #include "monitor/pamauth.h"
-#include "base/lazyload.h"
 
 #define BLANKS		" \t"
 #define DEPTH_MAX	16

@@ -16,15 +16,15 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/clock.h"
+#include "base/log.h"
 #include "check/child.h"
 #include "check/finding.h"
 #include "check/invoker.h"
 #include "check/program.h"
 #include "check/suggest.h"
 #include "check/user.h"
-#include "base/clock.h"
 #include "connection.h"
-#include "base/log.h"
 #include "monitor/launch.h"
 
 /* Time for the whole dialogue. Courier needs three seconds without a file monitor. */

@@ -8,8 +8,8 @@
 
 #include <limits.h>
 
-#include "sandbox.h"
 #include "config/options.h"
+#include "sandbox.h"
 
 /*
  * Prints a finding for each template that can't be expanded, or that has the home directory of

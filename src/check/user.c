@@ -14,9 +14,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "check/child.h"
 #include "check/finding.h"
-#include "base/log.h"
 #include "monitor/environment.h"
 #include "monitor/launch.h"
 #include "monitor/pamauth.h"

@@ -5,8 +5,8 @@
 
 #include <stdbool.h>
 
-#include "monitor/account.h"
 #include "config/options.h"
+#include "monitor/account.h"
 
 /* Finds the account as a login would. Returns false after a finding if it may not log in. */
 bool	user_find(struct account *, const struct options *, const char *name);

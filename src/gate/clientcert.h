@@ -13,13 +13,6 @@
 #include "config/options.h"
 
 /*
- * Has the server request client certificates and verify their chain, purpose, dates and, with
- * --client-crl, revocation. Returns NULL, or an error text that contains the option and the
- * file; wrong_file is set to the file.
- */
-const char	*clientcert_require(SSL_CTX *, const struct options *, const char **wrong_file);
-
-/*
  * Fills user with the user that the client's certificate names in this field. Returns false if
  * the client sent no certificate that verified, or if it does not name exactly one user. Call it
  * after the handshake.

@@ -7,8 +7,8 @@
 
 #include <unistd.h>
 
-#include "gate/ask.h"
 #include "base/log.h"
+#include "gate/ask.h"
 
 /* Limit of BAD replies to one client. A cancelled authentication counts too (RFC 9051, 6.2.2). */
 #define BAD_MAX		20

@@ -9,17 +9,17 @@
 
 #include <stdbool.h>
 
-#include "gate/conn.h"
-#include "gate/ktls.h"
-#include "gate/tls.h"
-#include "gate/ucspitls.h"
+#include "base/peer.h"
+#include "base/title.h"
 #include "boundary/msg.h"
 #include "config/options.h"
-#include "base/peer.h"
+#include "gate/conn.h"
+#include "gate/ktls.h"
+#include "gate/ucspitls.h"
 #include "proto/command.h"
 #include "proto/reply.h"
 #include "proto/sasl.h"
-#include "base/title.h"
+#include "tls/tls.h"
 
 /* The step after a command has been answered. */
 enum next {

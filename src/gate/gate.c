@@ -15,18 +15,19 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "base/log.h"
+#include "base/openssl.h"
+#include "base/title.h"
 #include "gate/ask.h"
 #include "gate/bounds.h"
 #include "gate/clientcert.h"
 #include "gate/dialogue.h"
+#include "gate/handshake.h"
 #include "gate/imap.h"
 #include "gate/ktls.h"
 #include "gate/login.h"
 #include "gate/proxied.h"
 #include "gate/relay.h"
-#include "base/log.h"
-#include "base/openssl.h"
-#include "base/title.h"
 
 static void
 start_ucspi_tls(struct imap *s)
@@ -60,14 +61,14 @@ start_tls(struct imap *s)
 	}
 	openssl_forked();
 	ktls_watch(&s->ktls, s->tls->ctx, s->no_ktls);
-	if (tls_accept(s->tls, &s->conn, error, sizeof(error)) != CONN_OK) {
+	if (handshake_accept(s->tls, &s->conn, error, sizeof(error)) != CONN_OK) {
 		ask_log_tls_failure(error);
 		dialogue_finish(s, REASON_TLS_FAILED, NULL);
 	}
 	/* A signer signs once. Without one SANDBOX_SIGN is not used: the monitor signs. */
 	if (s->signed_apart)
 		close(SANDBOX_SIGN);
-	tls_describe(&s->conn, &log.tls);
+	handshake_describe(&s->conn, &log.tls);
 	ask_log(&log);
 	if (s->opts->client_ca != NULL)
 		clientcert_user(s->conn.ssl, s->opts->cert_user, s->certificate_user);
@@ -118,7 +119,7 @@ hand_off(struct imap *s)
 	memset(&launch, 0, sizeof(launch));
 	strcpy(launch.tag, s->tag);
 	if (s->conn.ssl != NULL)
-		tls_describe(&s->conn, &launch.tls);
+		handshake_describe(&s->conn, &launch.tls);
 	else
 		launch.tls = s->ucspi_tls.tls;
 	launch.transport = choose_transport(s);
@@ -189,7 +190,7 @@ refuse_without_program(struct imap *s)
 
 	if (tls_prepare(s->tls) == NULL) {
 		openssl_forked();
-		if (tls_accept(s->tls, &s->conn, error, sizeof(error)) == CONN_OK)
+		if (handshake_accept(s->tls, &s->conn, error, sizeof(error)) == CONN_OK)
 			conn_write(&s->conn, bye, sizeof(bye) - 1);
 	}
 	conn_end(&s->conn);
@@ -271,7 +272,7 @@ gate_run(const struct gate_start *start)
 	s.no_ktls = start->no_ktls;
 	s.signed_apart = start->sign != -1;
 	s.tls = start->tls != NULL ? start->tls : &none;
-	s.tls->callbacks = &tls_gate;
+	s.tls->callbacks = &handshake_callbacks;
 	take_descriptors(&s, start);
 	ask_init(SANDBOX_MONITOR, s.signed_apart ? SANDBOX_SIGN : SANDBOX_MONITOR, start->deadline);
 	sandbox_close_others();

@@ -9,10 +9,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "sandbox.h"
+#include "base/peer.h"
 #include "boundary/msg.h"
 #include "config/options.h"
-#include "base/peer.h"
+#include "sandbox.h"
 
 /* Parameters of a gate. */
 struct gate_start {

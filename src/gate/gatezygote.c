@@ -15,15 +15,15 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "boundary/msg.h"
 #include "base/clock.h"
-#include "gate/ask.h"
-#include "sandbox.h"
-#include "gate/gate.h"
-#include "gate/tls.h"
 #include "base/log.h"
-#include "role.h"
 #include "base/sibling.h"
+#include "boundary/msg.h"
+#include "gate/ask.h"
+#include "gate/gate.h"
+#include "role.h"
+#include "sandbox.h"
+#include "tls/tls.h"
 
 /* Time for one answer of the signer, before there is a client. */
 #define SIGNER_MS	10000

@@ -15,7 +15,7 @@
 
 #include "gate/ask.h"
 #include "gate/login.h"
-#include "gate/tls.h"
+#include "tls/tls.h"
 
 /* Permissions: which commands may run now, and so what is advertised. */
 

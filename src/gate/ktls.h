@@ -13,9 +13,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "boundary/msg.h"
 #include "gate/conn.h"
 #include "gate/traffickeys.h"
-#include "boundary/msg.h"
 
 /* Directions, with the values of write_p in SSL_CTX_set_msg_callback(3). */
 #define KTLS_READ	0

@@ -8,8 +8,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "gate/ask.h"
 #include "base/log.h"
+#include "gate/ask.h"
+#include "gate/handshake.h"
 
 /* RFC 9051, 11.5: no passwords in cleartext unless the administrator allows them. */
 enum permission
@@ -195,7 +196,7 @@ decode(struct imap *s, bool initial, size_t *len)
 static bool
 is_for_us(const struct imap *s)
 {
-	if (s->sasl.host[0] != '\0' && s->conn.ssl != NULL && !tls_is_ours(&s->conn, s->sasl.host))
+	if (s->sasl.host[0] != '\0' && s->conn.ssl != NULL && !handshake_is_own_name(&s->conn, s->sasl.host))
 		return false;
 	return s->sasl.port[0] == '\0' || !s->peer->socket || strcmp(s->sasl.port, s->peer->local_port) == 0;
 }

@@ -20,9 +20,9 @@
 
 #include "base/again.h"
 #include "base/clock.h"
-#include "gate/bounds.h"
 #include "base/log.h"
 #include "boundary/msg.h"
+#include "gate/bounds.h"
 
 /* Time for the mailbox program's last output when the service stops. */
 #define STOP_MS		5000

@@ -10,8 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "sandbox.h"
 #include "proto/word.h"
+#include "sandbox.h"
 
 /* Room for superservers that send both certificates. */
 #define ANSWER_MAX	65536

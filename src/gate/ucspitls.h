@@ -8,8 +8,8 @@
 
 #include <stdint.h>
 
-#include "gate/conn.h"
 #include "boundary/msg.h"
+#include "gate/conn.h"
 
 struct ucspitls {
 	struct conn	control;	/* where TLS is requested */

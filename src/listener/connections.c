@@ -14,9 +14,9 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "listener/failures.h"
 #include "listener/repeats.h"
-#include "base/log.h"
 
 /*
  * Raise this number whenever the table or a message changes: a new program discards a table of

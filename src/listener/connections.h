@@ -13,9 +13,9 @@
 #include <sys/socket.h>
 #include <sys/types.h>
 
+#include "base/peer.h"
 #include "boundary/msg.h"
 #include "config/options.h"
-#include "base/peer.h"
 #include "proto/network.h"
 
 /* Connections and sessions together. */

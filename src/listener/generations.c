@@ -8,8 +8,8 @@
 #include <fcntl.h>
 #include <stdio.h>
 
-#include "listener/events.h"
 #include "base/log.h"
+#include "listener/events.h"
 
 struct generation generations[ROLES_GENERATIONS];
 unsigned generations_current;

@@ -7,10 +7,10 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "gatelog.h"
 #include "listener/events.h"
 #include "listener/roles.h"
-#include "base/log.h"
 
 static const struct options *const *opts;
 static void (*shortage)(const char *what, const char *reason);

@@ -7,8 +7,8 @@
 
 #include <stdbool.h>
 
-#include "listener/connections.h"
 #include "config/options.h"
+#include "listener/connections.h"
 
 /*
  * Sets the options by whether TLS begins with the connection, and the function that reports a

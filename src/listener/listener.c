@@ -23,8 +23,9 @@
 #include "base/again.h"
 #include "base/childexit.h"
 #include "base/clock.h"
-#include "connection.h"
 #include "base/descriptors.h"
+#include "base/log.h"
+#include "connection.h"
 #include "listener/connections.h"
 #include "listener/events.h"
 #include "listener/lifecycle.h"
@@ -33,7 +34,6 @@
 #include "listener/roles.h"
 #include "listener/serve.h"
 #include "listener/status.h"
-#include "base/log.h"
 
 /* Pause after a shortage of descriptors, memory or processes, in milliseconds. */
 #define PAUSE_MS	100

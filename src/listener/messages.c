@@ -11,11 +11,11 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "boundary/msg.h"
 #include "gatelog.h"
 #include "listener/lifecycle.h"
 #include "listener/spawn.h"
-#include "base/log.h"
 
 /* Log lines that one gate may send. */
 #define LOGS_MAX	(11 + 2 * OPTIONS_CERTS)

@@ -14,8 +14,8 @@
 
 #include "base/again.h"
 #include "base/clock.h"
-#include "listener/events.h"
 #include "base/log.h"
+#include "listener/events.h"
 
 /* Send buffer in octets: enough for the monitors that a burst of logins needs. */
 #define SEND_BUFFER	(4 * 1024 * 1024)

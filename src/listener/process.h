@@ -10,8 +10,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "boundary/msg.h"
 #include "base/signals.h"
+#include "boundary/msg.h"
 #include "role.h"
 
 /* Time in which a process has to be ready, in milliseconds. */

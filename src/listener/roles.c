@@ -14,12 +14,12 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/fileid.h"
+#include "base/log.h"
 #include "gatelog.h"
 #include "listener/events.h"
 #include "listener/generations.h"
 #include "listener/process.h"
-#include "base/fileid.h"
-#include "base/log.h"
 #include "role.h"
 
 /* Interval of checking certificate files for changes, in milliseconds. */

@@ -12,8 +12,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "boundary/msg.h"
 #include "base/signals.h"
+#include "boundary/msg.h"
 #include "config/options.h"
 
 /* Generations of settings at one time. A reload fails if there is no room for one more. */

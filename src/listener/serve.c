@@ -13,9 +13,10 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "boundary/msg.h"
 #include "base/childexit.h"
 #include "base/clock.h"
+#include "base/log.h"
+#include "boundary/msg.h"
 #include "connection.h"
 #include "gatelog.h"
 #include "listener/connections.h"
@@ -25,7 +26,6 @@
 #include "listener/reject.h"
 #include "listener/roles.h"
 #include "listener/spawn.h"
-#include "base/log.h"
 
 /*
  * Time after the login's deadline, at which gate and monitor exit themselves; then they are

@@ -11,9 +11,9 @@
 #include <sys/socket.h>
 #include <sys/types.h>
 
+#include "config/options.h"
 #include "listener/connections.h"
 #include "listener/roles.h"
-#include "config/options.h"
 
 /* Callbacks for roles.h (struct roles_callbacks). */
 void	serve_spawned(const struct msg_spawned *, bool monitor);

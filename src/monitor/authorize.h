@@ -8,11 +8,11 @@
 
 #include <stdbool.h>
 
-#include "monitor/account.h"
-#include "monitor/pamauth.h"
+#include "base/peer.h"
 #include "boundary/msg.h"
 #include "config/options.h"
-#include "base/peer.h"
+#include "monitor/account.h"
+#include "monitor/pamauth.h"
 
 struct authorization {
 	const struct options	*opts;

@@ -6,8 +6,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "monitor/monitor.h"
 #include "boundary/msg.h"
+#include "monitor/monitor.h"
 
 /*
  * Returns whether the delay of this attempt, counted from 1, would end before the login's

@@ -3,10 +3,10 @@
 
 /* The mailbox program's environment, which is built from nothing (see the manual, ENVIRONMENT). */
 
-#include "monitor/account.h"
+#include "base/peer.h"
 #include "boundary/msg.h"
 #include "config/options.h"
-#include "base/peer.h"
+#include "monitor/account.h"
 
 #define ENVIRONMENT_VARIABLES	128
 #define ENVIRONMENT_SIZE	(32 * 1024)

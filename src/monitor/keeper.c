@@ -36,11 +36,11 @@
 #include "base/clock.h"
 #include "base/descriptors.h"
 #include "base/log.h"
+#include "base/title.h"
+#include "boundary/msg.h"
 #include "monitor/launch.h"
 #include "monitor/report.h"
-#include "boundary/msg.h"
 #include "proto/reply.h"
-#include "base/title.h"
 
 /*
  * TLS record type and contents of the alert: warning, close_notify (RFC 5246, 7.2; RFC 8446, 6).

@@ -9,9 +9,9 @@
 #include <limits.h>
 
 #include "base/signals.h"
+#include "config/options.h"
 #include "monitor/account.h"
 #include "monitor/environment.h"
-#include "config/options.h"
 #include "proto/reply.h"
 
 /*

@@ -16,8 +16,9 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "gatelog.h"
 #include "base/log.h"
+#include "boundary/msg.h"
+#include "gatelog.h"
 #include "monitor/accounting.h"
 #include "monitor/authorize.h"
 #include "monitor/client.h"
@@ -27,7 +28,6 @@
 #include "monitor/refused.h"
 #include "monitor/report.h"
 #include "monitor/watchdog.h"
-#include "boundary/msg.h"
 #include "proto/command.h"
 #include "proto/reply.h"
 #include "proto/sasl.h"

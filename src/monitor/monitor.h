@@ -10,10 +10,10 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "boundary/msg.h"
-#include "config/options.h"
 #include "base/peer.h"
 #include "base/signals.h"
+#include "boundary/msg.h"
+#include "config/options.h"
 
 /* Parameters of a monitor. */
 struct monitor_start {

@@ -14,15 +14,15 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "boundary/msg.h"
 #include "base/log.h"
+#include "base/sibling.h"
+#include "base/title.h"
+#include "boundary/msg.h"
 #include "monitor/accounting.h"
 #include "monitor/launch.h"
 #include "monitor/monitor.h"
 #include "monitor/pammodules.h"
 #include "role.h"
-#include "base/sibling.h"
-#include "base/title.h"
 
 static struct zygote {
 	const struct options	*opts[2];	/* indexed by tls_on_connect */

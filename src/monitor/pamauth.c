@@ -10,8 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "monitor/watchdog.h"
 #include "base/lazyload.h"
+#include "monitor/watchdog.h"
 #include "proto/reply.h"
 
 /*

@@ -11,9 +11,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/peer.h"
 #include "boundary/msg.h"
 #include "config/options.h"
-#include "base/peer.h"
 
 struct pamauth {
 	pam_handle_t	*handle;		/* NULL: no transaction is open */

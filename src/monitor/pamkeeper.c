@@ -23,11 +23,11 @@
 #include "base/childexit.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/title.h"
 #include "monitor/deadline.h"
 #include "monitor/keeper.h"
 #include "monitor/launch.h"
 #include "monitor/report.h"
-#include "base/title.h"
 
 /* Time for the relay to report whether the program has written anything, in milliseconds. */
 #define RELAY_MS	1000

@@ -12,9 +12,9 @@
 
 #include <stdbool.h>
 
+#include "boundary/msg.h"
 #include "monitor/account.h"
 #include "monitor/pamauth.h"
-#include "boundary/msg.h"
 
 /* Number of descriptors that lead to the client: its two, and the relay's stream. */
 #define PAMKEEPER_FDS	3

@@ -18,8 +18,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/lazyload.h"
 #include "base/fileid.h"
+#include "base/lazyload.h"
 #include "monitor/pamauth.h"
 
 /* Modules and the libraries that they need. */

@@ -7,9 +7,9 @@
 #include <string.h>
 #include <sys/random.h>
 
-#include "monitor/authorize.h"
 #include "base/lazyload.h"
 #include "base/openssl.h"
+#include "monitor/authorize.h"
 
 static bool
 digest_of(const struct refused *r, const struct msg_login *login, uint8_t digest[32])

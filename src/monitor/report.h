@@ -4,9 +4,9 @@
 /* Log lines of the monitor; their format is documented (see the manual, LOGS). */
 
 #include "base/log.h"
-#include "monitor/authorize.h"
 #include "boundary/msg.h"
 #include "config/options.h"
+#include "monitor/authorize.h"
 
 /*
  * Logs auth-ok or auth-fail. user is the account after success, else the name that the client

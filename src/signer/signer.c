@@ -14,11 +14,11 @@
 #include <unistd.h>
 
 #include "base/again.h"
-#include "boundary/msg.h"
-#include "sandbox.h"
 #include "base/log.h"
 #include "base/openssl.h"
+#include "boundary/msg.h"
 #include "role.h"
+#include "sandbox.h"
 #include "signer/sign.h"
 
 #define EVENTS	64

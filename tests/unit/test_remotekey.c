@@ -4,7 +4,7 @@
  * the monitor's own functions, so its checks meet what OpenSSL really signs.
  */
 
-#include "gate/remotekey.h"
+#include "tls/remotekey.h"
 
 #include <openssl/err.h>
 #include <openssl/pem.h>

@@ -3,7 +3,7 @@
  * works, and what is wrong with the server's side.
  */
 
-#include "gate/tls.h"
+#include "tls/tls.h"
 
 #include <openssl/pem.h>
 #include <unistd.h>

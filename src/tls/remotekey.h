@@ -1,5 +1,5 @@
-#ifndef IMAPGATE_GATE_REMOTEKEY_H
-#define IMAPGATE_GATE_REMOTEKEY_H
+#ifndef IMAPGATE_TLS_REMOTEKEY_H
+#define IMAPGATE_TLS_REMOTEKEY_H
 
 /*
  * Private keys that are in another process. OpenSSL in the gate gets an EVP_PKEY with the

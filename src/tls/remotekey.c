@@ -10,7 +10,7 @@
  * this one because key_export does not give away the private half.
  */
 
-#include "gate/remotekey.h"
+#include "tls/remotekey.h"
 
 #include <openssl/core_dispatch.h>
 #include <openssl/core_names.h>

@@ -3,7 +3,7 @@
  * client, and by --check; usually as root.
  */
 
-#include "gate/tlssettings.h"
+#include "tls/tlssettings.h"
 
 #include <openssl/err.h>
 #include <stdbool.h>

@@ -1,5 +1,5 @@
-#ifndef IMAPGATE_GATE_TLS_H
-#define IMAPGATE_GATE_TLS_H
+#ifndef IMAPGATE_TLS_TLS_H
+#define IMAPGATE_TLS_TLS_H
 
 /*
  * TLS as a server: certificates, defaults of RFC 9325, and --tls settings by OpenSSL's names.
@@ -11,10 +11,9 @@
 #include <openssl/ssl.h>
 #include <stdbool.h>
 
-#include "gate/conn.h"
-#include "gate/remotekey.h"
 #include "boundary/msg.h"
 #include "config/options.h"
+#include "tls/remotekey.h"
 
 /* A certificate, its chain, and its key in another process. */
 struct tls_certificate {
@@ -31,12 +30,6 @@ struct tls_callbacks {
 	remotekey_sign	*sign;
 	void		(*report_error)(const char *file, const char *wrong);	/* file NULL: no single one at fault */
 };
-
-/*
- * Callbacks for the gate, all of which ask its monitor or signer. gate_run() installs them in a
- * context that another process has loaded.
- */
-extern const struct tls_callbacks tls_gate;
 
 struct tls {
 	const struct options		*opts;
@@ -78,20 +71,5 @@ bool	tls_self_test(const struct tls *);
 
 /* Frees certificates and context, and clears the struct. */
 void	tls_free(struct tls *);
-
-/*
- * Handshakes with the client. Returns how that ended; if not CONN_OK, error, of size octets,
- * holds the reason. tls_prepare must have returned NULL.
- */
-enum conn_end	tls_accept(struct tls *, struct conn *, char *error, size_t size);
-
-/*
- * Fills protocol, cipher and SNI of the connection for the log and the mailbox program; all
- * empty in cleartext.
- */
-void	tls_describe(const struct conn *, struct msg_tls *);
-
-/* Returns whether the certificate that the client was shown is for this host name. */
-bool	tls_is_ours(const struct conn *, const char *host);
 
 #endif

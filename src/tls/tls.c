@@ -1,10 +1,10 @@
 /*
- * The TLS server's context and handshake, see tls.h. The context is made by the gate zygote or,
- * without a listener, by the process that forks the gate: as root, from files of the
- * administrator. The handshake runs in the gate, in its sandbox, and reads from the network.
+ * The TLS server's context, see tls.h. Run before a client is there: by the
+ * gate zygote, by the monitor of a superserver, or by --check, as root. Reads
+ * public files only.
  */
 
-#include "gate/tls.h"
+#include "tls/tls.h"
 
 #include <errno.h>
 #include <openssl/err.h>
@@ -16,15 +16,14 @@
 #include <strings.h>
 #include <unistd.h>
 
-#include "tls/certfile.h"
-#include "gate/ask.h"
-#include "gate/clientcert.h"
-#include "gate/remotekey.h"
-#include "gate/tlssettings.h"
 #include "base/log.h"
 #include "base/openssl.h"
+#include "tls/certfile.h"
+#include "tls/clientca.h"
 #include "tls/pemfile.h"
 #include "tls/publickey.h"
+#include "tls/remotekey.h"
+#include "tls/tlssettings.h"
 
 /* A full handshake over a BIO pair takes three rounds; a HelloRetryRequest adds one. */
 #define HANDSHAKE_STEPS	10
@@ -124,25 +123,6 @@ free_certificate(struct tls_certificate *c)
 	memset(c, 0, sizeof(*c));
 	ERR_clear_error();
 }
-
-static void
-tell_monitor(const char *file, const char *wrong)
-{
-	struct msg_log log = { .event = EVENT_TLS_FAIL };
-
-	snprintf(log.text, sizeof(log.text), "%s: %s", file, wrong);
-	ask_log(&log);
-}
-
-static bool
-monitor_has_key(uint32_t index, const uint8_t key_digest[MSG_DIGEST])
-{
-	char reason[MSG_REASON_MAX];
-
-	return ask_key(index, key_digest, reason);
-}
-
-const struct tls_callbacks tls_gate = { monitor_has_key, ask_sign, tell_monitor };
 
 /*
  * Loads one certificate. A broken file, perhaps half renewed, is reported; the others still
@@ -302,7 +282,7 @@ fill_context(struct tls *t)
 	if (wrong != NULL)
 		return wrong;
 	SSL_CTX_set_cert_cb(t->ctx, choose_certificate, t);
-	return t->opts->client_ca != NULL ? clientcert_require(t->ctx, t->opts, &t->wrong_file) : NULL;
+	return t->opts->client_ca != NULL ? clientca_require(t->ctx, t->opts, &t->wrong_file) : NULL;
 }
 
 /* Records that TLS is not possible. */
@@ -430,51 +410,4 @@ tls_free(struct tls *t)
 		free_certificate(&t->certificate[i]);
 	SSL_CTX_free(t->ctx);
 	memset(t, 0, sizeof(*t));
-}
-
-/*
- * Writes the oldest error of OpenSSL's queue, which is the cause; later ones come from its
- * callers.
- */
-static void
-format_error(char *error, size_t size, const char *otherwise)
-{
-	const char *reason = ERR_reason_error_string(ERR_peek_error());
-
-	snprintf(error, size, "%s", reason != NULL ? reason : otherwise);
-	ERR_clear_error();
-}
-
-enum conn_end
-tls_accept(struct tls *t, struct conn *c, char *error, size_t size)
-{
-	enum conn_end end;
-
-	end = conn_start_tls(c, t->ctx);
-	if (end != CONN_OK)
-		format_error(error, size, end == CONN_TIMEOUT ? "deadline" : "client disconnected");
-	return end;
-}
-
-void
-tls_describe(const struct conn *c, struct msg_tls *tls)
-{
-	const char *sni;
-
-	memset(tls, 0, sizeof(*tls));
-	if (c->ssl == NULL)
-		return;
-	snprintf(tls->protocol, sizeof(tls->protocol), "%s", SSL_get_version(c->ssl));
-	snprintf(tls->cipher, sizeof(tls->cipher), "%s", SSL_get_cipher_name(c->ssl));
-	sni = SSL_get_servername(c->ssl, TLSEXT_NAMETYPE_host_name);
-	if (sni != NULL)
-		snprintf(tls->sni, sizeof(tls->sni), "%s", sni);
-}
-
-bool
-tls_is_ours(const struct conn *c, const char *host)
-{
-	X509 *cert = c->ssl != NULL ? SSL_get_certificate(c->ssl) : NULL;
-
-	return cert != NULL && X509_check_host(cert, host, 0, 0, NULL) == 1;
 }
