@@ -35,31 +35,31 @@ child_report(int fd)
 	log_sink = write_to_parent;
 }
 
-/* Reads until the child has closed its end or text is full. Returns false after PATIENCE_MS. */
+/* Reads until the child has closed its end; text beyond the buffer is dropped. Returns false after PATIENCE_MS. */
 static bool
 read_text(int fd, char *text, size_t size)
 {
 	int64_t deadline = clock_ms() + PATIENCE_MS;
 	struct pollfd pfd = { fd, POLLIN, 0 };
-	size_t len = 0;
+	char part[512];
+	size_t len = 0, room;
 	ssize_t n = 1;
 
 	while (n != 0) {
-		int64_t left = deadline - clock_ms();
+		int ready = poll(&pfd, 1, clock_left(deadline));
 
-		if (left <= 0 || poll(&pfd, 1, (int)left) == 0)
+		if (ready == 0)
 			return false;
-		n = read(fd, text + len, size - 1 - len);
+		n = ready == 1 ? read(fd, part, sizeof(part)) : -1;
 		if (n == -1 && errno != EINTR)
 			break;
-		/* Text beyond the buffer is dropped. */
-		if (n > 0)
-			len += (size_t)n;
-		if (len == size - 1)
-			break;
+		room = size - 1 - len;
+		if (n > 0) {
+			memcpy(text + len, part, (size_t)n < room ? (size_t)n : room);
+			len += (size_t)n < room ? (size_t)n : room;
+		}
 		text[len] = '\0';
 	}
-	text[len] = '\0';
 	return true;
 }
 
@@ -75,6 +75,8 @@ child_run(child_task *task, void *arg, char *text, size_t size)
 		die("fork");
 	if (pid == 0) {
 		close(ends[0]);
+		/* A task may close its end, and then hang. */
+		alarm(PATIENCE_MS / 1000 + 1);
 		child_report(ends[1]);
 		task(arg, ends[1]);
 		_exit(0);

@@ -4,6 +4,9 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
+
+#include "proto/utf8.h"
 
 static enum finding_kind worst = FINDING_OK;
 
@@ -11,8 +14,16 @@ static enum finding_kind worst = FINDING_OK;
 static void
 print_clean(const char *text)
 {
-	for (; *text != '\0'; text++)
-		putchar((unsigned char)*text < ' ' || *text == 0x7f ? '?' : *text);
+	size_t octets;
+
+	for (; *text != '\0'; text += octets) {
+		octets = utf8_sequence(text, strlen(text));
+		if (octets == 0 || utf8_is_control(text, octets)) {
+			putchar('?');
+			octets = octets == 0 ? 1 : octets;
+		} else
+			fwrite(text, 1, octets, stdout);
+	}
 	putchar('\n');
 	fflush(stdout);
 }

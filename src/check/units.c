@@ -22,6 +22,22 @@ static const char *const patterns[] = {
 	"/run/systemd/system/imapgate*.service.d/*.conf",
 };
 
+/* Tests for an ExecStart= with a path, which may have prefixes (systemd.service(5)). */
+static bool
+is_command(const char *line)
+{
+	static const char name[] = "ExecStart";
+
+	line += strspn(line, " \t");
+	if (strncmp(line, name, sizeof(name) - 1) != 0)
+		return false;
+	line += sizeof(name) - 1;
+	line += strspn(line, " \t");
+	if (*line++ != '=')
+		return false;
+	return line[strspn(line, " \t@-:+!|\"")] == '/';
+}
+
 /* Returns whether a file has an ExecStart= with a command; an empty one only removes others. */
 static bool
 has_command(const char *file)
@@ -31,7 +47,7 @@ has_command(const char *file)
 	bool found = false;
 
 	while (f != NULL && !found && fgets(line, sizeof(line), f) != NULL)
-		found = strncmp(line, "ExecStart=/", 11) == 0;
+		found = is_command(line);
 	if (f != NULL)
 		fclose(f);
 	return found;

@@ -55,13 +55,14 @@ show_ids(const struct account *a)
 	finding_report(FINDING_OK, a->name, "%s", text);
 }
 
-/* launch_preflight() has entered the directory, unless it failed before. */
 static void
 show_home(const struct account *a)
 {
 	struct stat st;
 
-	if (stat(a->home, &st) == -1 || st.st_uid != a->uid)
+	if (stat(a->home, &st) == -1)
+		finding_report(FINDING_WARNING, "home", "%s: %s", a->home, strerror(errno));
+	else if (st.st_uid != a->uid)
 		finding_report(FINDING_WARNING, "home", "%s belongs to uid %u, not to uid %u; chown it", a->home, (unsigned)st.st_uid, (unsigned)a->uid);
 	else
 		finding_report(FINDING_OK, "home", "%s, and shell %s", a->home, a->shell);

@@ -78,7 +78,7 @@ ask_key(uint32_t index, const uint8_t key_digest[MSG_DIGEST], char reason[MSG_RE
 	msg_begin(&m, MSG_KEY);
 	m.u.key.index = index;
 	memcpy(m.u.key.key_digest, key_digest, MSG_DIGEST);
-	strcpy(reason, "there is nobody who has it");
+	strcpy(reason, "no process that has it answers");
 	if (!ask_question(sign_fd, &m, fds))
 		return false;
 	memcpy(reason, m.u.key_answer.reason, MSG_REASON_MAX);

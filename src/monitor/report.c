@@ -79,7 +79,7 @@ transport_name(enum msg_transport transport)
 	case TRANSPORT_UCSPI_TLS:
 		return "tunnel";
 	}
-	bug("unknown how %d", (int)transport);
+	bug("unknown transport %d", (int)transport);
 }
 
 void
@@ -96,7 +96,7 @@ report_handoff(const struct options *o, const struct account *a, enum msg_transp
 	struct log_line l;
 
 	if (gatelog_obstacle(obstacle) == NULL)
-		bug("unknown why %d", (int)obstacle);
+		bug("unknown obstacle %d", (int)obstacle);
 	log_begin(&l, LOG_INFO, "handoff");
 	log_quoted(&l, "user", a->name, strlen(a->name));
 	log_field(&l, "uid", "%u", (unsigned)a->uid);

@@ -172,12 +172,14 @@ is_checksum(const struct tlv *t, const uint8_t *header, size_t len)
 static bool
 read_tls(struct proxy *p, const struct tlv *ssl)
 {
-	const uint8_t *at = ssl->value + 5;
-	size_t len = ssl->len - 5;
+	const uint8_t *at;
 	struct tlv t;
+	size_t len;
 
 	if (ssl->len < 5)
 		return false;
+	at = ssl->value + 5;
+	len = ssl->len - 5;
 	p->tls = (ssl->value[0] & CLIENT_SSL) != 0;
 	strcpy(p->tls_protocol, "TLS");
 	strcpy(p->tls_cipher, "unknown");

@@ -164,6 +164,13 @@ def test_name_that_would_move_the_terminal(host):
     checked.says("ok", str(certificate.file), "for a?[2Jb?ok, until")
 
 
+def test_name_with_control_characters_of_another_kind(host):
+    """U+009B begins a control sequence too (ECMA-48), and so does its octet in Latin-1."""
+    certificate = host.certificate(clientca.dns(b"a\xc2\x9b2Jb\x9bc"))
+    checked = host.run(base=host.options(certificate))
+    assert "\x9b" not in checked.text and "for a?2Jb?c, until" in checked.text, checked.text
+
+
 def test_certificate_that_nobody_knows(host):
     certificate = host.stage.certificate("ecdsa")
     checked = host.run(base=host.options(certificate))
@@ -570,6 +577,12 @@ def test_user_who_can_not_log_in(host, user, about, what):
     host.run("--user", user, base=real(host)).says("error", about, what)
 
 
+def test_home_that_is_not_there_beside_another_error(host):
+    """Nothing is said of an owner that could not be asked for."""
+    checked = host.run("--home", host.stage.file("scratch"), "--user", "joe", base=["--", host.stage.file("scratch")])
+    assert "belongs to uid" not in checked.text and "No such file or directory" in checked.text, checked.text
+
+
 def test_user_whose_home_is_closed(host):
     home = host.stage.file("scratch")
     home.mkdir(mode=0o700)
@@ -596,8 +609,10 @@ def test_program_of_a_module_has_neither_input_nor_output(host):
     assert "forged" not in checked.text
 
 
-def test_pam_module_that_never_comes_back(host):
-    """The check ends all the same."""
-    text = (f"auth required {host.stage.module}\naccount required {host.stage.module} account-sleep=30\n"
+@pytest.mark.parametrize("closes", ["", " closes=yes"])
+def test_pam_module_that_never_comes_back(host, closes):
+    """The check ends all the same, also where a module has closed what it is waited for by."""
+    text = (f"auth required {host.stage.module}\naccount required {host.stage.module} account-sleep=30{closes}\n"
             "session required pam_permit.so\n")
-    host.run(*stack(host, text), "--user", "joe").says("error", "PAM", "did not come back within 10 seconds")
+    said = "killed by signal 14" if closes else "did not come back within 10 seconds"
+    host.run(*stack(host, text), "--user", "joe").says("error", "PAM", said)

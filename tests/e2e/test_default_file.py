@@ -132,7 +132,8 @@ def test_check_names_what_the_command_line_hides(place):
 
 
 @pytest.mark.parametrize("path", ["imapgate.service.d/override.conf", "imapgates-inetd@.service.d/x.conf", "imapgate.service"])
-@pytest.mark.parametrize("line, named", [("ExecStart=/usr/sbin/imapgate --cert c -- prog", True), ("ExecStart=", False), ("TasksMax=7", False)])
+@pytest.mark.parametrize("line, named", [("ExecStart=/usr/sbin/imapgate --cert c -- prog", True), ("ExecStart=-/usr/sbin/imapgate -- prog", True), (" ExecStart = @/usr/sbin/imapgate imapgate -- prog", True), ("ExecStart=", False),
+                                         ("ExecStartPre=/bin/true", False), ("TasksMax=7", False)])
 def test_check_names_a_unit_that_runs_something_else(place, path, line, named):
     """What "systemctl edit" has set before there was this file goes on, and is not what is checked."""
     file = f"/etc/systemd/system/{path}"

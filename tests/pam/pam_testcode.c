@@ -9,6 +9,7 @@
  *   echo-prompt                 asks the login name first, with echo
  *   binary-prompt               asks something that no text conversation knows
  *   say=TEXT error=TEXT account-say=TEXT    texts for the user
+ *   closes=yes                              all descriptors are closed for account
  *   sleep=SECONDS account-sleep=SECONDS open-sleep=SECONDS close-sleep=SECONDS
  *   account-shadow              reads the user's line of /etc/shadow, as pam_unix did by itself until Linux-PAM 1.5
  *   become=NAME account-become=NAME    rewrites PAM_USER
@@ -73,6 +74,16 @@ nap(struct arguments a, const char *name)
 
 	while (nanosleep(&left, &left) == -1 && errno == EINTR)
 		;
+}
+
+/* Closes all descriptors, as a module that makes a daemon does. */
+static void
+close_all(struct arguments a)
+{
+	int fd;
+
+	for (fd = 0; argument(a, "closes") != NULL && fd < 256; fd++)
+		close(fd);
 }
 
 static const char *
@@ -234,6 +245,7 @@ pam_sm_acct_mgmt(pam_handle_t *pamh, int flags, int argc, const char **argv)
 	record(pamh, a, "account", flags, NULL);
 	run(a, "account");
 	read_shadow(pamh, a);
+	close_all(a);
 	nap(a, "account-sleep");
 	if (argument(a, "account-say") != NULL)
 		pam_info(pamh, "%s", argument(a, "account-say"));
