@@ -108,3 +108,11 @@ def test_no_sentence_has_to_be_read_twice(name):
 def test_words_are_those_of_the_field(name):
     text = "\n".join(prose(name))
     assert {word: better for word, better in WORDS.items() if re.search(rf"\b{word}\b", text)} == {}
+
+
+@pytest.mark.parametrize("what, header, name", [
+    ("Command, literals included", "command", "COMMAND_TEXT_MAX"), ("Tag", "command", "COMMAND_TAG_MAX"), ("Literal", "command", "COMMAND_LITERAL_MAX"),
+    ("User name", "sasl", "SASL_NAME_MAX"), ("Password", "sasl", "SASL_PASSWORD_MAX"), ("OAuth token", "sasl", "SASL_TOKEN_MAX")])
+def test_limits_are_those_of_the_program(what, header, name):
+    value = re.search(rf"#define {name}\s+(\d+)", (TREE / "src" / "proto" / f"{header}.h").read_text())[1]
+    assert f".It {what} Ta {value} Ta " in (TREE / "src" / "imapgate.8").read_text()

@@ -235,8 +235,9 @@ class in_background:
 
     def __enter__(self):
         command = self.walk.play("background")
-        self.process = self.walk.machine.popen(self.walk.shell, "-c", f"{command.rstrip()} & echo $!; wait")
-        self.pid = self.process.stdout.readline().strip().decode()
+        self.process = self.walk.machine.popen(self.walk.shell, "-c", f"{command.rstrip()} & echo pid $!; wait")
+        # The command may be the first to say something.
+        self.pid = next(line for line in self.process.stdout if line.startswith(b"pid ")).split()[1].decode()
         self.walk.machine.wait_for(lambda: f":{self.port:04X} " in self.walk.machine.run("cat", "/proc/net/tcp", "/proc/net/tcp6"), "the port")
 
     def __exit__(self, *exception):
