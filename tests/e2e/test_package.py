@@ -16,6 +16,7 @@ NAME, PASSWORD = "mailuser", "Malachit 5 mailuser"
 # debhelper puts them there since Debian 13.
 UNITS = "/usr/lib/systemd/system" if "usr/lib/systemd" in Path("/usr/bin/dh_installsystemd").read_text() else "/lib/systemd/system"
 SOCKETS = ("imapgate.socket", "imapgates.socket")
+PER_CONNECTION = ("imapgate-per-connection.socket", "imapgates-per-connection.socket")
 MAILBOX = "/usr/libexec/imapgate-dovecot"
 
 
@@ -129,12 +130,24 @@ def log_in(machine, port=993):
     return imap
 
 
-def test_sockets_are_started_and_enabled(machine):
+def test_no_port_is_open_before_the_administrator_says_so(machine):
+    """Nor at the next boot, when another server may want it; an upgrade changes nothing about that."""
+    for _ in range(2):
+        assert machine.run("systemctl", "is-active", *SOCKETS, "imapgate.service", check=False).split() == ["inactive"] * 3
+        assert machine.run("systemctl", "is-enabled", *SOCKETS, *PER_CONNECTION, check=False).split() == ["disabled"] * 4
+        machine.run("apt-get", "install", "-y", "--reinstall", "/root/imapgate.deb")
+    assert machine.run("dpkg", "--verify", "imapgate") == ""
+
+
+def test_upgrade_keeps_sockets_that_an_older_package_has_enabled(machine):
+    """Such a package does so when it comes new, without any state of deb-systemd-helper. From here on the sockets are open."""
+    names = " ".join(SOCKETS)
+    machine.shell(f"export DPKG_MAINTSCRIPT_PACKAGE=imapgate; deb-systemd-helper purge {names}; deb-systemd-helper enable {names}; systemctl daemon-reload")
+    assert machine.run("systemctl", "is-enabled", *SOCKETS).split() == ["enabled", "enabled"]
+    machine.run("systemctl", "start", *SOCKETS)
+    machine.run("apt-get", "install", "-y", "--reinstall", "/root/imapgate.deb")
     assert machine.run("systemctl", "is-active", *SOCKETS).split() == ["active", "active"]
     assert machine.run("systemctl", "is-enabled", *SOCKETS).split() == ["enabled", "enabled"]
-    assert machine.run("systemctl", "is-active", "imapgate.service", check=False) == "inactive\n"
-    assert machine.run("systemctl", "is-enabled", "imapgate-per-connection.socket", check=False) == "disabled\n"
-    assert machine.run("dpkg", "--verify", "imapgate") == ""
 
 
 @pytest.mark.parametrize("port", (143, 993))
@@ -206,7 +219,6 @@ def old_package(package, tmp_path_factory):
 
 
 OLD_SOCKETS = ("imapgate-inetd.socket", "imapgates-inetd.socket")
-PER_CONNECTION = ("imapgate-per-connection.socket", "imapgates-per-connection.socket")
 
 
 @pytest.fixture(scope="module")
