@@ -302,6 +302,10 @@ def haproxy(walk):
     walk.play("options")
     walk.skip("haproxy")
     walk.reads_mail()
+    walk.play("run")
+    walk.closed(993)
+    walk.skip("haproxy")
+    walk.reads_mail(143)
 
 
 def each_connection(walk):
@@ -315,11 +319,24 @@ def each_connection(walk):
     walk.reads_mail()
 
 
+BEFORE = "Before another superserver"
+
+
+def free_ports(walk):
+    walk.reads_mail()
+    walk.play("run")
+    walk.closed(143)
+    walk.closed(993)
+    walk.machine.run("userdel", "_imapgate")
+    walk.play("run")
+    walk.machine.run("systemctl", "start", "imapgate.socket")
+    walk.reads_mail(143)
+
+
 def inetd(walk):
     """By the system's inetd. The one with "wait" has its listener until that is ended."""
     machine = walk.machine
-    walk.run("systemctl disable --now imapgate.socket imapgates.socket; systemctl stop imapgate.service")
-    walk.play("run")
+    walk.run(documents.blocks(BEFORE)[0].text)
     for lines in (walk.play("inetd"), walk.play("inetd")):
         machine.shell("sed -i '/imapgate/d' /etc/inetd.conf; cat >> /etc/inetd.conf; systemctl restart inetd.service", input=lines)
         walk.reads_mail()
@@ -327,7 +344,7 @@ def inetd(walk):
 
 
 def socket_activate(walk):
-    walk.run("systemctl disable --now imapgate.socket imapgates.socket; systemctl stop imapgate.service")
+    walk.run(documents.blocks(BEFORE)[0].text)
     with in_background(walk, 993):
         walk.reads_mail()
 
@@ -373,15 +390,48 @@ def leaving_dovecot(walk):
     machine = walk.machine
     walk.run("systemctl disable --now imapgate.socket imapgates.socket; systemctl stop imapgate.service")
     run_dovecot(machine)
+    with_socket = walk.shell == "dash"
+    if with_socket:
+        walk.run("systemctl stop dovecot.service; systemctl enable --now dovecot.socket; systemctl start dovecot.service")
     assert "Dovecot" in greeting_of(machine) and knows_passwords(machine)
+    if with_socket:
+        walk.run("systemctl disable --now dovecot.socket")
     walk.play("run")
     machine.wait_for(lambda: "imapgate ready" in (greeting_of(machine) or ""), "imapgate's greeting")
     walk.reads_mail()
-    assert knows_passwords(machine) and machine.show("dovecot.service", "ActiveState") == "active"
+    machine.wait_for(lambda: knows_passwords(machine), "Dovecot's answer")
+    assert machine.show("dovecot.service", "ActiveState") == "active"
     inside = walk.log_in()
-    walk.play("run")
+    moves_old_mail(walk)
+    if with_socket:
+        block = walk.blocks.pop(0).text.splitlines()
+        walk.run("\n".join([*block[:-1], "systemctl stop dovecot.service", "systemctl enable --now dovecot.socket", block[-1]]))
+        assert machine.show("dovecot.socket", "ActiveState") == "active"
+    else:
+        walk.play("run")
     machine.wait_for(lambda: "Dovecot" in (greeting_of(machine) or ""), "Dovecot's greeting")
     assert inside.noop()[0] == "OK"
+
+
+MBOX = "From kim@example.org Thu Nov 26 20:26:04 2026\nSubject: {0}\n\nThis is the text of {0}.\n\n"
+
+
+def moves_old_mail(walk):
+    """From Dovecot's mbox files: the inbox and a folder, twice, and nothing comes twice."""
+    machine, command = walk.machine, walk.blocks.pop(0)
+    assert (command.kind, command.argument) == ("run", "2.3")
+    if not machine.run("dovecot", "--version").startswith("2.3"):
+        return
+    machine.shell("install -d -o joe -g joe -m 0700 /home/joe/mail; cat > /var/mail/joe; chown joe:mail /var/mail/joe; chmod 660 /var/mail/joe",
+                  input=MBOX.format("old mail"))
+    machine.shell("cat > /home/joe/mail/Sent; chown joe:joe /home/joe/mail/Sent", input=MBOX.format("sent mail"))
+    for _ in range(2):
+        walk.run(command.text)
+        for folder, text in (("INBOX", b"old mail"), ("Sent", b"sent mail")):
+            imap = walk.log_in()
+            imap.select(folder)
+            assert len(imap.search(None, "BODY", f'"{text.decode()}"')[1][0].split()) == 1
+            imap.logout()
 
 
 def courier(walk):
@@ -510,6 +560,7 @@ RECIPES = {
     "Home directories that are made at the first login": homes_at_login,
     "Behind HAProxy": haproxy,
     "A service for each connection": each_connection,
+    BEFORE: free_ports,
     "inetd": inetd,
     "systemd-socket-activate": socket_activate,
     "Dovecot": dovecot,
