@@ -498,6 +498,27 @@ the_type_of_the_next_message_can_be_looked_at(void **state)
 	assert_int_equal(type, 0);
 }
 
+/* An empty message looks like an end of file. Descriptors that came with it must not stay open: a gate could fill the signer's table. */
+static void
+descriptors_of_an_empty_message_are_closed(void **state)
+{
+	static struct msg got;
+	const char *wrong = NULL;
+	int fds[MSG_FDS], before, after;
+
+	(void)state;
+	before = dup(STDERR_FILENO);
+	close(before);
+	for (size_t n = 1; n <= 8; n++) {
+		send_with_descriptors(&(struct msg){ .type = 0 }, 0, n);
+		assert_int_equal(msg_recv_now(pair[1], &got, fds, &wrong), 0);
+		assert_int_equal(errno, 0);
+		after = dup(STDERR_FILENO);
+		close(after);
+		assert_int_equal(after, before);
+	}
+}
+
 /* It looks like an end of file; what it must not look like is a message. */
 static void
 empty_message_is_none(void **state)
@@ -586,6 +607,7 @@ main(void)
 		WITH_PAIR(T35_passed_descriptor_is_a_bug),
 		WITH_PAIR(T35_what_is_a_bug_can_be_heard_without_dying),
 		WITH_PAIR(the_type_of_the_next_message_can_be_looked_at),
+		WITH_PAIR(descriptors_of_an_empty_message_are_closed),
 		WITH_PAIR(empty_message_is_none),
 		WITH_PAIR(nothing_of_unknown_type_is_sent),
 		cmocka_unit_test(a_message_begins_empty_and_is_wiped),
