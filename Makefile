@@ -154,7 +154,12 @@ $(BUILD)/tests/fuzz/%.o: tests/fuzz/%.c $(BUILD)/flags
 
 $(UNITS): $(BUILD)/tests/%: $(BUILD)/tests/unit/%.o $(LIBOBJS)
 	@echo '  $@'
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(CMOCKA_LIBS) $(LIBS) $(SAN_LIBS)
+	$(Q)$(CC) $(ALL_LDFLAGS) $(WRAP) -o $@ $^ $(CMOCKA_LIBS) $(LIBS) $(SAN_LIBS)
+
+# Functions that a test plays itself, or counts.
+$(BUILD)/tests/test_roles: WRAP = -Wl,--wrap=role_start -Wl,--wrap=clock_gettime
+$(BUILD)/tests/test_ktls_probe: WRAP = -Wl,--wrap=setsockopt -Wl,--wrap=clock_gettime
+$(BUILD)/tests/test_signer: WRAP = -Wl,--wrap=sandbox_find -Wl,--wrap=sandbox_enter
 
 $(HELPERS): $(BUILD)/tests/%: $(BUILD)/tests/e2e/%.o $(LIBOBJS)
 	@echo '  $@'

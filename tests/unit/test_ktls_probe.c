@@ -3,13 +3,44 @@
  * kernel tells of itself, whichever it is. tests/vm runs this too, where it can.
  */
 
+#include "child.h"
+
 #include <errno.h>
 #include <netinet/in.h>
-#include <sys/socket.h>
-#include <unistd.h>
+#include <netinet/tcp.h>
+#include <time.h>
 
 #include "tls/ktls_probe.h"
-#include "unit.h"
+
+/* The linker's names for what is replaced, and for what replaces it. */
+int	__real_setsockopt(int, int, int, const void *, socklen_t);
+int	__wrap_setsockopt(int, int, int, const void *, socklen_t);
+int	__real_clock_gettime(clockid_t, struct timespec *);
+int	__wrap_clock_gettime(clockid_t, struct timespec *);
+
+static int obstacle_errno;	/* of a kernel that is played; 0: the real one */
+static unsigned asked;		/* how often the kernel was */
+static time_t ahead;		/* of the real clock */
+
+int
+__wrap_setsockopt(int fd, int level, int option, const void *value, socklen_t len)
+{
+	if (option == TCP_ULP)
+		asked++;
+	if (option != TCP_ULP || obstacle_errno == 0)
+		return __real_setsockopt(fd, level, option, value, len);
+	errno = obstacle_errno;
+	return -1;
+}
+
+int
+__wrap_clock_gettime(clockid_t id, struct timespec *ts)
+{
+	int result = __real_clock_gettime(id, ts);
+
+	ts->tv_sec += ahead;
+	return result;
+}
 
 /* Once a module was asked for: is it there? */
 static bool
@@ -71,6 +102,40 @@ test_not_tcp(void **state)
 	close(pair[1]);
 }
 
+/* A look for a module that is missing is a process of the kernel's, for which all connections would wait. */
+static void
+look_for_a_missing_module(void *arg)
+{
+	int i;
+
+	obstacle_errno = *(int *)arg;
+	/* The findings of earlier tests are too old. */
+	ahead += 3600;
+	asked = 0;
+	for (i = 0; i < 100; i++)
+		if (ktls_probe_socket(STDIN_FILENO) != (obstacle_errno == ENOTCONN ? OBSTACLE_HALF_CLOSED : OBSTACLE_MODULE))
+			_exit(1);
+	printf("%u", asked);
+	ahead += 61;
+	ktls_probe_socket(STDIN_FILENO);
+	printf(" %u", asked);
+}
+
+static void
+test_missing_module_is_looked_for_once_a_minute(void **state)
+{
+	static struct child c;
+
+	(void)state;
+	child_run(&c, look_for_a_missing_module, &(int){ ENOENT });
+	assert_int_equal(c.status, CHILD_RETURNED);
+	assert_string_equal(c.out, "1 2");
+	/* The trouble of one socket is not remembered for others. */
+	child_run(&c, look_for_a_missing_module, &(int){ ENOTCONN });
+	assert_int_equal(c.status, CHILD_RETURNED);
+	assert_string_equal(c.out, "100 101");
+}
+
 int
 main(void)
 {
@@ -79,6 +144,7 @@ main(void)
 		cmocka_unit_test(test_try_leaves_no_descriptor),
 		cmocka_unit_test(test_not_connected),
 		cmocka_unit_test(test_not_tcp),
+		cmocka_unit_test(test_missing_module_is_looked_for_once_a_minute),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
