@@ -415,6 +415,17 @@ connections_set_pid(struct connection *c, struct connection_process *child, pid_
 	child->pid = pid;
 }
 
+bool
+connections_has_pid(pid_t pid)
+{
+	const struct place *p, *end = t->places + t->used;
+
+	for (p = t->places; p < end; p++)
+		if (p->gate == pid || p->monitor == pid)
+			return true;
+	return false;
+}
+
 struct connection_process *
 connections_set_ended(pid_t pid, int status, struct connection **c)
 {

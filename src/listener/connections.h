@@ -162,6 +162,9 @@ uint32_t		 connections_end(void);
 /* Records the process id of a child that runs; the child is &c->gate or &c->monitor. */
 void	connections_set_pid(struct connection *, struct connection_process *, pid_t);
 
+/* Returns whether this process is a child of a connection and runs. */
+bool	connections_has_pid(pid_t);
+
 /*
  * Records the end of a child. Takes its status as from waitpid(2). Returns the child and fills
  * its connection; returns NULL if the process belongs to no connection.

@@ -30,10 +30,27 @@ generations_restore(const char *kept, uint32_t first)
 		;
 }
 
+/* The place of a zygote that has ended may be the current generation's now. */
 bool
-roles_has_generation(unsigned generation)
+roles_is_restored(unsigned generation)
 {
-	return generation < ROLES_GENERATIONS && generations[generation].zygote.control != -1;
+	return generation < ROLES_GENERATIONS && generation != generations_current && generations[generation].zygote.control != -1;
+}
+
+unsigned
+roles_acquire(void)
+{
+	generations[generations_current].waiting++;
+	return generations_current;
+}
+
+void
+roles_kill_monitor_zygote(unsigned generation)
+{
+	const struct process *zygote = &generations[generation < ROLES_GENERATIONS ? generation : generations_current].zygote;
+
+	if (zygote->pending > 0)
+		process_kill(zygote);
 }
 
 bool

@@ -83,11 +83,18 @@ process_set_index(const struct process *p, uint32_t index)
 void
 process_kill(const struct process *p)
 {
-	if (p->pid > 0)
+	siginfo_t info;
+
+	/* SECURITY: once it has been waited for, its number may be another process's. */
+	if (p->pid > 0 && waitid(P_PID, (id_t)p->pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0)
 		kill(p->pid, SIGKILL);
 }
 
-bool
+/*
+ * Waits for one message until a point on clock_ms(). Takes a name for the log. Returns false at
+ * the end of file. Dies on a timeout, or if the message is malformed.
+ */
+static bool
 process_receive(const struct process *p, const char *name, int64_t until, struct msg *m)
 {
 	struct pollfd pfd = { p->control, POLLIN, 0 };
@@ -112,7 +119,11 @@ process_receive(const struct process *p, const char *name, int64_t until, struct
 	return false;
 }
 
-void
+/*
+ * Exits with the status of a process that ended before it was ready and has logged why. Dies
+ * with a log line if that was killed, or exited with 0 or EX_USAGE: no reason is logged then.
+ */
+static void __attribute__((noreturn))
 process_exit_like(const struct process *p, const char *name)
 {
 	int status = 0, ms;
@@ -124,4 +135,27 @@ process_exit_like(const struct process *p, const char *name)
 	if (!WIFEXITED(status) || WEXITSTATUS(status) == 0 || WEXITSTATUS(status) == EX_USAGE)
 		die("the %s is gone before it was ready, with wait status 0x%04x", name, (unsigned)status);
 	_exit(WEXITSTATUS(status));
+}
+
+unsigned
+process_require_ready(struct process *p, const char *name, void (*log)(const struct msg *))
+{
+	int64_t until = clock_ms() + PROCESS_READY_MS;
+	struct msg m;
+
+	do {
+		if (!process_receive(p, name, until, &m))
+			process_exit_like(p, name);
+		if (m.type == MSG_LOG)
+			log(&m);
+	} while (m.type == MSG_LOG);
+	errno = 0;
+	if (m.type != MSG_READY)
+		die("the %s says what none does", name);
+	die_status = m.u.ready.later ? EX_TEMPFAIL : EX_CONFIG;
+	if (m.u.ready.failed)
+		die("TLS is not possible: %s%s%s", m.u.ready.reason, m.u.ready.file[0] != '\0' ? ": " : "", m.u.ready.file);
+	die_status = EX_TEMPFAIL;
+	p->ready = true;
+	return m.u.ready.usable;
 }

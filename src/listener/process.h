@@ -22,6 +22,7 @@ struct process {
 	int		control;	/* the listener's end of the pair; -1: none */
 	bool		ready;
 	unsigned	pending;	/* answers that it owes */
+	unsigned	logs;		/* lines of the log that it has asked for */
 };
 
 /*
@@ -43,15 +44,11 @@ bool	process_close(struct process *);
 void	process_kill(const struct process *);
 
 /*
- * Waits for one message until a point on clock_ms(). Takes a name for the log. Returns false at
- * the end of file. Dies on a timeout, or if the message is malformed.
- */
-bool	process_receive(const struct process *, const char *name, int64_t until, struct msg *);
-
 /*
- * Exits with the status of a process that ended before it was ready and has logged why. Dies
- * with a log line if that was killed, or exited with 0 or EX_USAGE: no reason is logged then.
+ * Waits until a process is ready, PROCESS_READY_MS at most. Takes a name for the log, and the
+ * function that writes lines of the log for it. Returns the number of usable certificates. Dies
+ * if the process is not ready; exits with the status of a process that has logged why it ended.
  */
-void	process_exit_like(const struct process *, const char *name) __attribute__((noreturn));
+unsigned	process_require_ready(struct process *, const char *name, void (*log)(const struct msg *));
 
 #endif

@@ -6,8 +6,6 @@
 #include "listener/roles.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <sysexits.h>
@@ -31,6 +29,12 @@
  */
 #define RESTART_MS	200
 #define RESTART_MAX_MS	10000
+
+/* Messages of one process that are read in one turn of the loop: no more fit its socket. */
+#define MESSAGES_MAX	1024
+
+/* Lines of the log that one process may request: messages of die() and bug(). */
+#define LOGS_MAX	16
 
 /*
  * Answers that the gate zygote may owe before accepting pauses; so many requests fit its socket.
@@ -170,6 +174,7 @@ install_next(void)
 	now = next;
 	memset(&next, 0, sizeof(next));
 	next.gates.control = next.signer.control = -1;
+	restart_ms = RESTART_MS;
 	process_set_index(&now.gates, NOW_GATES);
 	process_set_index(&now.signer, NOW_SIGNER);
 	if (!renewed)
@@ -177,30 +182,6 @@ install_next(void)
 	log_begin(&line, LOG_INFO, "certificates-renewed");
 	log_field(&line, "usable", "%u", now.usable);
 	log_write(&line);
-}
-
-static void
-require_ready(struct process *p, const char *name)
-{
-	int64_t until = clock_ms() + PROCESS_READY_MS;
-	struct msg m;
-
-	do {
-		if (!process_receive(p, name, until, &m))
-			process_exit_like(p, name);
-		if (m.type == MSG_LOG)
-			callbacks->signing(&m);
-	} while (m.type == MSG_LOG);
-	errno = 0;
-	if (m.type != MSG_READY)
-		die("the %s says what none does", name);
-	die_status = m.u.ready.later ? EX_TEMPFAIL : EX_CONFIG;
-	if (m.u.ready.failed)
-		die("TLS is not possible: %s%s%s", m.u.ready.reason, m.u.ready.file[0] != '\0' ? ": " : "", m.u.ready.file);
-	die_status = EX_TEMPFAIL;
-	if (p == &now.gates)
-		now.usable = m.u.ready.usable;
-	p->ready = true;
 }
 
 void
@@ -219,9 +200,9 @@ roles_begin(const struct options *o, const struct signals *in, const struct role
 	    !process_start(&generations[generations_current].zygote, ROLE_MONITORS, -1, MONITORS + generations_current, signals))
 		die("starting zygotes");
 	if (now.signer.control != -1)
-		require_ready(&now.signer, "signer");
-	require_ready(&now.gates, "gate zygote");
-	require_ready(&generations[generations_current].zygote, "monitor zygote");
+		process_require_ready(&now.signer, "signer", callbacks->signing);
+	now.usable = process_require_ready(&now.gates, "gate zygote", callbacks->signing);
+	process_require_ready(&generations[generations_current].zygote, "monitor zygote", callbacks->signing);
 	now.until = 0;
 }
 
@@ -258,27 +239,14 @@ roles_spawn_gate(const struct msg_spawn_gate *spawn, const int fds[2])
 	return true;
 }
 
-unsigned
-roles_acquire(void)
-{
-	generations[generations_current].waiting++;
-	return generations_current;
-}
-
-static void
-end_generation_if_unused(unsigned i)
-{
-	if (i != generations_current && generations[i].waiting == 0)
-		close_process(&generations[i].zygote);
-}
-
 void
 roles_release(unsigned generation)
 {
 	if (generation >= ROLES_GENERATIONS || generations[generation].waiting == 0)
 		return;
 	generations[generation].waiting--;
-	end_generation_if_unused(generation);
+	if (generation != generations_current && generations[generation].waiting == 0)
+		close_process(&generations[generation].zygote);
 }
 
 bool
@@ -302,15 +270,6 @@ roles_kill_gate_zygote(void)
 {
 	if (now.gates.pending > 0)
 		process_kill(&now.gates);
-}
-
-void
-roles_kill_monitor_zygote(unsigned generation)
-{
-	const struct process *zygote = &generations[generation < ROLES_GENERATIONS ? generation : generations_current].zygote;
-
-	if (zygote->pending > 0)
-		process_kill(zygote);
 }
 
 unsigned
@@ -339,41 +298,69 @@ install_next_if_ready(void)
 		install_next();
 }
 
-/* Handles MSG_READY of a zygote or signer. */
-static void
+/* Handles MSG_READY of a zygote or signer. Returns false if none was due. */
+static bool
 handle_ready(struct process *p, const struct msg_ready *ready)
 {
+	if (p->ready || (ready->failed && p != &next.gates))
+		return false;
 	p->ready = !ready->failed;
-	if (p->ready)
+	/* A signer that is ready alone is none that can be used. */
+	if (is_for_monitors(p))
 		restart_ms = RESTART_MS;
 	if (p == &next.gates)
 		next.usable = ready->usable;
-	if (ready->failed && p == &next.gates)
+	if (ready->failed)
 		abandon_next(ready->file, ready->reason, ready->later != 0);
+	return true;
 }
 
-/* SECURITY: the listener trusts these processes only as far as their own connections. */
-static void
+/* Handles MSG_SPAWNED. Returns false if it answers no request. */
+static bool
+handle_spawned(struct process *p, const struct msg_spawned *spawned)
+{
+	if (p->pending == 0)
+		return false;
+	p->pending--;
+	if (callbacks->spawned(spawned, is_for_monitors(p)))
+		return true;
+	p->pending++;
+	return false;
+}
+
+/*
+ * SECURITY: the listener trusts these processes only as far as their own connections. Returns
+ * false for a message that none of them sends.
+ */
+static bool
 handle_message(struct process *p, const struct msg *m)
 {
 	switch (m->type) {
 	case MSG_READY:
-		handle_ready(p, &m->u.ready);
-		break;
+		return handle_ready(p, &m->u.ready);
 	case MSG_SPAWNED:
-		if (p->pending > 0)
-			p->pending--;
-		callbacks->spawned(&m->u.spawned, is_for_monitors(p));
-		break;
+		return handle_spawned(p, &m->u.spawned);
 	case MSG_SIGN_REPORT:
-	case MSG_LOG:
+		if (p != &now.signer && p != &next.signer)
+			return false;
 		callbacks->signing(m);
-		break;
-	default:
-		gatelog_bug("a zygote says what none does");
-		close_process(p);
+		return true;
+	case MSG_LOG:
+		if (p->logs++ == LOGS_MAX)
+			return false;
+		callbacks->signing(m);
+		return true;
 	}
-	install_next_if_ready();
+	return false;
+}
+
+/* SECURITY: a process that has been taken over is ended, and not only left alone. A new one takes the place. */
+static void
+kill_violator(struct process *p, const char *text)
+{
+	gatelog_bug(text);
+	process_kill(p);
+	close_process(p);
 }
 
 void
@@ -382,21 +369,24 @@ roles_receive(uint32_t index)
 	struct process *p = process_of(index);
 	static struct msg m;
 	const char *wrong = NULL;
-	int fds[MSG_FDS], received;
+	int fds[MSG_FDS], received, i;
 
-	while (p->control != -1) {
+	for (i = 0; i < MESSAGES_MAX && p->control != -1; i++) {
 		received = msg_recv_now(p->control, &m, fds, &wrong);
-		if (received == 1) {
-			handle_message(p, &m);
-			msg_close_fds(fds);
-			p = process_of(index);
-			continue;
-		}
 		if (received == 0 && errno == EAGAIN)
 			return;
-		if (received == -1)
-			gatelog_bug(wrong);
-		close_process(p);
+		/* The end of a process with something unread: words before that are behind this error. */
+		if (received == 0 && errno == ECONNRESET)
+			continue;
+		if (received == 0)
+			close_process(p);
+		else if (received == -1 || !handle_message(p, &m))
+			kill_violator(p, received == -1 ? wrong : "a zygote or signer says what none does");
+		/* No message of a zygote or signer has descriptors. */
+		if (received == 1)
+			msg_close_fds(fds);
+		install_next_if_ready();
+		p = process_of(index);
 	}
 }
 
@@ -455,11 +445,23 @@ roles_ended(pid_t pid, int status)
 	if (pid != now.gates.pid && pid != now.signer.pid)
 		return false;
 	roles_receive(pid == now.gates.pid ? NOW_GATES : NOW_SIGNER);
+	/* The last answer may have put the next ones in place. */
 	if (pid == now.gates.pid)
 		report_missing(&now.gates, "gate-zygote");
-	else
+	else if (pid == now.signer.pid)
 		report_missing(&now.signer, "signer");
 	return true;
+}
+
+bool
+roles_has_pid(pid_t pid)
+{
+	uint32_t i;
+
+	for (i = 0; i < MONITORS + ROLES_GENERATIONS; i++)
+		if (process_of(i)->pid == pid)
+			return true;
+	return false;
 }
 
 int64_t

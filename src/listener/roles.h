@@ -24,7 +24,8 @@
  * signer's MSG_SIGN_REPORT, or a MSG_LOG of the signer or the gate zygote.
  */
 struct roles_callbacks {
-	void	(*spawned)(const struct msg_spawned *, bool monitor);
+	/* Returns false if the message can't be the answer to a request. */
+	bool	(*spawned)(const struct msg_spawned *, bool monitor);
 	/* A zygote has ended or was replaced, and owed answers. */
 	void	(*zygote_ended)(bool monitor, unsigned generation);
 	void	(*signing)(const struct msg *);
@@ -60,7 +61,7 @@ bool	roles_spawn_gate(const struct msg_spawn_gate *, const int fds[2]);
 
 /* Returns the current generation for a new connection, which holds it until roles_release(). */
 unsigned	roles_acquire(void);
-bool		roles_has_generation(unsigned generation);	/* its monitor zygote exists */
+bool		roles_is_restored(unsigned generation);	/* its monitor zygote is from before the last execve(2) */
 void		roles_release(unsigned generation);
 
 /*
@@ -84,6 +85,9 @@ void	roles_receive(uint32_t index);
 
 /* Handles the end of a child. Returns false if it is none of these processes. */
 bool	roles_ended(pid_t, int status);
+
+/* Returns whether this process is a zygote or signer. */
+bool	roles_has_pid(pid_t);
 
 /*
  * roles_due() returns when roles_tick() must be called (clock_ms()), 0: not at all. roles_tick()

@@ -100,8 +100,8 @@ serve_resume(void)
 		if (c == NULL)
 			continue;
 		/* The monitor zygote has ended: the current one takes its place. */
-		if (!roles_has_generation(c->generation))
-			c->generation = ROLES_GENERATIONS;
+		if (c->generation != ROLES_GENERATIONS && !roles_is_restored(c->generation))
+			c->generation = roles_acquire();
 		if ((c->login != -1 && !events_add(c->login, EVENT_LOGIN, slot)) ||
 		    (c->account != -1 && !events_add(c->account, EVENT_ACCOUNT, slot)))
 			die("epoll");
@@ -179,17 +179,24 @@ child_missing(struct connection *c, struct connection_process *child, const char
 	lifecycle_release_if_over(c);
 }
 
-void
+/* SECURITY: a process of others, or of ours, would be killed behind this connection's deadline. */
+static bool
+is_taken(pid_t pid)
+{
+	return roles_has_pid(pid) || connections_has_pid(pid);
+}
+
+bool
 serve_spawned(const struct msg_spawned *spawned, bool monitor)
 {
 	struct connection *c = connections_find(spawned->slot, spawned->serial);
 	struct connection_process *child;
 
 	if (c == NULL)
-		return;
+		return false;
 	child = monitor ? &c->monitor : &c->gate;
-	if (child->state != CHILD_STARTING)
-		return;
+	if (child->state != CHILD_STARTING || (spawned->pid > 0 && is_taken(spawned->pid)))
+		return false;
 	if (monitor)
 		leave_generation(c);
 	if (spawned->pid > 0)
@@ -199,6 +206,7 @@ serve_spawned(const struct msg_spawned *spawned, bool monitor)
 	/* No answer is outstanding, so the rest are no connection's. */
 	if (roles_pending() == 0)
 		early_count = 0;
+	return true;
 }
 
 /*

@@ -16,7 +16,7 @@
 #include "listener/roles.h"
 
 /* Callbacks for roles.h (struct roles_callbacks). */
-void	serve_spawned(const struct msg_spawned *, bool monitor);
+bool	serve_spawned(const struct msg_spawned *, bool monitor);
 void	serve_zygote_ended(bool monitor, unsigned generation);
 void	serve_signing(const struct msg *);
 

@@ -23,12 +23,14 @@ spawn_gate(struct connection *c)
 	bool asked;
 
 	spawn.peer = c->peer;
-	asked = msg_pair(pair) == 0 && roles_spawn_gate(&spawn, (const int[]){ c->client, pair[1] });
+	/* The zygote is asked last: its answer must find the connection. */
+	asked = msg_pair(pair) == 0 && events_add(pair[0], EVENT_LOGIN, c->slot) &&
+	    roles_spawn_gate(&spawn, (const int[]){ c->client, pair[1] });
 	error = errno;
 	if (pair[1] != -1)
 		close(pair[1]);
 	c->login = pair[0];
-	if (asked && events_add(c->login, EVENT_LOGIN, c->slot)) {
+	if (asked) {
 		c->gate.state = CHILD_STARTING;
 		return;
 	}
@@ -62,7 +64,8 @@ spawn_monitor(struct connection *c, bool peer_first)
 	memcpy(spawn->tls, c->tls, sizeof(spawn->tls));
 	memcpy(spawn->cipher, c->cipher, sizeof(spawn->cipher));
 	connections_keys(spawn->failure_key, spawn->account_key);
-	asked = roles_spawn_monitor(c->generation, &m, (const int[]){ c->client, pair[1], c->login });
+	asked = events_add(pair[0], EVENT_ACCOUNT, c->slot) &&
+	    roles_spawn_monitor(c->generation, &m, (const int[]){ c->client, pair[1], c->login });
 	error = errno;
 	msg_wipe(&m);
 	close(pair[1]);
@@ -71,7 +74,7 @@ spawn_monitor(struct connection *c, bool peer_first)
 		lifecycle_close(&c->client);
 		lifecycle_close(&c->login);
 	}
-	if (asked && events_add(c->account, EVENT_ACCOUNT, c->slot)) {
+	if (asked) {
 		c->monitor.state = CHILD_STARTING;
 		return;
 	}
