@@ -16,7 +16,7 @@
 
 /*
  * MSG_READY: a zygote or the signer can be used. With failed TLS is impossible, and the gate
- * zygote ends.
+ * zygote ends. From the listener to the signer it is a question, answered by the same message.
  */
 struct msg_ready {
 	uint32_t	usable;		/* number of certificates */

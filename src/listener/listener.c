@@ -347,6 +347,7 @@ run_timers(struct listener *l)
 
 	if (status_due() != 0 && now >= status_due()) {
 		serve_check_deadlines();
+		roles_check_signer();
 		status_notify();
 	}
 	roles_tick();

@@ -159,3 +159,18 @@ process_require_ready(struct process *p, const char *name, void (*log)(const str
 	p->ready = true;
 	return m.u.ready.usable;
 }
+
+bool
+process_is_silent(struct process *p)
+{
+	static struct msg m;
+
+	if (p->control == -1 || ++p->ticks < PROCESS_TICKS)
+		return false;
+	p->ticks = 0;
+	if (p->asked)
+		return true;
+	msg_begin(&m, MSG_READY);
+	p->asked = msg_send_fds(p->control, &m, NULL, false) == 0;
+	return false;
+}

@@ -23,6 +23,8 @@ struct process {
 	bool		ready;
 	unsigned	pending;	/* answers that it owes */
 	unsigned	logs;		/* lines of the log that it has asked for */
+	unsigned	ticks;		/* calls of process_is_silent() since the last question */
+	bool		asked;		/* the question has no answer yet */
 };
 
 /*
@@ -50,5 +52,13 @@ void	process_kill(const struct process *);
  * if the process is not ready; exits with the status of a process that has logged why it ended.
  */
 unsigned	process_require_ready(struct process *, const char *name, void (*log)(const struct msg *));
+
+/*
+ * Asks a signer at each PROCESS_TICKS-th call whether it runs (MSG_READY). Returns true if the
+ * last question has no answer. Calls are counted, not time: so a listener that was stopped
+ * together with its signer kills nothing when both continue.
+ */
+#define PROCESS_TICKS	10
+bool	process_is_silent(struct process *);
 
 #endif

@@ -302,6 +302,10 @@ install_next_if_ready(void)
 static bool
 handle_ready(struct process *p, const struct msg_ready *ready)
 {
+	if (p->asked) {
+		p->asked = false;
+		return true;
+	}
 	if (p->ready || (ready->failed && p != &next.gates))
 		return false;
 	p->ready = !ready->failed;
@@ -462,6 +466,16 @@ roles_has_pid(pid_t pid)
 		if (process_of(i)->pid == pid)
 			return true;
 	return false;
+}
+
+/* With the signer's end the gate zygote is replaced too. */
+void
+roles_check_signer(void)
+{
+	if (!process_is_silent(&now.signer))
+		return;
+	callbacks->shortage("signer", "it does not answer");
+	process_kill(&now.signer);
 }
 
 int64_t

@@ -89,6 +89,9 @@ bool	roles_ended(pid_t, int status);
 /* Returns whether this process is a zygote or signer. */
 bool	roles_has_pid(pid_t);
 
+/* Kills a signer that does not answer. Call it every second or so while there are connections. */
+void	roles_check_signer(void);
+
 /*
  * roles_due() returns when roles_tick() must be called (clock_ms()), 0: not at all. roles_tick()
  * restarts missing processes and gives up a renewal that takes too long.

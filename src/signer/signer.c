@@ -183,10 +183,22 @@ discard_message(int priority, const char *text)
 	(void)text;
 }
 
-/* Handles the listener's end: it sends the signer no messages. */
+/* Answers the listener's question whether the signer runs (process_is_silent()); else it is the end. */
 static void
 handle_listener(void)
 {
+	static struct msg m;
+	const char *wrong = NULL;
+	int fds[MSG_FDS], received = msg_recv_now(ROLE_CONTROL, &m, fds, &wrong);
+
+	if (is_spurious(received))
+		return;
+	if (received == 1 && m.type == MSG_READY) {
+		msg_send_fds(ROLE_CONTROL, &m, NULL, false);
+		return;
+	}
+	if (received == 1)
+		msg_close_fds(fds);
 	close(ROLE_CONTROL);
 	signer.has_listener = false;
 	log_sink = discard_message;

@@ -216,3 +216,33 @@ def test_SIGHUP_within_a_dry_run(stage):
         imap.starttls(certificate.context())
         imap.login()
         close(imap)
+
+
+# --- a signer that does not answer
+
+# Twice the looks that the listener takes, one a second (src/listener/process.h, PROCESS_TICKS), and some to spare.
+SILENCE = 40
+
+
+def test_signer_that_is_never_heard_of_again(stage):
+    """The listener ends and replaces signer and gate zygote, and one line says why. A handshake that waited for the signer fails at once."""
+    certificate = stage.certificate()
+    with Listener(stage, *CLEAR, *certificate.options, "--timeout", "60") as server:
+        before = server.roles()
+        session, waiting = server.connect(), server.connect()
+        session.login()
+        stopped(server, SIGNER)
+        waiting.send("s STARTTLS\r\n")
+        waiting.expect("s OK ...")
+        end = time.monotonic() + SILENCE
+        while not {SIGNER, GATE_ZYGOTE} <= {name for name, pid in server.roles().items() if pid != before[name]}:
+            assert time.monotonic() < end, "they are not replaced"
+            time.sleep(0.1)
+        assert [(event["what"], event["text"].strip('"')) for event in server.log("resource-shortage")] == [("signer", "it does not answer")]
+        with pytest.raises(Exception):
+            waiting.handshake(certificate.context())
+        after = server.connect()
+        after.starttls(certificate.context())
+        after.login()
+        assert session.command("n NOOP")[1] == b"n OK heard NOOP"
+        close(session, waiting, after)

@@ -669,6 +669,37 @@ zygote_that_owes_nothing(void *arg)
 	CHECK(stays(newest(ROLE_MONITORS)->pid));
 }
 
+/* --- a signer that is silent */
+
+static void
+silent_signer(void *arg)
+{
+	struct started *signer;
+	static struct msg m;
+	int i;
+
+	(void)arg;
+	begin();
+	signer = newest(ROLE_SIGNER);
+	for (i = 0; i < 5 * PROCESS_TICKS; i++) {
+		roles_check_signer();
+		if (recv(signer->fd, &m, sizeof(m), MSG_DONTWAIT) > 0 && m.type == MSG_READY)
+			say_ready(signer->fd, false);
+		hear();
+	}
+	CHECK(stays(signer->pid) && shortages == 0);
+	for (i = 0; i < 2 * PROCESS_TICKS; i++)
+		roles_check_signer();
+	CHECK(shortages == 1 && ends(signer->pid));
+	reap();
+	pass(1000);
+	CHECK(roles_are_ready() && count_of(ROLE_SIGNER) == 2 && count_of(ROLE_GATES) == 2);
+	/* No question is open that another was asked. */
+	for (i = 0; i < PROCESS_TICKS; i++)
+		roles_check_signer();
+	CHECK(runs(newest(ROLE_SIGNER)->pid));
+}
+
 /* --- a role that has been taken over */
 
 /* The scene of all attacks: two connections whose gates or monitors were asked for, and one with both a gate and a session's process. */
@@ -978,6 +1009,7 @@ TEST(spawn_without_errno)
 TEST(slot_released_twice)
 TEST(question_behind_the_end)
 TEST(zygote_that_owes_nothing)
+TEST(silent_signer)
 TEST(pid_of_a_stranger)
 TEST(flood)
 
@@ -1056,6 +1088,7 @@ main(void)
 		cmocka_unit_test(test_restarts),
 		cmocka_unit_test(test_question_behind_the_end),
 		cmocka_unit_test(test_zygote_that_owes_nothing),
+		cmocka_unit_test(test_silent_signer),
 		cmocka_unit_test(test_taken_over),
 		cmocka_unit_test(test_pid_of_a_stranger),
 		cmocka_unit_test(test_kill_by_number),

@@ -173,6 +173,31 @@ last_words_behind_the_end_of_the_listener(void **state)
 	close(signing);
 }
 
+/* Whether it is there, a listener asks again and again. */
+static void
+question_of_the_listener(void **state)
+{
+	struct msg m;
+	int i, pair[2];
+
+	(void)state;
+	for (i = 0; i < 100; i++) {
+		msg_begin(&m, MSG_READY);
+		assert_int_equal(msg_send(control, &m), 0);
+		assert_int_equal(msg_recv(control, &m), 1);
+		assert_int_equal(m.type, MSG_READY);
+	}
+	assert_int_equal(msg_pair(pair), 0);
+	send_pair(pair[1]);
+	msg_begin(&m, MSG_KEY);
+	assert_int_equal(msg_send(pair[0], &m), 0);
+	assert_true(is_closed(pair[0]));
+	assert_int_equal(msg_recv(control, &m), 1);
+	assert_int_equal(m.type, MSG_SIGN_REPORT);
+	close(control);
+	close(signing);
+}
+
 #define WITH_SIGNER(f)	cmocka_unit_test_setup_teardown(f, start, stop)
 
 int
@@ -181,6 +206,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		WITH_SIGNER(pairs_with_the_number_of_the_closed_control),
 		WITH_SIGNER(last_words_behind_the_end_of_the_listener),
+		WITH_SIGNER(question_of_the_listener),
 	};
 
 	return cmocka_run_group_tests_name("signer", tests, NULL, NULL);
