@@ -5,6 +5,7 @@
 
 #include "listener/generations.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 
@@ -42,6 +43,18 @@ roles_acquire(void)
 {
 	generations[generations_current].waiting++;
 	return generations_current;
+}
+
+bool
+roles_spawn_monitor(unsigned generation, const struct msg *m, const int *fds)
+{
+	struct process *zygote = &generations[generation < ROLES_GENERATIONS ? generation : generations_current].zygote;
+
+	errno = ECHILD;
+	if (zygote->control == -1 || msg_send_fds(zygote->control, m, fds, false) == -1)
+		return false;
+	zygote->pending++;
+	return true;
 }
 
 void

@@ -46,7 +46,6 @@ bool	process_close(struct process *);
 void	process_kill(const struct process *);
 
 /*
-/*
  * Waits until a process is ready, PROCESS_READY_MS at most. Takes a name for the log, and the
  * function that writes lines of the log for it. Returns the number of usable certificates. Dies
  * if the process is not ready; exits with the status of a process that has logged why it ended.

@@ -36,9 +36,7 @@
 /* Lines of the log that one process may request: messages of die() and bug(). */
 #define LOGS_MAX	16
 
-/*
- * Answers that the gate zygote may owe before accepting pauses; so many requests fit its socket.
- */
+/* Answers that the gate zygote may owe before accepting pauses; so many requests fit its socket. */
 #define PENDING_MAX	64
 
 /* Gate zygote and signer of one set of certificates. */
@@ -247,18 +245,6 @@ roles_release(unsigned generation)
 	generations[generation].waiting--;
 	if (generation != generations_current && generations[generation].waiting == 0)
 		close_process(&generations[generation].zygote);
-}
-
-bool
-roles_spawn_monitor(unsigned generation, const struct msg *m, const int *fds)
-{
-	struct process *zygote = &generations[generation < ROLES_GENERATIONS ? generation : generations_current].zygote;
-
-	errno = ECHILD;
-	if (zygote->control == -1 || msg_send_fds(zygote->control, m, fds, false) == -1)
-		return false;
-	zygote->pending++;
-	return true;
 }
 
 /*
