@@ -186,6 +186,14 @@ is_taken(pid_t pid)
 	return roles_has_pid(pid) || connections_has_pid(pid);
 }
 
+/* Forgets early ends once no answer is outstanding: they are no connection's, and their pids may be used again. */
+static void
+forget_early(void)
+{
+	if (roles_pending() == 0)
+		early_count = 0;
+}
+
 bool
 serve_spawned(const struct msg_spawned *spawned, bool monitor)
 {
@@ -203,9 +211,7 @@ serve_spawned(const struct msg_spawned *spawned, bool monitor)
 		adopt_child(c, child, spawned->pid);
 	else
 		child_missing(c, child, strerror(spawned->error));
-	/* No answer is outstanding, so the rest are no connection's. */
-	if (roles_pending() == 0)
-		early_count = 0;
+	forget_early();
 	return true;
 }
 
@@ -228,6 +234,7 @@ serve_zygote_ended(bool monitor, unsigned generation)
 		if (child->state == CHILD_STARTING && (!monitor || c->generation == generation))
 			child_missing(c, child, "its zygote has ended");
 	}
+	forget_early();
 }
 
 static const char *
