@@ -347,7 +347,7 @@ dispatch_request(struct monitor *m)
 		bug("gate asks for %u in phase %d", m->request.type, (int)m->phase);
 	if (r->most > 0 && m->asked[r->type]++ == r->most)
 		bug("gate asks for %u once too often", m->request.type);
-	if (r->type == MSG_LOGIN && (m->attempts >= m->start->opts->max_attempts || m->uncounted >= UNCOUNTED_MAX))
+	if (r->type == MSG_LOGIN && (m->last || m->attempts >= m->start->opts->max_attempts || m->uncounted >= UNCOUNTED_MAX))
 		bug("gate asks for one more login");
 	/* SECURITY: otherwise the client would pass for its proxy, to which no limit applies. */
 	if (r->type == MSG_LOGIN && !m->proxied && !accounting_has_listener() && peer_is_proxy(m->start->peer, m->start->opts))

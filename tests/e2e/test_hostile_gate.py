@@ -140,6 +140,13 @@ def test_monitor_ends(run, name):
     look_at_end(*run(MESSAGES[name]))
 
 
+def test_last_login_is_the_last(run):
+    """PAM has said yes, and its session no: this process has one user's groups and limits now, so none is logged in by it any more."""
+    session, report = run("login send hear login send wait", pam="name=joe password=sesame open=14")
+    look_at_end(session, report)
+    assert session.log_text().count("]: auth-fail ") == 1, session.log_text()
+
+
 @pytest.mark.parametrize("name", SIGNING)
 def test_what_it_asks_of_a_key_has_the_clients_address(run, name):
     """The administrator must learn by whom the gate was taken over; it has no second try."""
