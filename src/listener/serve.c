@@ -151,6 +151,19 @@ find_early(pid_t pid, int *status)
 	return waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) == -1 && errno == ECHILD ? 0 : -1;
 }
 
+/*
+ * Listens to a child from here on, not before: one whose pid never comes must
+ * not become a session, which nobody would count and whose end nobody would see.
+ */
+static bool
+watch_child(const struct connection *c, const struct connection_process *child)
+{
+	bool is_gate = child == &c->gate;
+	int fd = is_gate ? c->login : c->account;
+
+	return fd == -1 || events_add(fd, is_gate ? EVENT_LOGIN : EVENT_ACCOUNT, c->slot);
+}
+
 static void
 adopt_child(struct connection *c, struct connection_process *child, pid_t pid)
 {
@@ -160,6 +173,9 @@ adopt_child(struct connection *c, struct connection_process *child, pid_t pid)
 	if (find_early(pid, &status) == 0) {
 		connections_set_ended(pid, status, &c);
 		reap_child(c, child, status);
+	} else if (!watch_child(c, child)) {
+		lifecycle_report_shortage(child == &c->gate ? "gate" : "monitor", strerror(errno));
+		lifecycle_kill(child);
 	} else if (c->violated)
 		lifecycle_kill(child);
 	else if (connections_is_shut_down(c))

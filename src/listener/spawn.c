@@ -9,7 +9,6 @@
 #include <unistd.h>
 
 #include "boundary/msg.h"
-#include "listener/events.h"
 #include "listener/lifecycle.h"
 #include "listener/reject.h"
 #include "listener/roles.h"
@@ -23,9 +22,7 @@ spawn_gate(struct connection *c)
 	bool asked;
 
 	spawn.peer = c->peer;
-	/* The zygote is asked last: its answer must find the connection. */
-	asked = msg_pair(pair) == 0 && events_add(pair[0], EVENT_LOGIN, c->slot) &&
-	    roles_spawn_gate(&spawn, (const int[]){ c->client, pair[1] });
+	asked = msg_pair(pair) == 0 && roles_spawn_gate(&spawn, (const int[]){ c->client, pair[1] });
 	error = errno;
 	if (pair[1] != -1)
 		close(pair[1]);
@@ -64,8 +61,7 @@ spawn_monitor(struct connection *c, bool peer_first)
 	memcpy(spawn->tls, c->tls, sizeof(spawn->tls));
 	memcpy(spawn->cipher, c->cipher, sizeof(spawn->cipher));
 	connections_keys(spawn->failure_key, spawn->account_key);
-	asked = events_add(pair[0], EVENT_ACCOUNT, c->slot) &&
-	    roles_spawn_monitor(c->generation, &m, (const int[]){ c->client, pair[1], c->login });
+	asked = roles_spawn_monitor(c->generation, &m, (const int[]){ c->client, pair[1], c->login });
 	error = errno;
 	msg_wipe(&m);
 	close(pair[1]);
