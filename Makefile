@@ -97,7 +97,7 @@ FUZZNAMES :=	$(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 REPLAYS :=	$(FUZZNAMES:%=$(BUILD)/tests/replay_%)
 FUZZERS :=	$(FUZZNAMES:%=$(BUILD)/fuzz/fuzz_%)
 
-.PHONY: all tests check check-faults soak check-vm check-bare check-suite check-valgrind demo install uninstall deb bench lint format fuzz fuzzers fuzz-coverage prove mutate clean help
+.PHONY: all tests check check-faults soak check-vm check-bare check-suite check-valgrind demo install uninstall deb bench lint format fuzz fuzzers fuzz-coverage prove model mutate clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -285,6 +285,10 @@ fuzzers: $(FUZZERS)
 prove: ## prove with Frama-C that the parsers are free of undefined behaviour (T="sasl proxy" are some of them; packages: frama-c-base)
 	@IMAPGATE_BUILD='$(abspath $(BUILD))' tests/prove/run $(T)
 
+model: ## verify with spin the life of a connection in each order of events, crashes and reloads included (package: spin)
+	@IMAPGATE_BUILD='$(abspath $(BUILD))' tests/model/run
+	@IMAPGATE_BUILD='$(abspath $(BUILD))' tests/model/run self-test
+
 mutate: ## make one small fault at a time in the parsers: do the unit tests see it? MUTATE_SECONDS=3600 is the longest, T=sasl.c narrows down
 	@IMAPGATE_BUILD='$(abspath $(BUILD))' nice tests/mutate/mutate.py --seconds $(MUTATE_SECONDS) $(T)
 
@@ -295,6 +299,7 @@ lint: $(OBJS) ## prove the boundary from the objects, check headers, shape and m
 	@CC='$(CC)' tests/lint/boundary '$(BUILD)'
 	@CC='$(CC)' CFLAGS='-std=gnu17 $(WARN) -D_GNU_SOURCE -Isrc $(PKG_CFLAGS)' tests/lint/headers $(HEADERS)
 	@tests/lint/shape $(SRCS) $(HEADERS)
+	@IMAPGATE_BUILD='$(abspath $(BUILD))' tests/model/run compare
 	@! mandoc -T lint src/imapgate.8 src/imapgate-dovecot.8 2>/dev/null | grep -v 'referenced manual not found' && echo 'lint: the manuals are clean'
 
 format: ## put the spacing of functions right (clang-format)
