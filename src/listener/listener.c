@@ -66,7 +66,7 @@ static struct listener {
 	bool				 reexec_due;
 	bool				 reload_again;	/* SIGHUP has arrived during a dry run */
 	unsigned			 dry_runs;	/* repeated in a row for that */
-	bool				 more_ended;	/* children may be left after REAP_MAX */
+	bool				 more_ended;	/* children have ended, or may be left after REAP_MAX */
 	bool				 stopping;
 	/* Points on clock_ms(), 0: never. */
 	int64_t				 hold_at,	/* end of HOLD_MS */
@@ -312,7 +312,7 @@ handle_signal(struct listener *l)
 	}
 	l->reads = 0;
 	if (info.ssi_signo == SIGCHLD)
-		reap_children(l);
+		l->more_ended = true;
 	else if (info.ssi_signo == SIGHUP)
 		begin_reload(l);
 	else
@@ -401,13 +401,13 @@ loop(struct listener *l)
 	while (!is_over(l)) {
 		set_accepting(l);
 		n = events_wait(events, l->more_ended ? 0 : time_to_wait(l));
-		if (l->more_ended)
-			reap_children(l);
 		run_timers(l);
 		/* Signals first: a connection after SIGTERM must not be accepted. */
 		for (i = 0; i < n; i++)
 			if (events[i].kind == EVENT_SIGNAL)
 				dispatch_event(l, &events[i]);
+		if (l->more_ended)
+			reap_children(l);
 		set_accepting(l);
 		for (i = 0; i < n; i++)
 			if (events[i].kind != EVENT_SIGNAL)

@@ -152,8 +152,8 @@ find_early(pid_t pid, int *status)
 }
 
 /*
- * Listens to a child from here on, not before: one whose pid never comes must
- * not become a session, which nobody would count and whose end nobody would see.
+ * Waits for messages of a child, only once its pid is known: a session of an unknown process
+ * could not be counted, and its end would not be noticed.
  */
 static bool
 watch_child(const struct connection *c, const struct connection_process *child)
