@@ -26,4 +26,12 @@ clock_left(int64_t deadline)
 	return left < 0 ? 0 : left > INT32_MAX ? INT32_MAX : (int)left;
 }
 
+/* Sets a point on clock_ms() to another one if that is earlier; 0 is never, for both. */
+static inline void
+clock_earliest(int64_t *at, int64_t other)
+{
+	if (other != 0 && (*at == 0 || other < *at))
+		*at = other;
+}
+
 #endif

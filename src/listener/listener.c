@@ -66,7 +66,7 @@ static struct listener {
 	bool				 reexec_due;
 	bool				 reload_again;	/* SIGHUP has arrived during a dry run */
 	unsigned			 dry_runs;	/* repeated in a row for that */
-	bool				 more_ended;	/* children have ended, or may be left after REAP_MAX */
+	bool				 reap_due;	/* children have ended */
 	bool				 stopping;
 	/* Points on clock_ms(), 0: never. */
 	int64_t				 hold_at,	/* end of HOLD_MS */
@@ -295,7 +295,7 @@ reap_children(struct listener *l)
 		if (!serve_ended(pid, status))
 			childexit_report(pid, status, "");
 	}
-	l->more_ended = turns == REAP_MAX;
+	l->reap_due = turns == REAP_MAX;
 	status_changed();
 }
 
@@ -312,18 +312,11 @@ handle_signal(struct listener *l)
 	}
 	l->reads = 0;
 	if (info.ssi_signo == SIGCHLD)
-		l->more_ended = true;
+		l->reap_due = true;
 	else if (info.ssi_signo == SIGHUP)
 		begin_reload(l);
 	else
 		listener_stop(l);
-}
-
-static void
-earliest(int64_t *at, int64_t other)
-{
-	if (other != 0 && (*at == 0 || other < *at))
-		*at = other;
 }
 
 static int
@@ -331,12 +324,12 @@ time_to_wait(const struct listener *l)
 {
 	int64_t at = 0;
 
-	earliest(&at, status_due());
-	earliest(&at, l->watchdog_at);
-	earliest(&at, l->resume_at);
-	earliest(&at, l->hold_at);
-	earliest(&at, l->stop_at);
-	earliest(&at, roles_due());
+	clock_earliest(&at, status_due());
+	clock_earliest(&at, l->watchdog_at);
+	clock_earliest(&at, l->resume_at);
+	clock_earliest(&at, l->hold_at);
+	clock_earliest(&at, l->stop_at);
+	clock_earliest(&at, roles_due());
 	return at == 0 ? -1 : clock_left(at);
 }
 
@@ -400,13 +393,13 @@ loop(struct listener *l)
 	reap_children(l);
 	while (!is_over(l)) {
 		set_accepting(l);
-		n = events_wait(events, l->more_ended ? 0 : time_to_wait(l));
+		n = events_wait(events, l->reap_due ? 0 : time_to_wait(l));
 		run_timers(l);
 		/* Signals first: a connection after SIGTERM must not be accepted. */
 		for (i = 0; i < n; i++)
 			if (events[i].kind == EVENT_SIGNAL)
 				dispatch_event(l, &events[i]);
-		if (l->more_ended)
+		if (l->reap_due)
 			reap_children(l);
 		set_accepting(l);
 		for (i = 0; i < n; i++)

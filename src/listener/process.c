@@ -55,7 +55,7 @@ process_start(struct process *p, enum role role, int signing, uint32_t index, co
 {
 	int other, error;
 
-	*p = (struct process){ .pid = 0, .control = -1 };
+	*p = (struct process){ .pid = 0, .control = -1, .until = clock_ms() + PROCESS_READY_MS };
 	if (make_control(p, &other) == -1)
 		return false;
 	p->pid = role_start(role, other, signing, signals);
@@ -158,6 +158,21 @@ process_require_ready(struct process *p, const char *name, void (*log)(const str
 	die_status = EX_TEMPFAIL;
 	p->ready = true;
 	return m.u.ready.usable;
+}
+
+int64_t
+process_due(const struct process *p)
+{
+	return p->control != -1 && !p->ready ? p->until : 0;
+}
+
+void
+process_kill_if_late(struct process *p)
+{
+	if (process_due(p) == 0 || clock_left(p->until) > 0)
+		return;
+	process_kill(p);
+	p->until = 0;
 }
 
 bool

@@ -20,6 +20,7 @@
 struct process {
 	pid_t		pid;		/* 0: none */
 	int		control;	/* the listener's end of the pair; -1: none */
+	int64_t		until;		/* must be ready by then (clock_ms()); 0: no deadline is due */
 	bool		ready;
 	unsigned	pending;	/* answers that it owes */
 	unsigned	logs;		/* lines of the log that it has asked for */
@@ -51,6 +52,13 @@ void	process_kill(const struct process *);
  * if the process is not ready; exits with the status of a process that has logged why it ended.
  */
 unsigned	process_require_ready(struct process *, const char *name, void (*log)(const struct msg *));
+
+/*
+ * process_due() returns when process_kill_if_late() must be called (clock_ms()), 0: not at all.
+ * That kills a process which has not become ready in PROCESS_READY_MS.
+ */
+int64_t	process_due(const struct process *);
+void	process_kill_if_late(struct process *);
 
 /*
  * Asks a signer at each PROCESS_TICKS-th call whether it runs (MSG_READY). Returns true if the

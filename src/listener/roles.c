@@ -247,10 +247,7 @@ roles_release(unsigned generation)
 		close_process(&generations[generation].zygote);
 }
 
-/*
- * SIGKILL also ends a stopped process. The end of the process fails all requests that it has not
- * answered.
- */
+/* SIGKILL also ends a stopped process. Its end fails all requests that it has not answered. */
 void
 roles_kill_gate_zygote(void)
 {
@@ -467,9 +464,11 @@ roles_check_signer(void)
 int64_t
 roles_due(void)
 {
-	if (restart_at != 0 && (next.until == 0 || restart_at < next.until))
-		return restart_at;
-	return next.until;
+	int64_t at = next.until;
+
+	clock_earliest(&at, restart_at);
+	clock_earliest(&at, process_due(&generations[generations_current].zygote));
+	return at;
 }
 
 static void
@@ -492,6 +491,7 @@ roles_tick(void)
 {
 	if (restart_at != 0 && clock_left(restart_at) == 0)
 		restart_missing();
+	process_kill_if_late(&generations[generations_current].zygote);
 	if (next.until == 0 || clock_left(next.until) > 0)
 		return;
 	process_kill(&next.gates);

@@ -635,6 +635,31 @@ restarts(void *arg)
 	CHECK(roles_are_ready());
 }
 
+/* A monitor zygote that was started anew and is never ready is ended, and the next one is used. */
+static void
+zygote_that_is_never_ready(void *arg)
+{
+	pid_t silent;
+
+	(void)arg;
+	begin();
+	at_start = SAYS_NOTHING;
+	kill(newest(ROLE_MONITORS)->pid, SIGKILL);
+	CHECK(ends(newest(ROLE_MONITORS)->pid));
+	reap();
+	pass(1000);
+	silent = newest(ROLE_MONITORS)->pid;
+	CHECK(count_of(ROLE_MONITORS) == 2 && !roles_are_ready());
+	pass(PROCESS_READY_MS - 2000);
+	CHECK(stays(silent));
+	at_start = SAYS_READY;
+	pass(3000);
+	CHECK(ends(silent) || errno == ECHILD);
+	reap();
+	pass(2000);
+	CHECK(count_of(ROLE_MONITORS) == 3 && roles_are_ready());
+}
+
 /* A gate that says its end and then asks for a login is none of ours. */
 static void
 question_behind_the_end(void *arg)
@@ -1009,6 +1034,7 @@ TEST(spawn_without_errno)
 TEST(slot_released_twice)
 TEST(question_behind_the_end)
 TEST(zygote_that_owes_nothing)
+TEST(zygote_that_is_never_ready)
 TEST(silent_signer)
 TEST(pid_of_a_stranger)
 TEST(flood)
@@ -1086,6 +1112,7 @@ main(void)
 		cmocka_unit_test(test_spawn_without_errno),
 		cmocka_unit_test(test_slot_released_twice),
 		cmocka_unit_test(test_restarts),
+		cmocka_unit_test(test_zygote_that_is_never_ready),
 		cmocka_unit_test(test_question_behind_the_end),
 		cmocka_unit_test(test_zygote_that_owes_nothing),
 		cmocka_unit_test(test_silent_signer),
