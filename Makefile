@@ -294,7 +294,11 @@ mutate: ## make one small fault at a time in the parsers: do the unit tests see 
 
 # --- what keeps the code as it should be
 
+# An object whose source has gone or moved is no part of the program.
+STALE =		$(filter-out $(OBJS) $(STUBS),$(wildcard $(BUILD)/*.o $(patsubst src/%/,$(BUILD)/%/*.o,$(wildcard src/*/))))
+
 lint: $(OBJS) ## prove the boundary from the objects, check headers, shape and manual
+	@$(if $(STALE),rm $(STALE))
 	@CC='$(CC)' tests/lint/boundary self-test
 	@CC='$(CC)' tests/lint/boundary '$(BUILD)'
 	@CC='$(CC)' CFLAGS='-std=gnu17 $(WARN) -D_GNU_SOURCE -Isrc $(PKG_CFLAGS)' tests/lint/headers $(HEADERS)

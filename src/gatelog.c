@@ -178,7 +178,6 @@ gatelog_died(int status)
 	log_write(&l);
 }
 
-
 void
 gatelog_end(const char *reason, unsigned times)
 {

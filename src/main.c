@@ -165,7 +165,7 @@ main(int argc, char *argv[])
 	options_parse(&opts, argc, argv);
 	if (opts.check)
 		return check_run(&opts);
-	if (opts.probe && !opts.check)
+	if (opts.probe)
 		return probe_run(&opts);
 	log_open(opts.log);
 	listening = activation_take(sockets);

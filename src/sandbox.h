@@ -1,5 +1,5 @@
-#ifndef IMAPGATE_GATE_SANDBOX_H
-#define IMAPGATE_GATE_SANDBOX_H
+#ifndef IMAPGATE_SANDBOX_H
+#define IMAPGATE_SANDBOX_H
 
 /*
  * The sandbox of processes that strangers talk to, or that have a private key. Afterwards such a

@@ -184,21 +184,19 @@ service_exists(const struct options *o, const char *service)
 	return o->pam_confdir == NULL && access("/etc/pam.conf", R_OK) == 0 && access("/etc/pam.d", F_OK) != 0;
 }
 
-static int
-pamauth_begin(struct pamauth *p, const struct options *o, const char *service)
+int
+pamauth_begin(const struct options *o, const char *service, const char *user, const struct pam_conv *conv, pam_handle_t **handle)
 {
-	const char *user = p->user[0] != '\0' ? p->user : NULL;
-	const struct pam_conv conv = { converse, p };
-
 	if (o->pam_confdir != NULL)
-		return pam_start_confdir(service, user, &conv, o->pam_confdir, &p->handle);
-	return pam_start(service, user, &conv, &p->handle);
+		return pam_start_confdir(service, user, conv, o->pam_confdir, handle);
+	return pam_start(service, user, conv, handle);
 }
 
 static int
 pamauth_start(struct pamauth *p, const struct options *o, const struct peer *peer, const char *service)
 {
-	int code = pamauth_begin(p, o, service);
+	const struct pam_conv conv = { converse, p };
+	int code = pamauth_begin(o, service, p->user[0] != '\0' ? p->user : NULL, &conv, &p->handle);
 
 	/* Modules take a missing PAM_RHOST for a local client. */
 	if (code == PAM_SUCCESS && strcmp(peer->ip, "local") != 0)

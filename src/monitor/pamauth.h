@@ -50,6 +50,12 @@ struct pamauth_verdict	pamauth_check(struct pamauth *, const struct options *, c
     const char *user, const char *secret);
 
 /*
+ * Starts PAM with the service's file from --pam-confdir or the system's directories. User may be
+ * NULL. Returns a PAM code; lazyload_pam() must have succeeded before.
+ */
+int	pamauth_begin(const struct options *, const char *service, const char *user, const struct pam_conv *, pam_handle_t **);
+
+/*
  * Fills the i-th path, from 0, at which PAM looks for the file of a service, or of an included
  * one: in confdir, or with NULL in the system's directories. The first file that exists counts.
  * Returns false if there are fewer paths.

@@ -89,15 +89,10 @@ list_modules(const struct options *o, struct list *l)
 {
 	const struct pam_conv conv = { refuse_conversation, NULL };
 	pam_handle_t *handle;
-	int code;
 
 	alarm(CHILD_SECONDS);
 	dl_iterate_phdr(count_library, &l->skip);
-	if (o->pam_confdir != NULL)
-		code = pam_start_confdir(o->pam_service, NULL, &conv, o->pam_confdir, &handle);
-	else
-		code = pam_start(o->pam_service, NULL, &conv, &handle);
-	_exit(code == PAM_SUCCESS && dl_iterate_phdr(list_library, l) == 0 ? 0 : 1);
+	_exit(pamauth_begin(o, o->pam_service, NULL, &conv, &handle) == PAM_SUCCESS && dl_iterate_phdr(list_library, l) == 0 ? 0 : 1);
 }
 
 static bool

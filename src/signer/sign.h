@@ -1,5 +1,5 @@
-#ifndef IMAPGATE_MONITOR_SIGN_H
-#define IMAPGATE_MONITOR_SIGN_H
+#ifndef IMAPGATE_SIGNER_SIGN_H
+#define IMAPGATE_SIGNER_SIGN_H
 
 /*
  * The server's private keys, which no other process has, and signatures with them. A key is read
