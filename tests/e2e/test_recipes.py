@@ -171,6 +171,7 @@ def after_a_change(walk):
         assert walk.machine.show("imapgate.service", "ActiveState") == state
         walk.machine.shell(f"sed -i '/^capability *=/d' {CONFIG}; echo 'capability = LITERAL+ X-{state}' >> {CONFIG}")
         walk.run(commands)
+        walk.machine.wait_for(lambda: walk.machine.show("imapgate.service", "ActiveState") != "reloading", "the reload's end")
         assert walk.machine.show("imapgate.service", "ActiveState") == state
         walk.machine.wait_for(lambda: f"X-{state}".upper() in walk.connect().capabilities, "the change")
     walk.blocks.pop(0)
