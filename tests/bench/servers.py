@@ -359,11 +359,14 @@ class Courier(Server):
                                                      "authdaemonvar=/run/courier/authdaemon\nDEBUG_LOGIN=0\n")
         tls = [self.folder / "usr/bin/couriertls", "-server", "-tcpd"] if mode == "tls" else []
         listen = [self.folder / "usr/sbin/couriertcpd", "-address=127.0.0.1", "-maxprocs=8000", "-maxperip=8000", "-nodnslookup",
-                  "-noidentlookup", stage.port, *tls, self.folder / "usr/lib/courier/courier/imaplogin", *mailbox(stage, apart), "Maildir"]
+                  "-noidentlookup", stage.port, *tls, self.folder / "usr/lib/courier/courier/imaplogin", mailbox(stage, apart)[0], "Maildir"]
         # Its modules are looked for below /usr/lib, and its daemon's socket is below /run.
         script = ("mount -t overlay none -o lowerdir=$1/usr/lib:/usr/lib /usr/lib\nmkdir -p /run/courier/authdaemon\nshift\n"
                   "/usr/lib/courier/courier-authlib/authdaemond & \nexec \"$@\"")
-        return ["unshare", "--mount", "sh", "-ec", script, "sh", *map(str, (self.folder, *listen))]
+        # imaplogin wants two arguments, the mailbox program and its folder: what `apart` must know is in the environment.
+        apart = mailbox(stage, apart)[1:]
+        told = [f"{name}={value}" for name, value in zip(("APART_FILE", "APART_PROGRAM"), apart)]
+        return ["env", *told, "unshare", "--mount", "sh", "-ec", script, "sh", *map(str, (self.folder, *listen))]
 
     def environment(self, stage):
         capability = "IMAP4rev1 UIDPLUS CHILDREN NAMESPACE THREAD=ORDEREDSUBJECT THREAD=REFERENCES SORT QUOTA IDLE"
