@@ -9,6 +9,7 @@ from pathlib import Path
 
 TREE = Path(__file__).resolve().parents[2]
 README = (TREE / "README.md").read_text()
+TOUR = (TREE / "src" / "README.md").read_text()
 MANUAL = (TREE / "src" / "imapgate.8").read_text()
 
 # kind and argument are from the comment before it: "file" and "/etc/motd".
@@ -17,16 +18,16 @@ Block = namedtuple("Block", "kind argument text")
 
 # --- the README
 
-def section(title):
+def section(title, text=README):
     """All between this heading and the next one of its level."""
-    text = README.partition(f"\n## {title}\n")[2]
-    assert text, f"the README has no section {title!r}"
+    text = text.partition(f"\n## {title}\n")[2]
+    assert text, f"there is no section {title!r}"
     return re.split(r"^## ", text, maxsplit=1, flags=re.MULTILINE)[0]
 
 
-def commands(title):
+def commands(title, text=README):
     """The section's fenced blocks, in their order."""
-    return re.findall(r"^```sh\n(.*?)^```$", section(title), re.MULTILINE | re.DOTALL)
+    return re.findall(r"^```sh\n(.*?)^```$", section(title, text), re.MULTILINE | re.DOTALL)
 
 
 def table(title):

@@ -88,8 +88,9 @@ def reader(certificate):
         yield reader
 
 
-BUILD, INSTALL, LINKS, CHECK, TAKE_OVER, READ, BACK, SOURCE = range(8)
+BUILD, INSTALL, LINKS, CHECK, BESIDE, TRY, TAKE_OVER, READ, BACK = range(9)
 QUICK = documents.commands("Quick start")
+SOURCE, = documents.commands("Without the package", documents.TOUR)
 
 
 @pytest.fixture(scope="module")
@@ -132,12 +133,26 @@ def test_quick_start(reader, package):
         reader.type(QUICK[LINKS])
         said = reader.type(QUICK[CHECK])
         assert "error" not in said and HOST in said
+        log_in_beside(reader)
         assert "Dovecot" in greeting_of(machine) and knows_passwords(machine)
         reader.type(QUICK[TAKE_OVER])
         assert "This is the text of message 1." in reader.type(QUICK[READ], f"{PASSWORD}\n")
         assert "imapgate ready" in greeting_of(machine) and knows_passwords(machine)
         reader.type(QUICK[BACK])
         machine.wait_for(lambda: "Dovecot" in (greeting_of(machine) or ""), "Dovecot's greeting")
+
+
+def log_in_beside(reader):
+    """On another port, while Dovecot has its own; Ctrl-C is a signal here."""
+    machine = reader.machine
+    listener = machine.popen(reader.shell, "-c", f"{QUICK[BESIDE].rstrip()} & echo pid $!; wait")
+    try:
+        line = next(line for line in listener.stdout if line.startswith(b"pid "))
+        machine.wait_for(lambda: ":2AF1 " in machine.run("cat", "/proc/net/tcp"), "the port")
+        assert re.search(r"^\* LIST .*INBOX", reader.type(QUICK[TRY], f"{PASSWORD}\n"), re.MULTILINE)
+    finally:
+        machine.shell(f"kill {line.split()[1].decode()}")     # a bare Debian has no kill(1)
+        print(listener.communicate(timeout=PATIENCE)[0].decode())
 
 
 def test_from_source(reader):
@@ -147,7 +162,7 @@ def test_from_source(reader):
     if not BARE:
         run_dovecot(machine)
     for reader.shell in SHELLS:
-        reader.type(QUICK[SOURCE])
+        reader.type(SOURCE)
         assert "error" not in reader.type(QUICK[CHECK])
         assert machine.run("readlink", "/etc/imapgate/cert.pem", "/etc/imapgate/key.pem").split() == ["self-signed.pem", "self-signed.key"]
         assert machine.run("stat", "-c", "%a", "/etc/imapgate/self-signed.key") == "600\n"
@@ -159,35 +174,11 @@ def test_from_source(reader):
         make(reader)
         reader.type(QUICK[LINKS])
         before = machine.run("find", LIVE, "-type", "f", "-exec", "md5sum", "{}", "+", check=False)
-        reader.type(QUICK[SOURCE])
+        reader.type(SOURCE)
         assert machine.run("find", LIVE, "-type", "f", "-exec", "md5sum", "{}", "+", check=False) == before
         assert machine.run("readlink", "/etc/imapgate/cert.pem") == f"{LIVE}/fullchain.pem\n"
     reader.type("systemctl stop imapgate.socket imapgates.socket imapgate.service; make uninstall")
     assert machine.process("test", "-e", "/usr/local/sbin/imapgate").returncode != 0
-
-
-def test_try_it(reader):
-    """Beside a server that has the usual ports; Ctrl-C is a signal here."""
-    demo, beside, read = documents.commands("Try it")
-    machine = reader.machine
-    if BARE:
-        reader.type(demo)
-        reader.type("apt-get install -y --no-install-recommends dovecot-imapd")
-    else:
-        run_dovecot(machine)
-    for reader.shell in SHELLS:
-        listener = machine.popen(reader.shell, "-c", f"cd {FOLDER}; set -e\n{beside.rstrip()} & echo pid $!; wait")
-        try:
-            for line in listener.stdout:
-                if line.startswith(b"pid "):
-                    break
-            machine.wait_for(lambda: ":2AF1 " in machine.run("cat", "/proc/net/tcp"), "the port")
-            assert "* LIST (" in reader.type(read.replace("/INBOX'", "/'"), f"{PASSWORD}\n")
-            reader.type(read, f"{PASSWORD}\n")
-            assert "Dovecot" in greeting_of(machine)
-        finally:
-            machine.shell(f"kill {line.split()[1].decode()}")     # a bare Debian has no kill(1)
-            print(listener.communicate(timeout=PATIENCE)[0].decode())
 
 
 def test_everyday(reader, package):
@@ -253,7 +244,7 @@ class staying:
 
 def test_all_blocks_are_run():
     """Every fenced block belongs to a section that a test walks through, and has a place there."""
-    assert len(QUICK) == SOURCE + 1 and len(documents.commands("Try it")) == 3
+    assert len(QUICK) == BACK + 1 and len(documents.commands("Try it")) == 1
     sections = re.findall(r"^## (.*)$", documents.README, re.MULTILINE)
     assert [title for title in sections if documents.commands(title)] == ["Try it", "Quick start"]
 
