@@ -419,20 +419,28 @@ def leaving_dovecot(walk):
     assert inside.noop()[0] == "OK"
 
 
-MBOX = "From kim@example.org Thu Nov 26 20:26:04 2026\nSubject: {0}\n\nThis is the text of {0}.\n\n"
+# Dovecot tells messages of an mbox apart by headers such as Message-ID.
+MBOX = "From kim@example.org Thu Nov 26 20:26:04 2026\nMessage-ID: <{0}@example.org>\nSubject: {0}\n\nThis is the text of {0}.\n\n"
 
 
 OLD_MAIL = {"INBOX": ("old mail", "later mail", "message 1"), "Sent": ("sent mail",)}
 
 
 def moves_old_mail(walk):
-    """From Dovecot's mbox files to a Maildir that has as much mail as they have; once more for what has come meanwhile."""
+    """From Dovecot's mbox files: to a new Maildir, again for what has come meanwhile; or once to one with as much mail."""
     machine = walk.machine
+    inbox, later, _ = OLD_MAIL["INBOX"]
     machine.shell("install -d -o joe -g joe -m 0700 /home/joe/mail; cat > /var/mail/joe; chown joe:mail /var/mail/joe; chmod 660 /var/mail/joe",
-                  input=MBOX.format(OLD_MAIL["INBOX"][0]))
+                  input=MBOX.format(inbox))
     machine.shell("cat > /home/joe/mail/Sent; chown joe:joe /home/joe/mail/Sent", input=MBOX.format(OLD_MAIL["Sent"][0]))
-    walk.run(walk.blocks[0].text)
-    machine.shell("cat >> /var/mail/joe", input=MBOX.format(OLD_MAIL["INBOX"][1]))
+    if walk.shell == "bash":
+        machine.run("rm", "-r", "/home/joe/Maildir")
+        walk.run(walk.blocks[0].text)
+        machine.shell("cat >> /var/mail/joe", input=MBOX.format("message 1"))
+    machine.shell("cat >> /var/mail/joe", input=MBOX.format(later))
+    if walk.shell == "dash":
+        walk.run(walk.blocks[0].text)
+        machine.shell("cat > /home/joe/Maildir/cur/1700000002.M1.here:2,; chown joe:joe /home/joe/Maildir/cur/*", input="Subject: 2\n\n2\n")
     walk.play("run")
 
 
