@@ -427,7 +427,7 @@ OLD_MAIL = {"INBOX": ("old mail", "later mail", "message 1"), "Sent": ("sent mai
 
 
 def moves_old_mail(walk):
-    """From Dovecot's mbox files: to a new Maildir, again for what has come meanwhile; or once to one with as much mail."""
+    """From Dovecot's mbox files to a new Maildir, or to one with as many messages; and again for what has come meanwhile."""
     machine = walk.machine
     inbox, later, _ = OLD_MAIL["INBOX"]
     machine.shell("install -d -o joe -g joe -m 0700 /home/joe/mail; cat > /var/mail/joe; chown joe:mail /var/mail/joe; chmod 660 /var/mail/joe",
@@ -435,11 +435,10 @@ def moves_old_mail(walk):
     machine.shell("cat > /home/joe/mail/Sent; chown joe:joe /home/joe/mail/Sent", input=MBOX.format(OLD_MAIL["Sent"][0]))
     if walk.shell == "bash":
         machine.run("rm", "-r", "/home/joe/Maildir")
-        walk.run(walk.blocks[0].text)
         machine.shell("cat >> /var/mail/joe", input=MBOX.format("message 1"))
+    walk.run(walk.blocks[0].text)
     machine.shell("cat >> /var/mail/joe", input=MBOX.format(later))
     if walk.shell == "dash":
-        walk.run(walk.blocks[0].text)
         machine.shell("cat > /home/joe/Maildir/cur/1700000002.M1.here:2,; chown joe:joe /home/joe/Maildir/cur/*", input="Subject: 2\n\n2\n")
     walk.play("run")
 
