@@ -15,12 +15,20 @@ from loadgen import CLIENT_CORE
 
 TREE = Path(__file__).resolve().parents[2]
 BUILD = Path(os.environ.get("IMAPGATE_BUILD", TREE / "build")).resolve()
+PROGRAMS = ("loadgen", "mailbox", "floor", "apart")
 SERVER_CORE = 1
 PATIENCE = 30
 
 # openssl passwd -6 -salt imapgate "benchpw", but with few rounds: what a hash costs is the administrator's choice, not ours.
 USER, GATE_USER, PASSWORD, UID = "imapgatebench", "_imapgatebench", "benchpw", 61234
 SALT = "$6$rounds=1000$imapgatebench$"
+
+
+def find_programs():
+    """Before anything is begun."""
+    for name in PROGRAMS:
+        if not (BUILD / "bench" / name).exists():
+            sys.exit(f"bench: {BUILD}/bench/{name} is not there: `make bench` builds it")
 
 
 class Stage:
@@ -32,7 +40,7 @@ class Stage:
             (folder / name).mkdir(mode=0o755)
         self.imapgate = self._copy(BUILD / "imapgate")
         self.static = self._copy(BUILD / "static" / "imapgate")
-        for name in ("loadgen", "mailbox", "floor", "apart"):
+        for name in PROGRAMS:
             setattr(self, name, self._copy(BUILD / "bench" / name))
         self._own_etc()
         self._certificate()
