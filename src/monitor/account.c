@@ -59,18 +59,20 @@ account_expand(const struct account *a, const char *template, char *dst, size_t 
 }
 
 static bool
-copy(char *dst, size_t size, const char *text)
+copy_text(char *dst, size_t size, const char *text)
 {
 	return (size_t)snprintf(dst, size, "%s", text) < size;
 }
 
 /*
- * SECURITY: where a template makes a part of the name a folder, the part must not lead
+ * Returns whether the parts of the name that a template uses are safe directory names.
+ *
+ * SECURITY: where a template makes a part of the name a directory, the part must not lead
  * elsewhere: with "joe@.." the home would be beside the domains, and "example.org", which has no
- * domain, would be the folder of that whole domain.
+ * domain, would be the directory of that whole domain.
  */
 static bool
-names_folders(const struct account *a, const char *template)
+is_safe_template(const struct account *a, const char *template)
 {
 	const char *at = template, *value;
 	size_t len;
@@ -78,8 +80,8 @@ names_folders(const struct account *a, const char *template)
 	for (; (at = strchr(at, '%')) != NULL && at[1] != '\0'; at += 2) {
 		value = template_value(a, at[1], &len);
 		/*
-		 * Empty or with these first characters it would be another folder, or an option
-		 * of the mailbox program.
+		 * An empty part, or one with these first characters, would be another directory,
+		 * or an option of the mailbox program.
 		 */
 		if (value != NULL && at[1] != '%' && at[1] != 'h' && (len == 0 || value[0] == '.' || value[0] == '-'))
 			return false;
@@ -88,17 +90,17 @@ names_folders(const struct account *a, const char *template)
 }
 
 static bool
-names_folders_everywhere(const struct account *a, const struct options *o)
+are_templates_safe(const struct account *a, const struct options *o)
 {
 	size_t i;
 
-	if (o->home != NULL && !names_folders(a, o->home))
+	if (o->home != NULL && !is_safe_template(a, o->home))
 		return false;
 	for (i = 0; o->program != NULL && o->program[i] != NULL; i++)
-		if (!names_folders(a, o->program[i]))
+		if (!is_safe_template(a, o->program[i]))
 			return false;
 	for (i = 0; i < o->setenvs; i++)
-		if (!names_folders(a, strchr(o->setenv[i], '=')))
+		if (!is_safe_template(a, strchr(o->setenv[i], '=')))
 			return false;
 	return true;
 }
@@ -110,12 +112,12 @@ set_home(struct account *a, const char *template)
 
 	if (!account_expand(a, template, home, sizeof(home)))
 		home[0] = '\0';
-	copy(a->home, sizeof(a->home), home);
+	copy_text(a->home, sizeof(a->home), home);
 }
 
 /*
- * Values of errno for an unknown user, from getpwnam(3); any other means that the database
- * failed.
+ * Returns the reason of a failed getpwnam(3), by errno: the man page lists the values for an
+ * unknown user; any other means that the database failed.
  */
 static const char *
 lookup_error(void)
@@ -155,10 +157,10 @@ account_find(struct account *a, const struct options *o, const char *name)
 	if (geteuid() != 0 && pw->pw_uid != geteuid())
 		return "uid";
 	a->gid = pw->pw_gid;
-	if (!copy(a->name, sizeof(a->name), name) || !copy(a->owner, sizeof(a->owner), pw->pw_name) ||
-	    !copy(a->home, sizeof(a->home), pw->pw_dir) || !copy(a->shell, sizeof(a->shell), pw->pw_shell))
+	if (!copy_text(a->name, sizeof(a->name), name) || !copy_text(a->owner, sizeof(a->owner), pw->pw_name) ||
+	    !copy_text(a->home, sizeof(a->home), pw->pw_dir) || !copy_text(a->shell, sizeof(a->shell), pw->pw_shell))
 		return ACCOUNT_UNKNOWN;
-	if (!names_folders_everywhere(a, o))
+	if (!are_templates_safe(a, o))
 		return ACCOUNT_BAD_NAME;
 	if (o->home != NULL)
 		set_home(a, o->home);

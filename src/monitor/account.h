@@ -14,15 +14,15 @@
 #include "boundary/msg.h"
 #include "config/options.h"
 
-/* Reasons of account_find: the user database does not know the name, or failed (errno). */
+/* Reasons of account_find(): the user database does not know the name, or failed (errno). */
 #define ACCOUNT_UNKNOWN	"unknown-account"
 #define ACCOUNT_NO_DIRECTORY	"no-directory"
 /* The name is not a user name, or lacks a part that --home, --setenv or an argument uses. */
 #define ACCOUNT_BAD_NAME	"bad-user-name"
 
 /*
- * Returns whether the reason is one of these two, which after PAM's success are faults of this
- * host.
+ * Returns whether the reason is ACCOUNT_UNKNOWN or ACCOUNT_NO_DIRECTORY, which after PAM's
+ * success are faults of this host.
  */
 bool	account_is_missing(const char *reason);
 

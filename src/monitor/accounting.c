@@ -1,6 +1,6 @@
 /*
  * Messages to the listener, see accounting.h. Run by the monitor, as root; trusts the listener,
- * which answers at once. If it is gone, the service has ended.
+ * which answers at once. If the listener has exited, the service has ended.
  */
 
 #include "monitor/accounting.h"
@@ -48,7 +48,7 @@ ask_listener(struct msg *m)
 	if (msg_send(listener, m) == -1 || msg_recv(listener, m) == 0)
 		return false;
 	if (m->type != answer)
-		bug("listener answered %u instead of %u", m->type, answer);
+		bug("listener sent message type %u instead of %u", m->type, answer);
 	return true;
 }
 

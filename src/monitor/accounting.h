@@ -36,15 +36,15 @@ unsigned	accounting_failed(const struct msg_login *, int64_t began);
  */
 enum msg_limit	accounting_logged_in(const char *user, const char *account);
 
-/* Waits until the gate has ended. Returns its status as waitpid(2). There must be a listener. */
+/* Waits until the gate has exited. Returns its status as waitpid(2). There must be a listener. */
 int	accounting_wait_for_gate(void);
 
 /* Reports that the mailbox program replaces this process, and closes the descriptor. */
 void	accounting_launched(enum msg_transport);
 
 /*
- * Reports that --preauth peer does not know the peer, which so gets a gate, and closes the
- * descriptor.
+ * Reports that --preauth peer does not know the peer, and closes the descriptor. The listener
+ * then starts a gate for the peer.
  */
 void	accounting_peer_unknown(void);
 

@@ -1,6 +1,6 @@
 /*
- * Authorization, see authorize.h. Run by the monitor, as root. Its input comes from the gate,
- * which is not trusted: all of it is checked here again.
+ * Authorization, see authorize.h. Run by the monitor, as root. The login's message comes from the
+ * gate, which is not trusted: every field is checked here again.
  */
 
 #include "monitor/authorize.h"
@@ -58,7 +58,7 @@ authorize_is_guess(const struct authorization *a, enum msg_outcome outcome)
 {
 	if (outcome == OUTCOME_AUTHENTICATIONFAILED || outcome == OUTCOME_AUTHORIZATIONFAILED)
 		return true;
-	return a->pam.judged && !a->pam.authenticated;
+	return a->pam.asked && !a->pam.authenticated;
 }
 
 bool
@@ -75,33 +75,33 @@ refuse(enum msg_outcome outcome, const char *reason)
 
 /* Refuses because of a step that failed at a file (NULL: none), with its errno (0: unknown). */
 static struct pamauth_verdict
-refuse_file(const char *reason, const char *path, int error)
+refuse_file(const char *reason, const char *path, int errnum)
 {
-	struct pamauth_verdict verdict = refuse(OUTCOME_UNAVAILABLE, reason);
+	struct pamauth_verdict result = refuse(OUTCOME_UNAVAILABLE, reason);
 
-	verdict.path = path;
-	verdict.error = error != 0 ? strerror(error) : NULL;
-	return verdict;
+	result.path = path;
+	result.error = errnum != 0 ? strerror(errnum) : NULL;
+	return result;
 }
 
-/* Refuses because of the uid, which is added for the log. */
+/* Refuses because of the uid, with the numbers for the log. */
 static struct pamauth_verdict
 refuse_uid(const struct authorization *a)
 {
-	struct pamauth_verdict verdict = refuse(OUTCOME_AUTHENTICATIONFAILED, "uid");
+	struct pamauth_verdict result = refuse(OUTCOME_AUTHENTICATIONFAILED, "uid");
 	static char error[96];
 
 	if (a->account.uid == 0 || a->account.uid < a->opts->min_uid)
 		snprintf(error, sizeof(error), "its uid is %u, --min-uid %u", (unsigned)a->account.uid, (unsigned)a->opts->min_uid);
 	else
 		snprintf(error, sizeof(error), "its uid is %u, not that of the client or of this process", (unsigned)a->account.uid);
-	verdict.error = error;
-	return verdict;
+	result.error = error;
+	return result;
 }
 
-/* Returns the reason why PAM need not be asked, or NULL. */
+/* Returns why the login is refused without asking PAM, or NULL. */
 static const char *
-malformed(const struct msg_login *login, enum proof proof)
+login_error(const struct msg_login *login, enum proof proof)
 {
 	size_t secret = strlen(login->secret);
 
@@ -129,7 +129,7 @@ ask_pam(struct authorization *a, const struct msg_login *login, enum proof proof
 		return pamauth_check(&a->pam, o, a->peer, o->pam_service, login->authcid, login->secret);
 	case PROOF_TOKEN:
 		if (o->oauth_service == NULL)
-			bug("gate offers a token, but --oauth-service is off");
+			bug("gate sent a token, but --oauth-service is off");
 		return pamauth_check(&a->pam, o, a->peer, o->oauth_service, login->authcid, login->secret);
 	case PROOF_CERTIFICATE:
 		return pamauth_check(&a->pam, o, a->peer, o->pam_service, login->authcid, NULL);
@@ -148,12 +148,15 @@ check_certificate_use(const struct authorization *a, uint32_t mechanism)
 	const struct options *o = a->opts;
 
 	if (mechanism == MECH_EXTERNAL && o->client_ca == NULL)
-		bug("gate offers a certificate, but --client-ca is off");
+		bug("gate claimed a certificate, but --client-ca is off");
 	if (mechanism == MECH_PREAUTH && !a->by_peer && (o->preauth != PREAUTH_CERT || o->client_ca == NULL))
-		bug("gate wants to be preauthenticated, but --preauth cert is off");
+		bug("gate claimed PREAUTH, but --preauth cert is off");
 }
 
-/* SECURITY: whatever name PAM returns for a peer's, the account must have the peer's own uid. */
+/*
+ * Returns whether the account has the peer's own uid. SECURITY: PAM may return any name for the
+ * peer's.
+ */
 static bool
 is_peers_own(const struct authorization *a)
 {
@@ -161,8 +164,8 @@ is_peers_own(const struct authorization *a)
 }
 
 /*
- * RFC 4422, 3.4.1: no user may act as another. The authzid may be the name sent or the name that
- * PAM made of it.
+ * Returns whether the authzid is empty, the name sent, or the name that PAM made of it: no user
+ * may act as another (RFC 4422, 3.4.1).
  */
 static bool
 is_own_authzid(const struct msg_login *login, const char *name, enum proof proof)
@@ -172,25 +175,25 @@ is_own_authzid(const struct msg_login *login, const char *name, enum proof proof
 	return proof != PROOF_TOKEN && strcmp(login->authzid, login->authcid) == 0;
 }
 
-/* Refuses because launch_preflight() failed, with the file that it failed at. */
+/* Refuses because launch_preflight() failed, with the file at fault. */
 static struct pamauth_verdict
-refuse_launch(const struct authorization *a, const char *wrong, int error)
+refuse_launch(const struct authorization *a, const char *error, int errnum)
 {
 	const char *path = NULL;
 
-	if (strcmp(wrong, "home") == 0)
+	if (strcmp(error, "home") == 0)
 		path = a->account.home;
-	else if (strcmp(wrong, "program") == 0)
+	else if (strcmp(error, "program") == 0)
 		path = a->opts->program[0];
-	return refuse_file(wrong, path, path != NULL || strcmp(wrong, "uid") == 0 ? error : 0);
+	return refuse_file(error, path, path != NULL || strcmp(error, "uid") == 0 ? errnum : 0);
 }
 
-/* Does the checks that are left after PAM's success. */
+/* Checks everything but the proof of identity, which PAM has accepted. */
 static struct pamauth_verdict
 authorize_account(struct authorization *a, const struct msg_login *login, enum proof proof)
 {
-	const char *name = pamauth_user(&a->pam), *wrong;
-	struct pamauth_verdict verdict;
+	const char *name = pamauth_user(&a->pam), *error;
+	struct pamauth_verdict result;
 	enum msg_limit limit;
 
 	if (!is_own_authzid(login, name, proof))
@@ -198,17 +201,17 @@ authorize_account(struct authorization *a, const struct msg_login *login, enum p
 	if (!sasl_is_name(name))
 		return refuse(OUTCOME_AUTHENTICATIONFAILED, ACCOUNT_BAD_NAME);
 	watchdog_timeout_step("directory");
-	wrong = account_find(&a->account, a->opts, name);
+	error = account_find(&a->account, a->opts, name);
 	/*
-	 * PAM knows the user, so the user database has failed or lacks the user: not the
-	 * client's fault.
+	 * PAM knows the user, so the user database has failed or lacks the user. The client is not
+	 * at fault.
 	 */
-	if (wrong != NULL && account_is_missing(wrong))
-		return refuse_file(wrong, NULL, strcmp(wrong, ACCOUNT_NO_DIRECTORY) == 0 ? errno : 0);
-	if (wrong == NULL && !is_peers_own(a))
-		wrong = "uid";
-	if (wrong != NULL)
-		return strcmp(wrong, "uid") == 0 ? refuse_uid(a) : refuse(OUTCOME_AUTHENTICATIONFAILED, wrong);
+	if (error != NULL && account_is_missing(error))
+		return refuse_file(error, NULL, strcmp(error, ACCOUNT_NO_DIRECTORY) == 0 ? errno : 0);
+	if (error == NULL && !is_peers_own(a))
+		error = "uid";
+	if (error != NULL)
+		return strcmp(error, "uid") == 0 ? refuse_uid(a) : refuse(OUTCOME_AUTHENTICATIONFAILED, error);
 	if (a->account.home[0] == '\0')
 		return refuse_file("home", a->opts->home, 0);
 	/*
@@ -218,17 +221,17 @@ authorize_account(struct authorization *a, const struct msg_login *login, enum p
 	a->changed = true;
 	if (!launch_join_groups(&a->account))
 		return refuse_file("groups", NULL, errno);
-	verdict = pamauth_open(&a->pam, a->opts);
-	if (verdict.outcome != OUTCOME_OK)
-		return verdict;
+	result = pamauth_open(&a->pam, a->opts);
+	if (result.outcome != OUTCOME_OK)
+		return result;
 	watchdog_timeout_step("home");
-	wrong = launch_preflight(a->opts, &a->account);
-	if (wrong != NULL)
-		return refuse_launch(a, wrong, errno);
+	error = launch_preflight(a->opts, &a->account);
+	if (error != NULL)
+		return refuse_launch(a, error, errno);
 	/* Must be the last check: the listener counts a session from here on. */
 	limit = accounting_logged_in(login->authcid, a->account.name);
 	if (limit == LIMIT_NONE)
-		return verdict;
+		return result;
 	return refuse(limit == LIMIT_SHUTDOWN ? OUTCOME_UNAVAILABLE : OUTCOME_LIMIT, msg_limit_name(limit));
 }
 
@@ -236,19 +239,19 @@ struct pamauth_verdict
 authorize_login(struct authorization *a, const struct msg_login *login)
 {
 	enum proof proof = find_mechanism(login->mechanism)->proof;
-	const char *wrong = malformed(login, proof);
-	struct pamauth_verdict verdict;
+	const char *error = login_error(login, proof);
+	struct pamauth_verdict result;
 
 	a->pam.text[0] = '\0';
-	a->pam.judged = a->pam.authenticated = false;
+	a->pam.asked = a->pam.authenticated = false;
 	check_certificate_use(a, login->mechanism);
-	if (wrong != NULL)
-		return refuse(OUTCOME_AUTHENTICATIONFAILED, wrong);
-	verdict = ask_pam(a, login, proof);
-	if (verdict.outcome == OUTCOME_OK)
-		verdict = authorize_account(a, login, proof);
-	if (verdict.outcome != OUTCOME_OK)
+	if (error != NULL)
+		return refuse(OUTCOME_AUTHENTICATIONFAILED, error);
+	result = ask_pam(a, login, proof);
+	if (result.outcome == OUTCOME_OK)
+		result = authorize_account(a, login, proof);
+	if (result.outcome != OUTCOME_OK)
 		pamauth_close(&a->pam);
-	verdict.text = a->pam.text;
-	return verdict;
+	result.text = a->pam.text;
+	return result;
 }

@@ -19,8 +19,9 @@ struct authorization {
 	const struct peer	*peer;
 	struct pamauth		 pam;		/* open after OUTCOME_OK only */
 	struct account		 account;	/* valid after OUTCOME_OK */
-	bool			 by_peer;	/* the monitor has taken the name from the peer's uid */
-	bool			 changed;	/* this process was changed for one user (groups, PAM) */
+	bool			 by_peer;	/* the name is that of the peer's uid */
+	/* Groups or PAM have changed this process for one user. */
+	bool			 changed;
 };
 
 /*

@@ -18,7 +18,7 @@ client_detach(struct client *c)
 	c->in = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, HIGH);
 	c->out = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, HIGH);
 	if (nowhere == -1 || c->in == -1 || c->out == -1)
-		die("descriptors of the client");
+		die("moving the client's descriptors");
 	if (dup2(nowhere, STDIN_FILENO) == -1 || dup2(nowhere, STDOUT_FILENO) == -1)
 		die("dup2");
 	close(nowhere);

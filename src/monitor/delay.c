@@ -7,9 +7,9 @@
  *
  * Successful logins are not delayed, so users that share an address with an attacker do not
  * suffer. The attacker gains nothing by parallel guesses, or by disconnecting when no reply
- * comes: this process goes on waiting and holds one of the address's connections before the
- * login (--max-connections-per-address). Their number divided by the delay is the rate of
- * guesses.
+ * comes: this process still waits and holds one of the address's connections before the login
+ * (--max-connections-per-address). The number of those connections divided by the delay is the
+ * rate of guesses.
  */
 
 #include "monitor/delay.h"

@@ -19,7 +19,7 @@
  * Names that PAM modules can't set, because they change how programs run or identify the user.
  * "*" matches any end.
  */
-static const char *const kept_from_pam[] = {
+static const char *const forbidden_to_pam[] = {
 	"LD_*", "DYLD_*", "MALLOC_*", "GLIBC_TUNABLES", "GCONV_PATH", "LOCPATH", "NLSPATH", "HOSTALIASES", "RES_OPTIONS", "RESOLV_*",
 	"IFS", "ENV", "BASH_*", "SHELLOPTS", "BASHOPTS", "PS4", "CDPATH", "PERL*", "PYTHON*", "RUBY*", "NODE_*", "JAVA_*",
 	"OPENSSL_*", "SSLKEYLOGFILE", "SSL_*", "TCP*", "IMAP*", "BINCIMAP*", "DOVE*", "LISTEN_*", "NOTIFY_SOCKET",
@@ -28,7 +28,7 @@ static const char *const kept_from_pam[] = {
 };
 
 static bool
-matches(const char *pattern, const char *name, size_t len)
+matches_pattern(const char *pattern, const char *name, size_t len)
 {
 	size_t n = strlen(pattern);
 
@@ -44,8 +44,8 @@ may_pam_set(const char *name, size_t len)
 
 	if (len == 0)
 		return false;
-	for (i = 0; i < sizeof(kept_from_pam) / sizeof(kept_from_pam[0]); i++)
-		if (matches(kept_from_pam[i], name, len))
+	for (i = 0; i < sizeof(forbidden_to_pam) / sizeof(forbidden_to_pam[0]); i++)
+		if (matches_pattern(forbidden_to_pam[i], name, len))
 			return false;
 	return true;
 }
@@ -101,7 +101,7 @@ add_number(struct environment *e, const char *name, unsigned long n)
 	return add_var(e, name, value);
 }
 
-/* Variables of the user, as set by checkpassword and login(1). */
+/* Adds the user's variables, as set by checkpassword and login(1). */
 static bool
 add_account(struct environment *e, const struct account *a)
 {
@@ -111,7 +111,7 @@ add_account(struct environment *e, const struct account *a)
 }
 
 /*
- * Variables of Courier, Binc and Dovecot. Dovecot clears its environment except for
+ * Adds the variables of Courier, Binc and Dovecot. Dovecot clears its environment except for
  * DOVECOT_PRESERVE_ENVS; 2.4.1 clears even USER and HOME.
  */
 static bool
@@ -132,8 +132,8 @@ add_login(struct environment *e, const struct environment_facts *f)
 }
 
 /*
- * The client's address by the names of UCSPI, systemd and Dovecot. Courier needs one, so local
- * clients get 127.0.0.1.
+ * Adds the client's address by the names of UCSPI, systemd and Dovecot. Courier needs an address,
+ * so local clients get 127.0.0.1.
  */
 static bool
 add_peer(struct environment *e, const struct peer *p)
@@ -156,7 +156,7 @@ add_tls(struct environment *e, const struct msg_tls *tls)
 	    (tls->sni[0] == '\0' || add_var(e, "SSL_TLS_SNI_SERVER_NAME", tls->sni));
 }
 
-/* Comes last, so that all others fit. A name that is set already is not replaced. */
+/* Adds PAM's variables, last so that all others fit. Skips names that are set already. */
 static void
 add_pam(struct environment *e, char **vars)
 {

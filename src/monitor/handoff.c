@@ -1,4 +1,4 @@
-/* The handoff, see handoff.h. Run by the monitor, as root, once the gate has no more questions. */
+/* The handoff, see handoff.h. Run by the monitor, as root, after MSG_LAUNCH. */
 
 #include "monitor/handoff.h"
 
@@ -42,7 +42,7 @@ send_stream(const struct handoff *h)
 		die("socketpair");
 	msg_begin(&answer, MSG_LAUNCH_ANSWER);
 	if (msg_send_fds(h->start->gate_fd, &answer, &stream[1], true) == -1)
-		die("relay");
+		die("sending the stream to the relay");
 	close(stream[1]);
 	return stream[0];
 }
@@ -58,7 +58,7 @@ start_keepers(const struct handoff *h, const char *tag, enum msg_transport trans
 	int relay = transport == TRANSPORT_RELAY ? h->start->gate_fd : -1;
 	bool ok = true;
 
-	/* The gate has nothing to send any more unless it is a relay. */
+	/* Only a gate that becomes the relay has more to send. */
 	if (h->start->gate_fd != -1 && relay == -1)
 		close(h->start->gate_fd);
 	if (o->pam_session == PAM_SESSION_WAIT)

@@ -3,8 +3,8 @@
  * never reads from the client, and writes only close_notify, or a failure reply if the mailbox
  * program wrote nothing.
  *
- * A superserver sends signals that end a service to this process. The signals are waited for
- * like the child's end, one after the other; only the last deadline has a handler, which exits.
+ * A superserver sends signals that end a service to this process. The signals and the child's
+ * end are waited for with sigwaitinfo(2); only the last deadline has a handler, which exits.
  */
 
 #include "monitor/keeper.h"
@@ -48,7 +48,7 @@
 #define RECORD_ALERT	21
 static const unsigned char close_notify[] = { 1, 0 };
 
-/* Time for a slow client to read the rest after the mailbox program has ended; as in the relay. */
+/* Time for a slow client to read the rest after the program has exited; as in the relay. */
 #define FAREWELL_S	60
 
 /* Time for the client to close its side after it has received everything. */
@@ -74,17 +74,17 @@ struct session {
 #define DIGITS		24
 
 /* Exit status for the handler; set before the handler can run. */
-static volatile sig_atomic_t verdict = EX_TEMPFAIL;
+static volatile sig_atomic_t exit_status = EX_TEMPFAIL;
 
 /*
- * SIGALRM: the client does not read. A missing close_notify shows the client that data is
- * missing (RFC 8446, 6.1).
+ * Exits at SIGALRM: the client does not read. A missing close_notify shows the client that data
+ * is missing (RFC 8446, 6.1).
  */
 static void
 keeper_expired(int sig)
 {
 	(void)sig;
-	_exit(verdict);
+	_exit(exit_status);
 }
 
 void
@@ -122,7 +122,7 @@ keeper_exit_status(int status)
 }
 
 static int
-wait_for_end(pid_t pid)
+wait_for_child(pid_t pid)
 {
 	unsigned tries = 0;
 	int status;
@@ -161,7 +161,7 @@ keeper_wait(pid_t pid)
 		 * on.
 		 */
 		if (sig == -1 && !again(&tries))
-			return wait_for_end(pid);
+			return wait_for_child(pid);
 		if (sig > 0)
 			tries = 0;
 	}
@@ -171,8 +171,8 @@ keeper_wait(pid_t pid)
  * Drops all privileges, and all descriptors but the client as 0 and the log as 1. Leaves the
  * working directory, so that the user's home can be unmounted.
  *
- * SECURITY: this process has the user's uid and the log's open file. The user can't get at it:
- * launch_become() has made the process undumpable.
+ * SECURITY: this process has the user's uid and the log's open file. The user can't get at the
+ * file: launch_become() has made the process undumpable.
  */
 static void
 drop_privileges(const struct account *a)
@@ -225,11 +225,11 @@ send_close_notify(void)
 }
 
 /*
- * Closing a TCP socket with unread input sends a reset, which loses output that the client has
- * not read: wait until it has.
+ * Waits until the client has received all output. Closing a TCP socket with unread input sends a
+ * reset, which loses output on its way.
  */
 static void
-linger(void)
+wait_until_read(void)
 {
 	struct pollfd pfd = { STDIN_FILENO, POLLRDHUP, 0 };
 	int unread = 0;
@@ -262,7 +262,8 @@ octets_written(void)
 }
 
 /*
- * Returns whether the client has reset the connection; the mailbox program could not write then.
+ * Returns whether the client has reset the connection, so that the mailbox program could not
+ * write.
  */
 static bool
 is_reset(void)
@@ -283,7 +284,7 @@ keeper_loop(const struct session *s)
 	drop_privileges(&s->account);
 	reply_no_mailbox(&failure_reply, s->tag);
 	status = keeper_wait(s->program);
-	verdict = keeper_exit_status(status);
+	exit_status = keeper_exit_status(status);
 	if (s->reports)
 		childexit_report_session(0, s->account.name, clock_ms() - began, status);
 	start_deadline();
@@ -292,8 +293,8 @@ keeper_loop(const struct session *s)
 		(void)!send(STDIN_FILENO, failure_reply.text, failure_reply.len, MSG_NOSIGNAL);
 	}
 	send_close_notify();
-	linger();
-	_exit(verdict);
+	wait_until_read();
+	_exit(exit_status);
 }
 
 /*
@@ -304,7 +305,7 @@ keeper_loop(const struct session *s)
  * password hashes, and the keeper will run with its user's uid.
  */
 static void
-execute_anew(const struct session *s)
+execute_keeper(const struct session *s)
 {
 	char name[] = KEEPER_NAME, program[DIGITS], uid[DIGITS], gid[DIGITS], written[DIGITS], tag[MSG_TAG_MAX];
 	char user[MSG_NAME_MAX], reports[] = { s->reports ? '1' : '0', '\0' }, words[LOG_WORDS][LOG_WORD_MAX];
@@ -344,9 +345,9 @@ keeper_supervise(const struct account *a, const char *tag, bool reports)
 		return s.program == 0;
 	if (!log_move(STDOUT_FILENO))
 		die("descriptor of the log");
-	execute_anew(&s);
+	execute_keeper(&s);
 	/*
-	 * There is no /proc. The session goes on; neither cores nor ptrace(2) can get at this
+	 * There is no /proc. The session continues; neither cores nor ptrace(2) can get at this
 	 * memory.
 	 */
 	log_failure(errno);
@@ -355,7 +356,7 @@ keeper_supervise(const struct account *a, const char *tag, bool reports)
 
 /* Parses a decimal number of at most max. Returns false if the argument is not one. */
 static bool
-take_number(const char *text, uintmax_t max, uintmax_t *number)
+parse_number(const char *text, uintmax_t max, uintmax_t *number)
 {
 	char *end;
 
@@ -374,8 +375,8 @@ keeper_run(char *argv[])
 	launch_forbid_dumps();
 	while (argv[argc] != NULL)
 		argc++;
-	if (argc < ARGUMENTS || !take_number(argv[1], INT_MAX, &program) || !take_number(argv[2], UINT32_MAX, &uid) ||
-	    !take_number(argv[3], UINT32_MAX, &gid) || !take_number(argv[4], UINT64_MAX, &written) || program == 0 || strlen(argv[5]) >= MSG_TAG_MAX ||
+	if (argc < ARGUMENTS || !parse_number(argv[1], INT_MAX, &program) || !parse_number(argv[2], UINT32_MAX, &uid) ||
+	    !parse_number(argv[3], UINT32_MAX, &gid) || !parse_number(argv[4], UINT64_MAX, &written) || program == 0 || strlen(argv[5]) >= MSG_TAG_MAX ||
 	    strlen(argv[6]) >= MSG_NAME_MAX || strspn(argv[7], "01") != 1 || argv[7][1] != '\0' || !log_import(STDOUT_FILENO, argv + ARGUMENTS))
 		_exit(EX_USAGE);
 	prctl(PR_SET_NAME, KEEPER_NAME);

@@ -24,8 +24,8 @@ void	keeper_signals(sigset_t *);
 pid_t	keeper_fork(void);
 
 /*
- * Passes signals on to the child until it has ended. Returns its status as waitpid(2).
- * keeper_fork must have been called.
+ * Passes signals on to the child until it has exited. Returns its status as waitpid(2).
+ * keeper_fork() must have been called.
  */
 int	keeper_wait(pid_t);
 

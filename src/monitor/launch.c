@@ -32,8 +32,8 @@
 /* launch_join_groups() or launch_leave_groups() has succeeded. */
 static bool groups_joined;
 
-/* "TAG OK " was sent, so no other reply is possible. */
-static bool announced;
+/* "TAG OK " was sent, so no failure reply is possible. */
+static bool ok_sent;
 
 struct arguments {
 	char	*argv[ARGUMENTS_MAX + 1];
@@ -104,8 +104,8 @@ launch_forbid_dumps(void)
 }
 
 /*
- * SECURITY: OK is sent before the environment is built, so it is built here with the longest
- * values it may get.
+ * Returns whether the environment fits with the longest values that it may get. SECURITY: OK is
+ * sent before the real one is built.
  */
 static bool
 environment_fits(const struct options *o, const struct account *a)
@@ -157,12 +157,12 @@ launch_preflight(const struct options *o, const struct account *a)
 	return home != 0 ? "home" : program != 0 ? "program" : NULL;
 }
 
-/* Irreversible from the first step on, so each failure is fatal. */
+/* Dies or calls bug() on each failure, because no step can be undone. */
 void
 launch_become(const struct account *a)
 {
 	if (geteuid() == 0) {
-		/* SECURITY: without them the program would have root's groups. */
+		/* SECURITY: without the user's groups the program would have root's. */
 		if (!groups_joined)
 			bug("becoming uid %u with root's groups", (unsigned)a->uid);
 		if (setresgid(a->gid, a->gid, a->gid) == -1 || setresuid(a->uid, a->uid, a->uid) == -1)
@@ -200,9 +200,9 @@ launch_send(const struct reply *r, bool more)
 	return true;
 }
 
-/* Sends the replies that come before the program's output. */
+/* Sends the replies that precede the program's output. */
 static bool
-announce(const struct options *o, const char *tag)
+send_first_replies(const struct options *o, const char *tag)
 {
 	struct reply r = { .len = 0 };
 	char list[REPLY_MAX];
@@ -216,7 +216,7 @@ announce(const struct options *o, const char *tag)
 	}
 	if (o->handoff == GREETING_STYLE_GREETING)
 		reply_prefix(&r, tag);
-	announced = o->handoff == GREETING_STYLE_GREETING;
+	ok_sent = o->handoff == GREETING_STYLE_GREETING;
 	return launch_send(&r, true);
 }
 
@@ -245,15 +245,14 @@ log_dropped(const struct environment *e)
 }
 
 /*
- * After "TAG OK " no true reply is left: the line stays incomplete, which no client takes for a
- * login.
+ * Sends nothing after "TAG OK ": the line stays incomplete, which no client takes for a login.
  */
 void
 launch_send_failure(const char *tag)
 {
 	struct reply r = { .len = 0 };
 
-	if (announced)
+	if (ok_sent)
 		return;
 	reply_no_mailbox(&r, tag);
 	launch_send(&r, false);
@@ -280,7 +279,7 @@ launch_exec(const struct options *o, const struct account *a, const struct envir
 		die("%s", a->home);
 	if (err_fd != STDERR_FILENO && dup2(err_fd, STDERR_FILENO) == -1)
 		die("dup2");
-	if (!announce(o, facts->tag)) {
+	if (!send_first_replies(o, facts->tag)) {
 		log_failure(path, EPIPE);
 		return;
 	}

@@ -2,7 +2,7 @@
 #define IMAPGATE_MONITOR_LAUNCH_H
 
 /*
- * Becoming the user and starting the mailbox program. Steps that can fail are tried before the
+ * Becomes the user and starts the mailbox program. Steps that can fail are tried before the
  * client gets OK.
  */
 
@@ -41,7 +41,7 @@ bool	launch_leave_groups(void);
 void	launch_forbid_dumps(void);
 
 /*
- * Tests as the user what the start of the program needs, and becomes root again. PAM's session
+ * Tests as the user whether the program can be started, and becomes root again. PAM's session
  * must be open, because modules may create or mount homes. Returns NULL, or what will fail:
  * "home", "program", "arguments", "environment" or "uid". After "home", "program" and "uid"
  * errno has the cause, or is 0.
@@ -49,8 +49,8 @@ void	launch_forbid_dumps(void);
 const char	*launch_preflight(const struct options *, const struct account *);
 
 /*
- * Changes to the account's uid and gid for good. launch_join_groups or launch_leave_groups must
- * have been called. Dies on failure.
+ * Changes to the account's uid and gid for good. launch_join_groups() or launch_leave_groups()
+ * must have been called. Dies on failure.
  */
 void	launch_become(const struct account *);
 

@@ -2,9 +2,9 @@
  * The monitor, see monitor.h. Run as root; trusts neither gate nor client, and reads from the
  * gate only.
  *
- * The table requests lists all that a gate may ask, when, and how often. A gate that asks for
- * anything else is compromised, and the connection is cut. For the same reason failed logins are
- * counted and delayed here.
+ * requests[] lists every message a gate may send, in which phase and how often. A gate that sends
+ * anything else is compromised: bug() ends the connection. Failed logins are counted and delayed
+ * here, because a compromised gate would not do it.
  */
 
 #include "monitor/monitor.h"
@@ -34,28 +34,28 @@
 #include "signer/sign.h"
 
 /* Limit of logins that are not guesses, such as those that end in UNAVAILABLE or EXPIRED. */
-#define UNCOUNTED_MAX	10
+#define OTHER_LOGINS_MAX	10
 
 /* Limit of log messages of one connection's gate. */
 #define LOGS_MAX	(11 + 2 * OPTIONS_CERTS)
 
 enum phase {
-	ASKING = 1,		/* no login was accepted */
-	ACCEPTED = 2,		/* a login was accepted, and the gate knows */
+	BEFORE_LOGIN = 1,	/* no login has succeeded */
+	AFTER_LOGIN = 2,	/* a login has succeeded, and the gate was told */
 };
 
 struct monitor {
 	const struct monitor_start	*start;
 	enum phase			 phase;
-	unsigned			 asked[MSG_TYPES]; /* messages by type */
-	unsigned			 received;		/* messages in total */
-	unsigned			 attempts;		/* logins that counted as guesses */
-	unsigned			 uncounted;		/* logins that did not */
+	unsigned			 received_by_type[MSG_TYPES];	/* messages */
+	unsigned			 received;	/* messages of all types */
+	unsigned			 guesses;	/* logins that count as guesses */
+	unsigned			 other_logins;	/* all others, a successful one included */
 	struct sign_keys		 keys;
 	struct authorization		 authorization;
-	uint32_t			 mechanism;		/* enum msg_mechanism of the accepted login */
-	bool				 last;			/* no further attempt is allowed */
-	bool				 proxied;		/* by the PROXY header */
+	uint32_t			 mechanism;	/* enum msg_mechanism, after the login */
+	bool				 last;		/* no further login is allowed */
+	bool				 proxied;	/* the gate has sent a PROXY header */
 	struct refused			 refused;
 	struct client			 client;
 	struct msg			 request, reply;
@@ -73,52 +73,54 @@ monitor_exit(struct monitor *m, int status)
 static void
 send_reply(struct monitor *m)
 {
-	/* A gate that has gone is noticed by the next msg_recv(). */
+	/* The next msg_recv() notices a gate that has exited. */
 	msg_send(m->start->gate_fd, &m->reply);
 	msg_wipe(&m->reply);
 }
 
 /* Login. */
 
+/* Authorizes a login; after success SIGTERM has its original disposition. */
 static struct pamauth_verdict
 authorize(struct monitor *m, const struct msg_login *login)
 {
-	struct pamauth_verdict verdict = authorize_login(&m->authorization, login);
+	struct pamauth_verdict result = authorize_login(&m->authorization, login);
 
-	if (verdict.outcome == OUTCOME_OK)
+	if (result.outcome == OUTCOME_OK)
 		watchdog_restore_sigterm();
-	return verdict;
+	return result;
 }
 
-/* Decides whether PAM is asked, and asks. */
+/* Asks PAM, unless the delay would pass the deadline or the password was just refused. */
 static struct pamauth_verdict
-decide(struct monitor *m, const struct msg_login *login, int64_t began)
+decide_login(struct monitor *m, const struct msg_login *login, int64_t began)
 {
-	struct pamauth_verdict verdict = { .outcome = OUTCOME_AUTHENTICATIONFAILED, .reason = "repeated", .repeated = true };
+	struct pamauth_verdict result = { .outcome = OUTCOME_AUTHENTICATIONFAILED, .reason = "repeated", .repeated = true };
 
-	m->authorization.pam.judged = m->authorization.pam.authenticated = false;
-	if (!delay_fits(m->start, began, m->attempts + 1)) {
+	m->authorization.pam.asked = m->authorization.pam.authenticated = false;
+	if (!delay_fits(m->start, began, m->guesses + 1)) {
 		m->last = true;
 		return (struct pamauth_verdict){ .outcome = OUTCOME_UNAVAILABLE, .reason = "deadline" };
 	}
 	if (refused_is_same(&m->refused, login))
-		return verdict;
-	verdict = authorize(m, login);
-	refused_remember(&m->refused, login, verdict.outcome);
-	m->last |= verdict.outcome != OUTCOME_OK && m->authorization.changed;
-	return verdict;
+		return result;
+	result = authorize(m, login);
+	refused_remember(&m->refused, login, result.outcome);
+	/* Groups or PAM have changed this process for one user. */
+	m->last |= result.outcome != OUTCOME_OK && m->authorization.changed;
+	return result;
 }
 
 /*
- * Returns the modules' text for a client that knows the password; after a failure the text might
- * reveal whether the user exists.
+ * Returns the modules' text for a client that knows the password, or for every client with
+ * --pam-text always. After a failure the text might reveal whether the user exists.
  */
 static const char *
-text_for_client(const struct monitor *m, const struct pamauth_verdict *verdict)
+text_for_client(const struct monitor *m, const struct pamauth_verdict *result)
 {
 	const struct pamauth *p = &m->authorization.pam;
 
-	if (verdict->repeated)
+	if (result->repeated)
 		return "";
 	return p->authenticated || m->start->opts->pam_text == PAM_TEXT_ALWAYS ? p->text : "";
 }
@@ -129,75 +131,75 @@ answer_login(struct monitor *m)
 	struct msg_login *login = &m->request.u.login;
 	struct msg_login_answer *answer = &m->reply.u.login_answer;
 	int64_t began = clock_ms();
-	struct pamauth_verdict verdict;
+	struct pamauth_verdict result;
 	bool guess;
 
-	watchdog_timeout_login(login, m->attempts + m->uncounted + 1);
-	verdict = decide(m, login, began);
-	guess = authorize_is_guess(&m->authorization, verdict.outcome);
-	m->attempts += guess;
-	m->uncounted += !guess;
-	report_login(login, &verdict, verdict.outcome == OUTCOME_OK ? m->authorization.account.name : login->authcid,
-	    m->attempts + m->uncounted);
+	watchdog_timeout_login(login, m->guesses + m->other_logins + 1);
+	result = decide_login(m, login, began);
+	guess = authorize_is_guess(&m->authorization, result.outcome);
+	m->guesses += guess;
+	m->other_logins += !guess;
+	report_login(login, &result, result.outcome == OUTCOME_OK ? m->authorization.account.name : login->authcid,
+	    m->guesses + m->other_logins);
 	if (guess) {
-		unsigned failures = delay_count(login, m->attempts, began);
+		unsigned failures = delay_count(login, m->guesses, began);
 
 		explicit_bzero(login->secret, sizeof(login->secret));
 		delay_failure(m->start, began, failures);
 	}
 	explicit_bzero(login->secret, sizeof(login->secret));
-	watchdog_timeout_end();
+	watchdog_timeout_gate();
 
 	m->reply.type = MSG_LOGIN_ANSWER;
-	answer->outcome = verdict.outcome;
-	answer->last = m->last || m->attempts >= m->start->opts->max_attempts || m->uncounted >= UNCOUNTED_MAX;
-	snprintf(answer->text, sizeof(answer->text), "%s", text_for_client(m, &verdict));
-	if (verdict.outcome == OUTCOME_OK) {
+	answer->outcome = result.outcome;
+	answer->last = m->last || m->guesses >= m->start->opts->max_attempts || m->other_logins >= OTHER_LOGINS_MAX;
+	snprintf(answer->text, sizeof(answer->text), "%s", text_for_client(m, &result));
+	if (result.outcome == OUTCOME_OK) {
 		m->mechanism = login->mechanism;
-		m->phase = ACCEPTED;
+		m->phase = AFTER_LOGIN;
 	}
 	send_reply(m);
 }
 
-/* Private keys, only without a listener: a listener's gates ask the signer. */
+/* Private keys. Under a superserver only: a listener has a signer for them. */
 
 static void
 answer_key(struct monitor *m)
 {
 	const struct msg_key *q = &m->request.u.key;
-	const char *reason;
+	const char *error;
 
 	if (q->index >= m->start->opts->certs || accounting_has_listener())
-		bug("gate asks for a key that does not exist");
-	reason = sign_holds(&m->keys, q->index, q->key_digest);
-	if (reason != NULL)
-		sign_report_key(m->start->opts, q->index, reason);
+		bug("gate sent MSG_KEY to the monitor for key %u", q->index);
+	error = sign_holds(&m->keys, q->index, q->key_digest);
+	if (error != NULL)
+		sign_report_key(m->start->opts, q->index, error);
 	msg_begin(&m->reply, MSG_KEY_ANSWER);
-	m->reply.u.key_answer.held = reason == NULL;
+	m->reply.u.key_answer.held = error == NULL;
 	send_reply(m);
 }
 
 /*
- * SECURITY: a gate that wants anything but a TLS handshake signed is compromised, and no longer
- * served.
+ * SECURITY: a gate that asks for a signature over anything but a TLS handshake is compromised;
+ * bug() ends it.
  */
 static void
 answer_sign(struct monitor *m)
 {
 	const struct msg_sign *q = &m->request.u.sign;
 	struct msg_sign_answer *a = &m->reply.u.sign_answer;
-	const char *refused;
+	const char *error;
 
 	if (accounting_has_listener())
-		bug("gate wants a signature of its monitor");
+		bug("gate that has a signer asked the monitor for a signature");
 	msg_begin(&m->reply, MSG_SIGN_ANSWER);
-	refused = sign_answer(&m->keys, q, a);
-	if (refused != NULL) {
-		sign_report_refusal(q, refused);
-		bug("gate wanted signed what is not TLS");
+	error = sign_answer(&m->keys, q, a);
+	if (error != NULL) {
+		sign_report_refusal(q, error);
+		bug("gate asked to sign something other than a TLS handshake");
 	}
 	if (a->len == 0)
-		sign_report_key(m->start->opts, q->index, "there is no signature by it");
+		sign_report_key(m->start->opts, q->index, "signing with this key failed");
 	send_reply(m);
 }
 
@@ -213,7 +215,7 @@ hand_off(struct monitor *m, const char *tag, const struct msg_tls *tls, enum msg
 
 /* Describes TLS that a superserver or proxy does; only its own information is available. */
 static void
-describe_superserver(const struct peer *p, struct msg_tls *tls)
+describe_external_tls(const struct peer *p, struct msg_tls *tls)
 {
 	memset(tls, 0, sizeof(*tls));
 	if (p->kind != PEER_TLS)
@@ -226,14 +228,14 @@ describe_superserver(const struct peer *p, struct msg_tls *tls)
 static void
 check_transport(const struct msg_launch *launch, const struct peer *p, enum ktls_use ktls)
 {
-	bool clear = launch->tls.protocol[0] == '\0';
+	bool cleartext = launch->tls.protocol[0] == '\0';
 
-	if ((launch->transport == TRANSPORT_SOCKET) != clear)
-		bug("gate hands off %s by %u", clear ? "cleartext" : "TLS", launch->transport);
+	if ((launch->transport == TRANSPORT_SOCKET) != cleartext)
+		bug("gate asked for transport %u with %s", launch->transport, cleartext ? "cleartext" : "TLS");
 	if (launch->transport == TRANSPORT_UCSPI_TLS && p->ucspi_tls.control == 0)
-		bug("gate hands off to a superserver that does no TLS");
+		bug("gate asked for UCSPI-TLS, which the superserver does not offer");
 	if ((launch->transport == TRANSPORT_KTLS && ktls == KTLS_OFF) || (launch->transport == TRANSPORT_RELAY && ktls == KTLS_REQUIRE))
-		bug("gate hands off against --ktls");
+		bug("transport %u is not allowed by --ktls", launch->transport);
 }
 
 static void
@@ -245,17 +247,17 @@ answer_launch(struct monitor *m)
 
 	/* SECURITY: mailbox programs print the tag unchanged. */
 	if (m->mechanism == MECH_PREAUTH ? launch->tag[0] != '\0' : !command_is_tag(launch->tag))
-		bug("gate sent no tag");
+		bug("gate sent an invalid tag");
 	check_transport(launch, m->start->peer, m->start->opts->ktls);
 	report_handoff(m->start->opts, &m->authorization.account, transport, (enum ktls_obstacle)launch->obstacle);
 	if (transport != TRANSPORT_RELAY)
 		watchdog_wait_for_gate();
 	if (transport == TRANSPORT_SOCKET)
-		describe_superserver(m->start->peer, &tls);
+		describe_external_tls(m->start->peer, &tls);
 	hand_off(m, launch->tag, &tls, transport);
 }
 
-/* Applies the PROXY header that the gate has read. Under a listener the listener does. */
+/* Applies the PROXY header that the gate has read. The listener does this for its own gates. */
 static void
 answer_proxied(struct monitor *m)
 {
@@ -263,14 +265,14 @@ answer_proxied(struct monitor *m)
 	struct proxy header = { (enum proxy_client)p->client, p->source, p->destination, p->tls != 0, "", "" };
 
 	if (m->received > 1 || accounting_has_listener() || !peer_is_proxy(m->start->peer, m->start->opts))
-		bug("gate speaks for a proxy that there is not");
+		bug("unexpected PROXY header from the gate");
 	memcpy(header.tls_protocol, p->tls_protocol, sizeof(header.tls_protocol));
 	memcpy(header.tls_cipher, p->tls_cipher, sizeof(header.tls_cipher));
 	if (!peer_replace(m->start->peer, &header))
-		bug("gate has made up a PROXY header");
+		bug("malformed PROXY header from the gate");
 	peer_log(m->start->peer);
 	m->proxied = true;
-	watchdog_timeout_end();
+	watchdog_timeout_gate();
 	msg_begin(&m->reply, MSG_PROXIED_ANSWER);
 	send_reply(m);
 }
@@ -278,13 +280,13 @@ answer_proxied(struct monitor *m)
 /* Log messages. */
 
 /*
- * After its last message a gate waits for the client to read the last reply, as long as the
- * timer allows.
+ * Waits for the gate to exit, and returns its status. The gate stays until the client has read
+ * the last reply, or the timer ends it.
  */
 static int
 await_gate(void)
 {
-	watchdog_timeout_nothing();
+	watchdog_timeout_clear();
 	return watchdog_wait_for_gate();
 }
 
@@ -299,7 +301,7 @@ answer_log(struct monitor *m)
 			return;
 		log_context("tls", log->tls.protocol);
 		log_context("cipher", log->tls.cipher);
-		watchdog_timeout_end();
+		watchdog_timeout_gate();
 		return;
 	case GATELOG_ENDS:
 		await_gate();
@@ -309,21 +311,21 @@ answer_log(struct monitor *m)
 	case GATELOG_WRONG:
 		break;
 	}
-	bug("gate logs what no gate does, event %u", log->event);
+	bug("invalid log event %u from the gate", log->event);
 }
 
 static const struct request {
 	enum msg_type	type;
 	unsigned	phases;		/* bits of enum phase in which it is allowed */
-	unsigned	most;		/* limit of messages; 0: dispatch_request() has one */
+	unsigned	max;		/* limit of messages; 0: dispatch_request() has one */
 	void		(*answer)(struct monitor *);
 } requests[] = {
-	{ MSG_LOGIN,	ASKING,			0,			answer_login },
-	{ MSG_KEY,	ASKING,			OPTIONS_CERTS,		answer_key },
-	{ MSG_SIGN,	ASKING,			1,			answer_sign },
-	{ MSG_LAUNCH,	ACCEPTED,		1,			answer_launch },
-	{ MSG_LOG,	ASKING | ACCEPTED,	LOGS_MAX,		answer_log },
-	{ MSG_PROXIED,	ASKING,			1,			answer_proxied },
+	{ MSG_LOGIN,	BEFORE_LOGIN,			0,		answer_login },
+	{ MSG_KEY,	BEFORE_LOGIN,			OPTIONS_CERTS,	answer_key },
+	{ MSG_SIGN,	BEFORE_LOGIN,			1,		answer_sign },
+	{ MSG_LAUNCH,	AFTER_LOGIN,			1,		answer_launch },
+	{ MSG_LOG,	BEFORE_LOGIN | AFTER_LOGIN,	LOGS_MAX,	answer_log },
+	{ MSG_PROXIED,	BEFORE_LOGIN,			1,		answer_proxied },
 };
 
 static const struct request *
@@ -334,7 +336,7 @@ find_request(uint32_t type)
 	for (i = 0; i < sizeof(requests) / sizeof(requests[0]); i++)
 		if (requests[i].type == type)
 			return &requests[i];
-	bug("gate asks for %u", type);
+	bug("unexpected message type %u from the gate", type);
 }
 
 static void
@@ -344,14 +346,14 @@ dispatch_request(struct monitor *m)
 
 	m->received++;
 	if ((r->phases & m->phase) == 0)
-		bug("gate asks for %u in phase %d", m->request.type, (int)m->phase);
-	if (r->most > 0 && m->asked[r->type]++ == r->most)
-		bug("gate asks for %u once too often", m->request.type);
-	if (r->type == MSG_LOGIN && (m->last || m->attempts >= m->start->opts->max_attempts || m->uncounted >= UNCOUNTED_MAX))
-		bug("gate asks for one more login");
-	/* SECURITY: otherwise the client would pass for its proxy, to which no limit applies. */
+		bug("message type %u not allowed in phase %d", m->request.type, (int)m->phase);
+	if (r->max > 0 && m->received_by_type[r->type]++ == r->max)
+		bug("too many messages of type %u from the gate", m->request.type);
+	if (r->type == MSG_LOGIN && (m->last || m->guesses >= m->start->opts->max_attempts || m->other_logins >= OTHER_LOGINS_MAX))
+		bug("login after the last allowed attempt");
+	/* SECURITY: else the client would be taken for its proxy, to which no limit applies. */
 	if (r->type == MSG_LOGIN && !m->proxied && !accounting_has_listener() && peer_is_proxy(m->start->peer, m->start->opts))
-		bug("gate does not say whom the proxy speaks for");
+		bug("login before the PROXY header");
 	r->answer(m);
 	msg_wipe(&m->request);
 }
@@ -363,7 +365,7 @@ monitor_init(struct monitor *m, const struct monitor_start *start)
 	m->keys.opts = start->opts;
 	m->authorization.opts = start->opts;
 	m->authorization.peer = start->peer;
-	m->asked[MSG_LOG] = start->logs;
+	m->received_by_type[MSG_LOG] = start->logs;
 	watchdog_start(start->deadline);
 	client_detach(&m->client);
 }
@@ -375,18 +377,18 @@ monitor_run(const struct monitor_start *start)
 	int status;
 
 	monitor_init(&m, start);
-	m.phase = ASKING;
+	m.phase = BEFORE_LOGIN;
 	watchdog_set_gate(start->gate, start->gate_fd);
 	while (msg_recv(start->gate_fd, &m.request) == 1)
 		dispatch_request(&m);
 
-	/* The gate has ended without a message: killed by its sandbox, or out of memory. */
+	/* The gate has exited without a message: killed by its sandbox, or out of memory. */
 	status = watchdog_wait_for_gate();
 	gatelog_died(status);
 	monitor_exit(&m, status != 0 ? status : EX_SOFTWARE);
 }
 
-/* Sends BYE to a peer that is known but refused (RFC 9051, 7.1.5), and exits. */
+/* Sends BYE to a known peer whose login was refused (RFC 9051, 7.1.5), and exits. */
 static void __attribute__((noreturn))
 refuse_preauth(struct monitor *m, enum msg_outcome outcome)
 {
@@ -405,7 +407,8 @@ refuse_preauth(struct monitor *m, enum msg_outcome outcome)
  * Returns why a peer can't be logged in, or NULL if PAM should decide.
  *
  * SECURITY: a gate may be forked from this process afterwards. So PAM is not asked about root
- * and system accounts, and its modules have not read other users' data.
+ * and system accounts, and no module has put other users' data into memory that the gate would
+ * inherit.
  */
 static const char *
 peer_error(struct account *account, const struct monitor_start *start, const char *name)
@@ -422,28 +425,28 @@ monitor_preauth(const struct monitor_start *start)
 {
 	static struct monitor m;
 	struct msg_login login = { .mechanism = MECH_PREAUTH };
-	struct pamauth_verdict verdict = { .outcome = OUTCOME_AUTHENTICATIONFAILED };
+	struct pamauth_verdict result = { .outcome = OUTCOME_AUTHENTICATIONFAILED };
 	struct msg_tls tls;
 	const struct passwd *pw = getpwuid(start->peer->uid);
 
 	if (pw == NULL || msg_text(login.authcid, sizeof(login.authcid), pw->pw_name, strlen(pw->pw_name)) == -1)
 		return;
-	verdict.reason = peer_error(&m.authorization.account, start, login.authcid);
-	if (verdict.reason != NULL) {
-		if (account_is_missing(verdict.reason))
-			verdict.outcome = OUTCOME_UNAVAILABLE;
-		report_login(&login, &verdict, login.authcid, 1);
+	result.reason = peer_error(&m.authorization.account, start, login.authcid);
+	if (result.reason != NULL) {
+		if (account_is_missing(result.reason))
+			result.outcome = OUTCOME_UNAVAILABLE;
+		report_login(&login, &result, login.authcid, 1);
 		return;
 	}
 	monitor_init(&m, start);
 	m.authorization.by_peer = true;
 	watchdog_timeout_login(&login, 1);
-	verdict = authorize(&m, &login);
-	report_login(&login, &verdict, login.authcid, 1);
-	if (verdict.outcome != OUTCOME_OK)
-		refuse_preauth(&m, verdict.outcome);
+	result = authorize(&m, &login);
+	report_login(&login, &result, login.authcid, 1);
+	if (result.outcome != OUTCOME_OK)
+		refuse_preauth(&m, result.outcome);
 	m.mechanism = MECH_PREAUTH;
-	describe_superserver(start->peer, &tls);
+	describe_external_tls(start->peer, &tls);
 	report_handoff(start->opts, &m.authorization.account, TRANSPORT_SOCKET, OBSTACLE_NONE);
 	hand_off(&m, "", &tls, TRANSPORT_SOCKET);
 }

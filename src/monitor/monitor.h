@@ -19,10 +19,11 @@
 struct monitor_start {
 	const struct options		*opts;
 	struct peer			*peer;		/* own copy; a PROXY header changes it */
-	const struct signals	*signals;
+	const struct signals		*signals;
 	pid_t				 gate;		/* 0: no gate, or a child of the listener */
-	int				 gate_fd;	/* the monitor's end of the login pair; -1: no gate */
-	unsigned			 logs;		/* log lines that the gate has had already */
+	/* The monitor's end of the socket pair for boundary/login.h; -1: no gate. */
+	int				 gate_fd;
+	unsigned			 logs;		/* the gate's lines until now */
 	int64_t				 deadline;	/* of the login; clock_ms() */
 };
 
@@ -34,9 +35,9 @@ struct monitor_start {
 void	monitor_run(const struct monitor_start *) __attribute__((noreturn));
 
 /*
- * Logs in the peer of a Unix-domain socket by its uid, without a gate, as nothing is read from
- * it. Returns if the uid is not that of a served user, which is decided without PAM; the peer
- * may then log in by a gate. A peer that PAM refuses gets BYE, and the process exits.
+ * Logs in the peer of a Unix-domain socket by its uid, without a gate, since nothing is read from
+ * the client. Returns if the uid is not that of a served user, which is decided without PAM; the
+ * peer may then log in by a gate. A peer that PAM refuses gets BYE, and the process exits.
  */
 void	monitor_preauth(const struct monitor_start *);
 

@@ -44,9 +44,9 @@ warm_up(const struct options *o)
 	getgrouplist(o->gate_user, 0, none, &n);
 }
 
-/* SIGTERM stays blocked in a new monitor until watchdog_start(). */
+/* Blocks or unblocks SIGTERM. A new monitor has it blocked until watchdog_start(). */
 static void
-block_stop(bool block)
+block_sigterm(bool block)
 {
 	sigset_t stop;
 
@@ -90,13 +90,13 @@ spawn_monitor(struct msg_spawn_monitor *spawn, const int fds[MSG_FDS])
 	pid_t pid;
 
 	pammodules_refresh(zygote.opts[false]);
-	block_stop(true);
+	block_sigterm(true);
 	pid = sibling_fork();
 	if (pid == 0)
 		become_monitor(spawn, fds);
 	msg_begin(&answer, MSG_SPAWNED);
 	answer.u.spawned.error = errno;
-	block_stop(false);
+	block_sigterm(false);
 	answer.u.spawned.slot = spawn->slot;
 	answer.u.spawned.serial = spawn->serial;
 	answer.u.spawned.pid = pid;
@@ -112,7 +112,7 @@ monitorzygote_serve(void)
 
 	while (msg_recv_fds(ROLE_CONTROL, &m, fds) == 1) {
 		if (m.type != MSG_SPAWN_MONITOR && m.type != MSG_SPAWN_PEER)
-			bug("the monitor zygote is asked for %u", m.type);
+			bug("unexpected message type %u to the monitor zygote", m.type);
 		spawn_monitor(&m.u.spawn_monitor, fds);
 		msg_wipe(&m);
 		for (i = 0; i < MSG_FDS; i++)

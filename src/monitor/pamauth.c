@@ -61,7 +61,7 @@ static const struct code {
 
 /* Returns the outcome of a PAM code that the function of this step has returned. */
 static struct pamauth_verdict
-verdict_of(const char *step, int code, bool afterwards)
+result_of_code(const char *step, int code, bool afterwards)
 {
 	/* SECURITY: an unknown code is not success. */
 	if (code < 0 || (size_t)code >= sizeof(codes) / sizeof(codes[0]) || codes[code].name == NULL)
@@ -71,7 +71,7 @@ verdict_of(const char *step, int code, bool afterwards)
 }
 
 static void
-note_text(struct pamauth *p, const char *text)
+append_text(struct pamauth *p, const char *text)
 {
 	size_t len = strlen(p->text);
 
@@ -82,9 +82,9 @@ note_text(struct pamauth *p, const char *text)
 	reply_clean(p->text + len, sizeof(p->text) - len, text);
 }
 
-/* Answers one message of a module. Sets answer unless none is wanted. Returns a PAM code. */
+/* Answers one message of a module; answer is set for prompts only. Returns a PAM code. */
 static int
-answer_one(struct pamauth *p, const struct pam_message *m, char **answer)
+answer_message(struct pamauth *p, const struct pam_message *m, char **answer)
 {
 	switch (m->msg_style) {
 	case PAM_PROMPT_ECHO_OFF:
@@ -103,7 +103,7 @@ answer_one(struct pamauth *p, const struct pam_message *m, char **answer)
 		return *answer != NULL ? PAM_SUCCESS : PAM_BUF_ERR;
 	case PAM_TEXT_INFO:
 	case PAM_ERROR_MSG:
-		note_text(p, m->msg);
+		append_text(p, m->msg);
 		return PAM_SUCCESS;
 	default:
 		return PAM_CONV_ERR;
@@ -123,7 +123,7 @@ converse(int n, const struct pam_message **messages, struct pam_response **respo
 	if (r == NULL)
 		return PAM_BUF_ERR;
 	for (i = 0; i < n && code == PAM_SUCCESS; i++)
-		code = answer_one(arg, messages[i], &r[i].resp);
+		code = answer_message(arg, messages[i], &r[i].resp);
 	if (code == PAM_SUCCESS) {
 		*responses = r;
 		return code;
@@ -137,7 +137,7 @@ converse(int n, const struct pam_message **messages, struct pam_response **respo
 	return code;
 }
 
-/* Replaces PAM's own delay after failures: the monitor's is the same for all causes. */
+/* Does not delay, in place of PAM: the monitor's delay is the same for all causes. */
 static void
 no_delay(int code, unsigned usec, void *arg)
 {
@@ -230,27 +230,27 @@ pamauth_check(struct pamauth *p, const struct options *o, const struct peer *pee
 {
 	static char path[PATH_MAX];
 	bool afterwards = secret == NULL;
-	const char *step = "start", *wrong;
+	const char *step = "start", *error;
 	int code;
 
 	*p = (struct pamauth){ .secret = secret };
 	snprintf(p->user, sizeof(p->user), "%s", user);
-	wrong = lazyload_pam();
-	if (wrong != NULL)
-		return (struct pamauth_verdict){ .outcome = OUTCOME_UNAVAILABLE, .reason = "no-libpam", .error = wrong };
+	error = lazyload_pam();
+	if (error != NULL)
+		return (struct pamauth_verdict){ .outcome = OUTCOME_UNAVAILABLE, .reason = "no-libpam", .error = error };
 	if (!service_exists(o, service)) {
 		pamauth_service_path(o->pam_confdir, service, 0, path);
 		return (struct pamauth_verdict){ .outcome = OUTCOME_UNAVAILABLE, .reason = "no-pam-service", .path = path };
 	}
 	code = pamauth_start(p, o, peer, service);
-	p->judged = code == PAM_SUCCESS && secret != NULL;
-	if (p->judged) {
+	p->asked = code == PAM_SUCCESS && secret != NULL;
+	if (p->asked) {
 		step = begin_step("authenticate");
 		code = pam_authenticate(p->handle, PAM_DISALLOW_NULL_AUTHTOK);
 	}
 	/*
 	 * A module that failed because its second prompt was not answered has refused the login,
-	 * whatever it returned.
+	 * whatever code it returned.
 	 */
 	p->secret = NULL;
 	p->authenticated = code == PAM_SUCCESS;
@@ -263,7 +263,7 @@ pamauth_check(struct pamauth *p, const struct options *o, const struct peer *pee
 		pamauth_finish(p, code);
 	if (code != PAM_SUCCESS && p->second_prompt)
 		return (struct pamauth_verdict){ .outcome = OUTCOME_UNAVAILABLE, .reason = "second-prompt", .step = step };
-	return verdict_of(step, code, afterwards);
+	return result_of_code(step, code, afterwards);
 }
 
 const char *
@@ -280,7 +280,7 @@ struct pamauth_verdict
 pamauth_open(struct pamauth *p, const struct options *o)
 {
 	const char *step = begin_step("credentials");
-	struct pamauth_verdict verdict;
+	struct pamauth_verdict result;
 	int code = pam_setcred(p->handle, PAM_ESTABLISH_CRED);
 
 	p->credentials = code == PAM_SUCCESS;
@@ -289,10 +289,10 @@ pamauth_open(struct pamauth *p, const struct options *o)
 		code = pam_open_session(p->handle, 0);
 		p->session = code == PAM_SUCCESS;
 	}
-	verdict = verdict_of(step, code, true);
+	result = result_of_code(step, code, true);
 	if (code != PAM_SUCCESS)
 		pamauth_close(p);
-	return verdict;
+	return result;
 }
 
 char **
@@ -314,7 +314,7 @@ pamauth_close(struct pamauth *p)
 	pamauth_finish(p, session != PAM_SUCCESS ? session : credentials);
 	if (session == PAM_SUCCESS && credentials == PAM_SUCCESS)
 		return NULL;
-	return verdict_of(NULL, session != PAM_SUCCESS ? session : credentials, true).reason;
+	return result_of_code(NULL, session != PAM_SUCCESS ? session : credentials, true).reason;
 }
 
 void

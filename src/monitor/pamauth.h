@@ -18,10 +18,11 @@
 struct pamauth {
 	pam_handle_t	*handle;		/* NULL: no transaction is open */
 	char		 user[MSG_NAME_MAX];	/* answer to prompts with echo */
-	const char	*secret;		/* answer to the first prompt without echo; NULL after the attempt */
+	/* Answer to the first prompt without echo; NULL after the attempt. */
+	const char	*secret;
 	bool		 answered;		/* the secret was given to a module */
-	bool		 judged;		/* pam_authenticate() was called with a secret */
-	bool		 authenticated;		/* it succeeded, or was not needed */
+	bool		 asked;		/* pam_authenticate() was called with a secret */
+	bool		 authenticated;		/* PAM has accepted the secret, or none is needed */
 	bool		 second_prompt;		/* a module prompted a second time */
 	bool		 credentials;		/* pam_setcred() has established credentials */
 	bool		 session;		/* pam_open_session() has succeeded */
@@ -34,7 +35,8 @@ struct pamauth_verdict {
 	const char		*reason;
 	bool			 repeated;	/* PAM was not asked: same attempt as the last */
 	/* Further information for the log; NULL: none. */
-	const char		*step;		/* "start", "authenticate", "account", "credentials" or "session" */
+	/* "start", "authenticate", "account", "credentials" or "session". */
+	const char		*step;
 	const char		*text;		/* modules' messages, in struct pamauth */
 	const char		*path;		/* the file at fault */
 	const char		*error;		/* the system's error text */
@@ -70,13 +72,13 @@ bool	pamauth_find_service(const struct options *, const char *service, char path
 
 /*
  * Returns the user that the modules have chosen (PAM_USER), "" if none. Valid until
- * pamauth_close.
+ * pamauth_close().
  */
 const char	*pamauth_user(const struct pamauth *);
 
 /*
  * Establishes credentials and, unless --pam-session none, opens a session (pam_setcred(3),
- * pam_open_session(3)). Call it after pamauth_check and launch_join_groups. On failure closes
+ * pam_open_session(3)). Call it after pamauth_check() and launch_join_groups(). On failure closes
  * everything.
  */
 struct pamauth_verdict	pamauth_open(struct pamauth *, const struct options *);

@@ -5,9 +5,9 @@
  * capabilities, system calls and libraries they need at the end. pam_mount unmounts, pam_exec
  * executes any program.
  *
- * SECURITY: nor can it execute itself anew, because the modules' data are in PAM's handle. So
- * password hashes that PAM has read may be in its memory. Its user can't reach them: the keeper
- * never has the user's uid and is not dumpable.
+ * SECURITY: the keeper can't execute itself anew either, because the modules' data are in PAM's
+ * handle. So password hashes that PAM has read may be in its memory. The user can't reach them:
+ * the keeper never has the user's uid and is not dumpable.
  */
 
 #include "monitor/pamkeeper.h"
@@ -33,24 +33,27 @@
 #define RELAY_MS	1000
 
 /* Log line and exit status for the handler, if a module hangs. */
-static struct log_line late;
-static volatile sig_atomic_t verdict = EX_TEMPFAIL;
+static struct log_line timeout_line;
+static volatile sig_atomic_t exit_status = EX_TEMPFAIL;
 
 static void
 pamkeeper_expired(int sig)
 {
 	(void)sig;
-	log_write(&late);
-	_exit(verdict);
+	log_write(&timeout_line);
+	_exit(exit_status);
 }
 
 static void
-on_signal(int sig)
+do_nothing(int sig)
 {
 	(void)sig;
 }
 
-/* With an open copy here the client would not see the mailbox program close its connection. */
+/*
+ * Closes the client's descriptors: with an open copy here the client would not see the mailbox
+ * program close its connection.
+ */
 static void
 close_client(const int client[PAMKEEPER_FDS])
 {
@@ -62,13 +65,13 @@ close_client(const int client[PAMKEEPER_FDS])
 }
 
 /*
- * Signals no longer matter while PAM closes the session. Signals are caught, not ignored:
+ * Makes signals do nothing while PAM closes the session. Signals are caught, not ignored:
  * SIG_IGN would be inherited by programs that modules execute.
  */
 static void
 catch_signals(void)
 {
-	const struct sigaction action = { .sa_handler = on_signal, .sa_flags = SA_RESTART };
+	const struct sigaction action = { .sa_handler = do_nothing, .sa_flags = SA_RESTART };
 	sigset_t signals, none;
 	int sig;
 
@@ -87,21 +90,24 @@ receive_output(int relay)
 	int64_t until = clock_ms() + RELAY_MS;
 	struct pollfd pfd = { relay, POLLIN, 0 };
 	int fds[MSG_FDS], n;
-	const char *wrong;
+	const char *error;
 	struct msg m;
 
 	do
 		n = poll(&pfd, 1, clock_left(until));
 	while (n == -1 && errno == EINTR && clock_left(until) > 0);
-	/* A missing or wrong report does not mean that there was no output. */
-	if (n != 1 || msg_recv_now(relay, &m, fds, &wrong) != 1 || m.type != MSG_PROGRAM_OUTPUT)
+	/* A missing or malformed report does not mean that there was no output. */
+	if (n != 1 || msg_recv_now(relay, &m, fds, &error) != 1 || m.type != MSG_PROGRAM_OUTPUT)
 		return OUTPUT_SOME;
 	return m.u.program_output.output == OUTPUT_NONE ? OUTPUT_NONE : OUTPUT_SOME;
 }
 
-/* Under kernel TLS the keeper, which is this process's child, logs it. */
+/*
+ * Logs the end of a program that wrote nothing, or that failed and whose output is unknown.
+ * Under kernel TLS the keeper, a child of this process, logs it.
+ */
 static void
-report_end_of(const struct pamkeeper_program *program, const struct account *a, int status)
+log_program_end(const struct pamkeeper_program *program, const struct account *a, int status)
 {
 	enum program_output output = OUTPUT_UNKNOWN;
 
@@ -114,22 +120,22 @@ report_end_of(const struct pamkeeper_program *program, const struct account *a, 
 }
 
 static void
-close_session(struct pamauth *p, const struct account *a, unsigned most_ms)
+close_session(struct pamauth *p, const struct account *a, unsigned max_ms)
 {
-	const char *wrong;
+	const char *error;
 	struct log_line l;
 
-	report_session_failure(&late, a, "deadline");
-	deadline_start(clock_ms() + most_ms, pamkeeper_expired);
-	wrong = pamauth_close(p);
-	if (wrong == NULL)
+	report_session_failure(&timeout_line, a, "deadline");
+	deadline_start(clock_ms() + max_ms, pamkeeper_expired);
+	error = pamauth_close(p);
+	if (error == NULL)
 		return;
-	report_session_failure(&l, a, wrong);
+	report_session_failure(&l, a, error);
 	log_write(&l);
 }
 
 bool
-pamkeeper_supervise(struct pamauth *p, const struct account *a, const int client[PAMKEEPER_FDS], unsigned most_ms,
+pamkeeper_supervise(struct pamauth *p, const struct account *a, const int client[PAMKEEPER_FDS], unsigned max_ms,
     const struct pamkeeper_program *program)
 {
 	pid_t pid = keeper_fork();
@@ -140,20 +146,20 @@ pamkeeper_supervise(struct pamauth *p, const struct account *a, const int client
 		return true;
 	if (pid > 0) {
 		title_set(a->name, log_context_value("rip"), "pam-keeper");
-		/* A module may have changed the effective uid, which resets it. */
+		/* A module may have changed the effective uid, which allows dumps again. */
 		launch_forbid_dumps();
 		close_client(client);
 		malloc_trim(0);
 		status = keeper_wait(pid);
-		verdict = keeper_exit_status(status);
-		report_end_of(program, a, status);
+		exit_status = keeper_exit_status(status);
+		log_program_end(program, a, status);
 		if (program->reports)
 			childexit_report_session(0, a->name, clock_ms() - began, status);
 		catch_signals();
 	}
-	close_session(p, a, most_ms);
+	close_session(p, a, max_ms);
 	if (pid > 0)
-		_exit(verdict);
+		_exit(exit_status);
 	errno = error;
 	return false;
 }

@@ -5,9 +5,9 @@
  * The PAM keeper (--pam-session wait): the parent of a mailbox program that closes the PAM
  * session after it.
  *
- * SECURITY: it is root if the monitor was, because modules may need that to close the session.
- * So its input is minimal: no client; only signals, the program's end, and then one message of
- * fixed size from a relay.
+ * SECURITY: the PAM keeper is root if the monitor was, because modules may need that to close the
+ * session. So its input is minimal: no client; only signals, the program's end, and then one
+ * message of fixed size from a relay.
  */
 
 #include <stdbool.h>
@@ -32,12 +32,12 @@ struct pamkeeper_program {
  * then.
  *
  * The parent does not return: closes the descriptors in client (-1: none), passes signals on,
- * waits for the child, and closes session and credentials within most_ms milliseconds. Logs the
+ * waits for the child, and closes session and credentials within max_ms milliseconds. Logs the
  * end of a program that wrote nothing, or that failed and whose output is unknown; with reports
  * that of the session too. Exits as keeper_exit_status(). Secrets must have been wiped, and the
  * gate's pair closed unless it is the relay's.
  */
-bool	pamkeeper_supervise(struct pamauth *, const struct account *, const int client[PAMKEEPER_FDS], unsigned most_ms,
+bool	pamkeeper_supervise(struct pamauth *, const struct account *, const int client[PAMKEEPER_FDS], unsigned max_ms,
     const struct pamkeeper_program *);
 
 #endif

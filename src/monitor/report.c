@@ -8,7 +8,10 @@
 #include "gatelog.h"
 #include "proto/reply.h"
 
-/* SECURITY: modules and their configuration choose the text, so it may contain the password. */
+/*
+ * Returns whether the text contains the password. SECURITY: modules and their configuration
+ * choose the text.
+ */
 static bool
 repeats_secret(const char *text, const struct msg_login *login)
 {
@@ -23,46 +26,46 @@ repeats_secret(const char *text, const struct msg_login *login)
 	return found;
 }
 
-/* Comes after the user name, which must fit into the line. */
+/* Adds fields that may be cut. Call it after the user name, which must fit into the line. */
 static void
-add_details(struct log_line *l, const struct msg_login *login, const struct pamauth_verdict *verdict)
+add_details(struct log_line *l, const struct msg_login *login, const struct pamauth_verdict *result)
 {
-	if (verdict->text != NULL && verdict->text[0] != '\0')
-		log_text(l, "text", repeats_secret(verdict->text, login) ? "(not shown: the password is in it)" : verdict->text);
-	if (verdict->path != NULL)
-		log_text(l, "path", verdict->path);
-	if (verdict->error != NULL)
-		log_text(l, "error", verdict->error);
+	if (result->text != NULL && result->text[0] != '\0')
+		log_text(l, "text", repeats_secret(result->text, login) ? "(not shown: the password is in it)" : result->text);
+	if (result->path != NULL)
+		log_text(l, "path", result->path);
+	if (result->error != NULL)
+		log_text(l, "error", result->error);
 }
 
 static void
-login_line(struct log_line *l, const struct msg_login *login, const struct pamauth_verdict *verdict, const char *user, unsigned attempt)
+fill_login_line(struct log_line *l, const struct msg_login *login, const struct pamauth_verdict *result, const char *user, unsigned attempt)
 {
-	bool ok = verdict->outcome == OUTCOME_OK;
+	bool ok = result->outcome == OUTCOME_OK;
 
-	log_begin(l, ok ? LOG_INFO : verdict->outcome == OUTCOME_UNAVAILABLE ? LOG_ERR : LOG_NOTICE, ok ? "auth-ok" : "auth-fail");
+	log_begin(l, ok ? LOG_INFO : result->outcome == OUTCOME_UNAVAILABLE ? LOG_ERR : LOG_NOTICE, ok ? "auth-ok" : "auth-fail");
 	if (!ok)
-		log_field(l, "code", "%s", reply_outcome(verdict->outcome)->code);
+		log_field(l, "code", "%s", reply_outcome(result->outcome)->code);
 	log_field(l, "mech", "%s", authorize_mechanism(login->mechanism));
 	if (!ok) {
 		log_field(l, "attempt", "%u", attempt);
-		if (verdict->step != NULL)
-			log_field(l, "step", "%s", verdict->step);
-		log_field(l, "reason", "%s", verdict->reason);
-		if (verdict->repeated)
+		if (result->step != NULL)
+			log_field(l, "step", "%s", result->step);
+		log_field(l, "reason", "%s", result->reason);
+		if (result->repeated)
 			log_field(l, "repeated", "yes");
 	}
 	log_quoted(l, "user", user, strlen(user));
 	if (!ok)
-		add_details(l, login, verdict);
+		add_details(l, login, result);
 }
 
 void
-report_login(const struct msg_login *login, const struct pamauth_verdict *verdict, const char *user, unsigned attempt)
+report_login(const struct msg_login *login, const struct pamauth_verdict *result, const char *user, unsigned attempt)
 {
 	struct log_line l;
 
-	login_line(&l, login, verdict, user, attempt);
+	fill_login_line(&l, login, result, user, attempt);
 	log_write(&l);
 }
 
@@ -85,9 +88,9 @@ transport_name(enum msg_transport transport)
 void
 report_login_timeout(struct log_line *l, const struct msg_login *login, unsigned attempt, const char *step)
 {
-	const struct pamauth_verdict verdict = { .outcome = OUTCOME_UNAVAILABLE, .reason = "deadline", .step = step };
+	const struct pamauth_verdict result = { .outcome = OUTCOME_UNAVAILABLE, .reason = "deadline", .step = step };
 
-	login_line(l, login, &verdict, login->authcid, attempt);
+	fill_login_line(l, login, &result, login->authcid, attempt);
 }
 
 void

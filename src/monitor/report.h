@@ -24,7 +24,7 @@ void	report_handoff(const struct options *, const struct account *, enum msg_tra
 void	report_session_failure(struct log_line *, const struct account *, const char *reason);
 
 /*
- * Logs program-end: the mailbox program ended with this status (waitpid(2)) and wrote nothing,
+ * Logs program-end: the mailbox program exited with this status (waitpid(2)) and wrote nothing,
  * or its output is unknown.
  */
 void	report_program_end(const struct account *, int status, enum program_output);

@@ -19,12 +19,13 @@
 #include "monitor/deadline.h"
 #include "monitor/report.h"
 
-/* Time after the deadline for the gate to send BYE, and for this process to end after it. */
+/* Time after the deadline for the gate to send BYE, and then for this process to exit. */
 #define GRACE_MS	3000
 
 /* Log lines for the handler, prepared in advance. */
 static struct log_line timeout_login_lines[2], timeout_end_line;
-static volatile sig_atomic_t timeout_lines;	/* how many to write: the end's, and a login's before it */
+/* Number of lines to write: the end's, and before that a login's. */
+static volatile sig_atomic_t timeout_lines;
 /*
  * Index of the complete line in timeout_login_lines. The other one is being prepared for the
  * next step.
@@ -35,22 +36,22 @@ static unsigned pending_attempt;
 
 static volatile pid_t gate;		/* 0: no gate, or a child of the listener */
 static volatile sig_atomic_t gate_fd = -1;
-static volatile sig_atomic_t stopped;	/* SIGTERM has arrived */
+static volatile sig_atomic_t sigterm_received;	/* SIGTERM has arrived */
 static struct sigaction sigterm_action;	/* SIGTERM's disposition at the start */
 static timer_t timer;
 
 /*
- * A compromised gate would keep the client's connection. Under a listener, the listener kills
- * the gate after this process.
+ * Kills the gate: a compromised one would keep the client's connection. Under a listener the
+ * listener kills its gate when this process has exited.
  */
 static void
-end_gate(void)
+kill_gate(void)
 {
 	if (gate > 0)
 		kill(gate, SIGKILL);
 }
 
-/* SIGRTMIN: at the deadline a PAM module or a compromised gate still hangs. */
+/* Exits at SIGRTMIN: a PAM module or a compromised gate hangs past the deadline. */
 static void
 watchdog_expired(int sig)
 {
@@ -59,13 +60,13 @@ watchdog_expired(int sig)
 		log_write(&timeout_login_lines[complete]);
 	if (timeout_lines > 0)
 		log_write(&timeout_end_line);
-	end_gate();
+	kill_gate();
 	_exit(EX_TEMPFAIL);
 }
 
 /*
- * SIGTERM: the service stops. The gate sees the shutdown, sends BYE and ends; its messages are
- * still read. The result of a login in progress will not be used.
+ * Handles SIGTERM: the service stops. The gate sees the shutdown, sends BYE and exits; its
+ * messages are still read. The result of a login in progress will not be used.
  */
 static void
 on_sigterm(int sig)
@@ -73,7 +74,7 @@ on_sigterm(int sig)
 	int saved_errno = errno;
 
 	(void)sig;
-	stopped = 1;
+	sigterm_received = 1;
 	shutdown(gate_fd, SHUT_WR);
 	errno = saved_errno;
 }
@@ -84,8 +85,8 @@ watchdog_start(int64_t deadline)
 	const struct sigaction action = { .sa_handler = on_sigterm, .sa_flags = SA_RESTART };
 	sigset_t stop;
 
-	bug_hook = end_gate;
-	watchdog_timeout_end();
+	bug_hook = kill_gate;
+	watchdog_timeout_gate();
 	sigaction(SIGTERM, &action, &sigterm_action);
 	sigemptyset(&stop);
 	sigaddset(&stop, SIGTERM);
@@ -98,7 +99,7 @@ watchdog_set_gate(pid_t pid, int fd)
 {
 	gate = pid;
 	gate_fd = fd;
-	if (stopped)
+	if (sigterm_received)
 		shutdown(gate_fd, SHUT_WR);
 }
 
@@ -133,7 +134,7 @@ watchdog_timeout_login(const struct msg_login *login, unsigned attempt)
 }
 
 void
-watchdog_timeout_end(void)
+watchdog_timeout_gate(void)
 {
 	timeout_lines = 0;
 	pending_login = NULL;
@@ -142,7 +143,7 @@ watchdog_timeout_end(void)
 }
 
 void
-watchdog_timeout_nothing(void)
+watchdog_timeout_clear(void)
 {
 	timeout_lines = 0;
 }

@@ -19,30 +19,30 @@ void	watchdog_start(int64_t deadline);
 
 /*
  * Sets the pid (0: child of the listener) and the descriptor of the gate that SIGTERM and the
- * deadline act on. If SIGTERM has arrived already, shuts down the descriptor now.
+ * deadline act on. Shuts down the descriptor if SIGTERM has arrived already.
  */
 void	watchdog_set_gate(pid_t, int fd);
 
 /*
- * Waits for the gate's end. Returns its exit status, EX_SOFTWARE if a signal killed it, or
+ * Waits until the gate exits. Returns its exit status, EX_SOFTWARE if a signal killed it, or
  * EX_OSERR if waitpid(2) fails.
  */
 int	watchdog_wait_for_gate(void);
 
 /*
- * Prepare the log line for a hang from here on: in this login, whose message must stay valid, or
- * in waiting for the gate.
+ * Prepare the log line that is written if this process hangs: in this login, whose message must
+ * stay valid, or while waiting for the gate.
  */
 void	watchdog_timeout_login(const struct msg_login *, unsigned attempt);
-void	watchdog_timeout_end(void);
+void	watchdog_timeout_gate(void);
 
-/* Prepares no line: the connection's end has been logged. */
-void	watchdog_timeout_nothing(void);
+/* Clears the prepared line, once the connection's end has been logged. */
+void	watchdog_timeout_clear(void);
 
-/* Adds a step to the line of the current login. Does nothing without watchdog_timeout_login. */
+/* Sets the step in the current login's line. Does nothing without watchdog_timeout_login(). */
 void	watchdog_timeout_step(const char *);
 
-/* Restores SIGTERM's original disposition after a login: it is for the mailbox program now. */
+/* Restores SIGTERM's original disposition after a login, for the mailbox program. */
 void	watchdog_restore_sigterm(void);
 
 /* Stops the timer. */

@@ -29,8 +29,8 @@
 #define GONE		3
 
 /* Where a monitor is: enum phase, and beyond. */
-#define EXECUTED	(ACCEPTED + 1)	/* the mailbox program has taken its place */
-#define ENDING		(ACCEPTED + 2)	/* it asks for nothing more */
+#define EXECUTED	(AFTER_LOGIN + 1)	/* the mailbox program has taken its place */
+#define ENDING		(AFTER_LOGIN + 2)	/* it asks for nothing more */
 
 /* A connection by its slot: struct place and struct connection, as far as they decide anything. */
 typedef connection {
@@ -792,7 +792,7 @@ end:	do
 			z[g].child = serial
 		:: else ->
 			monitor[serial].life = ALIVE;
-			monitor[serial].phase = ASKING;
+			monitor[serial].phase = BEFORE_LOGIN;
 			z[g].slot = slot;
 			z[g].child = serial
 		fi }
@@ -847,7 +847,7 @@ inline launch_exec(n) {
 inline hear(n) {
 	if
 	:: monitor[n].waits == MSG_LOGGED_IN ->
-		monitor[n].phase = (pair[n].answer == MSG_LOGGED_IN_ANSWER && pair[n].limit == LIMIT_NONE -> ACCEPTED : ENDING);
+		monitor[n].phase = (pair[n].answer == MSG_LOGGED_IN_ANSWER && pair[n].limit == LIMIT_NONE -> AFTER_LOGIN : ENDING);
 		monitor[n].waits = 0
 	:: monitor[n].waits == MSG_GATE_END -> launch_exec(n)
 	:: else -> monitor[n].waits = 0
@@ -861,17 +861,17 @@ inline hear(n) {
 proctype run_monitor(byte n) {
 end:	do
 	/* PAM says no, or yes. */
-	:: d_step { IS_FREE_TO(n, ASKING) && monitor[n].words < 1 -> monitor[n].words++; ask(n, MSG_FAILED) }
-	:: d_step { IS_FREE_TO(n, ASKING) -> pam_yes[n] = true; ask(n, MSG_LOGGED_IN) }
+	:: d_step { IS_FREE_TO(n, BEFORE_LOGIN) && monitor[n].words < 1 -> monitor[n].words++; ask(n, MSG_FAILED) }
+	:: d_step { IS_FREE_TO(n, BEFORE_LOGIN) -> pam_yes[n] = true; ask(n, MSG_LOGGED_IN) }
 	/* --preauth peer, and no user of this service. */
-	:: d_step { IS_FREE_TO(n, ASKING) && gate[n].life == UNBORN ->
+	:: d_step { IS_FREE_TO(n, BEFORE_LOGIN) && gate[n].life == UNBORN ->
 		monitor[n].phase = ENDING;
 		if
 		:: pair[n].account -> pair[n].question = MSG_PEER_UNKNOWN
 		:: else
 		fi }
-	:: d_step { IS_FREE_TO(n, ACCEPTED) && gate[n].life != UNBORN -> monitor[n].transport = TRANSPORT_RELAY; launch_exec(n) }
-	:: d_step { IS_FREE_TO(n, ACCEPTED) ->
+	:: d_step { IS_FREE_TO(n, AFTER_LOGIN) && gate[n].life != UNBORN -> monitor[n].transport = TRANSPORT_RELAY; launch_exec(n) }
+	:: d_step { IS_FREE_TO(n, AFTER_LOGIN) ->
 		monitor[n].transport = TRANSPORT_SOCKET;
 		if
 		:: gate[n].life == UNBORN -> launch_exec(n)

@@ -12,7 +12,7 @@
 #define OPTIONS_CERTS	1
 #define LOGS_MAX	2
 #define MAX_ATTEMPTS	2	/* --max-attempts */
-#define UNCOUNTED_MAX	2
+#define OTHER_LOGINS_MAX	2
 
 /* --ktls */
 #define OFF		0
@@ -31,23 +31,23 @@ bool killed;			/* the timer, or whatever ends a process */
 bool ended, executed;
 
 /* struct monitor */
-byte phase = ASKING;
-byte asked[MSG_TYPES];
-byte attempts, uncounted;
+byte phase = BEFORE_LOGIN;
+byte received_by_type[MSG_TYPES];
+byte guesses, other_logins;
 bool last, proxied, changed, refused_known;
 
 byte outcome;
 bool guess;
 byte transport, ktls;		/* of the handoff */
-bool clear, offers_ucspi_tls;
+bool cleartext, offers_ucspi_tls;
 byte signatures;
 bool pam_yes;			/* to the login that was decided last */
 bool counted;			/* the listener's yes */
 
-#define IS_OVER		(attempts >= MAX_ATTEMPTS || uncounted >= UNCOUNTED_MAX)
+#define IS_OVER		(guesses >= MAX_ATTEMPTS || other_logins >= OTHER_LOGINS_MAX)
 
 inline bug() {
-	/* end_gate: under a listener that does it. */
+	/* kill_gate: under a listener the listener does it. */
 	gate_lives = gate_lives && has_listener;
 	goto exit
 }
@@ -76,7 +76,7 @@ inline authorize_account() {
 	fi
 }
 
-inline decide() {
+inline decide_login() {
 	if
 	:: last = true;			/* the delay of one more failure does not fit before the deadline */
 		outcome = OUTCOME_UNAVAILABLE
@@ -105,15 +105,15 @@ inline answer_login() {
 	fi;
 	assert(!last && !IS_OVER);		/* holds: no login is decided behind the last one */
 	assert(!changed);			/* holds: no login is decided in a process that was changed for another user */
-	assert(phase == ASKING);		/* holds: no login is decided behind one that has succeeded */
+	assert(phase == BEFORE_LOGIN);		/* holds: no login is decided behind one that has succeeded */
 	pam_yes = false;
 	counted = false;
 	guess = false;
-	decide();
-	attempts = attempts + guess;
-	uncounted = uncounted + !guess;
+	decide_login();
+	guesses = guesses + guess;
+	other_logins = other_logins + !guess;
 	if
-	:: outcome == OUTCOME_OK -> phase = ACCEPTED
+	:: outcome == OUTCOME_OK -> phase = AFTER_LOGIN
 	:: else
 	fi;
 	guess = false;
@@ -142,7 +142,7 @@ inline answer_sign() {
 
 inline check_transport() {
 	if
-	:: (transport == TRANSPORT_SOCKET) != clear -> bug()
+	:: (transport == TRANSPORT_SOCKET) != cleartext -> bug()
 	:: transport == TRANSPORT_UCSPI_TLS && !offers_ucspi_tls -> bug()
 	:: transport == TRANSPORT_KTLS && ktls == OFF -> bug()
 	:: transport == TRANSPORT_RELAY && ktls == REQUIRE -> bug()
@@ -167,8 +167,8 @@ inline answer_launch() {
 	fi;
 	select(ktls : OFF .. REQUIRE);
 	if
-	:: clear = true
-	:: clear = false
+	:: cleartext = true
+	:: cleartext = false
 	fi;
 	if
 	:: offers_ucspi_tls = true
@@ -200,30 +200,30 @@ inline answer_proxied() {
 }
 
 /* A row of the table requests in monitor.c. */
-#define REQUEST(type, phases, most, answer) \
+#define REQUEST(type, phases, max, answer) \
 	:: what == type -> \
 		if \
 		:: (phase & (phases)) == 0 -> bug() \
-		:: (phase & (phases)) != 0 && most > 0 && asked[type] == most -> bug() \
+		:: (phase & (phases)) != 0 && max > 0 && received_by_type[type] == max -> bug() \
 		:: else \
 		fi; \
-		asked[type] = (most > 0 -> asked[type] + 1 : 0); \
+		received_by_type[type] = (max > 0 -> received_by_type[type] + 1 : 0); \
 		answer()
 
 proctype monitor_run() {
 	byte what;
 
 	{
-		phase = ASKING;
+		phase = BEFORE_LOGIN;
 		do
 		:: atomic { gate_says?what ->
 			if
-			REQUEST(MSG_LOGIN, ASKING, 0, answer_login)
-			REQUEST(MSG_KEY, ASKING, OPTIONS_CERTS, answer_key)
-			REQUEST(MSG_SIGN, ASKING, 1, answer_sign)
-			REQUEST(MSG_LAUNCH, ACCEPTED, 1, answer_launch)
-			REQUEST(MSG_LOG, ASKING | ACCEPTED, LOGS_MAX, answer_log)
-			REQUEST(MSG_PROXIED, ASKING, 1, answer_proxied)
+			REQUEST(MSG_LOGIN, BEFORE_LOGIN, 0, answer_login)
+			REQUEST(MSG_KEY, BEFORE_LOGIN, OPTIONS_CERTS, answer_key)
+			REQUEST(MSG_SIGN, BEFORE_LOGIN, 1, answer_sign)
+			REQUEST(MSG_LAUNCH, AFTER_LOGIN, 1, answer_launch)
+			REQUEST(MSG_LOG, BEFORE_LOGIN | AFTER_LOGIN, LOGS_MAX, answer_log)
+			REQUEST(MSG_PROXIED, BEFORE_LOGIN, 1, answer_proxied)
 			:: else -> bug()
 			fi;
 			what = 0 }
@@ -233,13 +233,13 @@ proctype monitor_run() {
 exit:	skip;
 	d_step {
 		ended = true;
-		attempts = 0;
-		uncounted = 0;
-		asked[MSG_KEY] = 0;
-		asked[MSG_SIGN] = 0;
-		asked[MSG_LAUNCH] = 0;
-		asked[MSG_LOG] = 0;
-		asked[MSG_PROXIED] = 0;
+		guesses = 0;
+		other_logins = 0;
+		received_by_type[MSG_KEY] = 0;
+		received_by_type[MSG_SIGN] = 0;
+		received_by_type[MSG_LAUNCH] = 0;
+		received_by_type[MSG_LOG] = 0;
+		received_by_type[MSG_PROXIED] = 0;
 		last = false;
 		changed = false;
 		refused_known = false;
@@ -284,7 +284,7 @@ init {
 		:: has_listener = true;
 			listener_lives = true;
 			select(logs : 0 .. LOGS_MAX);	/* lines before there was a monitor */
-			asked[MSG_LOG] = logs
+			received_by_type[MSG_LOG] = logs
 		:: has_listener = false
 		fi;
 		if
