@@ -32,7 +32,7 @@ enum state {
 	CONNECTED,
 	SHUT_DOWN,		/* connected; its login will be refused */
 	LOGGED_IN,
-	LEAVING,		/* the session has ended, but not all processes */
+	LEAVING,		/* the session has ended, but a process still runs */
 };
 
 /* The part of a connection that is searched and counted. */
@@ -109,7 +109,7 @@ connections_network_of(const struct options *o, const struct sockaddr_storage *f
 	return connections_network(o, address);
 }
 
-/* --- creating the table, and taking it over */
+/* --- creating the table, or restoring it */
 
 static void
 make_key(uint8_t key[MSG_KEY_SIZE])
@@ -118,7 +118,7 @@ make_key(uint8_t key[MSG_KEY_SIZE])
 		die("getrandom");
 }
 
-/* SECURITY: no child inherits the table, whatever program the child becomes. */
+/* Maps the table. SECURITY: no child inherits it, whatever program the child becomes. */
 static struct table *
 map_table(int fd)
 {
@@ -168,7 +168,7 @@ restore_table(int fd)
 bool
 connections_open(int fd)
 {
-	bool taken;
+	bool restored;
 
 	failure_key = mmap(NULL, MSG_KEY_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (failure_key == MAP_FAILED || madvise(failure_key, MSG_KEY_SIZE, MADV_DONTFORK) == -1)
@@ -177,12 +177,12 @@ connections_open(int fd)
 	mlock(failure_key, MSG_KEY_SIZE);
 	madvise(failure_key, MSG_KEY_SIZE, MADV_DONTDUMP);
 	make_key(failure_key);
-	taken = fd != -1 && restore_table(fd);
-	if (!taken)
+	restored = fd != -1 && restore_table(fd);
+	if (!restored)
 		create_table();
 	else
 		connections_keep_on_exec(false);
-	return taken || fd == -1;
+	return restored || fd == -1;
 }
 
 int
@@ -221,9 +221,9 @@ struct tally {
 	unsigned	waiting, sessions, own_waiting, own_sessions, account_sessions;
 };
 
-/* Counts anew at each call, so that no counter can drift. Account 0 matches no session. */
+/* Counts the table at each call, so that no counter can drift. Account 0 matches no session. */
 static struct tally
-tally(uint64_t network, uint64_t account)
+count_connections(uint64_t network, uint64_t account)
 {
 	const struct place *p, *end = t->places + t->used;
 	struct tally n = { 0 };
@@ -246,7 +246,7 @@ tally(uint64_t network, uint64_t account)
 struct connections_count
 connections_count(void)
 {
-	struct tally n = tally(0, 0);
+	struct tally n = count_connections(0, 0);
 	struct connections_count count = t->count;
 
 	count.waiting = n.waiting;
@@ -263,13 +263,13 @@ count_refusal(enum msg_limit limit)
 
 /* Returns a network's limit; all is the limit for all networks together. */
 static unsigned
-limit_of(uint64_t network, unsigned per_address, unsigned all)
+network_limit(uint64_t network, unsigned per_address, unsigned all)
 {
 	return network == NETWORK_LOCAL ? all - all / 4 : per_address;
 }
 
 static uint32_t
-find_free(void)
+find_free_slot(void)
 {
 	uint32_t slot;
 
@@ -282,13 +282,13 @@ find_free(void)
 enum msg_limit
 connections_reserve(const struct options *o, uint64_t network, struct connection **connection)
 {
-	struct tally n = tally(network, 0);
-	uint32_t slot = find_free();
+	struct tally n = count_connections(network, 0);
+	uint32_t slot = find_free_slot();
 	struct connection *c;
 
 	if (n.waiting >= o->max_connections || slot == CONNECTIONS_MAX)
 		return count_refusal(LIMIT_MAX_CONNECTIONS);
-	if (network != 0 && n.own_waiting >= limit_of(network, o->max_connections_per_address, o->max_connections))
+	if (network != 0 && n.own_waiting >= network_limit(network, o->max_connections_per_address, o->max_connections))
 		return count_refusal(LIMIT_MAX_CONNECTIONS_PER_ADDRESS);
 	if (slot >= t->used)
 		t->used = slot + 1;
@@ -307,7 +307,7 @@ enum msg_limit
 connections_set_network(const struct connection *c, const struct options *o, uint64_t network)
 {
 	t->places[c->slot].network = network;
-	if (network != 0 && tally(network, 0).own_waiting > limit_of(network, o->max_connections_per_address, o->max_connections))
+	if (network != 0 && count_connections(network, 0).own_waiting > network_limit(network, o->max_connections_per_address, o->max_connections))
 		return count_refusal(LIMIT_MAX_CONNECTIONS_PER_ADDRESS);
 	return LIMIT_NONE;
 }
@@ -316,11 +316,11 @@ connections_set_network(const struct connection *c, const struct options *o, uin
 static enum msg_limit
 session_limit(const struct options *o, const struct place *p, uint64_t account)
 {
-	struct tally n = tally(p->network, account);
+	struct tally n = count_connections(p->network, account);
 
 	if (n.sessions >= o->max_sessions)
 		return LIMIT_MAX_SESSIONS;
-	if (p->network != 0 && n.own_sessions >= limit_of(p->network, o->max_sessions_per_address, o->max_sessions))
+	if (p->network != 0 && n.own_sessions >= network_limit(p->network, o->max_sessions_per_address, o->max_sessions))
 		return LIMIT_MAX_SESSIONS_PER_ADDRESS;
 	return n.account_sessions >= o->max_sessions_per_user ? LIMIT_MAX_SESSIONS_PER_USER : LIMIT_NONE;
 }

@@ -57,12 +57,13 @@ struct connection {
 	bool		got_message;	/* the gate has sent a message */
 	bool		proxied;	/* the gate has sent MSG_PROXIED */
 	bool		end_logged;	/* the line about the connection's end is written */
-	bool		violated;	/* one of its processes broke the protocol and was killed */
+	bool		compromised;	/* a child violated the protocol and was killed */
 	/*
-	 * The monitor of --preauth peer has declined: a gate follows when that monitor has ended.
+	 * The monitor of --preauth peer has declined: a gate is started when that monitor has
+	 * exited.
 	 */
 	bool		peer_unknown;
-	bool		waited;		/* the monitor waits for MSG_GATE_END_ANSWER */
+	bool		awaits_gate;	/* the monitor waits for MSG_GATE_END_ANSWER */
 	bool		launched;	/* the monitor has become the mailbox program */
 	bool		relayed;	/* the gate stays as its relay */
 	unsigned	logs;		/* log lines that the gate has sent */
@@ -86,10 +87,10 @@ struct connections_count {
 };
 
 /*
- * Creates the table, or takes over the one that this process had before it executed itself. Takes
+ * Creates the table, or restores the one that this process had before it executed itself. Takes
  * the descriptor that connections_fd() returned then, -1: none. Returns false if that table has
  * another layout: a new one is created, and the descriptors of the old connections are left open.
- * Dies if no table can be made.
+ * Dies on failure.
  */
 bool	connections_open(int fd);
 
@@ -109,7 +110,7 @@ void	connections_keep_on_exec(bool);
  */
 uint64_t	connections_network(const struct options *, const uint8_t address[NETWORK_ADDRESS]);
 
-/* The same for an address from accept(2). */
+/* Returns what connections_network() does, for an address from accept(2). */
 uint64_t	connections_network_of(const struct options *, const struct sockaddr_storage *from);
 
 /*
@@ -149,11 +150,11 @@ void	connections_end_session(const struct connection *);
 /* Frees the slot. The connection's descriptors must be closed. */
 void	connections_release(struct connection *);
 
-/* Returns the connection with this slot and serial, NULL if it has ended. */
+/* Returns the connection with this slot and serial, NULL if there is none any more. */
 struct connection	*connections_find(uint32_t slot, uint32_t serial);
 
 /*
- * Returns the connection at a slot, NULL if that is free. Slots in use are below
+ * Returns the connection at a slot, NULL if the slot is free. Slots in use are below
  * connections_end().
  */
 struct connection	*connections_at(uint32_t slot);

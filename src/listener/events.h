@@ -2,7 +2,7 @@
 #define IMAPGATE_LISTENER_EVENTS_H
 
 /*
- * Waiting for input on all of the listener's descriptors (epoll(7)).
+ * Waits for input on all of the listener's descriptors (epoll(7)).
  */
 
 #include <stdbool.h>

@@ -12,7 +12,7 @@ struct oldest {
 };
 
 /* Result of one search of the table for a failure. */
-struct view {
+struct search_result {
 	unsigned		 count;		/* different failures of its network */
 	struct failures_record	*same;		/* the record of this very failure, NULL: none */
 	/*
@@ -35,34 +35,34 @@ prefer_older(struct oldest *o, struct failures_record *r, int64_t when)
 		*o = (struct oldest){ r, when };
 }
 
-static struct view
-find_records(struct failures *f, const struct failure *it, int64_t now)
+static struct search_result
+find_records(struct failures *f, const struct failure *failure, int64_t now)
 {
-	struct view v = { .count = 0 };
+	struct search_result v = { .count = 0 };
 	struct failures_record *r;
 
 	for (r = f->records; r < f->records + FAILURES_MAX; r++) {
 		int64_t when = r->when;
 
-		if (!is_kept(when, now) || r->network != it->network) {
+		if (!is_kept(when, now) || r->network != failure->network) {
 			prefer_older(&v.other, r, when);
 			continue;
 		}
 		v.count++;
 		prefer_older(&v.own, r, when);
-		if (r->attempt == it->attempt)
+		if (r->attempt == failure->attempt)
 			v.same = r;
 	}
 	return v;
 }
 
 unsigned
-failures_add(struct failures *f, const struct failure *it, int64_t now)
+failures_add(struct failures *f, const struct failure *failure, int64_t now)
 {
-	struct view v = find_records(f, it, now);
+	struct search_result v = find_records(f, failure, now);
 	/*
-	 * A network at its maximum replaces a record of its own, so that it can't push out those
-	 * of others.
+	 * A network at its maximum replaces one of its own records, so that it can't push out
+	 * those of others.
 	 */
 	struct failures_record *victim = v.count < FAILURES_PER_NETWORK ? v.other.record : v.own.record;
 
@@ -70,7 +70,7 @@ failures_add(struct failures *f, const struct failure *it, int64_t now)
 		v.same->when = now;
 		return v.count;
 	}
-	*victim = (struct failures_record){ now, it->network, it->user, it->attempt };
+	*victim = (struct failures_record){ now, failure->network, failure->user, failure->attempt };
 	return v.count < FAILURES_PER_NETWORK ? v.count + 1 : v.count;
 }
 

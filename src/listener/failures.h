@@ -12,8 +12,8 @@
 #include <stdint.h>
 
 /*
- * Records in the table. The oldest make room: a guesser with more addresses is found by other
- * means.
+ * Records in the table. The oldest are replaced first: a guesser with more addresses is found by
+ * other means.
  */
 #define FAILURES_MAX		4096
 /* Failures remembered per network; the limit of the delay: 30 seconds with --failure-delay 2. */
@@ -44,7 +44,7 @@ struct failures {
  */
 unsigned	failures_add(struct failures *, const struct failure *, int64_t now);
 
-/* Tests whether a network has records; expired ones count until they are replaced. */
+/* Returns whether a network has records; expired ones count until they are replaced. */
 bool	failures_has_network(const struct failures *, uint64_t network);
 
 /* Forgets a user's failures from a network after a successful login. */

@@ -31,7 +31,7 @@ generations_restore(const char *kept, uint32_t first)
 		;
 }
 
-/* The place of a zygote that has ended may be the current generation's now. */
+/* The slot of a zygote that has exited may be the current generation's now. */
 bool
 roles_is_restored(unsigned generation)
 {

@@ -13,14 +13,14 @@
 
 struct generation {
 	struct process	zygote;
-	unsigned	waiting;	/* connections that may still need a monitor of it */
+	unsigned	waiting;	/* connections that may still need a monitor from it */
 };
 
 extern struct generation	generations[ROLES_GENERATIONS];
 extern unsigned			generations_current;	/* generation of new connections */
 
 /*
- * Takes over the zygotes that the image before this one had. Takes the text of
+ * Restores the zygotes that the image before this one had. Takes the text of
  * roles_keep_on_exec() (number, descriptor, process id and connections of each), NULL: none.
  * Events of zygote i get the index first + i. Dies if a descriptor can't be watched.
  */

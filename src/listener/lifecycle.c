@@ -13,13 +13,13 @@
 #include "listener/roles.h"
 
 static const struct options *const *opts;
-static void (*shortage)(const char *what, const char *reason);
+static void (*report_shortage)(const char *what, const char *reason);
 
 void
 lifecycle_init(const struct options *both[2], void (*on_shortage)(const char *what, const char *reason))
 {
 	opts = both;
-	shortage = on_shortage;
+	report_shortage = on_shortage;
 }
 
 const struct options *
@@ -70,13 +70,13 @@ lifecycle_kill(const struct connection_process *child)
 void
 lifecycle_report_shortage(const char *what, const char *reason)
 {
-	shortage(what, reason);
+	report_shortage(what, reason);
 }
 
 void
 lifecycle_fail_monitor(struct connection *c, const char *reason)
 {
-	shortage("monitor", reason);
+	report_shortage("monitor", reason);
 	lifecycle_begin_log(c);
 	gatelog_end("unavailable", 1);
 	lifecycle_end_log();
@@ -98,12 +98,12 @@ lifecycle_release_if_over(struct connection *c)
 }
 
 void
-lifecycle_kill_violator(struct connection *c, const struct connection_process *child, const char *text)
+lifecycle_kill_compromised(struct connection *c, const struct connection_process *child, const char *text)
 {
 	lifecycle_begin_log(c);
 	gatelog_bug(text);
 	lifecycle_end_log();
-	c->end_logged = c->violated = true;
+	c->end_logged = c->compromised = true;
 	lifecycle_kill(child);
 	if (child == &c->monitor)
 		lifecycle_close(&c->account);

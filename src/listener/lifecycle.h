@@ -14,7 +14,7 @@
  * Sets the options by whether TLS begins with the connection, and the function that reports a
  * shortage. Call it once, before the other functions.
  */
-void	lifecycle_init(const struct options *opts[2], void (*shortage)(const char *what, const char *reason));
+void	lifecycle_init(const struct options *opts[2], void (*on_shortage)(const char *what, const char *reason));
 
 /* Returns a connection's options. NULL: those without TLS from the beginning. */
 const struct options	*lifecycle_options(const struct connection *);
@@ -26,7 +26,7 @@ void	lifecycle_end_log(void);
 /* Closes one of a connection's descriptors and sets it to -1. Does nothing if it is -1. */
 void	lifecycle_close(int *fd);
 
-/* Tests whether a child was requested or runs. */
+/* Returns whether a child was requested or runs. */
 bool	lifecycle_is_alive(const struct connection_process *);
 
 /* Kills a child with SIGKILL, if it runs. */
@@ -36,16 +36,16 @@ void	lifecycle_kill(const struct connection_process *);
 void	lifecycle_report_shortage(const char *what, const char *reason);
 
 /*
- * Reports a shortage and logs the connection's end, since no monitor can be had. The gate sends
- * a BYE once its login pair is closed, which the caller does.
+ * Reports a shortage and logs the connection's end, since no monitor can be started. The caller
+ * must close the login pair; the gate then sends a BYE.
  */
 void	lifecycle_fail_monitor(struct connection *, const char *reason);
 
 /*
- * Kills a child that broke the protocol and stops reading its messages. Takes the text of the log
- * line "bug".
+ * Kills a child that violated the protocol and stops reading its messages. Takes the text of the
+ * log line "bug".
  */
-void	lifecycle_kill_violator(struct connection *, const struct connection_process *, const char *text);
+void	lifecycle_kill_compromised(struct connection *, const struct connection_process *, const char *text);
 
 /* Closes and frees the connection if neither gate nor monitor is left. */
 void	lifecycle_release_if_over(struct connection *);

@@ -1,9 +1,8 @@
 /*
  * The listener, see listener.h. Runs as root for as long as the service. A client can attack
  * little here: the listener reads no octet from a client, forks for none, waits for none, and
- * calls neither PAM nor OpenSSL.
- * A fault with one connection ends that connection only. Signals are blocked and read from a
- * descriptor.
+ * calls neither PAM nor OpenSSL. A fault with one connection ends that connection only. Signals
+ * are blocked and read from a descriptor.
  */
 
 #include "listener/listener.h"
@@ -38,13 +37,13 @@
 /* Pause after a shortage of descriptors, memory or processes, in milliseconds. */
 #define PAUSE_MS	100
 
-/* Further dry runs, if SIGHUP arrives during one. */
+/* Limit of further dry runs in a row, if SIGHUP arrives during each. */
 #define DRY_RUNS_MAX	2
 
 /* Children that are reaped in one turn of the loop. */
 #define REAP_MAX	256
 
-/* How long new connections wait for a dry run, in milliseconds. */
+/* Longest time that new connections wait for a dry run, in milliseconds. */
 #define HOLD_MS		2000
 
 /* Interval between log lines about shortages, in milliseconds. */
@@ -62,11 +61,11 @@ static struct listener {
 	int				 watchdog_ms;	/* interval of WATCHDOG=1; 0: no watchdog */
 	pid_t				 dry_run;	/* pid of a reload's dry run, 0: none */
 	bool				 accepting;	/* the sockets are watched */
-	/* The dry run has succeeded: execute when no answer is owed. */
+	/* The dry run has succeeded: execute the program once all requests are answered. */
 	bool				 reexec_due;
 	bool				 reload_again;	/* SIGHUP has arrived during a dry run */
-	unsigned			 dry_runs;	/* repeated in a row for that */
-	bool				 reap_due;	/* children have ended */
+	unsigned			 dry_runs;	/* further dry runs in a row for that */
+	bool				 reap_due;	/* children have exited */
 	bool				 stopping;
 	/* Points on clock_ms(), 0: never. */
 	int64_t				 hold_at,	/* end of HOLD_MS */
@@ -126,14 +125,14 @@ accept_one(struct listener *l, const struct activation_socket *s)
 	uint64_t network;
 	int fd;
 
-	/* Changed certificates are renewed first: new connections get the new ones. */
-	roles_refresh();
+	/* First, so that new connections get changed certificates. */
+	roles_check_certificates();
 	if (!roles_are_ready())
 		return;
 	status_changed();
 	fd = activation_accept(s, &from);
 	if (fd == -1) {
-		/* A client that has gone (errno 0) is no fault, but costs a turn of the loop. */
+		/* A client that disconnected (errno 0) is no fault, but costs a turn of the loop. */
 		if (errno != 0 || ++l->accepts > AGAIN_MAX)
 			pause_accepting("accept", strerror(errno));
 		return;
@@ -204,8 +203,8 @@ begin_reload(struct listener *l)
 }
 
 /*
- * Starts another dry run if SIGHUP came meanwhile, for a limited number of times. Returns if it
- * did.
+ * Starts another dry run if SIGHUP came meanwhile, for a limited number of times. Returns whether
+ * it did.
  */
 static bool
 repeat_dry_run(struct listener *l)
@@ -245,7 +244,10 @@ abandon_reload(const char *reason)
 	activation_notify("READY=1");
 }
 
-/* Executes once no zygote owes an answer: the new image would not expect it. */
+/*
+ * Executes the program if a dry run has succeeded and all requests are answered: the new image
+ * would not expect an answer.
+ */
 static void
 reexec_if_quiet(struct listener *l)
 {
@@ -254,10 +256,10 @@ reexec_if_quiet(struct listener *l)
 	l->reexec_due = false;
 	status_log("listener-reload", NULL, NULL);
 	reexec(l);
-	abandon_reload("it can't be executed");
+	abandon_reload("the program can't be executed");
 }
 
-/* Ends a dry run. Takes its exit status. */
+/* Handles the end of a dry run. Takes its exit status. */
 static void
 end_reload(struct listener *l, int status)
 {
@@ -269,7 +271,7 @@ end_reload(struct listener *l, int status)
 		return;
 	if (repeat_dry_run(l))
 		return;
-	snprintf(text, sizeof(text), "a trial ended with status %d", status);
+	snprintf(text, sizeof(text), "the dry run exited with status %d", status);
 	if (status != 0)
 		abandon_reload(text);
 	else if (!roles_has_room())
@@ -305,7 +307,7 @@ handle_signal(struct listener *l)
 	struct signalfd_siginfo info;
 
 	if (read(l->signals, &info, sizeof(info)) != sizeof(info)) {
-		/* A busy loop otherwise: epoll(7) keeps reporting the signal. */
+		/* Dies, else this would be a busy loop: epoll(7) keeps reporting the signal. */
 		if ((errno != EAGAIN && errno != EINTR) || !again(&l->reads))
 			die("signalfd");
 		return;
@@ -384,12 +386,12 @@ dispatch_event(struct listener *l, const struct event *e)
 }
 
 static void
-loop(struct listener *l)
+serve_events(struct listener *l)
 {
 	struct event events[EVENTS_MAX];
 	int i, n;
 
-	/* Children that ended during the re-execution: their SIGCHLD may be gone. */
+	/* Children that exited during the re-execution: their SIGCHLD may be lost. */
 	reap_children(l);
 	while (!is_over(l)) {
 		set_accepting(l);
@@ -409,7 +411,7 @@ loop(struct listener *l)
 	}
 }
 
-/* accept(2) must not block: the client may have gone (accept(2), ERROR HANDLING). */
+/* Makes accept(2) not block: the client may have disconnected (accept(2), ERROR HANDLING). */
 static void
 prepare_socket(int fd)
 {
@@ -441,11 +443,11 @@ prepare_sockets(struct listener *l)
 }
 
 static void
-prepare(struct listener *l)
+prepare_listener(struct listener *l)
 {
-	static const struct roles_callbacks callbacks = { serve_spawned, serve_zygote_ended, serve_signing, pause_accepting };
+	static const struct roles_callbacks callbacks = { serve_spawned, serve_zygote_ended, serve_log_message, pause_accepting };
 	const sigset_t ours = handled_signals();
-	bool taken;
+	bool restored;
 
 	connection_prepare(&l->setup, l->opts[0], &ours);
 	if (reload_is_resumed())
@@ -455,11 +457,11 @@ prepare(struct listener *l)
 	prepare_sockets(l);
 	events_begin();
 	lifecycle_init(l->opts, pause_accepting);
-	taken = connections_open(reload_table());
-	/* Closes connections of another version. Their gates send a BYE at the end of file. */
-	if (!taken && !descriptors_close_left_from(STDERR_FILENO + 1))
+	restored = connections_open(reload_table());
+	/* Closes connections of another version; the gates send a BYE at the end of file. */
+	if (!restored && !descriptors_close_left_from(STDERR_FILENO + 1))
 		die("closing descriptors");
-	roles_begin(l->opts[0], &l->setup.signals, &callbacks, taken ? reload_generations() : NULL);
+	roles_begin(l->opts[0], &l->setup.signals, &callbacks, restored ? reload_generations() : NULL);
 	if (reload_is_dry_run())
 		_exit(0);
 	serve_resume();
@@ -481,12 +483,12 @@ listener_run(const struct options *opts, const struct activation_socket *sockets
 	l->sockets = sockets;
 	l->n = n;
 	reload_begin(argv, sockets, n);
-	prepare(l);
+	prepare_listener(l);
 	l->watchdog_ms = activation_watchdog();
 	l->watchdog_at = l->watchdog_ms > 0 ? clock_ms() + l->watchdog_ms : 0;
 	status_log("listener-ready", NULL, NULL);
 	activation_notify("READY=1");
 	status_notify();
-	loop(l);
+	serve_events(l);
 	_exit(0);
 }

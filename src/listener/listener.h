@@ -10,8 +10,8 @@
 #include "config/options.h"
 
 /*
- * Accepts on these sockets. SIGTERM and SIGINT end it: it exits with 0 once no client before
- * login is left; sessions go on. SIGHUP executes the program anew with argv, without losing a
+ * Accepts on these sockets. After SIGTERM or SIGINT exits with 0 once no client before login is
+ * left; sessions continue. SIGHUP executes the program anew with argv, without losing a
  * connection.
  */
 void	listener_run(const struct options *, const struct activation_socket *, size_t sockets, char *argv[]) __attribute__((noreturn));

@@ -1,9 +1,9 @@
 /*
  * Handles messages of gates and monitors, see messages.h. Run by the listener, as root.
  *
- * SECURITY: a gate may be controlled by its client. The listener looks at the type of its
+ * SECURITY: a gate may be controlled by its client. The listener looks at the type of a gate's
  * messages, and copies structs of fixed size; a login's message stays in the socket for the
- * monitor. A gate or monitor that breaks the protocol is killed, and its connection ends.
+ * monitor. A gate or monitor that violates the protocol is killed, and its connection ends.
  */
 
 #include "listener/messages.h"
@@ -35,7 +35,7 @@ handle_log(struct connection *c, const struct msg_log *log)
 	enum gatelog written;
 
 	if (++c->logs > LOGS_MAX) {
-		lifecycle_kill_violator(c, &c->gate, "gate logs once too often");
+		lifecycle_kill_compromised(c, &c->gate, "too many log messages from the gate");
 		return;
 	}
 	if (log->event == EVENT_TLS_FAIL)
@@ -49,7 +49,7 @@ handle_log(struct connection *c, const struct msg_log *log)
 	lifecycle_end_log();
 	c->end_logged |= written == GATELOG_ENDS || written == GATELOG_FAILS;
 	if (written == GATELOG_WRONG)
-		lifecycle_kill_violator(c, &c->gate, "gate logs what no gate does");
+		lifecycle_kill_compromised(c, &c->gate, "invalid log message from the gate");
 	else if (log->event == EVENT_TLS) {
 		memcpy(c->tls, log->tls.protocol, sizeof(c->tls));
 		memcpy(c->cipher, log->tls.cipher, sizeof(c->cipher));
@@ -57,8 +57,8 @@ handle_log(struct connection *c, const struct msg_log *log)
 }
 
 /*
- * Applies the client that a proxy has named. Until now the connection was the proxy's, which has
- * no limit per address.
+ * Applies the client's address from a PROXY header. Until now the connection was the proxy's,
+ * which has no limit per address.
  */
 static void
 handle_proxied(struct connection *c, const struct msg_proxied *p)
@@ -71,7 +71,7 @@ handle_proxied(struct connection *c, const struct msg_proxied *p)
 	memcpy(header.tls_protocol, p->tls_protocol, sizeof(header.tls_protocol));
 	memcpy(header.tls_cipher, p->tls_cipher, sizeof(header.tls_cipher));
 	if (c->got_message || !peer_is_proxy(&c->peer, o) || !peer_replace(&c->peer, &header)) {
-		lifecycle_kill_violator(c, &c->gate, "gate speaks for a proxy that there is not");
+		lifecycle_kill_compromised(c, &c->gate, "unexpected or malformed PROXY header from the gate");
 		return;
 	}
 	c->proxied = true;
@@ -87,7 +87,7 @@ handle_proxied(struct connection *c, const struct msg_proxied *p)
 	c->end_logged = true;
 }
 
-/* Has a monitor forked, which takes over the pair with the unread message. */
+/* Requests a monitor, which gets the pair with the unread message. */
 static void
 request_monitor(struct connection *c)
 {
@@ -101,11 +101,11 @@ request_monitor(struct connection *c)
 	}
 	/* SECURITY: else the client would be taken for its proxy, to which no limit applies. */
 	if (!c->proxied && peer_is_proxy(&c->peer, lifecycle_options(c))) {
-		lifecycle_kill_violator(c, &c->gate, "gate does not say whom the proxy speaks for");
+		lifecycle_kill_compromised(c, &c->gate, "login before the PROXY header");
 		return;
 	}
 	if (c->end_logged) {
-		lifecycle_kill_violator(c, &c->gate, "gate goes on behind its end");
+		lifecycle_kill_compromised(c, &c->gate, "gate asked for a monitor after the connection's end");
 		return;
 	}
 	spawn_monitor(c, false);
@@ -115,7 +115,7 @@ bool
 messages_from_gate(struct connection *c)
 {
 	static struct msg m;
-	const char *wrong = NULL;
+	const char *error = NULL;
 	int fds[MSG_FDS], received;
 	uint32_t type;
 
@@ -127,13 +127,13 @@ messages_from_gate(struct connection *c)
 		return false;
 	}
 	if (received == 1)
-		received = msg_recv_now(c->login, &m, fds, &wrong);
+		received = msg_recv_now(c->login, &m, fds, &error);
 	if (received == 0 && errno == EAGAIN)
 		return false;
 	if (received == 0)
 		lifecycle_close(&c->login);
 	else if (received == -1)
-		lifecycle_kill_violator(c, &c->gate, wrong);
+		lifecycle_kill_compromised(c, &c->gate, error);
 	else if (m.type == MSG_LOG)
 		handle_log(c, &m.u.log);
 	else
@@ -149,7 +149,7 @@ answer_monitor(struct connection *c, const struct msg *answer)
 {
 	/* The socket has room for one answer: a monitor sends one request at a time. */
 	if (msg_send_fds(c->account, answer, NULL, false) == -1 && errno == EAGAIN)
-		lifecycle_kill_violator(c, &c->monitor, "monitor does not listen");
+		lifecycle_kill_compromised(c, &c->monitor, "monitor does not read its answers");
 }
 
 void
@@ -157,8 +157,8 @@ messages_answer_gate_end(struct connection *c)
 {
 	struct msg answer;
 
-	c->waited = lifecycle_is_alive(&c->gate);
-	if (c->waited)
+	c->awaits_gate = lifecycle_is_alive(&c->gate);
+	if (c->awaits_gate)
 		return;
 	msg_begin(&answer, MSG_GATE_END_ANSWER);
 	answer.u.gate_end_answer.status = c->gate.status;
@@ -169,7 +169,7 @@ static void
 handle_launched(struct connection *c, const struct msg_launched *launched)
 {
 	if (!connections_is_session(c)) {
-		lifecycle_kill_violator(c, &c->monitor, "monitor launches without a login");
+		lifecycle_kill_compromised(c, &c->monitor, "monitor reported a launch without a login");
 		return;
 	}
 	log_add_dropped(launched->dropped);
@@ -195,7 +195,7 @@ handle_logged_in(struct connection *c, const struct msg_logged_in *login)
 	struct msg answer;
 
 	if (connections_is_session(c)) {
-		lifecycle_kill_violator(c, &c->monitor, "monitor logs in twice");
+		lifecycle_kill_compromised(c, &c->monitor, "monitor reported a second login");
 		return;
 	}
 	log_add_dropped(login->dropped);
@@ -205,13 +205,13 @@ handle_logged_in(struct connection *c, const struct msg_logged_in *login)
 }
 
 /*
- * The monitor of --preauth peer has declined: the client gets a gate once that monitor has ended.
+ * Handles MSG_PEER_UNKNOWN: the client gets a gate once the monitor of --preauth peer has exited.
  */
 static void
 handle_peer_unknown(struct connection *c)
 {
 	if (c->gate.state != CHILD_NONE || c->client == -1)
-		lifecycle_kill_violator(c, &c->monitor, "monitor wants a second gate");
+		lifecycle_kill_compromised(c, &c->monitor, "monitor asked for a second gate");
 	else
 		c->peer_unknown = true;
 }
@@ -239,19 +239,19 @@ handle_monitor_message(struct connection *c, const struct msg *m)
 		log_add_dropped(m->u.dropped.dropped);
 		return;
 	}
-	lifecycle_kill_violator(c, &c->monitor, "monitor says what none does");
+	lifecycle_kill_compromised(c, &c->monitor, "unexpected message from the monitor");
 }
 
 bool
 messages_from_monitor(struct connection *c)
 {
 	static struct msg m;
-	const char *wrong = NULL;
+	const char *error = NULL;
 	int fds[MSG_FDS], received;
 
 	if (c->account == -1)
 		return false;
-	received = msg_recv_now(c->account, &m, fds, &wrong);
+	received = msg_recv_now(c->account, &m, fds, &error);
 	if (received == 0 && errno == EAGAIN)
 		return false;
 	if (received == 1) {
@@ -259,7 +259,7 @@ messages_from_monitor(struct connection *c)
 		/* No message of a monitor has descriptors. */
 		msg_close_fds(fds);
 	} else if (received == -1)
-		lifecycle_kill_violator(c, &c->monitor, wrong);
+		lifecycle_kill_compromised(c, &c->monitor, error);
 	else
 		lifecycle_close(&c->account);
 	return c->account != -1;

@@ -11,13 +11,13 @@
 #include "listener/connections.h"
 
 /*
- * Read and handle one message, without waiting. Return false if there is none, or none more will
- * be read. messages_from_gate() reads the gate's pair until a monitor takes that over.
+ * Read and handle one message, without waiting. Return false if there is none, or no more will be
+ * read. messages_from_gate() reads the gate's pair until a monitor has it.
  */
 bool	messages_from_gate(struct connection *);
 bool	messages_from_monitor(struct connection *);
 
-/* Answers MSG_GATE_END if the gate has ended; else notes that the monitor waits for it. */
+/* Answers MSG_GATE_END if the gate has exited; else notes that the monitor waits for that. */
 void	messages_answer_gate_end(struct connection *);
 
 #endif

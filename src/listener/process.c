@@ -38,7 +38,7 @@ make_control(struct process *p, int *other)
 bool
 process_close(struct process *p)
 {
-	bool owed = p->pending > 0;
+	bool unanswered = p->pending > 0;
 
 	if (p->control != -1) {
 		events_remove(p->control);
@@ -47,7 +47,7 @@ process_close(struct process *p)
 	p->control = -1;
 	p->ready = false;
 	p->pending = 0;
-	return owed;
+	return unanswered;
 }
 
 bool
@@ -85,7 +85,7 @@ process_kill(const struct process *p)
 {
 	siginfo_t info;
 
-	/* SECURITY: once it has been waited for, its number may be another process's. */
+	/* SECURITY: after waitpid(2) the pid may be another process's. */
 	if (p->pid > 0 && waitid(P_PID, (id_t)p->pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0)
 		kill(p->pid, SIGKILL);
 }
@@ -99,7 +99,7 @@ process_receive(const struct process *p, const char *name, int64_t until, struct
 {
 	struct pollfd pfd = { p->control, POLLIN, 0 };
 	unsigned tries = 0;
-	const char *wrong = NULL;
+	const char *error = NULL;
 	int fds[MSG_FDS], n;
 
 	do
@@ -109,19 +109,20 @@ process_receive(const struct process *p, const char *name, int64_t until, struct
 		errno = ETIMEDOUT;
 	if (n != 1)
 		die("waiting for the %s", name);
-	n = msg_recv_now(p->control, m, fds, &wrong);
+	n = msg_recv_now(p->control, m, fds, &error);
 	if (n == 1)
 		return true;
 	if (n == -1)
 		errno = 0;
 	if (n == -1 || (errno != 0 && errno != ECONNRESET))
-		die("hearing the %s%s%s", name, wrong != NULL ? ": " : "", wrong != NULL ? wrong : "");
+		die("reading from the %s%s%s", name, error != NULL ? ": " : "", error != NULL ? error : "");
 	return false;
 }
 
 /*
- * Exits with the status of a process that ended before it was ready and has logged why. Dies
- * with a log line if that was killed, or exited with 0 or EX_USAGE: no reason is logged then.
+ * Exits with the status of a process that exited before it was ready and has logged the reason.
+ * Dies with a log line if the process was killed, or exited with 0 or EX_USAGE: no reason is
+ * logged then.
  */
 static void __attribute__((noreturn))
 process_exit_like(const struct process *p, const char *name)
@@ -133,7 +134,7 @@ process_exit_like(const struct process *p, const char *name)
 	errno = 0;
 	/* A status of 0 is also that of a process that still runs. */
 	if (!WIFEXITED(status) || WEXITSTATUS(status) == 0 || WEXITSTATUS(status) == EX_USAGE)
-		die("the %s is gone before it was ready, with wait status 0x%04x", name, (unsigned)status);
+		die("the %s exited before it was ready, with wait status 0x%04x", name, (unsigned)status);
 	_exit(WEXITSTATUS(status));
 }
 
@@ -151,7 +152,7 @@ process_require_ready(struct process *p, const char *name, void (*log)(const str
 	} while (m.type == MSG_LOG);
 	errno = 0;
 	if (m.type != MSG_READY)
-		die("the %s says what none does", name);
+		die("unexpected message type %u from the %s", m.type, name);
 	die_status = m.u.ready.later ? EX_TEMPFAIL : EX_CONFIG;
 	if (m.u.ready.failed)
 		die("TLS is not possible: %s%s%s", m.u.ready.reason, m.u.ready.file[0] != '\0' ? ": " : "", m.u.ready.file);

@@ -20,7 +20,7 @@
 #define DRY_RUN		"trial"
 
 /* Time limit of a dry run, in seconds. */
-#define TRIAL_S		30
+#define DRY_RUN_S	30
 
 static char **arguments;
 static const struct activation_socket *sockets;
@@ -93,7 +93,7 @@ reload_start_dry_run(void)
 
 	if (pid != 0)
 		return pid;
-	alarm(TRIAL_S);
+	alarm(DRY_RUN_S);
 	activation_keep_on_exec(sockets, socket_count);
 	/*
 	 * sd_listen_fds(3) compares LISTEN_PID with its own. A dry run must not notify the
@@ -104,7 +104,7 @@ reload_start_dry_run(void)
 	if (unsetenv("NOTIFY_SOCKET") == -1 || setenv(VARIABLE, DRY_RUN, 1) == -1)
 		die("environment");
 	execute();
-	die("executing itself");
+	die("executing the program");
 }
 
 void

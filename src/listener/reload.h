@@ -14,23 +14,23 @@
 #include "activation.h"
 
 /*
- * Reads from the environment what the image before this one has left, and stores what the next
- * one needs. Call it before the other functions.
+ * Reads the variable of the image before this one from the environment, and stores the arguments
+ * for the next one. Call it before the other functions.
  */
 void	reload_begin(char *argv[], const struct activation_socket *, size_t sockets);
 
-/* Tests whether this process is a dry run, which exits with 0 where it would begin to accept. */
+/* Returns whether this process is a dry run, which exits with 0 instead of accepting. */
 bool	reload_is_dry_run(void);
 
 /*
- * Tests whether this process was the listener before execve(2). After that its signals are still
- * blocked.
+ * Returns whether this process was the listener before execve(2). Its signals are still blocked
+ * then.
  */
 bool	reload_is_resumed(void);
 
 /*
- * Return what the image before this one has left: the table's descriptor for connections_open()
- * (-1: none), and the monitor zygotes for roles_begin() (NULL: none).
+ * Return data of the image before this one: the table's descriptor for connections_open() (-1:
+ * none), and the monitor zygotes for roles_begin() (NULL: none).
  */
 int		 reload_table(void);
 const char	*reload_generations(void);

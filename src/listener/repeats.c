@@ -25,7 +25,7 @@ find_network(struct repeats *t, uint64_t network)
 }
 
 unsigned
-repeats_count(struct repeats *t, uint64_t network, unsigned most, int64_t now)
+repeats_count(struct repeats *t, uint64_t network, unsigned max, int64_t now)
 {
 	struct repeats_record *r = find_network(t, network);
 	unsigned held;
@@ -37,7 +37,7 @@ repeats_count(struct repeats *t, uint64_t network, unsigned most, int64_t now)
 		r->held = 0;
 		return held + 1;
 	}
-	if (r->written < most) {
+	if (r->written < max) {
 		r->written++;
 		return 1;
 	}

@@ -9,7 +9,7 @@
 
 #include <stdint.h>
 
-/* How long the lines of a network are counted together, in milliseconds. */
+/* Interval in which the lines of a network are counted together, in milliseconds. */
 #define REPEATS_MS	60000
 /* Networks in the table; a new one replaces that with the oldest beginning. */
 #define REPEATS_NETWORKS 64
@@ -28,6 +28,6 @@ struct repeats {
  * and the time (clock_ms()). Returns how many lines this one stands for, itself included; 0: it
  * must not be written.
  */
-unsigned	repeats_count(struct repeats *, uint64_t network, unsigned most, int64_t now);
+unsigned	repeats_count(struct repeats *, uint64_t network, unsigned max, int64_t now);
 
 #endif

@@ -1,6 +1,6 @@
 /*
  * Starts zygotes and signer, reads their messages and counts their answers, see roles.h. Run by
- * the listener, as root. Waits only for the first ones to be ready.
+ * the listener, as root. Blocks only in roles_begin().
  */
 
 #include "listener/roles.h"
@@ -9,59 +9,53 @@
 #include <string.h>
 #include <sys/wait.h>
 #include <sysexits.h>
-#include <unistd.h>
 
 #include "base/clock.h"
-#include "base/fileid.h"
 #include "base/log.h"
 #include "gatelog.h"
+#include "listener/certprocesses.h"
 #include "listener/events.h"
 #include "listener/generations.h"
 #include "listener/process.h"
 #include "role.h"
 
 /* Interval of checking certificate files for changes, in milliseconds. */
-#define REFRESH_MS	1000
+#define CHECK_MS	1000
 
 /*
- * Delay of the first restart of a process that has ended, in milliseconds. The delay doubles up
+ * Delay of the first restart of a process that has exited, in milliseconds. The delay doubles up
  * to the second value until a process is ready.
  */
 #define RESTART_MS	200
 #define RESTART_MAX_MS	10000
 
-/* Messages of one process that are read in one turn of the loop: no more fit its socket. */
+/* Messages of one process that are read in one turn of the loop: a socket's buffer holds fewer. */
 #define MESSAGES_MAX	1024
 
-/* Lines of the log that one process may request: messages of die() and bug(). */
-#define LOGS_MAX	16
+/* Log lines that one process may request: messages of die() and bug(). */
+#define PROCESS_LOGS_MAX	16
 
-/* Answers that the gate zygote may owe before accepting pauses; so many requests fit its socket. */
+/*
+ * Unanswered requests of the gate zygote at which accepting pauses; its socket has room for as
+ * many requests.
+ */
 #define PENDING_MAX	64
 
-/* Gate zygote and signer of one set of certificates. */
-struct keyring {
-	struct process	gates, signer;
-	struct fileid	fileids[2 * OPTIONS_CERTS];
-	unsigned	usable;
-	int64_t		until;		/* deadline of the start, clock_ms(); 0: started */
-};
-
-/* Event indices: the processes of both keyrings, then the monitor zygotes. */
+/* Indices of events: the processes of both sets of certificates, then the monitor zygotes. */
 enum {
-	NOW_GATES,
-	NOW_SIGNER,
-	NEXT_GATES,
-	NEXT_SIGNER,
-	MONITORS,
+	CURRENT_GATE_ZYGOTE,
+	CURRENT_SIGNER,
+	RENEWAL_GATE_ZYGOTE,
+	RENEWAL_SIGNER,
+	MONITOR_ZYGOTES,
 };
 
 static const struct options *opts;
 static const struct signals *signals;
 static const struct roles_callbacks *callbacks;
 
-static struct keyring now, next;	/* next.until is 0 if there is none */
-static int64_t refresh_at, restart_at;
+static struct cert_processes current, renewal;	/* renewal.until is 0 if there is none */
+static int64_t check_at, restart_at;
 static int64_t restart_ms = RESTART_MS;
 
 /* --- starting */
@@ -74,79 +68,48 @@ restart_later(void)
 }
 
 static bool
-is_for_monitors(const struct process *p)
+is_monitor_zygote(const struct process *p)
 {
-	return p != &now.gates && p != &now.signer && p != &next.gates && p != &next.signer;
+	return p != &current.gate_zygote && p != &current.signer && p != &renewal.gate_zygote && p != &renewal.signer;
 }
 
 static void
 close_process(struct process *p)
 {
 	/* A monitor zygote is the first member of its struct generation. */
-	unsigned generation = is_for_monitors(p) ? (unsigned)((const struct generation *)(const void *)p - generations) : 0;
+	unsigned generation = is_monitor_zygote(p) ? (unsigned)((const struct generation *)(const void *)p - generations) : 0;
 
-	/* A current process that goes missing is restarted, whatever the cause. */
+	/* A current process is restarted, whatever the reason why it is closed. */
 	if (p->control != -1 && restart_at == 0 &&
-	    (p == &now.gates || p == &now.signer || (is_for_monitors(p) && generation == generations_current)))
+	    (p == &current.gate_zygote || p == &current.signer || (is_monitor_zygote(p) && generation == generations_current)))
 		restart_at = clock_ms() + restart_ms;
 	if (process_close(p))
-		callbacks->zygote_ended(is_for_monitors(p), generation);
+		callbacks->zygote_ended(is_monitor_zygote(p), generation);
 }
 
 static void
-drop_keyring(struct keyring *k)
+close_cert_processes(struct cert_processes *c)
 {
-	close_process(&k->gates);
-	close_process(&k->signer);
+	close_process(&c->gate_zygote);
+	close_process(&c->signer);
 }
 
 /*
- * Starts gate zygote and signer of a new set. Without certificates there is no signer. Events
- * have the indices from first on.
- */
-static bool
-start_keyring(struct keyring *k, uint32_t first)
-{
-	int signing[2] = { -1, -1 };
-	bool started;
-
-	*k = (struct keyring){ .gates = { .control = -1 }, .signer = { .control = -1 }, .until = clock_ms() + PROCESS_READY_MS };
-	fileid_get_all(k->fileids, opts);
-	if (opts->certs > 0 && msg_pair(signing) == -1)
-		return false;
-	started = (opts->certs == 0 || process_start(&k->signer, ROLE_SIGNER, signing[1], first + NOW_SIGNER, signals)) &&
-	    process_start(&k->gates, ROLE_GATES, signing[0], first + NOW_GATES, signals);
-	if (signing[0] != -1) {
-		close(signing[0]);
-		close(signing[1]);
-	}
-	if (!started)
-		drop_keyring(k);
-	return started;
-}
-
-/*
- * Ends a failed renewal: the old set stays. With later the cause may pass, so the next check
- * renews again; else only changed files do.
+ * Ends a failed renewal: the old set stays. If transient, the next check tries again; else only a
+ * change of the files does.
  */
 static void
-abandon_next(const char *file, const char *reason, bool later)
+abandon_renewal(const char *file, const char *reason, bool transient)
 {
-	struct log_line line;
-
-	log_begin(&line, LOG_ERR, "certificate-fail");
-	if (file[0] != '\0')
-		log_text(&line, "file", file);
-	log_text(&line, "reason", reason);
-	log_write(&line);
-	if (later)
-		memset(now.fileids, 0, sizeof(now.fileids));
+	certprocesses_log_failure(file, reason);
+	if (transient)
+		memset(current.fileids, 0, sizeof(current.fileids));
 	else
-		memcpy(now.fileids, next.fileids, sizeof(now.fileids));
-	drop_keyring(&next);
-	next.gates.pid = next.signer.pid = 0;
-	next.until = 0;
-	if (now.gates.control == -1 && restart_at == 0)
+		memcpy(current.fileids, renewal.fileids, sizeof(current.fileids));
+	close_cert_processes(&renewal);
+	renewal.gate_zygote.pid = renewal.signer.pid = 0;
+	renewal.until = 0;
+	if (current.gate_zygote.control == -1 && restart_at == 0)
 		restart_later();
 }
 
@@ -155,71 +118,64 @@ static const char no_process[] = "gate zygote and signer can't be started";
 static void
 begin_renewal(void)
 {
-	if (next.until != 0)
+	if (renewal.until != 0)
 		return;
-	if (!start_keyring(&next, NEXT_GATES))
-		abandon_next("", no_process, true);
+	if (!certprocesses_start(&renewal, opts, signals, RENEWAL_GATE_ZYGOTE))
+		abandon_renewal("", no_process, true);
 }
 
 /* Puts the new set in place of the old one, which ends with its last connection. */
 static void
-install_next(void)
+install_renewal(void)
 {
-	struct log_line line;
-	bool renewed = now.gates.control != -1 && opts->certs > 0;
+	bool renewed = current.gate_zygote.control != -1 && opts->certs > 0;
 
-	drop_keyring(&now);
-	now = next;
-	memset(&next, 0, sizeof(next));
-	next.gates.control = next.signer.control = -1;
+	close_cert_processes(&current);
+	current = renewal;
+	memset(&renewal, 0, sizeof(renewal));
+	renewal.gate_zygote.control = renewal.signer.control = -1;
 	restart_ms = RESTART_MS;
-	process_set_index(&now.gates, NOW_GATES);
-	process_set_index(&now.signer, NOW_SIGNER);
-	if (!renewed)
-		return;
-	log_begin(&line, LOG_INFO, "certificates-renewed");
-	log_field(&line, "usable", "%u", now.usable);
-	log_write(&line);
+	process_set_index(&current.gate_zygote, CURRENT_GATE_ZYGOTE);
+	process_set_index(&current.signer, CURRENT_SIGNER);
+	if (renewed)
+		certprocesses_log_renewal(&current);
 }
 
 void
-roles_begin(const struct options *o, const struct signals *in, const struct roles_callbacks *e, const char *kept)
+roles_begin(const struct options *o, const struct signals *sig, const struct roles_callbacks *cb, const char *kept)
 {
 	unsigned i;
 
 	opts = o;
-	signals = in;
-	callbacks = e;
-	next.gates.control = next.signer.control = -1;
+	signals = sig;
+	callbacks = cb;
+	renewal.gate_zygote.control = renewal.signer.control = -1;
 	for (i = 0; i < ROLES_GENERATIONS; i++)
 		generations[i].zygote.control = -1;
-	generations_restore(kept, MONITORS);
-	if (!start_keyring(&now, 0) ||
-	    !process_start(&generations[generations_current].zygote, ROLE_MONITORS, -1, MONITORS + generations_current, signals))
+	generations_restore(kept, MONITOR_ZYGOTES);
+	if (!certprocesses_start(&current, opts, signals, CURRENT_GATE_ZYGOTE) ||
+	    !process_start(&generations[generations_current].zygote, ROLE_MONITORS, -1, MONITOR_ZYGOTES + generations_current, signals))
 		die("starting zygotes");
-	if (now.signer.control != -1)
-		process_require_ready(&now.signer, "signer", callbacks->signing);
-	now.usable = process_require_ready(&now.gates, "gate zygote", callbacks->signing);
-	process_require_ready(&generations[generations_current].zygote, "monitor zygote", callbacks->signing);
-	now.until = 0;
+	if (current.signer.control != -1)
+		process_require_ready(&current.signer, "signer", callbacks->log_message);
+	current.usable = process_require_ready(&current.gate_zygote, "gate zygote", callbacks->log_message);
+	process_require_ready(&generations[generations_current].zygote, "monitor zygote", callbacks->log_message);
+	current.until = 0;
 }
 
 bool
 roles_are_ready(void)
 {
-	return now.gates.ready && now.gates.pending < PENDING_MAX && next.until == 0 && generations[generations_current].zygote.ready;
+	return current.gate_zygote.ready && current.gate_zygote.pending < PENDING_MAX && renewal.until == 0 && generations[generations_current].zygote.ready;
 }
 
 void
-roles_refresh(void)
+roles_check_certificates(void)
 {
-	struct fileid fileids[2 * OPTIONS_CERTS];
-
-	if (clock_left(refresh_at) > 0 || opts->certs == 0 || next.until != 0)
+	if (clock_left(check_at) > 0 || opts->certs == 0 || renewal.until != 0)
 		return;
-	refresh_at = clock_ms() + REFRESH_MS;
-	fileid_get_all(fileids, opts);
-	if (memcmp(fileids, now.fileids, 2 * opts->certs * sizeof(fileids[0])) != 0)
+	check_at = clock_ms() + CHECK_MS;
+	if (certprocesses_are_outdated(&current, opts))
 		begin_renewal();
 }
 
@@ -231,9 +187,9 @@ roles_spawn_gate(const struct msg_spawn_gate *spawn, const int fds[2])
 	msg_begin(&m, MSG_SPAWN_GATE);
 	m.u.spawn_gate = *spawn;
 	errno = ECHILD;
-	if (now.gates.control == -1 || msg_send_fds(now.gates.control, &m, fds, false) == -1)
+	if (current.gate_zygote.control == -1 || msg_send_fds(current.gate_zygote.control, &m, fds, false) == -1)
 		return false;
-	now.gates.pending++;
+	current.gate_zygote.pending++;
 	return true;
 }
 
@@ -247,18 +203,18 @@ roles_release(unsigned generation)
 		close_process(&generations[generation].zygote);
 }
 
-/* SIGKILL also ends a stopped process. Its end fails all requests that it has not answered. */
+/* SIGKILL also ends a stopped process. Unanswered requests fail when it ends. */
 void
 roles_kill_gate_zygote(void)
 {
-	if (now.gates.pending > 0)
-		process_kill(&now.gates);
+	if (current.gate_zygote.pending > 0)
+		process_kill(&current.gate_zygote);
 }
 
 unsigned
 roles_pending(void)
 {
-	unsigned i, pending = now.gates.pending;
+	unsigned i, pending = current.gate_zygote.pending;
 
 	for (i = 0; i < ROLES_GENERATIONS; i++)
 		pending += generations[i].zygote.pending;
@@ -266,22 +222,22 @@ roles_pending(void)
 }
 
 static struct process *
-process_of(uint32_t index)
+process_at(uint32_t index)
 {
-	struct process *const keyrings[] = { &now.gates, &now.signer, &next.gates, &next.signer };
+	struct process *const sets[] = { &current.gate_zygote, &current.signer, &renewal.gate_zygote, &renewal.signer };
 
-	return index < MONITORS ? keyrings[index] : &generations[(index - MONITORS) % ROLES_GENERATIONS].zygote;
+	return index < MONITOR_ZYGOTES ? sets[index] : &generations[(index - MONITOR_ZYGOTES) % ROLES_GENERATIONS].zygote;
 }
 
-/* Waits until the old gate zygote owes no answer. */
+/* Installs the new set once it is ready and the old gate zygote has answered all requests. */
 static void
-install_next_if_ready(void)
+install_renewal_if_ready(void)
 {
-	if (next.gates.ready && (opts->certs == 0 || next.signer.ready) && now.gates.pending == 0)
-		install_next();
+	if (renewal.gate_zygote.ready && (opts->certs == 0 || renewal.signer.ready) && current.gate_zygote.pending == 0)
+		install_renewal();
 }
 
-/* Handles MSG_READY of a zygote or signer. Returns false if none was due. */
+/* Handles MSG_READY of a zygote or signer. Returns false if the message was not expected. */
 static bool
 handle_ready(struct process *p, const struct msg_ready *ready)
 {
@@ -289,35 +245,35 @@ handle_ready(struct process *p, const struct msg_ready *ready)
 		p->asked = false;
 		return true;
 	}
-	if (p->ready || (ready->failed && p != &next.gates))
+	if (p->ready || (ready->failed && p != &renewal.gate_zygote))
 		return false;
 	p->ready = !ready->failed;
-	/* A signer that is ready alone is none that can be used. */
-	if (is_for_monitors(p))
+	/* A ready signer alone is no success: install_renewal() resets the delay for it. */
+	if (is_monitor_zygote(p))
 		restart_ms = RESTART_MS;
-	if (p == &next.gates)
-		next.usable = ready->usable;
+	if (p == &renewal.gate_zygote)
+		renewal.usable = ready->usable;
 	if (ready->failed)
-		abandon_next(ready->file, ready->reason, ready->later != 0);
+		abandon_renewal(ready->file, ready->reason, ready->later != 0);
 	return true;
 }
 
-/* Handles MSG_SPAWNED. Returns false if it answers no request. */
+/* Handles MSG_SPAWNED. Returns false if the message answers no request. */
 static bool
 handle_spawned(struct process *p, const struct msg_spawned *spawned)
 {
 	if (p->pending == 0)
 		return false;
 	p->pending--;
-	if (callbacks->spawned(spawned, is_for_monitors(p)))
+	if (callbacks->spawned(spawned, is_monitor_zygote(p)))
 		return true;
 	p->pending++;
 	return false;
 }
 
 /*
- * SECURITY: the listener trusts these processes only as far as their own connections. Returns
- * false for a message that none of them sends.
+ * SECURITY: a compromised zygote may only affect its own connections. Returns false for an
+ * unexpected message.
  */
 static bool
 handle_message(struct process *p, const struct msg *m)
@@ -328,22 +284,25 @@ handle_message(struct process *p, const struct msg *m)
 	case MSG_SPAWNED:
 		return handle_spawned(p, &m->u.spawned);
 	case MSG_SIGN_REPORT:
-		if (p != &now.signer && p != &next.signer)
+		if (p != &current.signer && p != &renewal.signer)
 			return false;
-		callbacks->signing(m);
+		callbacks->log_message(m);
 		return true;
 	case MSG_LOG:
-		if (p->logs++ == LOGS_MAX)
+		if (p->logs++ == PROCESS_LOGS_MAX)
 			return false;
-		callbacks->signing(m);
+		callbacks->log_message(m);
 		return true;
 	}
 	return false;
 }
 
-/* SECURITY: a process that has been taken over is ended, and not only left alone. A new one takes the place. */
+/*
+ * SECURITY: kills a compromised process, which might ignore a closed socket. A new one is
+ * started.
+ */
 static void
-kill_violator(struct process *p, const char *text)
+kill_compromised(struct process *p, const char *text)
 {
 	gatelog_bug(text);
 	process_kill(p);
@@ -353,59 +312,60 @@ kill_violator(struct process *p, const char *text)
 void
 roles_receive(uint32_t index)
 {
-	struct process *p = process_of(index);
+	struct process *p = process_at(index);
 	static struct msg m;
-	const char *wrong = NULL;
+	const char *error = NULL;
 	int fds[MSG_FDS], received, i;
 
 	for (i = 0; i < MESSAGES_MAX && p->control != -1; i++) {
-		received = msg_recv_now(p->control, &m, fds, &wrong);
+		received = msg_recv_now(p->control, &m, fds, &error);
 		if (received == 0 && errno == EAGAIN)
 			return;
-		/* The end of a process with something unread: words before that are behind this error. */
+		/* The process exited without reading all input. Its messages can still be read. */
 		if (received == 0 && errno == ECONNRESET)
 			continue;
 		if (received == 0)
 			close_process(p);
 		else if (received == -1 || !handle_message(p, &m))
-			kill_violator(p, received == -1 ? wrong : "a zygote or signer says what none does");
+			kill_compromised(p, received == -1 ? error : "unexpected message from a zygote or signer");
 		/* No message of a zygote or signer has descriptors. */
 		if (received == 1)
 			msg_close_fds(fds);
-		install_next_if_ready();
-		p = process_of(index);
+		install_renewal_if_ready();
+		p = process_at(index);
 	}
 }
 
-/* Schedules the restart of a current process that has ended. */
+/* Schedules the restart of a current process that has exited. */
 static void
 report_missing(struct process *p, const char *what)
 {
 	close_process(p);
 	p->pid = 0;
-	callbacks->shortage(what, "it has ended");
+	callbacks->process_missing(what, "the process has exited");
 	restart_later();
 }
 
 /*
- * Handles the end of a process of the new set. The messages are read first: one may be the
- * reason, or MSG_READY.
+ * Handles the end of a process of the new set. Reads the messages first: one may be the reason, or
+ * MSG_READY. Returns false if the process is not of the new set.
  */
 static bool
-next_ended(pid_t pid, int status)
+renewal_ended(pid_t pid, int status)
 {
-	if (pid != next.gates.pid && pid != next.signer.pid)
+	if (pid != renewal.gate_zygote.pid && pid != renewal.signer.pid)
 		return false;
-	roles_receive(pid == next.gates.pid ? NEXT_GATES : NEXT_SIGNER);
-	if (pid == now.gates.pid || pid == now.signer.pid)
+	roles_receive(pid == renewal.gate_zygote.pid ? RENEWAL_GATE_ZYGOTE : RENEWAL_SIGNER);
+	/* roles_receive() has installed the new set. */
+	if (pid == current.gate_zygote.pid || pid == current.signer.pid)
 		return false;
-	if (next.until != 0)
-		abandon_next("", WIFEXITED(status) && WEXITSTATUS(status) == EX_CONFIG ? "it can't be used" : no_process, true);
+	if (renewal.until != 0)
+		abandon_renewal("", WIFEXITED(status) && WEXITSTATUS(status) == EX_CONFIG ? "the certificates can't be used" : no_process, true);
 	return true;
 }
 
 static bool
-monitors_ended(pid_t pid)
+monitor_zygote_ended(pid_t pid)
 {
 	unsigned i;
 
@@ -414,7 +374,7 @@ monitors_ended(pid_t pid)
 
 		if (p->pid != pid)
 			continue;
-		roles_receive(MONITORS + i);
+		roles_receive(MONITOR_ZYGOTES + i);
 		if (i == generations_current)
 			report_missing(p, "monitor-zygote");
 		close_process(p);
@@ -427,16 +387,16 @@ monitors_ended(pid_t pid)
 bool
 roles_ended(pid_t pid, int status)
 {
-	if (next_ended(pid, status) || monitors_ended(pid))
+	if (renewal_ended(pid, status) || monitor_zygote_ended(pid))
 		return true;
-	if (pid != now.gates.pid && pid != now.signer.pid)
+	if (pid != current.gate_zygote.pid && pid != current.signer.pid)
 		return false;
-	roles_receive(pid == now.gates.pid ? NOW_GATES : NOW_SIGNER);
-	/* The last answer may have put the next ones in place. */
-	if (pid == now.gates.pid)
-		report_missing(&now.gates, "gate-zygote");
-	else if (pid == now.signer.pid)
-		report_missing(&now.signer, "signer");
+	roles_receive(pid == current.gate_zygote.pid ? CURRENT_GATE_ZYGOTE : CURRENT_SIGNER);
+	/* roles_receive() may have installed the new set. */
+	if (pid == current.gate_zygote.pid)
+		report_missing(&current.gate_zygote, "gate-zygote");
+	else if (pid == current.signer.pid)
+		report_missing(&current.signer, "signer");
 	return true;
 }
 
@@ -445,26 +405,26 @@ roles_has_pid(pid_t pid)
 {
 	uint32_t i;
 
-	for (i = 0; i < MONITORS + ROLES_GENERATIONS; i++)
-		if (process_of(i)->pid == pid)
+	for (i = 0; i < MONITOR_ZYGOTES + ROLES_GENERATIONS; i++)
+		if (process_at(i)->pid == pid)
 			return true;
 	return false;
 }
 
-/* With the signer's end the gate zygote is replaced too. */
+/* The gate zygote is replaced as well: its socket to the signer is closed. */
 void
 roles_check_signer(void)
 {
-	if (!process_is_silent(&now.signer))
+	if (!process_is_silent(&current.signer))
 		return;
-	callbacks->shortage("signer", "it does not answer");
-	process_kill(&now.signer);
+	callbacks->process_missing("signer", "the signer does not answer");
+	process_kill(&current.signer);
 }
 
 int64_t
 roles_due(void)
 {
-	int64_t at = next.until;
+	int64_t at = renewal.until;
 
 	clock_earliest(&at, restart_at);
 	clock_earliest(&at, process_due(&generations[generations_current].zygote));
@@ -472,17 +432,17 @@ roles_due(void)
 }
 
 static void
-restart_missing(void)
+restart_missing_processes(void)
 {
-	struct process *monitors = &generations[generations_current].zygote;
-	bool missing = now.gates.control == -1 || (opts->certs > 0 && now.signer.control == -1);
+	struct process *monitor_zygote = &generations[generations_current].zygote;
+	bool missing = current.gate_zygote.control == -1 || (opts->certs > 0 && current.signer.control == -1);
 
 	restart_at = 0;
 	if (missing)
 		begin_renewal();
-	if (monitors->control == -1 && !process_start(monitors, ROLE_MONITORS, -1, MONITORS + generations_current, signals))
-		callbacks->shortage("monitor-zygote", strerror(errno));
-	if ((missing && next.until == 0) || monitors->control == -1)
+	if (monitor_zygote->control == -1 && !process_start(monitor_zygote, ROLE_MONITORS, -1, MONITOR_ZYGOTES + generations_current, signals))
+		callbacks->process_missing("monitor-zygote", strerror(errno));
+	if ((missing && renewal.until == 0) || monitor_zygote->control == -1)
 		restart_later();
 }
 
@@ -490,11 +450,11 @@ void
 roles_tick(void)
 {
 	if (restart_at != 0 && clock_left(restart_at) == 0)
-		restart_missing();
+		restart_missing_processes();
 	process_kill_if_late(&generations[generations_current].zygote);
-	if (next.until == 0 || clock_left(next.until) > 0)
+	if (renewal.until == 0 || clock_left(renewal.until) > 0)
 		return;
-	process_kill(&next.gates);
-	process_kill(&next.signer);
-	abandon_next("", "it takes too long", true);
+	process_kill(&renewal.gate_zygote);
+	process_kill(&renewal.signer);
+	abandon_renewal("", "the renewal takes too long", true);
 }

@@ -20,17 +20,18 @@
 #define ROLES_GENERATIONS	16
 
 /*
- * Callbacks of roles_receive(), roles_ended() and roles_tick(). The message of signing is the
- * signer's MSG_SIGN_REPORT, or a MSG_LOG of the signer or the gate zygote.
+ * Callbacks of roles_receive(), roles_ended(), roles_tick() and roles_check_signer(), and
+ * log_message of roles_begin() too.
  */
 struct roles_callbacks {
-	/* Returns false if the message can't be the answer to a request. */
+	/* Handles MSG_SPAWNED. Returns false if the message answers no request. */
 	bool	(*spawned)(const struct msg_spawned *, bool monitor);
-	/* A zygote has ended or was replaced, and owed answers. */
+	/* Called when a zygote that had unanswered requests has exited or was replaced. */
 	void	(*zygote_ended)(bool monitor, unsigned generation);
-	void	(*signing)(const struct msg *);
-	/* A process is missing for a while. */
-	void	(*shortage)(const char *what, const char *reason);
+	/* Logs MSG_SIGN_REPORT of the signer, or MSG_LOG of the signer or the gate zygote. */
+	void	(*log_message)(const struct msg *);
+	/* Called when a process has exited, hangs or can't be started; a restart follows. */
+	void	(*process_missing)(const char *what, const char *reason);
 };
 
 /*
@@ -41,9 +42,9 @@ struct roles_callbacks {
 void	roles_begin(const struct options *, const struct signals *, const struct roles_callbacks *, const char *kept);
 
 /*
- * Tests whether a gate can be requested. Returns false while a zygote is missing, new
- * certificates are being loaded, or the gate zygote owes too many answers; no connection is
- * accepted then.
+ * Returns whether a gate can be requested: false while a zygote is missing, new certificates are
+ * being loaded, or the gate zygote has too many unanswered requests. No connection is accepted
+ * then.
  */
 bool	roles_are_ready(void);
 
@@ -51,7 +52,7 @@ bool	roles_are_ready(void);
  * Checks the certificate files for changes, at most once a second, and begins a renewal. Call it
  * before accepting. A renewal that fails is logged, and the old certificates stay.
  */
-void	roles_refresh(void);
+void	roles_check_certificates(void);
 
 /*
  * Requests a gate from its zygote. Takes the descriptors of boundary/spawn.h. Returns false with
@@ -61,7 +62,8 @@ bool	roles_spawn_gate(const struct msg_spawn_gate *, const int fds[2]);
 
 /* Returns the current generation for a new connection, which holds it until roles_release(). */
 unsigned	roles_acquire(void);
-bool		roles_is_restored(unsigned generation);	/* its monitor zygote is from before the last execve(2) */
+/* Returns whether the generation's monitor zygote is from before the last execve(2). */
+bool		roles_is_restored(unsigned generation);
 void		roles_release(unsigned generation);
 
 /*
@@ -71,19 +73,19 @@ void		roles_release(unsigned generation);
 bool	roles_spawn_monitor(unsigned generation, const struct msg *, const int *fds);
 
 /*
- * Kill the gate zygote, or a generation's monitor zygote, if it owes answers. A current one is
- * restarted.
+ * Kill the gate zygote, or a generation's monitor zygote, if it has unanswered requests. The
+ * current zygote is restarted.
  */
 void	roles_kill_gate_zygote(void);
 void	roles_kill_monitor_zygote(unsigned generation);
 
-/* Returns how many answers the zygotes owe. */
+/* Returns the number of requests that the zygotes have not answered. */
 unsigned	roles_pending(void);
 
 /* Reads all messages of a process. Takes the index of its event. */
 void	roles_receive(uint32_t index);
 
-/* Handles the end of a child. Returns false if it is none of these processes. */
+/* Handles the end of a child. Returns false if the child is none of these processes. */
 bool	roles_ended(pid_t, int status);
 
 /* Returns whether this process is a zygote or signer. */
@@ -94,17 +96,17 @@ void	roles_check_signer(void);
 
 /*
  * roles_due() returns when roles_tick() must be called (clock_ms()), 0: not at all. roles_tick()
- * restarts missing processes and gives up a renewal that takes too long.
+ * restarts missing processes and abandons a renewal that takes too long.
  */
 int64_t	roles_due(void);
 void	roles_tick(void);
 
-/* Tests whether there is room for one more generation. */
+/* Returns whether there is room for one more generation. */
 bool	roles_has_room(void);
 
 /*
  * Writes the monitor zygotes that connections still need into text, for roles_begin() of the next
- * image, and makes their descriptors survive execve(2); with keep false, makes them close-on-exec
+ * image, and makes their descriptors survive execve(2). If keep is false, makes them close-on-exec
  * again.
  */
 void	roles_keep_on_exec(char *text, size_t size, bool keep);

@@ -28,15 +28,15 @@
 #include "listener/spawn.h"
 
 /*
- * Time after the login's deadline, at which gate and monitor exit themselves; then they are
- * killed. In milliseconds.
+ * Time after the login's deadline until gate and monitor are killed, in milliseconds. Both should
+ * have exited at the deadline.
  */
 #define OVERSTAY_MS	10000
 
-/* The same for a relay whose mailbox program has ended; longer than RELAY_LINGER_MS. */
+/* The same for a relay whose mailbox program has exited; longer than RELAY_LINGER_MS. */
 #define FAREWELL_MS	90000
 
-/* Children that ended before the zygote reported their pid. */
+/* Children that exited before the zygote reported their pid. */
 #define EARLY_MAX	1024
 
 static struct early {
@@ -45,9 +45,9 @@ static struct early {
 } early[EARLY_MAX];
 static size_t early_count;
 
-/* Releases the monitor zygote, which the connection needs no longer. */
+/* Releases the monitor zygote, which the connection no longer needs. */
 static void
-leave_generation(struct connection *c)
+release_generation(struct connection *c)
 {
 	roles_release(c->generation);
 	c->generation = ROLES_GENERATIONS;
@@ -99,7 +99,7 @@ serve_resume(void)
 
 		if (c == NULL)
 			continue;
-		/* The monitor zygote has ended: the current one takes its place. */
+		/* The monitor zygote has exited: the current one forks the monitor. */
 		if (c->generation != ROLES_GENERATIONS && !roles_is_restored(c->generation))
 			c->generation = roles_acquire();
 		if ((c->login != -1 && !events_add(c->login, EVENT_LOGIN, slot)) ||
@@ -113,7 +113,8 @@ serve_resume(void)
 static void	reap_child(struct connection *, struct connection_process *, int status);
 
 /*
- * Stops a connection before login: by SIGTERM to the monitor, else by the end of the gate's pair.
+ * Stops a connection before login: by SIGTERM to the monitor, else by shutdown(2) of the gate's
+ * pair.
  */
 static void
 shut_down(struct connection *c)
@@ -128,7 +129,7 @@ shut_down(struct connection *c)
 }
 
 /*
- * Finds the status of a child that ended before its pid was reported. Returns 0 and fills the
+ * Finds the status of a child that exited before its pid was reported. Returns 0 and fills the
  * status; -1: the child runs.
  */
 static int
@@ -152,8 +153,8 @@ find_early(pid_t pid, int *status)
 }
 
 /*
- * Waits for messages of a child, only once its pid is known: a session of an unknown process
- * could not be counted, and its end would not be noticed.
+ * Watches for messages of a child, once its pid is known: a session of an unknown process could
+ * not be counted, and its end would not be noticed.
  */
 static bool
 watch_child(const struct connection *c, const struct connection_process *child)
@@ -176,14 +177,15 @@ adopt_child(struct connection *c, struct connection_process *child, pid_t pid)
 	} else if (!watch_child(c, child)) {
 		lifecycle_report_shortage(child == &c->gate ? "gate" : "monitor", strerror(errno));
 		lifecycle_kill(child);
-	} else if (c->violated)
+	} else if (c->compromised)
 		lifecycle_kill(child);
 	else if (connections_is_shut_down(c))
 		shut_down(c);
 }
 
+/* Handles that a child could not be started. */
 static void
-child_missing(struct connection *c, struct connection_process *child, const char *reason)
+fail_child(struct connection *c, struct connection_process *child, const char *reason)
 {
 	child->state = CHILD_NONE;
 	if (child == &c->gate) {
@@ -195,14 +197,20 @@ child_missing(struct connection *c, struct connection_process *child, const char
 	lifecycle_release_if_over(c);
 }
 
-/* SECURITY: a process of others, or of ours, would be killed behind this connection's deadline. */
+/*
+ * Returns whether a pid belongs to another process of ours. SECURITY: that one would be killed at
+ * this connection's deadline.
+ */
 static bool
 is_taken(pid_t pid)
 {
 	return roles_has_pid(pid) || connections_has_pid(pid);
 }
 
-/* Forgets early ends once no answer is outstanding: they are no connection's, and their pids may be used again. */
+/*
+ * Forgets early ends once no request is unanswered: they are no connection's, and their pids may
+ * be used again.
+ */
 static void
 forget_early(void)
 {
@@ -222,17 +230,17 @@ serve_spawned(const struct msg_spawned *spawned, bool monitor)
 	if (child->state != CHILD_STARTING || (spawned->pid > 0 && is_taken(spawned->pid)))
 		return false;
 	if (monitor)
-		leave_generation(c);
+		release_generation(c);
 	if (spawned->pid > 0)
 		adopt_child(c, child, spawned->pid);
 	else
-		child_missing(c, child, strerror(spawned->error));
+		fail_child(c, child, strerror(spawned->error));
 	forget_early();
 	return true;
 }
 
 /*
- * Fails the requests of a zygote that has ended. A process that it forked without an answer exits
+ * Fails the requests of a zygote that has exited. A process that it forked without an answer exits
  * by itself, since its pair is closed.
  */
 void
@@ -248,7 +256,7 @@ serve_zygote_ended(bool monitor, unsigned generation)
 			continue;
 		child = monitor ? &c->monitor : &c->gate;
 		if (child->state == CHILD_STARTING && (!monitor || c->generation == generation))
-			child_missing(c, child, "its zygote has ended");
+			fail_child(c, child, "the zygote has exited");
 	}
 	forget_early();
 }
@@ -261,9 +269,9 @@ key_file(uint32_t index)
 	return index < o->certs ? o->key[index] : "";
 }
 
-/* SECURITY: a gate that asks for a signature outside of TLS has been taken over, and is killed. */
+/* SECURITY: a gate that asks for a signature outside of TLS is compromised, and is killed. */
 void
-serve_signing(const struct msg *m)
+serve_log_message(const struct msg *m)
 {
 	const struct msg_sign_report *r = &m->u.sign_report;
 	struct connection *c;
@@ -287,7 +295,7 @@ serve_signing(const struct msg *m)
 	log_write(&line);
 	lifecycle_end_log();
 	if (c != NULL && r->refused)
-		lifecycle_kill_violator(c, &c->gate, "gate wanted signed what is not TLS");
+		lifecycle_kill_compromised(c, &c->gate, "gate asked to sign something other than a TLS handshake");
 }
 
 /* --- messages */
@@ -315,7 +323,7 @@ serve_account(uint32_t slot)
 static void
 reap_gate(struct connection *c)
 {
-	/* Messages of the gate may be unread, such as its line about the end. */
+	/* Messages of the gate may be unread, such as its log line about the end. */
 	while (messages_from_gate(c))
 		;
 	if (!c->end_logged && c->monitor.state == CHILD_NONE) {
@@ -323,7 +331,7 @@ reap_gate(struct connection *c)
 		gatelog_died(WIFEXITED(c->gate.status) ? WEXITSTATUS(c->gate.status) : EX_SOFTWARE);
 		lifecycle_end_log();
 	}
-	if (c->waited && c->account != -1)
+	if (c->awaits_gate && c->account != -1)
 		messages_answer_gate_end(c);
 	lifecycle_release_if_over(c);
 }
@@ -334,14 +342,14 @@ reap_monitor(struct connection *c)
 	while (messages_from_monitor(c))
 		;
 	lifecycle_close(&c->account);
-	if (c->peer_unknown && !c->violated) {
+	if (c->peer_unknown && !c->compromised) {
 		c->peer_unknown = false;
 		c->monitor.state = CHILD_NONE;
 		c->generation = roles_acquire();
 		spawn_gate(c);
 		return;
 	}
-	/* Only a relay goes on without the monitor. */
+	/* Only a relay continues without the monitor. */
 	if (!c->launched || !c->relayed)
 		lifecycle_kill(&c->gate);
 	connections_end_session(c);
@@ -402,7 +410,7 @@ is_late(const struct connection *c)
  * wait.
  */
 static void
-end_zygotes(const struct connection *c)
+kill_late_zygotes(const struct connection *c)
 {
 	if (c->gate.state == CHILD_STARTING)
 		roles_kill_gate_zygote();
@@ -428,6 +436,6 @@ serve_check_deadlines(void)
 		}
 		lifecycle_kill(&c->gate);
 		lifecycle_kill(&c->monitor);
-		end_zygotes(c);
+		kill_late_zygotes(c);
 	}
 }

@@ -18,9 +18,9 @@
 /* Callbacks for roles.h (struct roles_callbacks). */
 bool	serve_spawned(const struct msg_spawned *, bool monitor);
 void	serve_zygote_ended(bool monitor, unsigned generation);
-void	serve_signing(const struct msg *);
+void	serve_log_message(const struct msg *);
 
-/* Goes on with the connections of the image before this one. Dies if one can't be watched. */
+/* Resumes the connections of the image before this one. Dies if one can't be watched. */
 void	serve_resume(void);
 
 /*
@@ -34,12 +34,12 @@ void	serve_login(uint32_t slot);
 void	serve_account(uint32_t slot);
 
 /*
- * Handles the end of a child. Takes its status as from waitpid(2). Returns false if it is no
- * connection's.
+ * Handles the end of a child. Takes its status as from waitpid(2). Returns false if the child is
+ * no connection's.
  */
 bool	serve_ended(pid_t, int status);
 
-/* Ends all connections before login, since the service stops. */
+/* Stops all connections before login, when the service stops. */
 void	serve_shut_down_all(void);
 
 /* Kills processes whose deadline has passed. Call it about once a second. */

@@ -19,15 +19,15 @@ spawn_gate(struct connection *c)
 	struct msg_spawn_gate spawn = { .slot = c->slot, .serial = c->serial, .tls_on_connect = c->imaps, .no_ktls = c->no_ktls,
 	    .deadline = c->deadline };
 	int pair[2] = { -1, -1 }, error;
-	bool asked;
+	bool requested;
 
 	spawn.peer = c->peer;
-	asked = msg_pair(pair) == 0 && roles_spawn_gate(&spawn, (const int[]){ c->client, pair[1] });
+	requested = msg_pair(pair) == 0 && roles_spawn_gate(&spawn, (const int[]){ c->client, pair[1] });
 	error = errno;
 	if (pair[1] != -1)
 		close(pair[1]);
 	c->login = pair[0];
-	if (asked) {
+	if (requested) {
 		c->gate.state = CHILD_STARTING;
 		return;
 	}
@@ -42,7 +42,7 @@ spawn_monitor(struct connection *c, bool peer_first)
 	static struct msg m;
 	struct msg_spawn_monitor *spawn = &m.u.spawn_monitor;
 	int pair[2], error;
-	bool asked;
+	bool requested;
 
 	if (msg_pair(pair) == -1) {
 		lifecycle_fail_monitor(c, strerror(errno));
@@ -61,7 +61,7 @@ spawn_monitor(struct connection *c, bool peer_first)
 	memcpy(spawn->tls, c->tls, sizeof(spawn->tls));
 	memcpy(spawn->cipher, c->cipher, sizeof(spawn->cipher));
 	connections_keys(spawn->failure_key, spawn->account_key);
-	asked = roles_spawn_monitor(c->generation, &m, (const int[]){ c->client, pair[1], c->login });
+	requested = roles_spawn_monitor(c->generation, &m, (const int[]){ c->client, pair[1], c->login });
 	error = errno;
 	msg_wipe(&m);
 	close(pair[1]);
@@ -70,7 +70,7 @@ spawn_monitor(struct connection *c, bool peer_first)
 		lifecycle_close(&c->client);
 		lifecycle_close(&c->login);
 	}
-	if (asked) {
+	if (requested) {
 		c->monitor.state = CHILD_STARTING;
 		return;
 	}

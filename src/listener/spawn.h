@@ -10,12 +10,12 @@
 
 #include "listener/connections.h"
 
-/* Requests a gate, to which a copy of the client's descriptor goes. */
+/* Requests a gate, which gets a copy of the client's descriptor. */
 void	spawn_gate(struct connection *);
 
 /*
- * Requests a monitor, to which the client's descriptor and the listener's end of the login pair
- * move. With peer_first (--preauth peer) there is no gate yet, and the listener keeps the
+ * Requests a monitor, which gets the client's descriptor and the listener's end of the login pair.
+ * With peer_first (--preauth peer) there is no gate yet, and the listener keeps the client's
  * descriptor.
  */
 void	spawn_monitor(struct connection *, bool peer_first);

@@ -255,7 +255,7 @@ def test_signer_that_is_never_heard_of_again(stage):
         while not {SIGNER, GATE_ZYGOTE} <= {name for name, pid in server.roles().items() if pid != before[name]}:
             assert time.monotonic() < end, "they are not replaced"
             time.sleep(0.1)
-        assert [(event["what"], event["text"].strip('"')) for event in server.log("resource-shortage")] == [("signer", "it does not answer")]
+        assert [(event["what"], event["text"].strip('"')) for event in server.log("resource-shortage")] == [("signer", "the signer does not answer")]
         with pytest.raises(Exception):
             waiting.handshake(certificate.context())
         after = server.connect()

@@ -38,7 +38,7 @@ typedef connection {
 	byte serial;		/* 1, 2 ... */
 	byte gate, monitor;	/* enum child_state */
 	byte gate_pid, monitor_pid; /* while they run */
-	bool client, end_logged, violated, peer_unknown, waited, launched, relayed;
+	bool client, end_logged, compromised, peer_unknown, awaits_gate, launched, relayed;
 	byte generation
 }
 connection c[SLOTS];
@@ -209,9 +209,9 @@ inline connections_release(s) {
 	c[s].gate_pid = 0;
 	c[s].monitor_pid = 0;
 	c[s].end_logged = false;
-	c[s].violated = false;
+	c[s].compromised = false;
 	c[s].peer_unknown = false;
-	c[s].waited = false;
+	c[s].awaits_gate = false;
 	c[s].launched = false;
 	c[s].relayed = false
 }
@@ -236,16 +236,16 @@ inline lifecycle_release_if_over(s) {
 	fi
 }
 
-inline lifecycle_kill_violator_gate(s) {
+inline lifecycle_kill_compromised_gate(s) {
 	c[s].end_logged = true;
-	c[s].violated = true;
+	c[s].compromised = true;
 	lifecycle_kill_gate(s);
 	pair[c[s].serial].login = false
 }
 
-inline lifecycle_kill_violator_monitor(s) {
+inline lifecycle_kill_compromised_monitor(s) {
 	c[s].end_logged = true;
-	c[s].violated = true;
+	c[s].compromised = true;
 	lifecycle_kill_monitor(s);
 	pair[c[s].serial].account = false
 }
@@ -295,7 +295,7 @@ inline request_monitor(s) {
 		c[s].end_logged = true;
 		pair[c[s].serial].login = false
 	:: c[s].state != SHUT_DOWN && c[s].end_logged ->
-		lifecycle_kill_violator_gate(s)
+		lifecycle_kill_compromised_gate(s)
 	:: else ->
 		spawn_monitor(s, false)
 	fi
@@ -312,7 +312,7 @@ inline messages_from_gate(s) {
 		c[s].end_logged = true
 	:: pair[c[s].serial].login && pair[c[s].serial].word == MSG_PROXIED ->
 		pair[c[s].serial].word = 0;
-		lifecycle_kill_violator_gate(s)
+		lifecycle_kill_compromised_gate(s)
 	:: pair[c[s].serial].login && pair[c[s].serial].word == 0 ->
 		pair[c[s].serial].login = false
 	fi
@@ -328,16 +328,16 @@ inline answer_monitor(n, type, what) {
 }
 
 inline messages_answer_gate_end(s) {
-	c[s].waited = IS_ALIVE(c[s].gate);
+	c[s].awaits_gate = IS_ALIVE(c[s].gate);
 	if
-	:: !c[s].waited -> answer_monitor(c[s].serial, MSG_GATE_END_ANSWER, LIMIT_NONE)
+	:: !c[s].awaits_gate -> answer_monitor(c[s].serial, MSG_GATE_END_ANSWER, LIMIT_NONE)
 	:: else
 	fi
 }
 
 inline handle_launched(s) {
 	if
-	:: !IS_SESSION(s) -> lifecycle_kill_violator_monitor(s)
+	:: !IS_SESSION(s) -> lifecycle_kill_compromised_monitor(s)
 	:: else ->
 		c[s].launched = true;
 		c[s].relayed = (monitor[c[s].serial].transport == TRANSPORT_RELAY);
@@ -362,14 +362,14 @@ inline connections_log_in(s) {
 
 inline handle_logged_in(s) {
 	if
-	:: IS_SESSION(s) -> lifecycle_kill_violator_monitor(s)
+	:: IS_SESSION(s) -> lifecycle_kill_compromised_monitor(s)
 	:: else -> connections_log_in(s)
 	fi
 }
 
 inline handle_peer_unknown(s) {
 	if
-	:: c[s].gate != CHILD_NONE || !c[s].client -> lifecycle_kill_violator_monitor(s)
+	:: c[s].gate != CHILD_NONE || !c[s].client -> lifecycle_kill_compromised_monitor(s)
 	:: else -> c[s].peer_unknown = true
 	fi
 }
@@ -401,7 +401,7 @@ inline reap_gate(s) {
 	:: else
 	fi;
 	if
-	:: c[s].waited && pair[c[s].serial].account -> messages_answer_gate_end(s)
+	:: c[s].awaits_gate && pair[c[s].serial].account -> messages_answer_gate_end(s)
 	:: else
 	fi;
 	lifecycle_release_if_over(s)
@@ -418,7 +418,7 @@ inline reap_monitor(s) {
 	fi;
 	pair[c[s].serial].account = false;
 	if
-	:: c[s].peer_unknown && !c[s].violated ->
+	:: c[s].peer_unknown && !c[s].compromised ->
 		c[s].peer_unknown = false;
 		c[s].monitor = CHILD_NONE;
 		roles_acquire(s);
@@ -511,14 +511,14 @@ inline adopt_child(s, p) {
 	:: taken ->
 		connections_set_ended(p);
 		reap_child()
-	:: !taken && c[s].violated && is_gate -> lifecycle_kill_gate(s)
-	:: !taken && c[s].violated && !is_gate -> lifecycle_kill_monitor(s)
-	:: !taken && !c[s].violated && c[s].state == SHUT_DOWN -> shut_down(s)
+	:: !taken && c[s].compromised && is_gate -> lifecycle_kill_gate(s)
+	:: !taken && c[s].compromised && !is_gate -> lifecycle_kill_monitor(s)
+	:: !taken && !c[s].compromised && c[s].state == SHUT_DOWN -> shut_down(s)
 	:: else
 	fi
 }
 
-inline child_missing(s) {
+inline fail_child(s) {
 	if
 	:: is_gate -> c[s].gate = CHILD_NONE
 	:: else ->
@@ -540,7 +540,7 @@ inline serve_spawned(s, n, p) {
 	fi;
 	if
 	:: p > 0 -> adopt_child(s, p)
-	:: else -> child_missing(s)
+	:: else -> fail_child(s)
 	fi;
 	forget_early()
 }
@@ -558,14 +558,14 @@ inline serve_zygote_ended(g) {
 	for (j : 0 .. SLOTS - 1) {
 		if
 		:: c[j].state != FREE && (is_gate -> c[j].gate : c[j].monitor) == CHILD_STARTING && (is_gate || c[j].generation == g) ->
-			child_missing(j)
+			fail_child(j)
 		:: else
 		fi
 	}
 	forget_early()
 }
 
-inline end_zygotes(s) {
+inline kill_late_zygotes(s) {
 	if
 	:: c[s].gate == CHILD_STARTING && z[GATES].pending > 0 && z[GATES].alive -> end_zygote(GATES)
 	:: else
@@ -674,7 +674,7 @@ end:	do
 		c[s].end_logged = true;
 		lifecycle_kill_gate(s);
 		lifecycle_kill_monitor(s);
-		end_zygotes(s) }
+		kill_late_zygotes(s) }
 	od
 }
 
@@ -703,7 +703,7 @@ end:	do
 	/* restart_missing */
 	:: d_step { !gone && !z[GATES].control -> process_start(GATES) }
 	:: d_step { !gone && !z[generations_current].control -> process_start(generations_current) }
-	/* install_next_if_ready: other certificates. */
+	/* install_renewal_if_ready: other certificates. */
 	:: d_step { MAY_FAIL && renewals > 0 && z[GATES].control && z[GATES].pending == 0 ->
 		renewals--;
 		close_zygote(GATES);
@@ -764,12 +764,12 @@ end:	do
 			id = MONITOR_PID(n)
 		fi;
 		serve_ended(id) }
-	/* serve_signing: the report may be about a connection that is gone. */
+	/* serve_log_message: the report may be about a connection that is gone. */
 	:: d_step { !gone && pair[n].report ->
 		pair[n].report = false;
 		for (i : 0 .. SLOTS - 1) {
 			if
-			:: c[i].state != FREE && c[i].serial == n -> lifecycle_kill_violator_gate(i)
+			:: c[i].state != FREE && c[i].serial == n -> lifecycle_kill_compromised_gate(i)
 			:: else
 			fi
 		}

@@ -185,7 +185,7 @@ on_shortage(const char *what, const char *reason)
 static void
 begin_with(const char *kept)
 {
-	static const struct roles_callbacks callbacks = { serve_spawned, serve_zygote_ended, serve_signing,
+	static const struct roles_callbacks callbacks = { serve_spawned, serve_zygote_ended, serve_log_message,
 		on_shortage };
 	static const struct options *both[2] = { &opts, &opts };
 	static struct signals signals;
