@@ -34,8 +34,8 @@
 #define FILE_MAX	(256 * 1024)
 
 /*
- * Octets before the rest in what TLS signs: two randoms (1.2), or as many spaces, which set 1.3
- * apart.
+ * Octets at the start of what TLS signs: two randoms (1.2), or as many spaces, which distinguish
+ * 1.3.
  */
 #define OPENING		64
 
@@ -155,7 +155,7 @@ read_all(int fd, uint8_t *buf, size_t size)
  * supported.
  */
 static const char *
-kind_of_info(const unsigned char *der, long len)
+key_type_of_info(const unsigned char *der, long len)
 {
 	PKCS8_PRIV_KEY_INFO *info = d2i_PKCS8_PRIV_KEY_INFO(NULL, &der, len);
 	const ASN1_OBJECT *algorithm = NULL;
@@ -172,10 +172,10 @@ kind_of_info(const unsigned char *der, long len)
  * decoding fails.
  */
 static EVP_PKEY *
-decode(const char *label, const unsigned char *der, long len)
+decode_key(const char *label, const unsigned char *der, long len)
 {
 	bool info = strcmp(label, PEM_STRING_PKCS8INF) == 0;
-	const char *kind = info ? kind_of_info(der, len) : strcmp(label, PEM_STRING_RSA) == 0 ? "RSA" :
+	const char *kind = info ? key_type_of_info(der, len) : strcmp(label, PEM_STRING_RSA) == 0 ? "RSA" :
 	    strcmp(label, PEM_STRING_ECPRIVATEKEY) == 0 ? "EC" : NULL;
 	size_t left = (size_t)len;
 	OSSL_DECODER_CTX *ctx;
@@ -205,7 +205,7 @@ is_private_key(const char *label)
  * after a certificate.
  */
 static EVP_PKEY *
-read_plain(BIO *bio)
+read_unencrypted_key(BIO *bio)
 {
 	char *label, *header;
 	unsigned char *der;
@@ -216,7 +216,7 @@ read_plain(BIO *bio)
 	while (!found && PEM_read_bio(bio, &label, &header, &der, &len) == 1) {
 		found = is_private_key(label);
 		if (found && header[0] == '\0')
-			key = decode(label, der, len);
+			key = decode_key(label, der, len);
 		OPENSSL_free(label);
 		OPENSSL_free(header);
 		OPENSSL_clear_free(der, (size_t)len);
@@ -226,10 +226,10 @@ read_plain(BIO *bio)
 
 /* Reads the first private key in PEM text. Returns NULL and the reason if it can't be used. */
 static EVP_PKEY *
-parse(const uint8_t *pem, size_t len, const char **reason)
+parse_key(const uint8_t *pem, size_t len, const char **reason)
 {
 	BIO *bio = BIO_new_mem_buf(pem, (int)len);
-	EVP_PKEY *key = bio != NULL ? read_plain(bio) : NULL;
+	EVP_PKEY *key = bio != NULL ? read_unencrypted_key(bio) : NULL;
 
 	if (bio != NULL && key == NULL) {
 		BIO_reset(bio);
@@ -239,7 +239,7 @@ parse(const uint8_t *pem, size_t len, const char **reason)
 	if (key == NULL) {
 		*reason = pemfile_explain(PEMFILE_KEY, (const char *)pem, len);
 		if (*reason == NULL)
-			*reason = "no private key in it that can be read without a passphrase";
+			*reason = "the file has no private key that can be read without a passphrase";
 		return NULL;
 	}
 	if (!EVP_PKEY_is_a(key, "RSA") && !EVP_PKEY_is_a(key, "EC") && !EVP_PKEY_is_a(key, "ED25519"))
@@ -272,20 +272,20 @@ load_key(const char *path, const char **reason)
 	close(fd);
 
 	if (len != -1)
-		key = parse(pem, (size_t)len, reason);
+		key = parse_key(pem, (size_t)len, reason);
 	OPENSSL_clear_free(pem, size + 1);
 	return key;
 }
 
 /* Returns why a key does not belong to a certificate, NULL if it does. */
 static const char *
-mismatch(EVP_PKEY *key, const uint8_t key_digest[MSG_DIGEST])
+mismatch_error(EVP_PKEY *key, const uint8_t key_digest[MSG_DIGEST])
 {
 	uint8_t digest[MSG_DIGEST];
 
 	if (!publickey_digest(key, digest))
-		return "OpenSSL can't make its public half";
-	return memcmp(digest, key_digest, sizeof(digest)) == 0 ? NULL : "it does not belong to the certificate";
+		return "OpenSSL can't compute the public key";
+	return memcmp(digest, key_digest, sizeof(digest)) == 0 ? NULL : "the key does not belong to the certificate";
 }
 
 const char *
@@ -302,7 +302,7 @@ sign_key_error(struct sign_keys *keys, uint32_t index, const uint8_t key_digest[
 	}
 	reason = keys->failure[index];
 	if (keys->key[index] != NULL)
-		reason = mismatch(keys->key[index], key_digest);
+		reason = mismatch_error(keys->key[index], key_digest);
 	ERR_clear_error();
 	return reason;
 }
@@ -315,11 +315,11 @@ sign_holds(struct sign_keys *keys, uint32_t index, const uint8_t key_digest[MSG_
 	bool loaded;
 
 	if (index >= keys->opts->certs)
-		return "there is no such key";
+		return "unknown key number";
 	loaded = keys->key[index] != NULL;
 	reason = sign_key_error(keys, index, key_digest);
 	if (!loaded && keys->key[index] != NULL && stat(keys->opts->key[index], &st) == 0 && (st.st_mode & S_IROTH) != 0)
-		log_file(LOG_WARNING, "key-exposed", keys->opts->key[index], "everybody on this machine can read it");
+		log_file(LOG_WARNING, "key-exposed", keys->opts->key[index], "every user of this machine can read the file");
 	return reason;
 }
 
@@ -332,8 +332,8 @@ sign_report_key(const struct options *o, uint32_t index, const char *reason)
 /* --- what may be signed */
 
 /*
- * Tests for the content that TLS 1.3 signs (RFC 8446, 4.4.3): 64 spaces, a text, NUL, and the
- * digest of the handshake by the cipher's hash, SHA-256 or SHA-384.
+ * Returns whether this is the content that TLS 1.3 signs (RFC 8446, 4.4.3): 64 spaces, a text,
+ * NUL, and the digest of the handshake by the cipher's hash, SHA-256 or SHA-384.
  */
 static bool
 is_tls13(const uint8_t *tbs, size_t len)
@@ -350,11 +350,11 @@ is_tls13(const uint8_t *tbs, size_t len)
 }
 
 /*
- * Tests for the content that TLS 1.2 signs (RFC 8422, 5.4): the client's and the server's random,
- * ECCurveType named_curve (3), the curve, and the server's point.
+ * Returns whether this is the content that TLS 1.2 signs (RFC 8422, 5.4): the client's and the
+ * server's random, ECCurveType named_curve (3), the curve, and the server's point.
  *
  * SECURITY: the gate chooses both randoms, so they prove nothing. Still no message fits both
- * versions: after the first 64 octets TLS 1.2 has a 3, TLS 1.3 a 'T'. Nor can it be a
+ * versions: after the first 64 octets TLS 1.2 has a 3, TLS 1.3 a 'T'. Nor does a message fit a
  * finite-field key exchange of TLS 1.2, where the 3 would be the upper half of a length of at
  * least 768 octets.
  */
@@ -376,7 +376,7 @@ is_tls12(const uint8_t *tbs, size_t len)
 }
 
 /*
- * Tests whether TLS 1.3 allows a scheme: not PKCS#1, and each curve with its digest (RFC 8446,
+ * Returns whether TLS 1.3 allows a scheme: not PKCS#1, and each curve with its digest (RFC 8446,
  * 4.2.3).
  */
 static bool
@@ -391,7 +391,7 @@ is_for_tls13(const struct scheme *s, const EVP_PKEY *key)
 }
 
 static const struct scheme *
-scheme_find(uint32_t number)
+find_scheme(uint32_t number)
 {
 	for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++)
 		if (schemes[i].number == number)
@@ -401,13 +401,13 @@ scheme_find(uint32_t number)
 
 /* Returns why a request is refused, NULL if it is allowed. */
 static const char *
-request_error(const struct sign_keys *keys, const struct msg_sign *q)
+signature_request_error(const struct sign_keys *keys, const struct msg_sign *q)
 {
-	const struct scheme *s = scheme_find(q->scheme);
+	const struct scheme *s = find_scheme(q->scheme);
 	const EVP_PKEY *key;
 
 	if (q->index >= keys->opts->certs || keys->key[q->index] == NULL)
-		return "no such key, or it was not asked for";
+		return "unknown key number, or the key was not requested before";
 	key = keys->key[q->index];
 	if (s == NULL)
 		return "unknown signature scheme";
@@ -417,19 +417,19 @@ request_error(const struct sign_keys *keys, const struct msg_sign *q)
 		return "the message is too long";
 	if (is_tls13(q->tbs, q->len))
 		return is_for_tls13(s, key) ? NULL : "the scheme is not for TLS 1.3 with this key";
-	return is_tls12(q->tbs, q->len) ? NULL : "the message is no part of a TLS handshake";
+	return is_tls12(q->tbs, q->len) ? NULL : "the message is not part of a TLS handshake";
 }
 
 /* --- signing */
 
 /*
- * Signs a request that request_error() has allowed. Returns false, with length 0, if OpenSSL
- * fails.
+ * Signs a request that signature_request_error() has allowed. Returns false, with length 0, if
+ * OpenSSL fails.
  */
 static bool
 make_signature(EVP_PKEY *key, const struct msg_sign *q, struct msg_sign_answer *a)
 {
-	const struct scheme *s = scheme_find(q->scheme);
+	const struct scheme *s = find_scheme(q->scheme);
 	EVP_MD_CTX *md = EVP_MD_CTX_new();
 	EVP_PKEY_CTX *ctx;	/* freed with md */
 	size_t len = sizeof(a->signature);
@@ -451,7 +451,7 @@ make_signature(EVP_PKEY *key, const struct msg_sign *q, struct msg_sign_answer *
 const char *
 sign_answer(struct sign_keys *keys, const struct msg_sign *q, struct msg_sign_answer *a)
 {
-	const char *reason = request_error(keys, q);
+	const char *reason = signature_request_error(keys, q);
 
 	memset(a, 0, sizeof(*a));
 	if (reason == NULL && !make_signature(keys->key[q->index], q, a))
@@ -477,7 +477,7 @@ sign_forget(struct sign_keys *keys)
 {
 	/* OpenSSL wipes a private key before it frees it. */
 	for (size_t i = 0; i < OPTIONS_CERTS; i++) {
-		/* Without a key OpenSSL may not be loaded (lazyload.h). */
+		/* If no key was loaded, OpenSSL may not be loaded either (lazyload.h). */
 		if (keys->key[i] != NULL)
 			EVP_PKEY_free(keys->key[i]);
 		keys->key[i] = NULL;

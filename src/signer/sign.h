@@ -18,21 +18,21 @@
 struct sign_keys {
 	const struct options	*opts;
 	EVP_PKEY		*key[OPTIONS_CERTS];	/* NULL: not loaded */
-	/* Reason why it could not be loaded; "": it was loaded or not tried. */
+	/* Reason why the key could not be loaded; "": the key was loaded or not tried. */
 	char			 failure[OPTIONS_CERTS][MSG_REASON_MAX];
 };
 
 /*
  * Loads private key number index from its PEM file, unless that was tried before. Takes the
  * SHA-256 digest of the certificate's public key (publickey.h). Returns NULL if the key belongs
- * to it, or the reason: file unreadable, no key in it, or another key. An encrypted key is an
- * error: no passphrase is ever asked for.
+ * to the certificate, or the error: file unreadable, no key in the file, or another key. An
+ * encrypted key is an error, because no passphrase is ever asked for.
  */
 const char	*sign_key_error(struct sign_keys *, uint32_t index, const uint8_t key_digest[MSG_DIGEST]);
 
 /*
- * Does the same for a request of a gate: checks the index too, and logs a key file that any user
- * can read ("key-exposed") when it is loaded.
+ * Does the same for a gate's request for a key: checks the index too, and logs "key-exposed" when
+ * it loads a key file that any user can read.
  */
 const char	*sign_holds(struct sign_keys *, uint32_t index, const uint8_t key_digest[MSG_DIGEST]);
 
@@ -45,8 +45,8 @@ void	sign_report_key(const struct options *, uint32_t index, const char *reason)
  * 5.4).
  *
  * Fills the answer; its length is 0 if there is no signature. Returns NULL, also if OpenSSL
- * fails, or why the request is refused: only a gate that was taken over sends such a request.
- * Call sign_holds() before.
+ * fails, or why the request is refused: only a compromised gate sends such a request. Call
+ * sign_holds() before.
  */
 const char	*sign_answer(struct sign_keys *, const struct msg_sign *, struct msg_sign_answer *);
 

@@ -75,7 +75,7 @@ report_request(const struct owner *owner, const struct msg_sign *q, bool refused
 	msg_send_fds(ROLE_CONTROL, &m, NULL, false);
 }
 
-/* Tests whether there was nothing to read. Dies if that does not end: it would be a busy loop. */
+/* Returns whether there was nothing to read. Dies if that repeats: it would be a busy loop. */
 static bool
 is_spurious(int received)
 {
@@ -88,28 +88,28 @@ is_spurious(int received)
 	return true;
 }
 
-/* SECURITY: answers one request, and closes the pair. */
+/* SECURITY: answers one request only, then closes the pair. */
 static void
 answer_pair(int fd)
 {
 	static struct msg question, answer;
 	const struct owner *owner = &signer.owner[fd];
-	const char *wrong = NULL;
-	int fds[MSG_FDS], received = msg_recv_now(fd, &question, fds, &wrong);
+	const char *error = NULL;
+	int fds[MSG_FDS], received = msg_recv_now(fd, &question, fds, &error);
 
 	if (is_spurious(received))
 		return;
 	if (received == 1 && question.type == MSG_SIGN) {
 		msg_begin(&answer, MSG_SIGN_ANSWER);
-		wrong = sign_answer(&signer.keys, &question.u.sign, &answer.u.sign_answer);
-		if (wrong != NULL)
-			report_request(owner, &question.u.sign, true, wrong);
+		error = sign_answer(&signer.keys, &question.u.sign, &answer.u.sign_answer);
+		if (error != NULL)
+			report_request(owner, &question.u.sign, true, error);
 		else if (answer.u.sign_answer.len == 0)
-			report_request(owner, &question.u.sign, false, "there is no signature by it");
-		if (wrong == NULL)
+			report_request(owner, &question.u.sign, false, "signing with this key failed");
+		if (error == NULL)
 			msg_send_fds(fd, &answer, NULL, false);
 	} else if (received != 0)
-		report_request(owner, &(struct msg_sign){ .index = 0 }, true, wrong != NULL ? wrong : "no question for a signature");
+		report_request(owner, &(struct msg_sign){ .index = 0 }, true, error != NULL ? error : "not a request for a signature");
 	/* SECURITY: descriptors of another message type must not fill up this process. */
 	if (received == 1)
 		msg_close_fds(fds);
@@ -152,15 +152,15 @@ answer_key(const struct msg_key *q)
 }
 
 /*
- * Handles one message of the gate zygote. If descriptors run out a pair is lost on its way: its
- * gate reads the end of file, and the handshake fails.
+ * Handles one message of the gate zygote. If descriptors run out, a pair is lost: its gate reads
+ * the end of file, and the handshake fails.
  */
 static void
 handle_zygote(void)
 {
 	static struct msg m;
-	const char *wrong = NULL;
-	int fds[MSG_FDS], received = msg_recv_now(ROLE_SIGNING, &m, fds, &wrong);
+	const char *error = NULL;
+	int fds[MSG_FDS], received = msg_recv_now(ROLE_SIGNING, &m, fds, &error);
 
 	if (is_spurious(received))
 		return;
@@ -183,13 +183,16 @@ discard_message(int priority, const char *text)
 	(void)text;
 }
 
-/* Answers the listener's question whether the signer runs (process_is_silent()); else it is the end. */
+/*
+ * Answers the listener's MSG_READY (process_is_silent()). At the end of file, and after any other
+ * message, closes the pair.
+ */
 static void
 handle_listener(void)
 {
 	static struct msg m;
-	const char *wrong = NULL;
-	int fds[MSG_FDS], received = msg_recv_now(ROLE_CONTROL, &m, fds, &wrong);
+	const char *error = NULL;
+	int fds[MSG_FDS], received = msg_recv_now(ROLE_CONTROL, &m, fds, &error);
 
 	if (is_spurious(received))
 		return;
@@ -204,7 +207,7 @@ handle_listener(void)
 	log_sink = discard_message;
 }
 
-/* Dispatches input. A closed ROLE_* descriptor's number may belong to a pair by now. */
+/* Dispatches input. The number of a closed ROLE_* descriptor may belong to a pair now. */
 static void
 dispatch_input(int fd)
 {
@@ -237,8 +240,8 @@ signer_serve(void)
 }
 
 /*
- * Reads all keys while the process is root. The gate zygote asks for each later, and logs a
- * failure.
+ * Reads all keys while the process is root. The gate zygote requests each key later, and logs
+ * failures.
  */
 static void
 load_keys(const struct options *o)

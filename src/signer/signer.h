@@ -4,7 +4,7 @@
 /*
  * The process that has a listener's private keys, and only signs. The signer reads the key files
  * as root and enters the sandbox before the first client. Changed files are read by a new signer;
- * the old one exits when its zygote has ended and all pairs are used or closed.
+ * the old one exits when its zygote has exited and all pairs are used or closed.
  */
 
 #include "config/options.h"

@@ -200,7 +200,7 @@ def test_chain_that_begins_with_the_authority(host):
 
 def test_key_of_another(host):
     checked = host.run(base=[*host.stage.options(), "--cert", host.server.file, "--key", host.stage.certificate("rsa").key])
-    checked.says("error", str(host.stage.certificate("rsa").key), "it does not belong to the certificate")
+    checked.says("error", str(host.stage.certificate("rsa").key), "the key does not belong to the certificate")
 
 
 def test_key_that_is_missing(host):

@@ -191,7 +191,7 @@ def test_one_usable_certificate_is_enough(stage):
 
 @pytest.mark.parametrize("fault, events", [
     ("garbage", [("tls-fail", "no certificate in the file")]),
-    ("another's key", [("key-fail", "it does not belong to the certificate"), ("tls-fail", "its private key can't be used")]),
+    ("another's key", [("key-fail", "the key does not belong to the certificate"), ("tls-fail", "its private key can't be used")]),
     ("missing key", [("tls-fail", "No such file or directory")]),
 ])
 def test_one_usable_certificate_is_enough_for_implicit_tls(stage, broken, fault, events):

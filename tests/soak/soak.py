@@ -47,7 +47,7 @@ CROWDED, CROWD, CROWD_MAX = 20, "127.200.0.1", 3
 
 # A superserver's child reads the key behind the fork of the gate, which has the certificate already: who connects in the moment of a
 # renewal is not served. The count is shown; a listener has no such moment.
-HALF = "it does not belong to the certificate"
+HALF = "the key does not belong to the certificate"
 
 PR_SET_CHILD_SUBREAPER = 36
 
