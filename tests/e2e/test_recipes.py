@@ -273,6 +273,7 @@ def webmail_elsewhere(walk):
 
 def virtual_users(walk):
     walk.play("run")
+    walk.play("file")
     walk.play("run", answers=f"{PASSWORD}\n{PASSWORD}\n")
     assert walk.machine.run("stat", "-c", "%a", "/etc/imapgate/users") == "600\n"
     walk.play("options")
@@ -400,6 +401,9 @@ def leaving_dovecot(walk):
     moves_old_mail(walk)
     if with_socket:
         walk.run("systemctl disable --now dovecot.socket")
+    walk.play("file")
+    walk.play("run")
+    assert greeting_of(machine) is None
     walk.play("run")
     machine.wait_for(lambda: "imapgate ready" in (greeting_of(machine) or ""), "imapgate's greeting")
     machine.wait_for(lambda: knows_passwords(machine), "Dovecot's answer")
@@ -483,6 +487,9 @@ def who_is_logged_in(walk):
     walk.play("run")
     for session in inside:
         walk.ends(session)
+    session = walk.log_in()
+    walk.play("run")
+    walk.ends(session)
 
 
 def log_retention(walk):
