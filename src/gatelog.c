@@ -111,16 +111,16 @@ write_refused_login(const struct msg_log *log, unsigned times)
 	if (mechanism == NULL)
 		return false;
 	log_begin(&l, LOG_NOTICE, "auth-refused");
-	if (log->cleartext)
+	if (log->needs_tls)
 		log_field(&l, "code", "PRIVACYREQUIRED");
 	else
 		log_field(&l, "reason", "unsupported-mechanism");
 	log_field(&l, "mech", "%s", mechanism);
-	if (log->cleartext)
+	if (log->needs_tls)
 		log_field(&l, "exposed", "%s", log->exposed ? "yes" : "no");
 	if (times > 1)
 		log_field(&l, "times", "%u", times);
-	if (log->cleartext)
+	if (log->needs_tls)
 		log_quoted(&l, "user", log->text, strlen(log->text));
 	if (times > 0)
 		log_write(&l);

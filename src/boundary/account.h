@@ -3,8 +3,8 @@
 
 /*
  * Messages between a monitor and the listener, which counts connections, sessions and failures.
- * Users and passwords are numbers: a HMAC with a key of this listener, so that its memory can't
- * be used to test guesses.
+ * Users and passwords are sent as numbers: HMACs with a key of this listener, so that its memory
+ * can't be used to test guesses.
  */
 
 #include <stdint.h>
@@ -41,9 +41,9 @@ struct msg_failed_answer {
 
 /* MSG_LOGGED_IN: a login has succeeded, and becomes a session if no limit is exceeded. */
 struct msg_logged_in {
-	/* Number of the name that the client sent: its failures are forgiven. */
+	/* Number of the name that the client sent, whose failures are forgotten. */
 	uint64_t	user;
-	uint64_t	account;
+	uint64_t	account;	/* number of the account */
 	uint32_t	dropped;
 	char		name[MSG_NAME_MAX];	/* of the account, for the log */
 };
@@ -52,19 +52,19 @@ struct msg_logged_in_answer {
 	uint32_t	limit;		/* enum msg_limit */
 };
 
-/* Answer to MSG_GATE_END, sent when the gate has ended. */
+/* Answer to MSG_GATE_END, sent when the gate has exited. */
 struct msg_gate_end_answer {
 	int32_t		status;		/* as from waitpid(2) */
 };
 
-/* MSG_LAUNCHED: the monitor executes the mailbox program now. No answer. */
+/* MSG_LAUNCHED: the monitor is about to execute the mailbox program. No answer. */
 struct msg_launched {
 	uint32_t	transport;	/* enum msg_transport */
 	uint32_t	dropped;
 };
 
 /*
- * MSG_DROPPED, from a monitor that ends: log lines that were lost. No answer. MSG_PEER_UNKNOWN
+ * MSG_DROPPED, from a monitor that exits: log lines that were lost. No answer. MSG_PEER_UNKNOWN
  * has no body and no answer: the connection gets a gate.
  */
 struct msg_dropped {

@@ -5,20 +5,32 @@
  * Messages from a gate to its monitor. Under a listener they go to the listener until there is a
  * monitor. Text is in arrays and ends in NUL.
  *
- * SECURITY: the receiver is root and must treat the gate as an attacker. Everything from the gate
- * is a claim of the client, never a fact.
+ * SECURITY: the receiver is root and must treat the gate as an attacker. Every value may have been
+ * chosen by an attacker.
  */
 
 #include <stdint.h>
 
+#include "config/options.h"
 #include "proto/proxy.h"
 
 /* Names of 255 octets (RFC 4616, 2) and OAuth tokens of 8 KiB, with their NUL. */
 #define MSG_NAME_MAX	256
 #define MSG_SECRET_MAX	8193
+/* COMMAND_TAG_MAX (command.h) and a NUL. */
 #define MSG_TAG_MAX	129
 /* Text of PAM for the user: as much as fits two lines of an alert box. */
 #define MSG_TEXT_MAX	512
+
+/* Largest number of EVENT_AUTH_REFUSED messages that a gate sends; EVENT_END has the total. */
+#define GATE_REFUSED_LOGS_MAX	3
+
+/*
+ * Largest number of MSG_LOG messages of one gate; more are a violation. Besides refused logins
+ * that is one EVENT_TLS, one EVENT_TLS_FAIL for the handshake and up to two for each certificate,
+ * one EVENT_END, and one EVENT_ERROR or EVENT_BUG, with four to spare.
+ */
+#define GATE_LOGS_MAX	(4 + GATE_REFUSED_LOGS_MAX + 2 * OPTIONS_CERTS + 4)
 
 /* How the client authenticates. */
 enum msg_mechanism {
@@ -47,7 +59,10 @@ struct msg_login {
 	uint32_t	mechanism;		/* enum msg_mechanism */
 	/* Authentication identity; "": the client's message was malformed. */
 	char		authcid[MSG_NAME_MAX];
-	/* Authorization identity; "": the same. */
+	/*
+	 * Authorization identity; "": none was sent and the authcid is used (RFC 4616, 2), or the
+	 * client's message was malformed.
+	 */
 	char		authzid[MSG_NAME_MAX];
 	char		secret[MSG_SECRET_MAX];	/* password or token; "" with a certificate */
 };
@@ -62,17 +77,18 @@ struct msg_login_answer {
 /* MSG_PROXIED: the connection's PROXY header; the first message, if there is one. */
 struct msg_proxied {
 	uint32_t	client;			/* enum proxy_client */
-	uint32_t	tls;			/* not 0: the proxy has ended a TLS connection */
+	/* Not 0: the client's connection to the proxy is TLS, which ends there. */
+	uint32_t	tls;
 	struct proxy_end source, destination;	/* with PROXY_TCP */
 	char		tls_protocol[16];
 	char		tls_cipher[64];
 };
 
 struct msg_proxied_answer {
-	uint32_t	limit;			/* enum msg_limit; not 0: the gate must end */
+	uint32_t	limit;			/* enum msg_limit; not 0: the gate must exit */
 };
 
-/* TLS as the mailbox program may see it. */
+/* TLS parameters for the log and the mailbox program. */
 struct msg_tls {
 	char		protocol[16];		/* such as "TLSv1.3"; "": no TLS */
 	char		cipher[64];
@@ -100,13 +116,14 @@ enum ktls_obstacle {
 	OBSTACLE_FRAGMENT_LENGTH,
 	/* The traffic secrets were updated (RFC 8446, 4.6.3). */
 	OBSTACLE_KEY_UPDATE,
-	OBSTACLE_LEFT_OVER,		/* OpenSSL has decrypted octets after the login */
+	/* OpenSSL has already decrypted octets that the mailbox program must read. */
+	OBSTACLE_LEFT_OVER,
 	OBSTACLE_SECRETS,		/* the keys can't be derived */
 	OBSTACLE_KERNEL,		/* the kernel refuses the keys */
 };
 
 /*
- * MSG_LAUNCH: start the mailbox program. Only TRANSPORT_RELAY has an answer, which brings the
+ * MSG_LAUNCH: start the mailbox program. Only TRANSPORT_RELAY has an answer, which carries the
  * relay's end of the stream.
  */
 struct msg_launch {
@@ -117,18 +134,18 @@ struct msg_launch {
 	struct msg_tls	tls;
 };
 
-/* Events that a gate may have logged. */
+/* Events that a gate may ask to log. */
 enum msg_event {
 	EVENT_TLS = 1,		/* handshake finished; tls is filled */
-	EVENT_TLS_FAIL,		/* handshake failed; text: the reason, by OpenSSL */
+	EVENT_TLS_FAIL,		/* handshake failed, or can't begin; text: the reason */
 	EVENT_END,		/* end of the connection before a login */
 	EVENT_ERROR,		/* die() in the gate; text: its message */
 	EVENT_BUG,		/* bug() in the gate; text: its message */
-	/* A login that was refused without asking the monitor; text: the user, with cleartext. */
+	/* Login refused without asking the monitor; text: the user name if needs_tls is set, else "". */
 	EVENT_AUTH_REFUSED,
 };
 
-/* Why a connection ended before a login. */
+/* Reason for the end of a connection before a login. */
 enum msg_reason {
 	REASON_LOGOUT = 1,
 	REASON_DISCONNECTED,
@@ -138,10 +155,9 @@ enum msg_reason {
 	REASON_NOT_IMAP,
 	REASON_LITERAL_TOO_BIG,
 	REASON_TLS_FAILED,
-	/* A client that is known by its certificate was refused. */
-	REASON_PREAUTH,
+	REASON_PREAUTH,		/* --preauth cert: the certificate's user was refused */
 	REASON_NO_KTLS,		/* --ktls require */
-	REASON_SHUTDOWN,	/* the service stops */
+	REASON_SHUTDOWN,	/* the service is stopping */
 	REASON_MONITOR_SLOW,	/* the deadline passed while waiting for the monitor */
 	/* A login failed, and this connection may not try another. */
 	REASON_UNAVAILABLE,
@@ -162,23 +178,24 @@ struct msg_log {
 	uint32_t	refused;
 	uint32_t	mechanism;	/* sasl_log_number(), with EVENT_AUTH_REFUSED */
 	/* With EVENT_AUTH_REFUSED: not 0 if the mechanism needs TLS, 0 if it is unsupported. */
-	uint32_t	cleartext;
-	/* With EVENT_AUTH_REFUSED: not 0 if the client has sent the password or token. */
+	uint32_t	needs_tls;
+	/* With EVENT_AUTH_REFUSED: not 0 if the client has already sent the password or token. */
 	uint32_t	exposed;
 	char		text[256];
 	struct msg_tls	tls;
 };
 
 /*
- * MSG_PROGRAM_OUTPUT: sent once by a relay to the PAM keeper, if there is one.
+ * MSG_PROGRAM_OUTPUT: sent once by a relay to the process that closes the PAM session
+ * (pamkeeper.h), if there is one.
  *
- * SECURITY: a relay that was taken over can hide or forge one log line about its own session with
- * it, and nothing else.
+ * SECURITY: a compromised relay can use it to hide or forge one log line about its own session,
+ * nothing else.
  */
 enum program_output {
 	OUTPUT_UNKNOWN,
 	OUTPUT_SOME,		/* the mailbox program has written an octet */
-	OUTPUT_NONE,		/* the mailbox program has ended without one */
+	OUTPUT_NONE,		/* the mailbox program has exited without one */
 };
 
 struct msg_program_output {

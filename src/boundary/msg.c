@@ -16,7 +16,7 @@
 #define SIZE(member)	(sizeof(((struct msg *)NULL)->u.member))
 #define TEXT(member)	{ offsetof(struct msg, u.member), SIZE(member) }
 
-/* Types: exact size of the body, number of descriptors, and text arrays that must have a NUL. */
+/* Message types: exact size of the body, number of descriptors, texts that must end in NUL. */
 static const struct type {
 	bool	exists;
 	size_t	size;
@@ -56,7 +56,7 @@ static const struct type {
 	[MSG_DROPPED] = { true, SIZE(dropped), 0, { { 0, 0 } } },
 };
 
-/* The body follows the header without a hole, so nothing outside of the message is sent. */
+/* No padding between header and body: its octets would be sent uninitialized. */
 #define BODY	offsetof(struct msg, u)
 _Static_assert(BODY == 2 * sizeof(uint32_t), "no hole between type and body");
 
@@ -178,7 +178,7 @@ msg_close_fds(int fds[MSG_FDS])
 	}
 }
 
-/* Returns what is wrong with a message of n octets, NULL if nothing is. */
+/* Returns an error text for a malformed message of n octets, NULL for a good one. */
 static const char *
 message_error(const struct msg *m, ssize_t n, int fds, int flags)
 {
@@ -192,21 +192,21 @@ message_error(const struct msg *m, ssize_t n, int fds, int flags)
 		return "message of unknown type";
 	/* The kernel drops descriptors for which there is no room, and sets MSG_CTRUNC. */
 	if (fds != t->fds || (flags & MSG_CTRUNC) != 0)
-		return "message with other descriptors than its type's";
+		return "message has an unexpected number of descriptors";
 	if ((size_t)n != BODY + t->size)
-		return "message of another size than its type's";
+		return "message has an unexpected size";
 	for (field = t->texts; field < t->texts + 4 && field->size > 0; field++)
 		if (memchr((const char *)m + field->offset, '\0', field->size) == NULL)
-			return "message with text without end";
+			return "message has an unterminated text";
 	return NULL;
 }
 
 /*
- * Receives and checks a message. Returns 1; 0 at the end of file, or with errno; -1 and the
- * reason if the message is malformed.
+ * Receives and checks a message. Returns 1; 0 at the end of file, or with errno; -1 and sets error
+ * if the message is malformed.
  */
 static int
-receive(int fd, struct msg *m, int fds[MSG_FDS], bool wait, const char **wrong)
+receive(int fd, struct msg *m, int fds[MSG_FDS], bool wait, const char **error)
 {
 	union control control;
 	struct iovec iov = { m, sizeof(*m) };
@@ -228,27 +228,27 @@ receive(int fd, struct msg *m, int fds[MSG_FDS], bool wait, const char **wrong)
 	}
 	if (n <= 0)
 		return 0;
-	*wrong = message_error(m, n, take_fds(&hdr, fds), hdr.msg_flags);
-	if (*wrong == NULL)
+	*error = message_error(m, n, take_fds(&hdr, fds), hdr.msg_flags);
+	if (*error == NULL)
 		return 1;
 	msg_close_fds(fds);
 	return -1;
 }
 
 int
-msg_recv_now(int fd, struct msg *m, int fds[MSG_FDS], const char **wrong)
+msg_recv_now(int fd, struct msg *m, int fds[MSG_FDS], const char **error)
 {
-	return receive(fd, m, fds, false, wrong);
+	return receive(fd, m, fds, false, error);
 }
 
 int
 msg_recv_fds(int fd, struct msg *m, int fds[MSG_FDS])
 {
-	const char *wrong;
-	int received = receive(fd, m, fds, true, &wrong);
+	const char *error;
+	int received = receive(fd, m, fds, true, &error);
 
 	if (received == -1)
-		bug("%s", wrong);
+		bug("%s", error);
 	return received;
 }
 
@@ -259,7 +259,7 @@ msg_recv(int fd, struct msg *m)
 
 	if (received == 1 && types[m->type].fds > 0) {
 		msg_close_fds(fds);
-		bug("message with a descriptor");
+		bug("message has unexpected descriptors");
 	}
 	return received;
 }

@@ -4,7 +4,7 @@
 /*
  * The transport of all messages between processes: SOCK_SEQPACKET pairs. The kernel keeps
  * messages apart, so nothing is parsed: each is a type, the struct of that type, and the
- * descriptors of that type. The other headers in this folder have the structs, one header for
+ * descriptors of that type. The other headers in this directory have the structs, one header for
  * each pair of processes.
  */
 
@@ -25,10 +25,9 @@ enum msg_type {
 	MSG_LAUNCH = 4,			/* starts the mailbox program */
 	MSG_LAUNCH_ANSWER = 5,		/* to a relay: its stream */
 	MSG_LOG = 6,			/* writes a log line */
-	MSG_PROXIED = 8,		/* the client of a proxy */
+	MSG_PROXIED = 8,		/* reports the client of a proxy */
 	MSG_PROXIED_ANSWER = 9,
-	/* The mailbox program has written something, or nothing. */
-	MSG_PROGRAM_OUTPUT = 10,
+	MSG_PROGRAM_OUTPUT = 10,	/* reports whether the mailbox program has written anything */
 	/* sign.h */
 	MSG_KEY = 12,
 	MSG_KEY_ANSWER = 13,
@@ -40,7 +39,7 @@ enum msg_type {
 	MSG_READY = 20,
 	MSG_SPAWN_GATE = 22,
 	MSG_SPAWN_MONITOR = 24,
-	/* MSG_SPAWN_MONITOR with peer_first, so with one descriptor less. */
+	/* MSG_SPAWN_MONITOR with peer_first set, and therefore one descriptor less. */
 	MSG_SPAWN_PEER = 26,
 	MSG_SPAWNED = 27,
 	/* account.h */
@@ -88,8 +87,8 @@ struct msg {
 };
 
 /*
- * Makes an empty message of a type. Only the part that this type has is cleared, sent and wiped:
- * a login is 20 times as long as most others.
+ * Makes an empty message of a type. Only the body of this type is cleared, sent and wiped: a login
+ * is 20 times as long as most others.
  */
 void	msg_begin(struct msg *, enum msg_type);
 
@@ -103,8 +102,8 @@ void	msg_wipe(struct msg *);
 int	msg_pair(int pair[2]);
 
 /*
- * Sends a message of a type without descriptors. Returns 0, or -1 with errno: the receiver is
- * gone.
+ * Sends a message of a type without descriptors. Returns 0, or -1 with errno: the receiver has
+ * exited.
  */
 int	msg_send(int fd, const struct msg *);
 
@@ -115,30 +114,31 @@ int	msg_send(int fd, const struct msg *);
 int	msg_send_fds(int fd, const struct msg *, const int *fds, bool wait);
 
 /*
- * Receives a message without descriptors. Returns 1, or 0 if the sender is gone. A malformed
- * message is a bug(): unknown type, other size or descriptors than the type's, text without NUL.
+ * Receives a message without descriptors. Returns 1, or 0 if the sender has exited. Calls bug()
+ * for a malformed message: unknown type, size or descriptors other than the type's, text without
+ * NUL.
  */
 int	msg_recv(int fd, struct msg *);
 
 /*
- * Receives a message as msg_recv(), with its descriptors: close-on-exec, -1 where the type has
+ * Receives a message like msg_recv(), with its descriptors: close-on-exec, -1 where the type has
  * none.
  */
 int	msg_recv_fds(int fd, struct msg *, int fds[MSG_FDS]);
 
 /*
  * Receives a message without waiting, for a process that serves others too. Returns 1; 0 if there
- * is none (errno EAGAIN) or the sender is gone (any other errno, or 0); -1 with the reason in
- * wrong if the message is malformed. The descriptors of a malformed message are closed.
+ * is none (errno EAGAIN) or the sender has exited (any other errno, or 0); -1 and sets error if the
+ * message is malformed. The descriptors of a malformed message are closed.
  */
-int	msg_recv_now(int fd, struct msg *, int fds[MSG_FDS], const char **wrong);
+int	msg_recv_now(int fd, struct msg *, int fds[MSG_FDS], const char **error);
 
 /* Closes the descriptors of a received message and sets them to -1. */
 void	msg_close_fds(int fds[MSG_FDS]);
 
 /*
  * Reads the type of the next message, which stays in the socket. Does not wait. Returns 1, or 0
- * as msg_recv_now(); type 0 if the message is too short to have one.
+ * like msg_recv_now(). Sets type to 0 if the message is too short to have one.
  */
 int	msg_peek_type(int fd, uint32_t *type);
 

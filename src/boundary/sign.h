@@ -20,15 +20,15 @@
 /* Reason why a private key can't be used, see signer/sign.h. */
 #define MSG_REASON_MAX	256
 
-/* MSG_KEY: asks whether the private key of a certificate is there. */
+/* MSG_KEY: asks whether the private key of a certificate can be used. */
 struct msg_key {
 	uint32_t	index;			/* of the certificate, in the order of --cert */
 	uint8_t		key_digest[MSG_DIGEST];	/* of its public key (publickey.h) */
 };
 
 struct msg_key_answer {
-	uint32_t	held;			/* not 0: the key is there and fits */
-	/* The reason if it does not; sent to the gate zygote only, "" to a gate. */
+	uint32_t	held;			/* not 0: the key is held and belongs to the public key */
+	/* Reason if it is not held; sent to the gate zygote only, "" to a gate. */
 	char		reason[MSG_REASON_MAX];
 };
 
@@ -44,7 +44,7 @@ struct msg_sign_answer {
 	uint8_t		signature[MSG_SIGNATURE_MAX];
 };
 
-/* MSG_PAIR: one connection's pair, whose descriptor comes along. No answer. */
+/* MSG_PAIR: one connection's pair. Descriptor: the signer's end. No answer. */
 struct msg_pair {
 	uint32_t	slot, serial;		/* of the connection, see spawn.h */
 };

@@ -2,9 +2,9 @@
 #define IMAPGATE_BOUNDARY_SPAWN_H
 
 /*
- * Messages between the listener and a zygote, which forks one process for a connection. The
- * connection's descriptors come along. The answer is a process id; that process may have ended
- * before the answer.
+ * Messages between the listener and a zygote, which forks one process for a connection. A request
+ * carries the connection's descriptors. The answer is a process id; that process may have exited
+ * before the answer arrives.
  */
 
 #include <stdint.h>
@@ -15,15 +15,16 @@
 #define MSG_KEY_SIZE	32
 
 /*
- * MSG_READY: a zygote or the signer can be used. With failed TLS is impossible, and the gate
- * zygote ends. From the listener to the signer it is a question, answered by the same message.
+ * MSG_READY: a zygote or the signer can be used; or, if failed is set, TLS is impossible and the
+ * gate zygote exits. The listener also sends it to the signer, as a question that the signer
+ * answers with the same message.
  */
 struct msg_ready {
-	uint32_t	usable;		/* number of certificates */
+	uint32_t	usable;		/* number of usable certificates */
 	uint32_t	failed;		/* not 0: TLS is impossible */
 	/* Not 0: a resource was missing, and a later attempt may work. */
 	uint32_t	later;
-	char		file[256];	/* the file at fault; "": none, or several */
+	char		file[256];	/* the file with the error; "": none, or several */
 	char		reason[256];
 };
 

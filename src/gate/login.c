@@ -43,18 +43,12 @@ login_permission(const struct imap *s, const struct sasl_mechanism *m)
 	bug("unknown proof %d", (int)m->proof);
 }
 
-/*
- * Most lines of one connection about refused logins, as counted in LOGS_MAX (monitor.c). The
- * line of its end has the total.
- */
-#define REFUSED_LINES	3
-
 static void
-log_refused(struct imap *s, const char *mechanism, bool cleartext, bool exposed, const char *user, size_t len)
+log_refused(struct imap *s, const char *mechanism, bool needs_tls, bool exposed, const char *user, size_t len)
 {
-	struct msg_log log = { .event = EVENT_AUTH_REFUSED, .mechanism = sasl_log_number(mechanism), .cleartext = cleartext, .exposed = exposed };
+	struct msg_log log = { .event = EVENT_AUTH_REFUSED, .mechanism = sasl_log_number(mechanism), .needs_tls = needs_tls, .exposed = exposed };
 
-	if (++s->refused > REFUSED_LINES)
+	if (++s->refused > GATE_REFUSED_LOGS_MAX)
 		return;
 	/* Text that can't be a user name is not logged. */
 	if (msg_text(log.text, sizeof(log.text), user, len) == -1)

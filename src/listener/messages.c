@@ -17,9 +17,6 @@
 #include "listener/lifecycle.h"
 #include "listener/spawn.h"
 
-/* Log lines that one gate may send. */
-#define LOGS_MAX	(11 + 2 * OPTIONS_CERTS)
-
 /* --- messages of the gate, before there is a monitor */
 
 static bool
@@ -34,7 +31,7 @@ handle_log(struct connection *c, const struct msg_log *log)
 	unsigned times = 1;
 	enum gatelog written;
 
-	if (++c->logs > LOGS_MAX) {
+	if (++c->logs > GATE_LOGS_MAX) {
 		lifecycle_kill_compromised(c, &c->gate, "too many log messages from the gate");
 		return;
 	}

@@ -36,9 +36,6 @@
 /* Limit of logins that are not guesses, such as those that end in UNAVAILABLE or EXPIRED. */
 #define OTHER_LOGINS_MAX	10
 
-/* Limit of log messages of one connection's gate. */
-#define LOGS_MAX	(11 + 2 * OPTIONS_CERTS)
-
 enum phase {
 	BEFORE_LOGIN = 1,	/* no login has succeeded */
 	AFTER_LOGIN = 2,	/* a login has succeeded, and the gate was told */
@@ -324,7 +321,7 @@ static const struct request {
 	{ MSG_KEY,	BEFORE_LOGIN,			OPTIONS_CERTS,	answer_key },
 	{ MSG_SIGN,	BEFORE_LOGIN,			1,		answer_sign },
 	{ MSG_LAUNCH,	AFTER_LOGIN,			1,		answer_launch },
-	{ MSG_LOG,	BEFORE_LOGIN | AFTER_LOGIN,	LOGS_MAX,	answer_log },
+	{ MSG_LOG,	BEFORE_LOGIN | AFTER_LOGIN,	GATE_LOGS_MAX,	answer_log },
 	{ MSG_PROXIED,	BEFORE_LOGIN,			1,		answer_proxied },
 };
 

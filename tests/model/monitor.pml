@@ -10,7 +10,7 @@
 #include "code.h"
 
 #define OPTIONS_CERTS	1
-#define LOGS_MAX	2
+#define GATE_LOGS_MAX	2
 #define MAX_ATTEMPTS	2	/* --max-attempts */
 #define OTHER_LOGINS_MAX	2
 
@@ -222,7 +222,7 @@ proctype monitor_run() {
 			REQUEST(MSG_KEY, BEFORE_LOGIN, OPTIONS_CERTS, answer_key)
 			REQUEST(MSG_SIGN, BEFORE_LOGIN, 1, answer_sign)
 			REQUEST(MSG_LAUNCH, AFTER_LOGIN, 1, answer_launch)
-			REQUEST(MSG_LOG, BEFORE_LOGIN | AFTER_LOGIN, LOGS_MAX, answer_log)
+			REQUEST(MSG_LOG, BEFORE_LOGIN | AFTER_LOGIN, GATE_LOGS_MAX, answer_log)
 			REQUEST(MSG_PROXIED, BEFORE_LOGIN, 1, answer_proxied)
 			:: else -> bug()
 			fi;
@@ -283,7 +283,7 @@ init {
 		if
 		:: has_listener = true;
 			listener_lives = true;
-			select(logs : 0 .. LOGS_MAX);	/* lines before there was a monitor */
+			select(logs : 0 .. GATE_LOGS_MAX);	/* lines before there was a monitor */
 			received_by_type[MSG_LOG] = logs
 		:: has_listener = false
 		fi;
