@@ -82,7 +82,7 @@ reason_name(enum msg_reason reason)
 	return NULL;
 }
 
-/* Writes a line that stands for so many events; none for 0. */
+/* Writes a line with the number of events that it stands for; none for 0. */
 static void
 write_times(struct log_line *l, unsigned times)
 {
@@ -129,7 +129,7 @@ write_refused_login(const struct msg_log *log, unsigned times)
 
 /* A malformed or missing PROXY header is an error of the proxy's configuration. */
 static int
-priority_of(enum msg_reason reason)
+end_priority(enum msg_reason reason)
 {
 	return reason == REASON_PROXY_MALFORMED || reason == REASON_PROXY_LATE ? LOG_ERR : LOG_INFO;
 }
@@ -143,7 +143,7 @@ write_end(const struct msg_log *log, unsigned times)
 
 	if (reason == NULL || obstacle == NULL)
 		return false;
-	log_begin(&l, priority_of((enum msg_reason)log->reason), "end");
+	log_begin(&l, end_priority((enum msg_reason)log->reason), "end");
 	log_field(&l, "reason", "%s", reason);
 	if (obstacle[0] != '\0')
 		log_field(&l, "why", "%s", obstacle);

@@ -13,21 +13,21 @@
 #include "base/clock.h"
 #include "base/log.h"
 
-/* Static, because OpenSSL's callbacks get no argument that could lead to them. */
+/* Static, because the callbacks of struct tls_callbacks and log_sink get no context. */
 static int monitor_fd = -1, sign_fd = -1;
-static int64_t deadline;
+static int64_t login_deadline;
 
 void
-ask_init(int monitor, int sign, int64_t until)
+ask_init(int monitor, int sign, int64_t deadline)
 {
 	monitor_fd = monitor;
 	sign_fd = sign;
-	deadline = until;
+	login_deadline = deadline;
 }
 
 /*
- * Sends a question and waits for its answer, which replaces the question in m; its descriptors
- * go to fds.
+ * Sends a question and waits for its answer, which replaces the question in m. The answer's
+ * descriptors are stored in fds. Returns false if there is no answer in time.
  */
 static bool
 ask_question(int fd, struct msg *m, int fds[MSG_FDS])
@@ -40,12 +40,12 @@ ask_question(int fd, struct msg *m, int fds[MSG_FDS])
 	if (sent == -1)
 		return false;
 	do
-		n = poll(&pfd, 1, clock_left(deadline));
-	while (n == -1 && errno == EINTR && clock_left(deadline) > 0);
+		n = poll(&pfd, 1, clock_left(login_deadline));
+	while (n == -1 && errno == EINTR && clock_left(login_deadline) > 0);
 	if (n != 1 || msg_recv_fds(fd, m, fds) == 0)
 		return false;
 	if (m->type != answer)
-		bug("answered by %u instead of %u", m->type, answer);
+		bug("answer of type %u, not %u", m->type, answer);
 	return true;
 }
 
@@ -78,7 +78,7 @@ ask_key(uint32_t index, const uint8_t key_digest[MSG_DIGEST], char reason[MSG_RE
 	msg_begin(&m, MSG_KEY);
 	m.u.key.index = index;
 	memcpy(m.u.key.key_digest, key_digest, MSG_DIGEST);
-	strcpy(reason, "no process that has it answers");
+	strcpy(reason, "the process with the private keys does not answer");
 	if (!ask_question(sign_fd, &m, fds))
 		return false;
 	memcpy(reason, m.u.key_answer.reason, MSG_REASON_MAX);

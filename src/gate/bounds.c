@@ -1,6 +1,6 @@
 /*
- * Limits enforced by the kernel, see bounds.h. Run by the gate: they are set before the sandbox,
- * as root if imapgate has it, and the signal handlers run inside the sandbox.
+ * Limits enforced by the kernel, see bounds.h. Run by the gate: the limits are set before the
+ * sandbox, as root if imapgate was started as root; the signal handlers run inside the sandbox.
  */
 
 #include "gate/bounds.h"
@@ -15,7 +15,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 
-/* A handshake takes milliseconds of CPU and the longest dialogue less than one second. */
+/* Seconds of CPU before a login. A handshake takes milliseconds, the longest dialogue below one second. */
 #define CPU_S		10
 
 /*
@@ -24,7 +24,10 @@
  */
 #define GRACE_MS	5000
 
-/* A tenth of what the slowest session, one octet per TLS record, moves in a second of CPU. */
+/*
+ * Octets that a session must move in each second of CPU: a tenth of the slowest session's, which
+ * has one octet in each TLS record.
+ */
 #define MOVED_MIN	4096
 
 static atomic_bool in_session, stopped;
@@ -41,7 +44,7 @@ on_cpu_limit(int sig)
 }
 
 static void
-on_stop(int sig)
+on_sigterm(int sig)
 {
 	(void)sig;
 	stopped = true;
@@ -70,14 +73,14 @@ catch_signal(int sig, void (*handler)(int))
 static void
 set_signal_mask(void)
 {
-	sigset_t blocked, open;
+	sigset_t blocked, unblocked;
 
 	sigemptyset(&blocked);
 	sigaddset(&blocked, SIGTERM);
-	sigemptyset(&open);
-	sigaddset(&open, SIGALRM);
-	sigaddset(&open, SIGXCPU);
-	if (sigprocmask(SIG_BLOCK, &blocked, NULL) == -1 || sigprocmask(SIG_UNBLOCK, &open, NULL) == -1)
+	sigemptyset(&unblocked);
+	sigaddset(&unblocked, SIGALRM);
+	sigaddset(&unblocked, SIGXCPU);
+	if (sigprocmask(SIG_BLOCK, &blocked, NULL) == -1 || sigprocmask(SIG_UNBLOCK, &unblocked, NULL) == -1)
 		die("sigprocmask");
 }
 
@@ -91,7 +94,7 @@ bounds_start(int64_t deadline)
 	if (cpu.rlim_cur > CPU_S)
 		cpu.rlim_cur = CPU_S;
 	catch_signal(SIGXCPU, on_cpu_limit);
-	catch_signal(SIGTERM, on_stop);
+	catch_signal(SIGTERM, on_sigterm);
 	catch_signal(SIGALRM, SIG_DFL);
 	set_signal_mask();
 	if (setrlimit(RLIMIT_CPU, &cpu) == -1)

@@ -18,15 +18,15 @@
 void	bounds_start(int64_t deadline);
 
 /*
- * Changes to the limits of a session: no deadline, and each further second of CPU must move
- * octets (bounds_moved).
+ * Replaces the limits by those of a session: no deadline, but each further second of CPU must move
+ * octets (bounds_moved()).
  */
 void	bounds_start_session(void);
 
 /* Counts octets that the relay has moved. */
 void	bounds_moved(uint64_t octets);
 
-/* Ends this process after so many milliseconds, even if it hangs. */
+/* Ends this process after ms milliseconds, even if it hangs. */
 void	bounds_end_in(int ms);
 
 /*

@@ -1,6 +1,6 @@
 /*
- * Users of client certificates, see clientcert.h. Run by the gate in its sandbox, on what the
- * client has sent. Authorities are loaded by tls/clientca.h.
+ * Users of client certificates, see clientcert.h. Run by the gate in its sandbox, on the client's
+ * certificate. tls/clientca.h loads the authorities.
  *
  * SECURITY: every check here fails closed. Other servers have accepted a missing name as any
  * name (CVE-2019-3814), the text before a NUL as the whole name, and the first of two names as
@@ -16,11 +16,11 @@
 #include <string.h>
 
 /*
- * Copies a name to user and counts it. A malformed one counts as two, so that the certificate
+ * Copies a name to user and counts it. A malformed name counts as two, so that the certificate
  * names no user.
  */
 static void
-take_name(const ASN1_STRING *value, char user[MSG_NAME_MAX], int *names)
+store_name(const ASN1_STRING *value, char user[MSG_NAME_MAX], int *names)
 {
 	unsigned char *utf8 = NULL;
 	int len = ASN1_STRING_to_UTF8(&utf8, value);
@@ -33,17 +33,17 @@ take_name(const ASN1_STRING *value, char user[MSG_NAME_MAX], int *names)
 }
 
 static void
-names_of_subject(X509 *cert, char user[MSG_NAME_MAX], int *names)
+find_subject_names(X509 *cert, char user[MSG_NAME_MAX], int *names)
 {
 	X509_NAME *subject = X509_get_subject_name(cert);
 	int i = -1;
 
 	while ((i = X509_NAME_get_index_by_NID(subject, NID_commonName, i)) >= 0)
-		take_name(X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, i)), user, names);
+		store_name(X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, i)), user, names);
 }
 
 static void
-names_of_alternatives(X509 *cert, enum cert_user field, char user[MSG_NAME_MAX], int *names)
+find_alternative_names(X509 *cert, enum cert_user field, char user[MSG_NAME_MAX], int *names)
 {
 	GENERAL_NAMES *alternatives = X509_get_ext_d2i(cert, NID_subject_alt_name, NULL, NULL);
 	int i;
@@ -52,10 +52,10 @@ names_of_alternatives(X509 *cert, enum cert_user field, char user[MSG_NAME_MAX],
 		const GENERAL_NAME *name = sk_GENERAL_NAME_value(alternatives, i);
 
 		if (field == CERT_USER_EMAIL && name->type == GEN_EMAIL)
-			take_name(name->d.rfc822Name, user, names);
+			store_name(name->d.rfc822Name, user, names);
 		if (field == CERT_USER_UPN && name->type == GEN_OTHERNAME && OBJ_obj2nid(name->d.otherName->type_id) == NID_ms_upn) {
 			if (name->d.otherName->value->type == V_ASN1_UTF8STRING)
-				take_name(name->d.otherName->value->value.utf8string, user, names);
+				store_name(name->d.otherName->value->value.utf8string, user, names);
 			else
 				*names += 2;
 		}
@@ -64,7 +64,7 @@ names_of_alternatives(X509 *cert, enum cert_user field, char user[MSG_NAME_MAX],
 }
 
 bool
-clientcert_user(SSL *ssl, enum cert_user field, char user[MSG_NAME_MAX])
+clientcert_get_user(SSL *ssl, enum cert_user field, char user[MSG_NAME_MAX])
 {
 	X509 *cert = SSL_get0_peer_certificate(ssl);
 	int names = 0;
@@ -77,9 +77,9 @@ clientcert_user(SSL *ssl, enum cert_user field, char user[MSG_NAME_MAX])
 	if (cert == NULL || SSL_get_verify_result(ssl) != X509_V_OK)
 		return false;
 	if (field == CERT_USER_CN)
-		names_of_subject(cert, user, &names);
+		find_subject_names(cert, user, &names);
 	else
-		names_of_alternatives(cert, field, user, &names);
+		find_alternative_names(cert, field, user, &names);
 	ERR_clear_error();
 	if (names == 1)
 		return true;

@@ -2,8 +2,8 @@
 #define IMAPGATE_GATE_CLIENTCERT_H
 
 /*
- * Client certificates: how they are verified, and which user they name. A name that is missing,
- * repeated, too long or malformed names no user.
+ * The user that a client's certificate names. A name that is missing, repeated, too long or
+ * malformed names no user.
  */
 
 #include <openssl/ssl.h>
@@ -14,9 +14,9 @@
 
 /*
  * Fills user with the user that the client's certificate names in this field. Returns false if
- * the client sent no certificate that verified, or if it does not name exactly one user. Call it
- * after the handshake.
+ * the client sent no certificate that verified, or if the certificate does not name exactly one
+ * user. Must be called after the handshake.
  */
-bool	clientcert_user(SSL *, enum cert_user, char user[MSG_NAME_MAX]);
+bool	clientcert_get_user(SSL *, enum cert_user, char user[MSG_NAME_MAX]);
 
 #endif

@@ -40,16 +40,16 @@ conn_init(struct conn *c, int in, int out, int monitor, int64_t deadline)
 }
 
 static bool
-ready_now(int fd, short events)
+is_ready(int fd, short events)
 {
 	struct pollfd pfd = { fd, events, 0 };
 
 	return poll(&pfd, 1, 0) == 1;
 }
 
-/* Resets the count of waits without progress if n octets were moved. Returns n. */
+/* Resets the count of waits without progress after a transfer of n octets; -1: it failed. Returns n. */
 static ssize_t
-count_wait(struct conn *c, ssize_t n)
+note_progress(struct conn *c, ssize_t n)
 {
 	if (n >= 0)
 		c->tries = 0;
@@ -60,25 +60,25 @@ static ssize_t
 raw_read(struct conn *c, char *bytes, size_t len, int flags)
 {
 	if (c->in_socket)
-		return count_wait(c, recv(c->in, bytes, len, MSG_DONTWAIT | flags));
-	if (!ready_now(c->in, POLLIN)) {
+		return note_progress(c, recv(c->in, bytes, len, MSG_DONTWAIT | flags));
+	if (!is_ready(c->in, POLLIN)) {
 		errno = EAGAIN;
 		return -1;
 	}
-	return count_wait(c, read(c->in, bytes, len));
+	return note_progress(c, read(c->in, bytes, len));
 }
 
 static ssize_t
 raw_write(struct conn *c, const char *bytes, size_t len)
 {
 	if (c->out_socket)
-		return count_wait(c, send(c->out, bytes, len, MSG_DONTWAIT | MSG_NOSIGNAL));
-	if (!ready_now(c->out, POLLOUT)) {
+		return note_progress(c, send(c->out, bytes, len, MSG_DONTWAIT | MSG_NOSIGNAL));
+	if (!is_ready(c->out, POLLOUT)) {
 		errno = EAGAIN;
 		return -1;
 	}
 	/* A pipe that polls writable takes PIPE_BUF octets without blocking (pipe(7)). */
-	return count_wait(c, write(c->out, bytes, len < PIPE_BUF ? len : PIPE_BUF));
+	return note_progress(c, write(c->out, bytes, len < PIPE_BUF ? len : PIPE_BUF));
 }
 
 /* The BIO through which OpenSSL calls raw_read() and raw_write() (BIO_meth_new(3)). */
@@ -146,15 +146,15 @@ new_bio(struct conn *c)
 }
 
 /*
- * Waits until one direction is ready, the deadline passes or the monitor goes. Every retry loop
- * calls it, so none outlives the deadline.
+ * Waits until one direction is ready, the deadline passes, or the monitor exits or shuts down its
+ * end. Every retry loop calls it, so none outlives the deadline.
  */
 static enum conn_end
 conn_await(struct conn *c, short events)
 {
 	struct pollfd pfd[2] = {
 		{ events == POLLIN ? c->in : c->out, events, 0 },
-		{ c->monitor, POLLRDHUP, 0 },	/* no input, only its end; poll(2) ignores -1 */
+		{ c->monitor, POLLRDHUP, 0 },	/* watched for its end only; poll(2) ignores -1 */
 	};
 	int n, left;
 
@@ -173,7 +173,7 @@ conn_await(struct conn *c, short events)
 	return pfd[1].revents == POLLRDHUP ? CONN_SHUTDOWN : CONN_MONITOR_GONE;
 }
 
-/* Converts the result of an OpenSSL call to that of read(2) or write(2). */
+/* Converts the result n of an OpenSSL call to a result of read(2) or write(2), with errno. */
 static ssize_t
 tls_result(struct conn *c, int n)
 {
@@ -262,11 +262,11 @@ conn_consume(struct conn *c, size_t octets)
 	if (octets == 0)
 		return;
 	if (octets > c->peeked)
-		bug("taking %zu octets of %zu", octets, c->peeked);
+		bug("can't consume %zu octets of %zu", octets, c->peeked);
 	if ((c->ssl != NULL || c->in_socket))
 		n = conn_read_now(c, c->peek, octets);
 	if (n != (ssize_t)octets)
-		bug("took %zd octets of %zu that were there", n, octets);
+		bug("consumed %zd octets, not %zu", n, octets);
 	explicit_bzero(c->peek, c->peeked);
 	c->peeked = 0;
 }
@@ -319,9 +319,8 @@ conn_start_tls(struct conn *c, SSL_CTX *ctx)
 	}
 }
 
-/* Sends close_notify. */
 static void
-close_notify(struct conn *c)
+send_close_notify(struct conn *c)
 {
 	int n;
 
@@ -345,7 +344,7 @@ conn_end(struct conn *c)
 	int64_t until;
 
 	c->monitor = -1;
-	close_notify(c);
+	send_close_notify(c);
 	until = clock_ms() + LINGER_MS;
 	if (!c->in_socket)
 		return;

@@ -13,11 +13,12 @@
 #include <stdint.h>
 
 /*
- * Most octets that one peek returns: longer than most commands, half of the longest OAuth token.
+ * Largest number of octets that one peek returns: longer than most commands, half of the longest
+ * OAuth token.
  */
 #define CONN_PEEK_MAX	4096
 
-/* How a wait or a transfer ended. */
+/* Result of a wait or a transfer. */
 enum conn_end {
 	CONN_OK,
 	CONN_CLOSED,		/* the client has closed or reset the connection, or broken TLS */
@@ -53,12 +54,12 @@ enum conn_end	conn_peek(struct conn *);
 /* Consumes the first octets of peek, at most peeked. Wipes peek; the rest must be peeked again. */
 void	conn_consume(struct conn *, size_t octets);
 
-/* Writes all len octets. Returns CONN_OK, or how it failed. */
+/* Writes all len octets. Returns CONN_OK, or the kind of failure. */
 enum conn_end	conn_write(struct conn *, const char *bytes, size_t len);
 
 /*
- * Performs a TLS handshake as the server, until the deadline. All later I/O goes through
- * OpenSSL. After a failure OpenSSL's error queue may hold the cause. Dies if there is no memory.
+ * Does a TLS handshake as the server, until the deadline. All later I/O uses OpenSSL. After a
+ * failure OpenSSL's error queue may hold the cause. Dies if there is no memory.
  */
 enum conn_end	conn_start_tls(struct conn *, SSL_CTX *);
 
@@ -78,8 +79,8 @@ ssize_t	conn_read_now(struct conn *, char *bytes, size_t len);
 ssize_t	conn_write_now(struct conn *, const char *bytes, size_t len);
 
 /*
- * Returns the event that poll(2) must wait for after EAGAIN: POLLIN on in, or POLLOUT on out. In
- * cleartext it is always POLLIN.
+ * Returns the event that poll(2) must wait for after EAGAIN: POLLIN on in, or POLLOUT on out;
+ * always POLLIN in cleartext.
  */
 short	conn_poll_events(const struct conn *);
 

@@ -32,7 +32,7 @@ dialogue_finish(struct imap *s, enum msg_reason reason, const char *bye)
 
 /* Ends a dialogue whose connection failed; unsent replies are dropped. */
 static void __attribute__((noreturn))
-connection_lost(struct imap *s, enum conn_end end)
+end_lost_connection(struct imap *s, enum conn_end end)
 {
 	s->reply.len = 0;
 	switch (end) {
@@ -46,7 +46,7 @@ connection_lost(struct imap *s, enum conn_end end)
 	case CONN_CLOSED:
 		dialogue_finish(s, REASON_DISCONNECTED, NULL);
 	}
-	bug("unknown end %d", (int)end);
+	bug("unknown end of a connection %d", (int)end);
 }
 
 void
@@ -55,7 +55,7 @@ dialogue_flush(struct imap *s)
 	enum conn_end end = conn_write(&s->conn, s->reply.text, s->reply.len);
 
 	if (end != CONN_OK)
-		connection_lost(s, end);
+		end_lost_connection(s, end);
 	s->reply.len = 0;
 }
 
@@ -106,8 +106,8 @@ dialogue_is_private(const struct imap *s)
 }
 
 /*
- * Distinguishes TLS on the cleartext port, a common mistake in mail programs' settings, from
- * other input that is not IMAP.
+ * Returns the reason to end a connection whose input is not IMAP. TLS on the cleartext port has its
+ * own, because it is a common mistake in the settings of mail programs.
  */
 static enum msg_reason
 foreign_reason(const struct imap *s)
@@ -127,7 +127,7 @@ dialogue_receive(struct imap *s)
 	do {
 		end = conn_peek(&s->conn);
 		if (end != CONN_OK)
-			connection_lost(s, end);
+			end_lost_connection(s, end);
 		event = command_feed(&s->command, s->conn.peek, s->conn.peeked, &used);
 		conn_consume(&s->conn, used);
 		if (s->commands == 0 && command_is_foreign(&s->command))

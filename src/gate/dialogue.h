@@ -3,8 +3,8 @@
 
 /*
  * State of the IMAP dialogue before the login, and the only code that reads commands and writes
- * replies. Command handlers append a reply and return the next step; a dialogue that can't go on
- * ends in dialogue_finish().
+ * replies. Command handlers append a reply and return the next step. dialogue_finish() ends a
+ * dialogue that can't continue.
  */
 
 #include <stdbool.h>
@@ -28,42 +28,42 @@ enum next {
 	NEXT_HANDOFF,
 };
 
-/* Whether a well-formed command may run now. */
+/* Permission of a well-formed command to run now. */
 enum permission {
 	PERMITTED,
-	DENIED_STATE,		/* not in this state */
+	DENIED_STATE,		/* not possible in this state */
 	DENIED_PRIVACY,		/* a secret would be sent in cleartext */
 	DENIED_UNSUPPORTED,	/* no such mechanism, or not for this client */
 	DENIED_UNAVAILABLE,	/* right state, but TLS can't be used at the moment */
 };
 
 /*
- * Large members come last in it and in its own structs: an idle connection then touches few
- * pages.
+ * State of one connection. Large members come last, here and in the structs that are members: so
+ * an idle connection touches few pages of memory.
  */
 struct imap {
 	const struct options	*opts;
 	struct peer		*peer;
 	struct tls		*tls;
-	bool			 by_superserver; /* STARTTLS is the superserver's (ucspi_tls) */
-	bool			 signed_apart;	/* SANDBOX_SIGN is a signer's */
+	bool			 by_superserver; /* the superserver does STARTTLS (ucspi_tls) */
+	bool			 has_signer;	/* SANDBOX_SIGN is the pair with the signer */
 	enum ktls_obstacle	 no_ktls;	/* obstacle that was known before the first octet */
 	struct ktls		 ktls;
 	unsigned		 commands;	/* number of commands read */
 	unsigned		 bad;		/* number of commands answered BAD */
 	unsigned		 refused;	/* number of logins refused without asking the monitor */
 	char			 tag[COMMAND_TAG_MAX + 1];
-	/* Arguments of the command, as its parse function has stored them. */
+	/* Arguments of the command, stored by its parse function. */
 	char			 mechanism[COMMAND_WORD_MAX + 1];
-	struct command_span	 initial;
+	/* Last response of a SASL exchange in base64; text NULL: no initial response. */
+	struct command_span	 response;
 	char			 certificate_user[MSG_NAME_MAX]; /* user named by the client's certificate, or "" */
 	char			 title_name[TITLE_NAME + 1]; /* user name as the client sent it, for ps(1) */
 	struct conn		 conn;
 	struct reply		 reply;		/* replies not sent yet */
 	struct command		 command;
 	struct command_string	 user, password;
-	/* Also used by LOGIN, for its credentials. */
-	struct sasl		 sasl;
+	struct sasl		 sasl;		/* LOGIN uses its credentials only */
 	char			 message[SASL_MESSAGE_MAX];
 	struct ucspitls		 ucspi_tls;
 };
@@ -84,8 +84,8 @@ enum command_event	dialogue_receive(struct imap *);
 enum next	dialogue_answer(struct imap *, const char *status, const char *code, const char *text);
 
 /*
- * Appends BAD, tagged if the command has a tag, and counts it. After 20 of them calls
- * dialogue_finish(). Returns NEXT_COMMAND.
+ * Appends BAD, tagged if the command has a tag. Calls dialogue_finish() after 20 BADs. Returns
+ * NEXT_COMMAND.
  */
 enum next	dialogue_answer_bad(struct imap *, const char *code, const char *text);
 
@@ -96,8 +96,8 @@ enum next	dialogue_deny(struct imap *, enum permission);
 void	dialogue_flush(struct imap *);
 
 /*
- * Returns whether TLS was begun by the gate, or by the superserver on request (UCSPI-TLS). TLS
- * that was there before the first octet is PEER_TLS (peer.h) and not counted.
+ * Returns whether TLS was begun by the gate, or by the superserver on request (UCSPI-TLS). Returns
+ * false for TLS by another process from the first octet on, which is PEER_TLS (peer.h).
  */
 bool	dialogue_has_tls(const struct imap *);
 

@@ -1,6 +1,6 @@
 /*
- * The gate, see gate.h. Run by the gate: before the sandbox as root if imapgate has it, then in
- * the sandbox, where it reads from the network; trusts the monitor only.
+ * The gate, see gate.h. Run by the gate: as root until the sandbox, if imapgate was started as
+ * root; then in the sandbox, where it reads from the network. Trusts the monitor only.
  */
 
 #include "gate/gate.h"
@@ -43,9 +43,9 @@ start_ucspi_tls(struct imap *s)
 }
 
 /*
- * Does the handshake of STARTTLS or of implicit TLS. RFC 9051, 6.2.1: nothing is kept from
- * before it but the abuse counters. Octets injected after the STARTTLS line are still unread, so
- * the handshake meets them and fails.
+ * Does the handshake of STARTTLS or of implicit TLS. Keeps nothing from before it but the abuse
+ * counters (RFC 9051, 6.2.1). Octets injected after the STARTTLS line are still unread, so they
+ * make the handshake fail.
  */
 static void
 start_tls(struct imap *s)
@@ -54,6 +54,7 @@ start_tls(struct imap *s)
 	char error[128];
 
 	command_reset(&s->command);
+	/* A cleartext BYE would break the handshake. */
 	die_hook = NULL;
 	if (s->by_superserver) {
 		start_ucspi_tls(s);
@@ -65,21 +66,22 @@ start_tls(struct imap *s)
 		ask_log_tls_failure(error);
 		dialogue_finish(s, REASON_TLS_FAILED, NULL);
 	}
-	/* A signer signs once. Without one SANDBOX_SIGN is not used: the monitor signs. */
-	if (s->signed_apart)
+	/* The signer's pair is good for one signature. Without a signer there is no such descriptor. */
+	if (s->has_signer)
 		close(SANDBOX_SIGN);
 	handshake_describe(&s->conn, &log.tls);
 	ask_log(&log);
 	if (s->opts->client_ca != NULL)
-		clientcert_user(s->conn.ssl, s->opts->cert_user, s->certificate_user);
+		clientcert_get_user(s->conn.ssl, s->opts->cert_user, s->certificate_user);
 }
 
 /*
- * Chooses how the mailbox program gets its client. After TRANSPORT_KTLS this process has no TLS
- * any more.
+ * Chooses the mailbox program's transport, and gives TLS to the kernel if possible. After
+ * TRANSPORT_KTLS conn must not be used for TLS any more. Calls dialogue_finish() if kernel TLS is
+ * required and not possible.
  */
 static enum msg_transport
-choose_transport(struct imap *s)
+switch_transport(struct imap *s)
 {
 	if (s->conn.ssl == NULL)
 		return dialogue_has_tls(s) ? TRANSPORT_UCSPI_TLS : TRANSPORT_SOCKET;
@@ -106,8 +108,8 @@ format_failure_reply(const struct imap *s)
 }
 
 /*
- * Starts the mailbox program after a login. With TRANSPORT_RELAY this process stays and relays
- * until the program exits.
+ * Starts the mailbox program after a login. With TRANSPORT_RELAY becomes the relay of the session,
+ * else exits.
  */
 static void __attribute__((noreturn))
 hand_off(struct imap *s)
@@ -122,7 +124,7 @@ hand_off(struct imap *s)
 		handshake_describe(&s->conn, &launch.tls);
 	else
 		launch.tls = s->ucspi_tls.tls;
-	launch.transport = choose_transport(s);
+	launch.transport = switch_transport(s);
 	launch.obstacle = s->ktls.obstacle;
 	if (!ask_launch(&launch, &stream)) {
 		if (s->tag[0] != '\0')
@@ -137,9 +139,9 @@ hand_off(struct imap *s)
 	_exit(0);
 }
 
-/* Sends the reply to a command and takes the next step. */
+/* Sends the reply to a command, then does what must follow. */
 static void
-proceed(struct imap *s, enum next next)
+take_next_step(struct imap *s, enum next next)
 {
 	dialogue_flush(s);
 	if (next == NEXT_STARTTLS)
@@ -149,7 +151,7 @@ proceed(struct imap *s, enum next next)
 }
 
 static void __attribute__((noreturn))
-converse(struct imap *s)
+run_commands(struct imap *s)
 {
 	enum next next;
 
@@ -157,30 +159,30 @@ converse(struct imap *s)
 		next = imap_command(s);
 		/* Wipes the password of a malformed or refused LOGIN too. */
 		explicit_bzero(s->password.text, sizeof(s->password.text));
-		proceed(s, next);
+		take_next_step(s, next);
 	}
 }
 
 /*
- * Implicit TLS (RFC 8314, 3.2) has no cleartext fallback: without TLS the connection ends
- * unanswered.
+ * Starts implicit TLS (RFC 8314). There is no cleartext fallback: if TLS is not possible, the
+ * client gets no reply.
  */
 static void
-start_on_connect(struct imap *s)
+start_implicit_tls(struct imap *s)
 {
-	const char *wrong = tls_prepare(s->tls);
+	const char *error = tls_prepare(s->tls);
 
-	if (wrong != NULL) {
+	if (error != NULL) {
 		die_status = EX_CONFIG;
 		errno = 0;
-		die("TLS is not possible: %s", wrong);
+		die("TLS is not possible: %s", error);
 	}
 	start_tls(s);
 }
 
 /*
- * Sends BYE for a missing mailbox program under implicit TLS: the client can read it only after
- * the handshake.
+ * Sends BYE after the handshake of implicit TLS, because there is no mailbox program, and exits
+ * with EX_CONFIG.
  */
 static void __attribute__((noreturn))
 refuse_without_program(struct imap *s)
@@ -200,11 +202,13 @@ refuse_without_program(struct imap *s)
 }
 
 /*
- * SECURITY: values of --setenv are for the mailbox program; they may come from a file that only
- * root can read.
+ * Wipes the values of --setenv.
+ *
+ * SECURITY: the values are for the mailbox program, and may come from a file that only root can
+ * read.
  */
 static void
-wipe_options(const struct options *o)
+wipe_setenv(const struct options *o)
 {
 	size_t i;
 
@@ -213,8 +217,8 @@ wipe_options(const struct options *o)
 }
 
 /*
- * Reads the PROXY header, takes its client as the peer, and has the monitor apply the limits. A
- * proxy that sends no header gets no reply.
+ * Reads the PROXY header, makes its client the peer, and asks whether a limit rejects the client.
+ * A proxy that sends no header gets no reply.
  */
 static void
 identify_client(struct imap *s, int64_t deadline)
@@ -231,7 +235,7 @@ identify_client(struct imap *s, int64_t deadline)
 	if (end != PROXIED_READ)
 		dialogue_finish(s, reasons[end], NULL);
 	if (!peer_replace(s->peer, &header))
-		bug("a PROXY header with other words than plain ones");
+		bug("PROXY header with an invalid TLS version or cipher");
 	title_set(NULL, s->peer->ip, "gate");
 	if (!ask_proxied(&header, &limit))
 		dialogue_finish(s, REASON_MONITOR_SLOW, NULL);
@@ -244,12 +248,13 @@ identify_client(struct imap *s, int64_t deadline)
 	_exit(0);
 }
 
+/* Moves all descriptors to their numbers in the sandbox. */
 static void
-take_descriptors(struct imap *s, const struct gate_start *start)
+place_descriptors(struct imap *s, const struct gate_start *start)
 {
 	const struct peer_ucspi_tls *t = &start->peer->ucspi_tls;
 
-	/* With a certificate of its own imapgate does TLS itself. */
+	/* With a certificate, STARTTLS is done here, not by the superserver. */
 	s->by_superserver = start->opts->certs == 0 && t->control != 0;
 	sandbox_descriptors((const int[]){ start->monitor, start->sign, t->control, t->read, t->write }, s->by_superserver ? 5 : 2);
 	conn_init(&s->conn, STDIN_FILENO, STDOUT_FILENO, SANDBOX_MONITOR, start->deadline);
@@ -265,19 +270,20 @@ gate_run(const struct gate_start *start)
 
 	prctl(PR_SET_NAME, "imapgate-gate");
 	title_set(NULL, start->peer->ip, "gate");
+	/* For errors until the descriptors have their numbers. */
 	ask_init(start->monitor, start->monitor, start->deadline);
 	log_sink = ask_log_failure;
 	s.opts = start->opts;
 	s.peer = start->peer;
 	s.no_ktls = start->no_ktls;
-	s.signed_apart = start->sign != -1;
+	s.has_signer = start->sign != -1;
 	s.tls = start->tls != NULL ? start->tls : &none;
 	s.tls->callbacks = &handshake_callbacks;
-	take_descriptors(&s, start);
-	ask_init(SANDBOX_MONITOR, s.signed_apart ? SANDBOX_SIGN : SANDBOX_MONITOR, start->deadline);
+	place_descriptors(&s, start);
+	ask_init(SANDBOX_MONITOR, s.has_signer ? SANDBOX_SIGN : SANDBOX_MONITOR, start->deadline);
 	sandbox_close_others();
 	bounds_start(start->deadline);
-	wipe_options(start->opts);
+	wipe_setenv(start->opts);
 	sandbox_enter(&start->sandbox, SANDBOX_GATE);
 	s.command.strict = start->opts->strict;
 	if (peer_is_proxy(s.peer, s.opts))
@@ -285,9 +291,9 @@ gate_run(const struct gate_start *start)
 	if (start->no_program)
 		refuse_without_program(&s);
 	if (start->opts->tls_on_connect)
-		start_on_connect(&s);
+		start_implicit_tls(&s);
 	if (start->opts->preauth == PREAUTH_CERT && s.certificate_user[0] != '\0' && login_preauth(&s) == NEXT_HANDOFF)
 		hand_off(&s);
 	imap_greet(&s);
-	converse(&s);
+	run_commands(&s);
 }

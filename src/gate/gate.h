@@ -21,9 +21,9 @@ struct gate_start {
 	struct tls		*tls;		/* loaded before the fork; NULL: no certificate */
 	struct sandbox		 sandbox;
 	int			 monitor;	/* the gate's end of the login pair */
-	int			 sign;		/* its end of the signer's; -1: the monitor signs */
+	int			 sign;		/* the gate's end of the signer's pair; -1: the monitor signs */
 	enum ktls_obstacle	 no_ktls;	/* known obstacle to TLS in the kernel */
-	bool			 no_program;	/* none found: send BYE after the handshake */
+	bool			 no_program;	/* the mailbox program was not found */
 	int64_t			 deadline;	/* of the login; clock_ms() */
 };
 

@@ -25,7 +25,7 @@
 #include "sandbox.h"
 #include "tls/tls.h"
 
-/* Time for one answer of the signer, before there is a client. */
+/* Timeout of one answer of the signer, in milliseconds, before there is a client. */
 #define SIGNER_MS	10000
 
 static struct zygote {
@@ -35,7 +35,7 @@ static struct zygote {
 } zygote;
 
 static void
-log_file(const char *event, const char *file, const char *reason)
+log_file_error(const char *event, const char *file, const char *reason)
 {
 	struct log_line line;
 
@@ -47,9 +47,9 @@ log_file(const char *event, const char *file, const char *reason)
 }
 
 static void
-log_tls_error(const char *file, const char *wrong)
+log_tls_error(const char *file, const char *error)
 {
-	log_file("certificate-fail", file, wrong);
+	log_file_error("certificate-fail", file, error);
 }
 
 static bool
@@ -59,7 +59,7 @@ has_key(uint32_t index, const uint8_t key_digest[MSG_DIGEST])
 
 	if (ask_key(index, key_digest, reason))
 		return true;
-	log_file("key-fail", zygote.opts[0]->key[index], reason);
+	log_file_error("key-fail", zygote.opts[0]->key[index], reason);
 	return false;
 }
 
@@ -86,7 +86,7 @@ make_pair(uint32_t slot, uint32_t serial)
 	return -1;
 }
 
-/* Signs for the self-test, as a gate would (a remotekey_sign). */
+/* Signs for the self-test like a gate (a remotekey_sign). */
 static size_t
 sign(void *arg, uint32_t index, uint32_t scheme, const uint8_t *tbs, size_t len, uint8_t *signature, size_t size)
 {
@@ -115,7 +115,7 @@ lacks_descriptors(void)
 }
 
 static void
-tell_ready(const struct msg_ready *ready)
+send_ready(const struct msg_ready *ready)
 {
 	struct msg m;
 
@@ -126,41 +126,41 @@ tell_ready(const struct msg_ready *ready)
 }
 
 /*
- * Sends MSG_READY with the reason why TLS is not possible, and exits. A single certificate is
- * named as its file.
+ * Reports that TLS is not possible, with the error and its file (NULL: none, or several), and
+ * exits. A single certificate is named in any case.
  */
 static void __attribute__((noreturn))
-report_no_tls(const struct options *o, const char *file, const char *wrong)
+report_no_tls(const struct options *o, const char *file, const char *error)
 {
 	struct msg_ready ready = { .failed = 1, .later = lacks_descriptors() };
 
 	if (ready.later)
-		wrong = "the signer can't be asked";
+		error = "the signer can't be asked";
 	if (file == NULL && o->certs == 1)
 		file = o->cert[0];
 	snprintf(ready.file, sizeof(ready.file), "%s", file != NULL ? file : "");
-	snprintf(ready.reason, sizeof(ready.reason), "%s", wrong);
-	tell_ready(&ready);
+	snprintf(ready.reason, sizeof(ready.reason), "%s", error);
+	send_ready(&ready);
 	_exit(0);
 }
 
 static void
 make_tls(struct tls *t, const struct options *o)
 {
-	const char *wrong;
+	const char *error;
 
 	tls_load(t, o, &callbacks);
 	ask_init(-1, ROLE_SIGNING, clock_ms() + SIGNER_MS);
-	wrong = tls_prepare(t);
-	if (wrong != NULL)
-		report_no_tls(o, t->wrong_file, wrong);
+	error = tls_prepare(t);
+	if (error != NULL)
+		report_no_tls(o, t->wrong_file, error);
 	if (!tls_self_test(t))
-		report_no_tls(o, o->cert[t->certificate[0].index], "a handshake with itself failed");
+		report_no_tls(o, o->cert[t->certificate[0].index], "the self-test, a handshake with itself, failed");
 }
 
-/* From here on die() and bug() are reported to the listener. */
+/* Closes the log; the listener logs the messages of die() and bug() from here on. */
 static void
-leave_log(void)
+redirect_log(void)
 {
 	role_leave_log();
 	ask_init(ROLE_CONTROL, -1, INT64_MAX);
@@ -211,7 +211,7 @@ gatezygote_serve(void)
 
 	while (msg_recv_fds(ROLE_CONTROL, &m, fds) == 1) {
 		if (m.type != MSG_SPAWN_GATE)
-			bug("the gate zygote is asked for %u", m.type);
+			bug("the gate zygote received a message of type %u", m.type);
 		spawn_gate(&m.u.spawn_gate, fds);
 		for (i = 0; i < 2; i++)
 			close(fds[i]);
@@ -233,9 +233,9 @@ gatezygote_run(const struct options *o)
 	die_status = EX_CONFIG;
 	sandbox_find(&zygote.sandbox, o);
 	die_status = EX_TEMPFAIL;
-	leave_log();
+	redirect_log();
 	sandbox_enter(&zygote.sandbox, SANDBOX_ZYGOTE);
 	zygote.sandbox = (struct sandbox){ .privileged = false };
-	tell_ready(&(struct msg_ready){ .usable = (uint32_t)zygote.tls.certificates });
+	send_ready(&(struct msg_ready){ .usable = (uint32_t)zygote.tls.certificates });
 	gatezygote_serve();
 }

@@ -2,10 +2,9 @@
 #define IMAPGATE_GATE_GATEZYGOTE_H
 
 /*
- * The gate zygote, from which a listener's gates are forked. OpenSSL is loaded in the zygote and
- * the certificates are parsed. The zygote enters a sandbox before the first client connects. A
- * changed certificate replaces it by a new one. The zygote holds no private key and is not the
- * gates' monitor.
+ * The gate zygote, which forks a listener's gates. The zygote loads OpenSSL, parses the
+ * certificates, and enters a sandbox before the first client connects. The listener replaces the
+ * zygote when a certificate changes. The zygote holds no private key and is not the gates' monitor.
  */
 
 #include "config/options.h"

@@ -12,11 +12,11 @@
 #include "gate/ask.h"
 
 static void
-tell_monitor(const char *file, const char *wrong)
+log_tls_error(const char *file, const char *error)
 {
 	struct msg_log log = { .event = EVENT_TLS_FAIL };
 
-	snprintf(log.text, sizeof(log.text), "%s: %s", file, wrong);
+	snprintf(log.text, sizeof(log.text), "%s: %s", file, error);
 	ask_log(&log);
 }
 
@@ -28,18 +28,18 @@ monitor_has_key(uint32_t index, const uint8_t key_digest[MSG_DIGEST])
 	return ask_key(index, key_digest, reason);
 }
 
-const struct tls_callbacks handshake_callbacks = { monitor_has_key, ask_sign, tell_monitor };
+const struct tls_callbacks handshake_callbacks = { monitor_has_key, ask_sign, log_tls_error };
 
 /*
- * Writes the oldest error of OpenSSL's queue, which is the cause; later ones come from its
- * callers.
+ * Writes the oldest error of OpenSSL's queue, which is the cause: later ones come from calling
+ * functions. Writes fallback if the queue is empty.
  */
 static void
-format_error(char *error, size_t size, const char *otherwise)
+format_error(char *error, size_t size, const char *fallback)
 {
 	const char *reason = ERR_reason_error_string(ERR_peek_error());
 
-	snprintf(error, size, "%s", reason != NULL ? reason : otherwise);
+	snprintf(error, size, "%s", reason != NULL ? reason : fallback);
 	ERR_clear_error();
 }
 

@@ -1,9 +1,7 @@
 #ifndef IMAPGATE_GATE_HANDSHAKE_H
 #define IMAPGATE_GATE_HANDSHAKE_H
 
-/*
- * The server's side of a TLS handshake, with a context that tls/tls.h has made.
- */
+/* The server's side of a TLS handshake, with a context of tls/tls.h. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -12,20 +10,25 @@
 #include "gate/conn.h"
 #include "tls/tls.h"
 
-/* The callbacks of a context in the gate: private keys are asked for by messages, errors go to the log. Set them before handshake_accept. */
+/*
+ * Callbacks of a context in the gate: they ask about private keys and log errors by messages. Must
+ * be set before handshake_accept() is called.
+ */
 extern const struct tls_callbacks handshake_callbacks;
 
 /*
- * Does the handshake; tls_prepare must have returned NULL before. Returns how
- * it ended; unless that is CONN_OK, error, of size octets, says why, in
- * OpenSSL's words.
+ * Does the handshake. Returns CONN_OK; or the kind of failure, and writes OpenSSL's reason to
+ * error, which has size octets. tls_prepare() must have returned NULL.
  */
 enum conn_end	handshake_accept(struct tls *, struct conn *, char *error, size_t size);
 
-/* Fills in protocol, cipher and server name of the connection for the log and the mailbox program; all empty without TLS. */
+/* Fills protocol, cipher and server name of the connection. All are empty without TLS. */
 void	handshake_describe(const struct conn *, struct msg_tls *);
 
-/* Tests whether the certificate that was shown to the client has this host name (RFC 6125); false without TLS. */
+/*
+ * Returns whether the certificate that was sent to the client has this host name (RFC 6125); false
+ * without TLS.
+ */
 bool	handshake_is_own_name(const struct conn *, const char *host);
 
 #endif

@@ -17,7 +17,7 @@
 #include "gate/login.h"
 #include "tls/tls.h"
 
-/* Permissions: which commands may run now, and so what is advertised. */
+/* Permissions of commands to run now. Capabilities are advertised by the same functions. */
 
 static enum permission
 always_permitted(const struct imap *s)
@@ -26,7 +26,7 @@ always_permitted(const struct imap *s)
 	return PERMITTED;
 }
 
-/* RFC 9051, 6.2.1: BAD once there is TLS. */
+/* RFC 9051, 6.2.1 requires BAD under TLS. */
 static enum permission
 starttls_permission(const struct imap *s)
 {
@@ -85,7 +85,7 @@ parse_login(struct imap *s)
 static enum command_verdict
 parse_authenticate(struct imap *s)
 {
-	return command_authenticate(&s->command, s->mechanism, &s->initial);
+	return command_authenticate(&s->command, s->mechanism, &s->response);
 }
 
 static enum next
@@ -112,7 +112,7 @@ do_logout(struct imap *s)
 	dialogue_finish(s, REASON_LOGOUT, NULL);
 }
 
-/* RFC 2971. The client's parameters are parsed and not kept. */
+/* RFC 2971. The client's parameters are parsed, but not kept. */
 static enum next
 do_id(struct imap *s)
 {
@@ -120,15 +120,15 @@ do_id(struct imap *s)
 	return dialogue_answer(s, "OK", NULL, "ID completed");
 }
 
-/* RFC 9051, 6.2.1. OK is sent only once the certificates and keys are known to be usable. */
+/* RFC 9051, 6.2.1. OK is sent only after certificates and keys were found to be usable. */
 static enum next
 do_starttls(struct imap *s)
 {
-	const char *wrong;
+	const char *error;
 
-	wrong = s->by_superserver ? NULL : tls_prepare(s->tls);
-	if (wrong != NULL) {
-		ask_log_tls_failure(wrong);
+	error = s->by_superserver ? NULL : tls_prepare(s->tls);
+	if (error != NULL) {
+		ask_log_tls_failure(error);
 		return dialogue_answer(s, "NO", "UNAVAILABLE", "TLS is not possible at the moment");
 	}
 	dialogue_answer(s, "OK", NULL, "Begin TLS negotiation now");
@@ -162,15 +162,15 @@ find_verb(const char *name)
 }
 
 /*
- * Finds the command's row and checks its arguments and permission. waiting means that a literal
- * is announced. Returns NULL if the command must not run; the reply is appended then.
+ * Finds the command's row and checks its arguments and permission. waiting: a literal is announced.
+ * Returns NULL, with the reply appended, if the command must not run.
  */
 static const struct verb *
 check_command(struct imap *s, bool waiting)
 {
 	char word[COMMAND_WORD_MAX + 1] = "";
 	const struct verb *verb;
-	enum command_verdict verdict;
+	enum command_verdict outcome;
 	enum permission permission;
 
 	if (s->tag[0] == '\0') {
@@ -186,8 +186,8 @@ check_command(struct imap *s, bool waiting)
 			dialogue_answer_bad(s, NULL, "Unknown command, or not before login");
 		return NULL;
 	}
-	verdict = verb->parse(s);
-	if (verdict != (waiting ? COMMAND_UNFINISHED : COMMAND_GOOD)) {
+	outcome = verb->parse(s);
+	if (outcome != (waiting ? COMMAND_UNFINISHED : COMMAND_GOOD)) {
 		dialogue_answer_bad(s, NULL, "Syntax error in arguments");
 		return NULL;
 	}

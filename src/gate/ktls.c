@@ -1,5 +1,5 @@
 /*
- * TLS from OpenSSL to the kernel, see ktls.h. Run by the gate in its sandbox, which has the
+ * Moving TLS from OpenSSL to the kernel, see ktls.h. Run by the gate in its sandbox, which has the
  * session's keys in any case and gives them to the kernel only.
  *
  * A wrong key or counter breaks the connection at the next record, so both come from OpenSSL
@@ -33,7 +33,7 @@ static const struct suite {
 	uint16_t	type;		/* TLS_CIPHER_* of linux/tls.h */
 	size_t		key;
 	size_t		salt;		/* leading octets of the nonce */
-	size_t		fixed;		/* those that TLS 1.2 derives; GCM: the salt (RFC 5288, 3) */
+	size_t		fixed;		/* leading octets that TLS 1.2 derives; GCM: the salt (RFC 5288, 3) */
 } suites[] = {
 	{ NID_aes_128_gcm, TLS_CIPHER_AES_GCM_128, TLS_CIPHER_AES_GCM_128_KEY_SIZE, TLS_CIPHER_AES_GCM_128_SALT_SIZE, 4 },
 	{ NID_aes_256_gcm, TLS_CIPHER_AES_GCM_256, TLS_CIPHER_AES_GCM_256_KEY_SIZE, TLS_CIPHER_AES_GCM_256_SALT_SIZE, 4 },
@@ -57,7 +57,7 @@ _Static_assert(sizeof(struct tls12_crypto_info_chacha20_poly1305) == sizeof(stru
  * (SSL_CTX_set_keylog_callback(3)).
  */
 static void
-take_secret(struct ktls *k, int direction, const char *line, const char *label)
+store_secret(struct ktls *k, int direction, const char *line, const char *label)
 {
 	const char *hex;
 
@@ -69,18 +69,18 @@ take_secret(struct ktls *k, int direction, const char *line, const char *label)
 }
 
 static void
-on_secret(const SSL *ssl, const char *line)
+on_keylog_line(const SSL *ssl, const char *line)
 {
 	struct ktls *k = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
 
-	take_secret(k, KTLS_READ, line, "CLIENT_TRAFFIC_SECRET_0 ");
-	take_secret(k, KTLS_WRITE, line, "SERVER_TRAFFIC_SECRET_0 ");
+	store_secret(k, KTLS_READ, line, "CLIENT_TRAFFIC_SECRET_0 ");
+	store_secret(k, KTLS_WRITE, line, "SERVER_TRAFFIC_SECRET_0 ");
 }
 
 /*
- * Counts records. New keys are used after ChangeCipherSpec in TLS 1.2 and after Finished in TLS
- * 1.3, whose ChangeCipherSpec has no meaning and comes earlier (RFC 8446, D.4). OpenSSL reports
- * a record's header before the messages in it.
+ * Counts records, from 0 for each new key. New keys are used after ChangeCipherSpec in TLS 1.2, and
+ * after Finished in TLS 1.3, whose ChangeCipherSpec has no meaning and comes earlier (RFC 8446,
+ * D.4). OpenSSL reports a record's header before the messages in it.
  */
 static void
 on_message(int write, int version, int type, const void *message, size_t len, SSL *ssl, void *arg)
@@ -109,7 +109,7 @@ ktls_watch(struct ktls *k, SSL_CTX *ctx, enum ktls_obstacle obstacle)
 	if (obstacle != OBSTACLE_NONE)
 		return;
 	SSL_CTX_set_app_data(ctx, k);
-	SSL_CTX_set_keylog_callback(ctx, on_secret);
+	SSL_CTX_set_keylog_callback(ctx, on_keylog_line);
 	SSL_CTX_set_msg_callback(ctx, on_message);
 	SSL_CTX_set_msg_callback_arg(ctx, k);
 }
@@ -131,8 +131,9 @@ find_suite(const SSL *ssl)
 }
 
 /*
- * Starts the explicit part of our nonces (RFC 5288, 3) at a random value. OpenSSL did so too,
- * for few records; that two of 2^64 values are so close is improbable enough.
+ * Derives both directions' keys. The explicit part of our nonces (RFC 5288, 3) starts at a random
+ * value. OpenSSL's did too, and only few records were sent: with 2^64 values a repeated nonce is
+ * improbable enough.
  */
 static bool
 derive_tls12(const SSL *ssl, const struct suite *suite, const EVP_MD *digest, struct traffickeys keys[2])
@@ -153,10 +154,11 @@ static bool
 derive_tls13(const struct ktls *k, const struct suite *suite, const EVP_MD *digest, struct traffickeys keys[2])
 {
 	size_t len = (size_t)EVP_MD_get_size(digest);
-	int way;
+	int direction;
 
-	for (way = KTLS_READ; way <= KTLS_WRITE; way++)
-		if (k->secret_len[way] != len || !traffickeys_from_secret(&keys[way], suite->key, digest, k->secret[way], len))
+	for (direction = KTLS_READ; direction <= KTLS_WRITE; direction++)
+		if (k->secret_len[direction] != len ||
+		    !traffickeys_from_secret(&keys[direction], suite->key, digest, k->secret[direction], len))
 			return false;
 	return true;
 }
@@ -171,7 +173,7 @@ ktls_derive(const struct ktls *k, const SSL *ssl, struct traffickeys keys[2])
 		return false;
 	if (SSL_version(ssl) == TLS1_3_VERSION)
 		return derive_tls13(k, suite, digest, keys);
-	/* Both Finished messages were sent under these keys, so a counter of 0 is a fault. */
+	/* Both Finished messages use these keys, so a counter of 0 is an error. */
 	return k->records[KTLS_READ] > 0 && k->records[KTLS_WRITE] > 0 && derive_tls12(ssl, suite, digest, keys);
 }
 
@@ -193,8 +195,9 @@ find_obstacle(const struct ktls *k, const struct conn *c)
 	return c->peeked > 0 || SSL_has_pending(c->ssl) ? OBSTACLE_LEFT_OVER : OBSTACLE_NONE;
 }
 
+/* Copies len bytes to at. Returns the end of the copy. */
 static uint8_t *
-append(uint8_t *at, const void *bytes, size_t len)
+append_bytes(uint8_t *at, const void *bytes, size_t len)
 {
 	memcpy(at, bytes, len);
 	return at + len;
@@ -205,7 +208,7 @@ append(uint8_t *at, const void *bytes, size_t len)
  * (Documentation/networking/tls.rst).
  */
 static bool
-install(int fd, int option, int version, const struct suite *suite, const struct traffickeys *keys, uint64_t records)
+install_keys(int fd, int option, int version, const struct suite *suite, const struct traffickeys *keys, uint64_t records)
 {
 	struct crypto crypto = { .info = { .version = (uint16_t)version, .cipher_type = suite->type } };
 	uint8_t counter[COUNTER], *at = crypto.rest;
@@ -214,18 +217,18 @@ install(int fd, int option, int version, const struct suite *suite, const struct
 
 	for (i = COUNTER - 1; i >= 0; i--, records >>= 8)
 		counter[i] = (uint8_t)records;
-	at = append(at, keys->nonce + suite->salt, NONCE - suite->salt);
-	at = append(at, keys->key, suite->key);
-	at = append(at, keys->nonce, suite->salt);
-	at = append(at, counter, COUNTER);
+	at = append_bytes(at, keys->nonce + suite->salt, NONCE - suite->salt);
+	at = append_bytes(at, keys->key, suite->key);
+	at = append_bytes(at, keys->nonce, suite->salt);
+	at = append_bytes(at, counter, COUNTER);
 	installed = setsockopt(fd, SOL_TLS, option, &crypto, (socklen_t)(at - (uint8_t *)&crypto)) == 0;
 	explicit_bzero(&crypto, sizeof(crypto));
 	return installed;
 }
 
-/* Installs both directions or none; dies after the first alone, which can't be undone. */
+/* Installs the keys of both directions or none. Dies if only the first can be installed. */
 static enum ktls_obstacle
-install_both(const struct ktls *k, const struct conn *c)
+install_both_keys(const struct ktls *k, const struct conn *c)
 {
 	const struct suite *suite = find_suite(c->ssl);
 	struct traffickeys keys[2] = { 0 };
@@ -235,13 +238,13 @@ install_both(const struct ktls *k, const struct conn *c)
 
 	if (!ktls_derive(k, c->ssl, keys))
 		obstacle = OBSTACLE_SECRETS;
-	else if (!install(c->in, TLS_RX, version, suite, &keys[KTLS_READ], k->records[KTLS_READ]))
+	else if (!install_keys(c->in, TLS_RX, version, suite, &keys[KTLS_READ], k->records[KTLS_READ]))
 		obstacle = OBSTACLE_KERNEL;
 	else
-		half = !install(c->out, TLS_TX, version, suite, &keys[KTLS_WRITE], k->records[KTLS_WRITE]);
+		half = !install_keys(c->out, TLS_TX, version, suite, &keys[KTLS_WRITE], k->records[KTLS_WRITE]);
 	explicit_bzero(keys, sizeof(keys));
 	if (half)
-		die("the kernel takes one direction of TLS only");
+		die("the kernel accepted TLS keys for one direction only");
 	return obstacle;
 }
 
@@ -260,7 +263,7 @@ ktls_switch(struct ktls *k, struct conn *c)
 	enum ktls_obstacle obstacle = find_obstacle(k, c);
 
 	if (obstacle == OBSTACLE_NONE)
-		obstacle = install_both(k, c);
+		obstacle = install_both_keys(k, c);
 	ktls_forget(k);
 	if (obstacle == OBSTACLE_NONE)
 		free_ssl(c);

@@ -12,7 +12,7 @@
 #include "gate/ask.h"
 #include "gate/handshake.h"
 
-/* RFC 9051, 11.5: no passwords in cleartext unless the administrator allows them. */
+/* RFC 9051, 11.5 forbids passwords in cleartext unless the administrator allows them. */
 enum permission
 login_password_permission(const struct imap *s)
 {
@@ -40,7 +40,7 @@ login_permission(const struct imap *s, const struct sasl_mechanism *m)
 			return DENIED_UNSUPPORTED;
 		return dialogue_is_private(s) ? PERMITTED : DENIED_PRIVACY;
 	}
-	bug("unknown proof %d", (int)m->proof);
+	bug("unknown kind of credential %d", (int)m->proof);
 }
 
 static void
@@ -57,19 +57,19 @@ log_refused(struct imap *s, const char *mechanism, bool needs_tls, bool exposed,
 }
 
 void
-login_report_refused(struct imap *s, bool complete)
+login_report_refused(struct imap *s, bool password_sent)
 {
 	size_t len = s->user.len <= SASL_NAME_MAX ? s->user.len : 0;
 
-	log_refused(s, "LOGIN-command", true, complete, s->user.text, len);
+	log_refused(s, "LOGIN-command", true, password_sent, s->user.text, len);
 }
 
 /*
- * Sends a challenge and receives the response into s->initial. Returns false, with the reply
- * appended, if the client cancelled or the response is too long.
+ * Sends a challenge and receives s->response. Returns false, with the reply appended, if the client
+ * cancelled or the response is too long.
  */
 static bool
-challenge(struct imap *s, const char *text)
+challenge_client(struct imap *s, const char *text)
 {
 	struct command_span response;
 
@@ -85,24 +85,24 @@ challenge(struct imap *s, const char *text)
 		dialogue_answer_bad(s, NULL, "Authentication cancelled");
 		return false;
 	}
-	s->initial = response;
+	s->response = response;
 	return true;
 }
 
 /*
- * Sends PAM's text as an alert, but never in cleartext, where an attacker could inject one (RFC
+ * Appends PAM's text as an alert, but never in cleartext, where an attacker could inject one (RFC
  * 9051, 11.3).
  */
 static void
-show_alert(struct imap *s, const struct msg_login_answer *a)
+append_alert(struct imap *s, const struct msg_login_answer *a)
 {
 	if (a->text[0] != '\0' && dialogue_is_private(s))
 		reply_line(&s->reply, "*", a->outcome == OUTCOME_OK ? "OK" : "NO", "ALERT", a->text);
 }
 
 /*
- * Asks the monitor about the credentials and wipes them. Calls dialogue_finish() if there is no
- * answer.
+ * Asks the monitor about the credentials, wipes them, and appends the alert of the answer. Calls
+ * dialogue_finish() if there is no answer.
  */
 static void
 ask_monitor(struct imap *s, enum msg_mechanism mechanism, struct msg_login_answer *a)
@@ -119,20 +119,20 @@ ask_monitor(struct imap *s, enum msg_mechanism mechanism, struct msg_login_answe
 	}
 	if (a->outcome != OUTCOME_OK && reply_outcome(a->outcome) == NULL)
 		bug("unknown outcome %u", a->outcome);
-	/* With PREAUTH the one line of the greeting is sent by the mailbox program. */
+	/* With PREAUTH the mailbox program sends the greeting, which is one line. */
 	if (mechanism != MECH_PREAUTH)
-		show_alert(s, a);
+		append_alert(s, a);
 }
 
 static bool
-is_guess(uint32_t outcome)
+is_failed_authentication(uint32_t outcome)
 {
 	return outcome == OUTCOME_AUTHENTICATIONFAILED || outcome == OUTCOME_AUTHORIZATIONFAILED;
 }
 
 /*
- * Logs in and appends the reply. failure is the challenge that the mechanism sends before NO
- * (RFC 7628, 3.2.3), or NULL.
+ * Asks the monitor; appends NO after a failure. Calls dialogue_finish() if no more logins are
+ * permitted. failure: challenge that the mechanism sends before NO (RFC 7628, 3.2.3), or NULL.
  */
 static enum next
 authenticate(struct imap *s, enum msg_mechanism mechanism, const char *failure)
@@ -144,9 +144,9 @@ authenticate(struct imap *s, enum msg_mechanism mechanism, const char *failure)
 	if (a.outcome == OUTCOME_OK)
 		return NEXT_HANDOFF;
 	words = reply_outcome(a.outcome);
-	if (failure == NULL || a.outcome != OUTCOME_AUTHENTICATIONFAILED || challenge(s, failure))
+	if (failure == NULL || a.outcome != OUTCOME_AUTHENTICATIONFAILED || challenge_client(s, failure))
 		dialogue_answer(s, "NO", words->code, words->text);
-	if (a.last && is_guess(a.outcome))
+	if (a.last && is_failed_authentication(a.outcome))
 		dialogue_finish(s, REASON_ATTEMPTS, "BYE Too many failed logins");
 	if (a.last)
 		dialogue_finish(s, REASON_UNAVAILABLE, "BYE Please try again later");
@@ -170,25 +170,25 @@ login_preauth(struct imap *s)
 }
 
 /*
- * Decodes s->initial into s->message; "=" is an empty initial response (RFC 4959, 3). Returns
- * false if it is not valid base64.
+ * Decodes s->response into s->message; "=" is an empty initial response (RFC 4959, 3). Returns
+ * false if the response is not valid base64.
  */
 static bool
-decode(struct imap *s, bool initial, size_t *len)
+decode_response(struct imap *s, bool initial, size_t *len)
 {
-	if (initial && s->initial.len == 1 && s->initial.text[0] == '=') {
+	if (initial && s->response.len == 1 && s->response.text[0] == '=') {
 		*len = 0;
 		return true;
 	}
-	return sasl_decode(s->initial.text, s->initial.len, s->message, len);
+	return sasl_decode(s->response.text, s->response.len, s->message, len);
 }
 
 /*
- * RFC 7628, 3.1: the host and the port of an OAuth message must be this server's, as far as both
- * are known.
+ * Returns false if host or port of an OAuth message are another server's (RFC 7628, 3.1). A value
+ * that is not known on both sides is not compared.
  */
 static bool
-is_for_us(const struct imap *s)
+oauth_names_this_server(const struct imap *s)
 {
 	if (s->sasl.host[0] != '\0' && s->conn.ssl != NULL && !handshake_is_own_name(&s->conn, s->sasl.host))
 		return false;
@@ -200,15 +200,15 @@ is_for_us(const struct imap *s)
  * appended, if the client cancelled or a response is invalid.
  */
 static bool
-exchange(struct imap *s, bool initial)
+run_exchange(struct imap *s, bool initial)
 {
 	enum sasl_next next = SASL_MORE;
 	size_t len;
 
 	while (next == SASL_MORE) {
-		if (!initial && !challenge(s, s->sasl.challenge))
+		if (!initial && !challenge_client(s, s->sasl.challenge))
 			return false;
-		if (!decode(s, initial, &len)) {
+		if (!decode_response(s, initial, &len)) {
 			dialogue_answer_bad(s, NULL, "Invalid base64");
 			return false;
 		}
@@ -219,18 +219,18 @@ exchange(struct imap *s, bool initial)
 	return true;
 }
 
-/* Runs an exchange and wipes its messages, however it ended. */
+/* Runs an exchange, wipes its messages, and authenticates if it was completed. */
 static enum next
 run_mechanism(struct imap *s, bool initial)
 {
-	bool complete = exchange(s, initial);
+	bool complete = run_exchange(s, initial);
 
 	explicit_bzero(s->message, sizeof(s->message));
 	if (!complete) {
 		sasl_forget(&s->sasl);
 		return NEXT_COMMAND;
 	}
-	if (!is_for_us(s))
+	if (!oauth_names_this_server(s))
 		s->sasl.credentials.malformed = true;
 	return authenticate(s, (enum msg_mechanism)s->sasl.mechanism->id, s->sasl.mechanism->failure);
 }
@@ -245,18 +245,18 @@ login_command(struct imap *s)
 }
 
 /*
- * Logs that a mechanism was refused for lack of TLS, with the user and whether a secret was sent
- * in its initial response.
+ * Logs that a mechanism was denied for lack of TLS, with the user name and whether the initial
+ * response contained a secret.
  */
 static void
-report_exposure(struct imap *s, const struct sasl_mechanism *m)
+log_mechanism_denied(struct imap *s, const struct sasl_mechanism *m)
 {
 	const struct credentials *cred = &s->sasl.credentials;
 	bool exposed = false;
 	size_t len;
 
 	sasl_begin(&s->sasl, m, "");
-	if (s->initial.text != NULL && decode(s, true, &len)) {
+	if (s->response.text != NULL && decode_response(s, true, &len)) {
 		exposed = len > 0 && sasl_step(&s->sasl, s->message, len) == SASL_DONE;
 		explicit_bzero(s->message, sizeof(s->message));
 	}
@@ -268,12 +268,12 @@ enum next
 login_authenticate(struct imap *s)
 {
 	const struct sasl_mechanism *m = sasl_find(s->mechanism);
-	bool initial = s->initial.text != NULL;
+	bool initial = s->response.text != NULL;
 
 	enum permission permission = m == NULL ? DENIED_UNSUPPORTED : login_permission(s, m);
 
 	if (permission == DENIED_PRIVACY)
-		report_exposure(s, m);
+		log_mechanism_denied(s, m);
 	else if (permission == DENIED_UNSUPPORTED)
 		log_refused(s, s->mechanism, false, false, "", 0);
 	if (permission != PERMITTED)

@@ -15,8 +15,8 @@
 #include "base/clock.h"
 
 /*
- * Time for the header, which proxies send in the first segment (proxy-protocol.txt, 2), to be
- * retransmitted.
+ * Timeout for the header in milliseconds. Proxies send the header in the first segment
+ * (proxy-protocol.txt, 2); the time is for retransmissions.
  */
 #define HEADER_MS	5000
 
@@ -33,14 +33,14 @@ proxied_await(int64_t until)
 }
 
 /*
- * Peeks before it reads: while the header is incomplete all input belongs to it; then only its
- * rest is consumed.
+ * Peeks before it reads: all input belongs to an incomplete header, but only a part of the input to
+ * a complete one.
  */
 static enum proxied_end
-receive(struct proxy *header, int64_t until)
+receive_header(struct proxy *header, int64_t until)
 {
 	static uint8_t octets[PROXY_MAX];
-	enum proxy_verdict verdict;
+	enum proxy_verdict outcome;
 	size_t have = 0, used;
 	ssize_t n;
 
@@ -50,15 +50,15 @@ receive(struct proxy *header, int64_t until)
 		n = recv(STDIN_FILENO, octets + have, sizeof(octets) - have, MSG_PEEK | MSG_DONTWAIT);
 		if (n <= 0)
 			return PROXIED_CLOSED;
-		verdict = proxy_parse(header, octets, have + (size_t)n, &used);
-		if (verdict == PROXY_BAD)
+		outcome = proxy_parse(header, octets, have + (size_t)n, &used);
+		if (outcome == PROXY_BAD)
 			return PROXIED_MALFORMED;
-		if (verdict == PROXY_READY)
+		if (outcome == PROXY_READY)
 			n = (ssize_t)(used - have);
 		if (recv(STDIN_FILENO, octets + have, (size_t)n, MSG_DONTWAIT) != n)
 			return PROXIED_CLOSED;
 		have += (size_t)n;
-	} while (verdict == PROXY_MORE);
+	} while (outcome == PROXY_MORE);
 	return PROXIED_READ;
 }
 
@@ -67,5 +67,5 @@ proxied_read(struct proxy *header, int64_t deadline)
 {
 	int64_t until = clock_ms() + HEADER_MS;
 
-	return receive(header, until < deadline ? until : deadline);
+	return receive_header(header, until < deadline ? until : deadline);
 }

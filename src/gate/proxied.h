@@ -19,8 +19,8 @@ enum proxied_end {
 
 /*
  * Reads the header from descriptor 0, and no octet of the client's. Waits for five seconds, but
- * not beyond the deadline (clock_ms()). Returns how it ended; fills the header only with
- * PROXIED_READ.
+ * not beyond the deadline (clock_ms()). Returns PROXIED_READ and fills the header; or why there is
+ * none.
  */
 enum proxied_end	proxied_read(struct proxy *, int64_t deadline);
 

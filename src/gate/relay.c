@@ -24,19 +24,19 @@
 #include "boundary/msg.h"
 #include "gate/bounds.h"
 
-/* Time for the mailbox program's last output when the service stops. */
+/* Timeout for the mailbox program's last output when the service stops, in milliseconds. */
 #define STOP_MS		5000
 
-/* More than conn_end() takes after the relay has ended. */
+/* More milliseconds than conn_end() needs after the relay's end. */
 #define CLOSE_MS	5000
 
-/* One TLS record (RFC 8446, 5.1). */
-#define LANE	16384
+/* Octets of one TLS record (RFC 8446, 5.1). */
+#define LANE_SIZE	16384
 
 struct lane {
 	size_t	start, end;	/* range of the buffer that is not passed on yet */
 	bool	eof;		/* end of file after the buffer */
-	char	buffer[LANE];
+	char	buffer[LANE_SIZE];
 };
 
 struct relay {
@@ -52,7 +52,7 @@ struct relay {
 	bool		 client_ended;	/* the client's end was seen */
 	bool		 program_ended;	/* the mailbox program's end was seen */
 	bool		 program_wrote;	/* the mailbox program has written an octet */
-	bool		 failure_sent;	/* failure_reply is sent instead */
+	bool		 failure_sent;	/* failure_reply is sent instead of the program's output */
 	bool		 stopped;	/* by SIGTERM */
 	bool		 broken;	/* poll(2) reports events again and again, but nothing moves */
 	int		 linger_ms;
@@ -73,7 +73,7 @@ try_later(void)
 	return errno == EAGAIN || errno == EINTR;
 }
 
-/* Ends the relay in so many milliseconds, unless it ends earlier. */
+/* Ends the relay in ms milliseconds, unless it ends earlier. */
 static void
 end_in(struct relay *r, int ms)
 {
@@ -86,7 +86,7 @@ end_in(struct relay *r, int ms)
 }
 
 static void
-see_client_end(struct relay *r)
+note_client_end(struct relay *r)
 {
 	if (!r->client_ended)
 		r->moved_at = clock_ms();
@@ -94,18 +94,18 @@ see_client_end(struct relay *r)
 }
 
 static void
-see_program_end(struct relay *r)
+note_program_end(struct relay *r)
 {
 	r->program_ended = true;
 	end_in(r, r->linger_ms);
 }
 
 /*
- * Returns the time (clock_ms()) at which the relay gives up, 0: never. The time is fixed once
- * the mailbox program has ended; after the client's end the time moves on with each octet.
+ * Returns the time (clock_ms()) at which the relay gives up, 0: never. After the mailbox program's
+ * end the time is fixed; after the client's end each moved octet extends it.
  */
 static int64_t
-deadline(const struct relay *r)
+relay_deadline(const struct relay *r)
 {
 	if (r->ends_at != 0)
 		return r->ends_at;
@@ -115,12 +115,12 @@ deadline(const struct relay *r)
 static bool
 is_late(const struct relay *r)
 {
-	int64_t at = deadline(r);
+	int64_t at = relay_deadline(r);
 
 	return at != 0 && clock_left(at) == 0;
 }
 
-/* Drops the contents of a lane and takes no more. */
+/* Drops the contents of a lane, and makes it accept no more. */
 static void
 discard_lane(struct lane *l)
 {
@@ -130,7 +130,7 @@ discard_lane(struct lane *l)
 
 /* Records the result n of a read into a lane. Returns false if there was nothing to read yet. */
 static bool
-fill(struct lane *l, ssize_t n)
+fill_lane(struct lane *l, ssize_t n)
 {
 	if (n == -1 && try_later())
 		return false;
@@ -143,12 +143,12 @@ fill(struct lane *l, ssize_t n)
 static bool
 read_client(struct relay *r)
 {
-	bool moved = fill(&r->up, conn_read_now(r->client, r->up.buffer, LANE));
+	bool moved = fill_lane(&r->up, conn_read_now(r->client, r->up.buffer, LANE_SIZE));
 
 	if (!moved)
 		r->client_events = conn_poll_events(r->client);
 	if (r->up.eof)
-		see_client_end(r);
+		note_client_end(r);
 	return moved;
 }
 
@@ -163,17 +163,17 @@ write_mailbox(struct relay *r)
 		l->start += (size_t)n;
 		bounds_moved((uint64_t)n);
 	} else if (!r->up_stuck)
-		discard_lane(l);	/* the program has ended or does not read; its output still counts */
+		discard_lane(l);	/* the program has exited or does not read; its output is still passed on */
 	return !r->up_stuck;
 }
 
 static bool
 read_mailbox(struct relay *r)
 {
-	bool moved = fill(&r->down, recv(r->mailbox, r->down.buffer, LANE, MSG_DONTWAIT));
+	bool moved = fill_lane(&r->down, recv(r->mailbox, r->down.buffer, LANE_SIZE, MSG_DONTWAIT));
 
 	if (r->down.eof)
-		see_program_end(r);
+		note_program_end(r);
 	if (!is_empty(&r->down) && !r->program_wrote)
 		r->report(OUTPUT_SOME);
 	r->program_wrote |= !is_empty(&r->down);
@@ -199,7 +199,7 @@ write_client(struct relay *r)
 	return !r->down_stuck;
 }
 
-/* Moves all that can be moved without waiting. Returns false if that was nothing. */
+/* Moves all octets that can be moved without waiting. Returns false if there were none. */
 static bool
 move_octets(struct relay *r)
 {
@@ -227,7 +227,7 @@ static void
 relay_await(struct relay *r)
 {
 	struct pollfd pfd[3] = { { r->client->in, 0, 0 }, { r->client->out, 0, 0 }, { r->mailbox, 0, 0 } };
-	int64_t at = deadline(r);
+	int64_t at = relay_deadline(r);
 	int left = at != 0 ? clock_left(at) : 0;
 	const struct timespec timeout = { left / 1000, left % 1000 * 1000000L };
 	sigset_t none;
@@ -259,9 +259,9 @@ relay_await(struct relay *r)
 	if (n != 0)
 		r->broken = !again(&r->client->tries);
 	if (pfd[0].events == POLLRDHUP && pfd[0].revents != 0)
-		see_client_end(r);
+		note_client_end(r);
 	if (r->down_stuck && (pfd[2].revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0)
-		see_program_end(r);
+		note_program_end(r);
 }
 
 static bool
@@ -284,14 +284,14 @@ relay_stop(struct relay *r)
 	end_in(r, STOP_MS);
 }
 
-/* Puts the failure reply into the lane to the client, which has had no answer to its login. */
+/* Puts the failure reply into the lane to the client, whose login was not answered yet. */
 static void
 send_failure_reply(struct relay *r, const char *failure_reply)
 {
 	r->report(OUTPUT_NONE);
 	r->failure_sent = true;
 	r->down.start = 0;
-	r->down.end = strlen(failure_reply) < LANE ? strlen(failure_reply) : 0;
+	r->down.end = strlen(failure_reply) < LANE_SIZE ? strlen(failure_reply) : 0;
 	memcpy(r->down.buffer, failure_reply, r->down.end);
 }
 

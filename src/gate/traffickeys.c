@@ -1,6 +1,5 @@
 /*
- * Deriving the keys of TLS records, see traffickeys.h. Run by the gate in its sandbox; computes
- * only.
+ * Deriving the keys of TLS records, see traffickeys.h. Run by the gate in its sandbox. Pure.
  */
 
 #include "gate/traffickeys.h"
@@ -11,46 +10,47 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Fills out with len octets of OpenSSL's key derivation function of this name (EVP_KDF(3)). */
 static bool
-derive(const char *name, const OSSL_PARAM params[], uint8_t *out, size_t len)
+run_kdf(const char *name, const OSSL_PARAM params[], uint8_t *out, size_t len)
 {
 	EVP_KDF *kdf = EVP_KDF_fetch(NULL, name, NULL);
 	EVP_KDF_CTX *ctx = EVP_KDF_CTX_new(kdf);
 	bool derived = ctx != NULL && EVP_KDF_derive(ctx, out, len, params) == 1;
 
-	/* Freeing also wipes the secrets that the context was given. */
+	/* Also wipes the secrets in the context. */
 	EVP_KDF_CTX_free(ctx);
 	EVP_KDF_free(kdf);
 	return derived;
 }
 
 static OSSL_PARAM
-octets(const char *name, const void *bytes, size_t len)
+octets_param(const char *name, const void *bytes, size_t len)
 {
 	return OSSL_PARAM_construct_octet_string(name, (void *)(uintptr_t)bytes, len);
 }
 
 static OSSL_PARAM
-text(const char *name, const char *value)
+text_param(const char *name, const char *value)
 {
 	return OSSL_PARAM_construct_utf8_string(name, (char *)(uintptr_t)value, 0);
 }
 
-/* HKDF-Expand-Label(secret, label, "", len) of RFC 8446, 7.1. */
+/* Computes HKDF-Expand-Label(secret, label, "", len) of RFC 8446, 7.1. */
 static bool
 expand_label(const EVP_MD *digest, const uint8_t *secret, size_t secret_len, const char *label, uint8_t *out, size_t len)
 {
 	char info[32];
 	int n = snprintf(info, sizeof(info), "%c%c%ctls13 %s%c", 0, (int)len, (int)(strlen("tls13 ") + strlen(label)), label, 0);
 	const OSSL_PARAM params[] = {
-		text(OSSL_KDF_PARAM_MODE, "EXPAND_ONLY"),
-		text(OSSL_KDF_PARAM_DIGEST, EVP_MD_get0_name(digest)),
-		octets(OSSL_KDF_PARAM_KEY, secret, secret_len),
-		octets(OSSL_KDF_PARAM_INFO, info, (size_t)n),
+		text_param(OSSL_KDF_PARAM_MODE, "EXPAND_ONLY"),
+		text_param(OSSL_KDF_PARAM_DIGEST, EVP_MD_get0_name(digest)),
+		octets_param(OSSL_KDF_PARAM_KEY, secret, secret_len),
+		octets_param(OSSL_KDF_PARAM_INFO, info, (size_t)n),
 		OSSL_PARAM_construct_end(),
 	};
 
-	return derive("HKDF", params, out, len);
+	return run_kdf("HKDF", params, out, len);
 }
 
 bool
@@ -66,11 +66,11 @@ traffickeys_from_master(struct traffickeys *client, struct traffickeys *server, 
 {
 	static const char label[] = "key expansion";
 	const OSSL_PARAM params[] = {
-		text(OSSL_KDF_PARAM_DIGEST, EVP_MD_get0_name(digest)),
-		octets(OSSL_KDF_PARAM_SECRET, master, master_len),
-		octets(OSSL_KDF_PARAM_SEED, label, strlen(label)),
-		octets(OSSL_KDF_PARAM_SEED, server_random, TRAFFICKEYS_RANDOM),
-		octets(OSSL_KDF_PARAM_SEED, client_random, TRAFFICKEYS_RANDOM),
+		text_param(OSSL_KDF_PARAM_DIGEST, EVP_MD_get0_name(digest)),
+		octets_param(OSSL_KDF_PARAM_SECRET, master, master_len),
+		octets_param(OSSL_KDF_PARAM_SEED, label, strlen(label)),
+		octets_param(OSSL_KDF_PARAM_SEED, server_random, TRAFFICKEYS_RANDOM),
+		octets_param(OSSL_KDF_PARAM_SEED, client_random, TRAFFICKEYS_RANDOM),
 		OSSL_PARAM_construct_end(),
 	};
 	uint8_t block[2 * (TRAFFICKEYS_KEY_MAX + TRAFFICKEYS_NONCE)];
@@ -78,7 +78,7 @@ traffickeys_from_master(struct traffickeys *client, struct traffickeys *server, 
 
 	if (key_len > TRAFFICKEYS_KEY_MAX || fixed > TRAFFICKEYS_NONCE)
 		return false;
-	derived = derive("TLS1-PRF", params, block, 2 * (key_len + fixed));
+	derived = run_kdf("TLS1-PRF", params, block, 2 * (key_len + fixed));
 	/*
 	 * An AEAD cipher has no MAC keys; the key block is client's key, server's key, client's
 	 * nonce, server's nonce.

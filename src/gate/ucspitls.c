@@ -22,7 +22,7 @@
 /* Parser of the answer, one octet at a time. */
 struct answer {
 	char	variable[VARIABLE_MAX];
-	size_t	len;			/* octets of this variable so far, even beyond VARIABLE_MAX */
+	size_t	len;			/* octets of this variable so far; may exceed VARIABLE_MAX */
 	size_t	octets;			/* octets of the answer so far */
 	char	last;
 	bool	complete;
@@ -35,9 +35,9 @@ ucspitls_init(struct ucspitls *t, int monitor, int64_t deadline)
 	conn_init(&t->inside, SANDBOX_READ, SANDBOX_WRITE, monitor, deadline);
 }
 
-/* Returns the value after "NAME=", or NULL if it is another variable. */
+/* Returns the value after "NAME=", or NULL if the variable has another name. */
 static const char *
-variable_value(const char *variable, const char *name)
+find_value(const char *variable, const char *name)
 {
 	size_t len = strlen(name);
 
@@ -45,24 +45,25 @@ variable_value(const char *variable, const char *name)
 }
 
 static void
-take_variable(struct msg_tls *tls, const char *variable)
+store_variable(struct msg_tls *tls, const char *variable)
 {
 	const char *value;
 
-	if ((value = variable_value(variable, "SSL_PROTOCOL")) != NULL)
+	if ((value = find_value(variable, "SSL_PROTOCOL")) != NULL)
 		word_copy(tls->protocol, sizeof(tls->protocol), value, strlen(value));
-	else if ((value = variable_value(variable, "SSL_CIPHER")) != NULL)
+	else if ((value = find_value(variable, "SSL_CIPHER")) != NULL)
 		word_copy(tls->cipher, sizeof(tls->cipher), value, strlen(value));
-	else if ((value = variable_value(variable, "SSL_TLS_SNI_SERVERNAME")) != NULL || /* s6-networking */
-	    (value = variable_value(variable, "SSL_TLS_SNI_SERVER_NAME")) != NULL)
+	else if ((value = find_value(variable, "SSL_TLS_SNI_SERVERNAME")) != NULL || /* s6-networking */
+	    (value = find_value(variable, "SSL_TLS_SNI_SERVER_NAME")) != NULL)
 		word_copy(tls->sni, sizeof(tls->sni), value, strlen(value));
 }
 
 /*
- * Each variable ends in NUL and the answer in one more; an answer without variables is two NULs.
+ * Parses one octet. Each variable ends in NUL and the answer in one more; an answer without
+ * variables is two NULs.
  */
 static void
-take_octet(struct answer *a, struct msg_tls *tls, char octet)
+parse_octet(struct answer *a, struct msg_tls *tls, char octet)
 {
 	a->complete = octet == '\0' && a->last == '\0' && a->octets > 0;
 	a->last = octet;
@@ -73,7 +74,7 @@ take_octet(struct answer *a, struct msg_tls *tls, char octet)
 	if (octet != '\0')
 		return;
 	if (a->len <= sizeof(a->variable))
-		take_variable(tls, a->variable);
+		store_variable(tls, a->variable);
 	a->len = 0;
 }
 
@@ -91,7 +92,7 @@ read_answer(struct conn *control, struct msg_tls *tls)
 		if (end != CONN_OK)
 			return end;
 		for (i = 0; i < control->peeked && !a.complete; i++)
-			take_octet(&a, tls, control->peek[i]);
+			parse_octet(&a, tls, control->peek[i]);
 		conn_consume(control, i);
 		if (a.octets > ANSWER_MAX)
 			return CONN_CLOSED;
@@ -110,8 +111,8 @@ ucspitls_start(struct ucspitls *t, struct conn *c)
 	if (end != CONN_OK)
 		return end;
 	/*
-	 * The socket belongs to the superserver now; an open copy here would keep the client
-	 * from seeing its end.
+	 * Only the superserver uses the socket now. While a copy is open, the client does not see
+	 * the end of the connection.
 	 */
 	close(c->in);
 	close(c->out);

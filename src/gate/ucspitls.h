@@ -14,7 +14,7 @@
 struct ucspitls {
 	struct conn	control;	/* where TLS is requested */
 	struct conn	inside;		/* the client's data once there is TLS */
-	struct msg_tls	tls;		/* as reported by the superserver; protocol is empty before */
+	struct msg_tls	tls;		/* reported by the superserver; protocol is "" before the handshake */
 };
 
 /*
