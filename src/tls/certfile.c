@@ -1,6 +1,6 @@
 /*
  * Files of certificates, see certfile.h. Run by the process that loads certificates and by
- * --check, usually as root; reads files of the administrator.
+ * --check, usually as root. Reads files of the administrator.
  */
 
 #include "tls/certfile.h"
@@ -17,7 +17,7 @@
 #define BEGIN	"-----BEGIN "
 #define END	"-----END "
 
-/* UTF-8; some editors write it at the start of a file. */
+/* In UTF-8. Some editors write a byte order mark at the start of a file. */
 #define BYTE_ORDER_MARK	"\xef\xbb\xbf"
 
 static const char *const labels[] = { "CERTIFICATE-----", "X509 CERTIFICATE-----", "TRUSTED CERTIFICATE-----", "X509 CRL-----" };
@@ -28,8 +28,9 @@ starts_with(const char *line, size_t len, const char *word)
 	return len >= strlen(word) && memcmp(line, word, strlen(word)) == 0;
 }
 
+/* Returns whether a BEGIN line begins a block that is kept. */
 static bool
-begins_wanted(const char *line, size_t len)
+begins_wanted_block(const char *line, size_t len)
 {
 	size_t i, begin = strlen(BEGIN);
 
@@ -54,7 +55,7 @@ certfile_cut(char *text, size_t len)
 		bool last = starts_with(line, n, END);
 
 		if (starts_with(line, n, BEGIN))
-			wanted = begins_wanted(line, n);
+			wanted = begins_wanted_block(line, n);
 		if (wanted) {
 			memmove(to, line, n);
 			to += n;
@@ -67,8 +68,8 @@ certfile_cut(char *text, size_t len)
 }
 
 /*
- * Reads a whole file into size octets. Returns its length, or -1 with errno if it does not fit
- * (EFBIG) or can't be read.
+ * Reads a whole file into text, which has size octets. Returns the file's length; or -1 with errno
+ * if the file does not fit (EFBIG) or can't be read.
  */
 static ssize_t
 read_all(int fd, char *text, size_t size)
@@ -85,9 +86,9 @@ read_all(int fd, char *text, size_t size)
 	return n == 0 ? (ssize_t)len : -1;
 }
 
-/* Returns what certfile_cut leaves of the text in a new BIO; NULL with ENOMEM. */
+/* Returns the text that certfile_cut() keeps in a new BIO; NULL with ENOMEM. */
 static BIO *
-to_bio(char *text, size_t len)
+make_bio(char *text, size_t len)
 {
 	BIO *bio = BIO_new(BIO_s_mem());
 	size_t kept = certfile_cut(text, len);
@@ -100,7 +101,7 @@ to_bio(char *text, size_t len)
 }
 
 static BIO *
-read_open(int fd, size_t max)
+read_file(int fd, size_t max)
 {
 	struct stat st;
 	char *text;
@@ -112,7 +113,7 @@ read_open(int fd, size_t max)
 	/* One octet more, to detect a file that is too large. */
 	text = malloc(max + 1);
 	len = text != NULL ? read_all(fd, text, max + 1) : -1;
-	bio = len != -1 ? to_bio(text, (size_t)len) : NULL;
+	bio = len != -1 ? make_bio(text, (size_t)len) : NULL;
 	if (len != -1)
 		explicit_bzero(text, (size_t)len);
 	free(text);
@@ -127,7 +128,7 @@ certfile_read(const char *path, size_t max)
 
 	if (fd == -1)
 		return NULL;
-	bio = read_open(fd, max);
+	bio = read_file(fd, max);
 	error = errno;
 	close(fd);
 	errno = error;

@@ -3,8 +3,8 @@
 
 /*
  * Files of certificates and revocation lists, which may contain private keys too. The keys are
- * removed and wiped before OpenSSL gets the text, because OpenSSL decodes even what it skips,
- * and stdio keeps what it has read.
+ * removed and wiped before OpenSSL gets the text, because OpenSSL decodes even blocks that it
+ * skips, and stdio does not wipe its buffers.
  */
 
 #include <openssl/bio.h>
@@ -17,15 +17,15 @@
 #define CERTFILE_LIST_MAX	(64 * 1024 * 1024)
 
 /*
- * Reads a PEM file of at most max octets. Returns what certfile_cut leaves of it, to be freed by
- * BIO_free(3); or NULL with errno if the file can't be read or is larger (EFBIG).
+ * Reads a PEM file of at most max octets. Returns the text that certfile_cut() keeps, to be freed
+ * by BIO_free(3); or NULL with errno if the file can't be read or is larger (EFBIG).
  */
 BIO	*certfile_read(const char *path, size_t max);
 
 /*
  * Keeps the certificates and revocation lists of a PEM text (RFC 7468), in place and unchanged
- * even if broken, and wipes everything else. A block without an end line is cut where the next
- * one begins. Returns the number of octets left.
+ * even if malformed, and wipes everything else. A block without an end line ends where the next
+ * one begins. Returns the number of octets kept.
  */
 size_t	certfile_cut(char *text, size_t len);
 

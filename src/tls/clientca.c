@@ -1,6 +1,6 @@
 /*
- * Authorities of client certificates, see clientca.h. Run before a client is
- * there, where a context is made.
+ * Authorities of client certificates, see clientca.h. Run by the process that makes a context,
+ * before there is a client.
  *
  * SECURITY: everything here fails closed.
  */
@@ -18,8 +18,8 @@
 #include "tls/pemfile.h"
 
 /*
- * Adds a certificate's subject to the list of CAs that is sent to clients (RFC 8446, 4.2.4),
- * once. Returns false if there is no memory.
+ * Adds a certificate's subject to the list of CAs that is sent to clients (RFC 8446, 4.2.4), unless
+ * it is in the list. Returns false if there is no memory.
  */
 static bool
 add_name(STACK_OF(X509_NAME) *names, X509 *cert)
@@ -38,9 +38,9 @@ add_name(STACK_OF(X509_NAME) *names, X509 *cert)
 }
 
 /*
- * Adds a file's revocation lists to the store, and with names its certificates too. Returns
- * false if the file has no certificate (without names: no revocation list); errno is then 0, or
- * the reason why it can't be read.
+ * Adds a file's revocation lists to the store; if names is not NULL, adds its certificates too.
+ * Returns false if the file has no certificate (names NULL: no revocation list); errno is then 0,
+ * or the reason why the file can't be read.
  *
  * SECURITY: a certificate in a file of revocation lists must not become a CA.
  */
@@ -68,20 +68,20 @@ load_file(X509_STORE *store, const char *path, STACK_OF(X509_NAME) *names)
 }
 
 /*
- * Returns an error text for a file that can't be used, and sets wrong_file. Uses errno if it is
- * not 0.
+ * Returns an error text for a file that can't be used, and sets wrong_file. The reason is errno, or
+ * with errno 0 is found in the file.
  */
 static const char *
-explain(const char *option, enum pemfile_kind kind, const char *file, const char **wrong_file)
+file_error(const char *option, enum pemfile_kind kind, const char *file, const char **wrong_file)
 {
-	static char words[512];
+	static char error[512];
 	const char *reason = errno != 0 ? strerror(errno) : pemfile_explain_file(kind, file);
 
 	if (reason == NULL)
 		reason = ERR_reason_error_string(ERR_peek_error());
-	snprintf(words, sizeof(words), "%s %.300s can't be used: %s", option, file, reason != NULL ? reason : "nothing of that kind is in it");
+	snprintf(error, sizeof(error), "%s %.300s can't be used: %s", option, file, reason != NULL ? reason : "it contains nothing usable");
 	*wrong_file = file;
-	return words;
+	return error;
 }
 
 const char *
@@ -94,10 +94,10 @@ clientca_require(SSL_CTX *ctx, const struct options *o, const char **wrong_file)
 	SSL_CTX_set_client_CA_list(ctx, names);
 	errno = 0;
 	if (names == NULL || !load_file(store, o->client_ca, names))
-		return explain("--client-ca", PEMFILE_CERTIFICATE, o->client_ca, wrong_file);
+		return file_error("--client-ca", PEMFILE_CERTIFICATE, o->client_ca, wrong_file);
 	if (o->client_crl != NULL) {
 		if (!load_file(store, o->client_crl, NULL))
-			return explain("--client-crl", PEMFILE_REVOCATIONS, o->client_crl, wrong_file);
+			return file_error("--client-crl", PEMFILE_REVOCATIONS, o->client_crl, wrong_file);
 		/*
 		 * Check intermediate CAs too: the key of a revoked one can issue certificates
 		 * for any user.
@@ -105,8 +105,8 @@ clientca_require(SSL_CTX *ctx, const struct options *o, const char **wrong_file)
 		X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL);
 	}
 	/*
-	 * A client may send no certificate; one that does not verify ends the handshake. OpenSSL
-	 * sets the purpose (sslclient).
+	 * A client may send no certificate; a certificate that does not verify ends the handshake.
+	 * OpenSSL sets the purpose (sslclient).
 	 */
 	SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
 	return NULL;

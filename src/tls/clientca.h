@@ -8,9 +8,9 @@
 #include "config/options.h"
 
 /*
- * Has the server request client certificates and verify their chain, purpose, dates and, with
- * --client-crl, revocation. Returns NULL, or an error text that contains the option and the
- * file; wrong_file is set to the file.
+ * Makes the server request client certificates and verify their chain, purpose, dates and, with
+ * --client-crl, revocation. Returns NULL; or an error text with the option and the file, and sets
+ * wrong_file to the file.
  */
 const char	*clientca_require(SSL_CTX *, const struct options *, const char **wrong_file);
 

@@ -1,7 +1,7 @@
 /*
- * Testing the kernel for TLS, see ktls_probe.h. Run by the listener, by the process that serves
- * a connection without one, and by --check; as root where imapgate is, because loading a module
- * needs privilege. Reads nothing.
+ * Testing the kernel for TLS, see ktls_probe.h. Run by the listener, by a superserver's imapgate,
+ * and by --check; as root if imapgate was started as root, because loading a module needs
+ * privilege. Reads nothing.
  */
 
 #include "tls/ktls_probe.h"
@@ -54,7 +54,7 @@ connect_to_itself(int fd)
 }
 
 static bool
-takes_keys(int fd)
+install_test_keys(int fd)
 {
 	const struct tls12_crypto_info_aes_gcm_128 keys = { .info = { TLS_1_2_VERSION, TLS_CIPHER_AES_GCM_128 } };
 
@@ -69,7 +69,7 @@ ktls_probe_kernel(void)
 
 	if (fd != -1 && connect_to_itself(fd))
 		obstacle = ktls_probe_socket(fd);
-	if (obstacle == OBSTACLE_NONE && !takes_keys(fd))
+	if (obstacle == OBSTACLE_NONE && !install_test_keys(fd))
 		obstacle = OBSTACLE_KERNEL;
 	error = errno;
 	if (fd != -1)

@@ -2,8 +2,8 @@
 #define IMAPGATE_KTLS_PROBE_H
 
 /*
- * Tests whether this kernel can do TLS (module "tls"). ktls_probe_socket() is called for each
- * connection before the fork of its gate; gate/ktls.h does the switch.
+ * Tests of the kernel's TLS (module "tls"). ktls_probe_socket() is called for each connection
+ * before the fork of its gate; gate/ktls.h gives the keys to the kernel.
  */
 
 #include "boundary/msg.h"
@@ -16,7 +16,7 @@
 enum ktls_obstacle	ktls_probe_socket(int fd);
 
 /*
- * Tests with a connection of its own over loopback, and keys for the cipher that RFC 9051, 11.1
+ * Tests the kernel with a connection over loopback, and keys for the cipher that RFC 9051, 11.1
  * requires. Returns OBSTACLE_NONE; or with errno OBSTACLE_SOCKET (no connection),
  * OBSTACLE_MODULE (as above) or OBSTACLE_KERNEL (keys refused).
  */

@@ -1,7 +1,7 @@
 /*
  * Error texts for PEM files that OpenSSL can't use, see pemfile.h. Run by the process that loads
- * the file, usually as root and before there is a client. The file may hold a private key:
- * nothing of it is shown or kept.
+ * the file, usually as root and before there is a client. The file may contain a private key: the
+ * texts have nothing of the file, and the buffer is wiped.
  */
 
 #include "tls/pemfile.h"
@@ -22,9 +22,7 @@ contains(const char *text, size_t len, const char *word)
 	return memmem(text, len, word, strlen(word)) != NULL;
 }
 
-/*
- * Returns whether a part begins in the middle of a line. OpenSSL reports the line before as bad.
- */
+/* Returns whether a part begins in the middle of a line. OpenSSL reports that line as malformed. */
 static bool
 has_joined_parts(const char *text, size_t len)
 {
@@ -50,7 +48,7 @@ pemfile_explain(enum pemfile_kind kind, const char *text, size_t len)
 	if (kind == PEMFILE_CERTIFICATE && !certificate && key)
 		return "it holds a private key and no certificate";
 	if (kind == PEMFILE_CERTIFICATE && !certificate && contains(text, len, "CERTIFICATE REQUEST-----"))
-		return "it holds a request for a certificate; the authority's answer is wanted";
+		return "it holds a certificate request; use the certificate that the authority issued";
 	if (kind == PEMFILE_KEY && !key && certificate)
 		return "it holds a certificate and no private key";
 	if (kind == PEMFILE_REVOCATIONS && certificate && !contains(text, len, BEGIN "X509 CRL-----"))
@@ -63,17 +61,17 @@ pemfile_explain_file(enum pemfile_kind kind, const char *path)
 {
 	static char text[TEXT_MAX];
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-	const char *words;
+	const char *error;
 	size_t len = 0;
 	ssize_t n = -1;
 
 	if (fd != -1)
 		while (len < sizeof(text) && (n = read(fd, text + len, sizeof(text) - len)) > 0)
 			len += (size_t)n;
-	words = n == -1 ? strerror(errno) : pemfile_explain(kind, text, len);
+	error = n == -1 ? strerror(errno) : pemfile_explain(kind, text, len);
 	if (fd != -1)
 		close(fd);
-	/* SECURITY: a private key may stand in the same file. */
+	/* SECURITY: the file may contain a private key. */
 	explicit_bzero(text, len);
-	return words;
+	return error;
 }

@@ -1,6 +1,6 @@
 /*
  * Identifying a public key, see publickey.h. Run by each process that reads a certificate or a
- * private key. The digest is not that of the SubjectPublicKeyInfo: to encode one, OpenSSL 3.0
+ * private key. The digest is not a digest of the SubjectPublicKeyInfo: to encode that, OpenSSL 3.0
  * tries all its encoders, which takes longer than parsing the certificate.
  */
 
@@ -13,25 +13,26 @@
 /* OPENSSL_RSA_MAX_MODULUS_BITS in octets. */
 #define NUMBER_MAX	2048
 
-static const struct kind {
+static const struct key_type {
 	const char	*name;
-	const char	*text, *numbers[2], *octets;	/* parameters (EVP_PKEY-RSA(7), EVP_PKEY-EC(7), EVP_PKEY-X25519(7)) */
-} kinds[] = {
+	/* Names of parameters: EVP_PKEY-RSA(7), EVP_PKEY-EC(7), EVP_PKEY-X25519(7). */
+	const char	*text, *numbers[2], *octets;
+} key_types[] = {
 	{ "RSA", NULL, { OSSL_PKEY_PARAM_RSA_N, OSSL_PKEY_PARAM_RSA_E }, NULL },
 	{ "EC", OSSL_PKEY_PARAM_GROUP_NAME, { OSSL_PKEY_PARAM_EC_PUB_X, OSSL_PKEY_PARAM_EC_PUB_Y }, NULL },
 	{ "ED25519", NULL, { NULL, NULL }, OSSL_PKEY_PARAM_PUB_KEY },
 };
 
-static const struct kind *
-kind_of(const EVP_PKEY *key)
+static const struct key_type *
+find_type(const EVP_PKEY *key)
 {
-	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
-		if (EVP_PKEY_is_a(key, kinds[i].name))
-			return &kinds[i];
+	for (size_t i = 0; i < sizeof(key_types) / sizeof(key_types[0]); i++)
+		if (EVP_PKEY_is_a(key, key_types[i].name))
+			return &key_types[i];
 	return NULL;
 }
 
-/* Adds octets after their length, so that different keys never give the same input. */
+/* Adds a length and its octets, so that different keys never give the same input. */
 static bool
 digest_add(EVP_MD_CTX *md, const void *at, size_t size)
 {
@@ -77,18 +78,18 @@ digest_add_number(EVP_MD_CTX *md, const EVP_PKEY *key, const char *name)
 bool
 publickey_digest(const EVP_PKEY *key, uint8_t digest[MSG_DIGEST])
 {
-	const struct kind *kind = key != NULL ? kind_of(key) : NULL;
+	const struct key_type *type = key != NULL ? find_type(key) : NULL;
 	EVP_MD_CTX *md;
 	bool ok;
 
-	if (kind == NULL)
+	if (type == NULL)
 		return false;
 	md = EVP_MD_CTX_new();
 	ok = md != NULL && EVP_DigestInit_ex(md, EVP_sha256(), NULL) == 1 &&
-	    digest_add(md, kind->name, strlen(kind->name)) &&
-	    digest_add_text(md, key, kind->text) &&
-	    digest_add_number(md, key, kind->numbers[0]) && digest_add_number(md, key, kind->numbers[1]) &&
-	    digest_add_octets(md, key, kind->octets) &&
+	    digest_add(md, type->name, strlen(type->name)) &&
+	    digest_add_text(md, key, type->text) &&
+	    digest_add_number(md, key, type->numbers[0]) && digest_add_number(md, key, type->numbers[1]) &&
+	    digest_add_octets(md, key, type->octets) &&
 	    EVP_DigestFinal_ex(md, digest, NULL) == 1;
 	EVP_MD_CTX_free(md);
 	return ok;

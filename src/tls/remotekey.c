@@ -1,13 +1,13 @@
 /*
  * A provider for private keys in another process. Run by the gate and the gate zygote; called by
- * OpenSSL only. The process holds nothing secret: a key is its public half and an index.
+ * OpenSSL only. The process holds nothing secret: a key is a public key and an index.
  *
- * Signatures are made in one step (EVP_DigestSign(3)), as TLS does, because the signer must see
+ * Signatures are made in one step (EVP_DigestSign(3)), like in libssl, because the signer must see
  * the message and not its digest. The digest, padding and salt that OpenSSL asks for are mapped
- * to the one TLS SignatureScheme that means them; others are refused.
+ * to the one TLS SignatureScheme that has them; others are refused.
  *
- * OpenSSL first tries to move a key to its own provider, whose arithmetic it prefers, and uses
- * this one because key_export does not give away the private half.
+ * To sign, OpenSSL first tries to export the key to its default provider. key_export() refuses, so
+ * OpenSSL signs with this provider.
  */
 
 #include "tls/remotekey.h"
@@ -23,26 +23,26 @@
 #include <string.h>
 #include <strings.h>
 
-/* OpenSSL defines the parameters of these functions. */
+/* For parameters that OpenSSL's function types prescribe. */
 #define UNUSED		__attribute__((unused))
 
 #define PROVIDER	"imapgate"
 #define PROPERTIES	"provider=" PROVIDER
 
-/* Parameter that holds the struct key of a new key; no other provider uses its name. */
+/* Parameter by which remotekey_new() passes a struct key to key_import(); a name of our own. */
 #define PARAM_ORIGIN	"imapgate-origin"
 
-enum kind { KIND_RSA, KIND_EC, KIND_ED25519, KINDS };
+enum key_type { TYPE_RSA, TYPE_EC, TYPE_ED25519, KEY_TYPES };
 
-/* OpenSSL's names of the kinds. */
-static const char *const kind_name[KINDS] = { "RSA", "EC", "ED25519" };
+/* OpenSSL's names of the types. */
+static const char *const type_name[KEY_TYPES] = { "RSA", "EC", "ED25519" };
 
 /* OpenSSL's "keydata". */
 struct key {
-	enum kind	kind;
+	enum key_type	type;
 	EVP_PKEY	*public_key;	/* in OpenSSL's default provider */
 	uint32_t	index;
-	remotekey_sign	*sign;		/* NULL: imported by OpenSSL for a comparison, can't sign */
+	remotekey_sign	*sign;		/* NULL: a public key that OpenSSL imported to compare it */
 	void		*arg;
 };
 
@@ -51,7 +51,7 @@ struct digest {
 	const char	*name[3];	/* OpenSSL uses all of them */
 	uint32_t	pkcs1;
 	uint32_t	pss;		/* rsa_pss_rsae_*: for a plain RSA key */
-	uint32_t	ecdsa;		/* implies the curve in TLS 1.3 only; the signer knows the version */
+	uint32_t	ecdsa;		/* TLS 1.3 also fixes the curve; the signer checks that */
 };
 
 static const struct digest digests[] = {
@@ -69,7 +69,7 @@ struct signing {
 	bool			pss;		/* else PKCS#1; RSA only */
 };
 
-/* Declared by OpenSSL's types, because the casts in the tables below would hide a wrong one. */
+/* Declared with OpenSSL's types: the casts in the tables below would hide a mismatch. */
 static OSSL_FUNC_keymgmt_new_fn			key_new;
 static OSSL_FUNC_keymgmt_free_fn		key_free;
 static OSSL_FUNC_keymgmt_has_fn			key_has;
@@ -78,7 +78,7 @@ static OSSL_FUNC_keymgmt_get_params_fn		key_get_params;
 static OSSL_FUNC_keymgmt_gettable_params_fn	key_gettable_params;
 static OSSL_FUNC_keymgmt_import_fn		key_import;
 static OSSL_FUNC_keymgmt_export_fn		key_export;
-static OSSL_FUNC_keymgmt_import_types_fn	key_types;
+static OSSL_FUNC_keymgmt_import_types_fn	key_exchange_types;
 static OSSL_FUNC_keymgmt_query_operation_name_fn key_operation_ec;
 static OSSL_FUNC_signature_newctx_fn		signing_new;
 static OSSL_FUNC_signature_freectx_fn		signing_free;
@@ -89,9 +89,9 @@ static OSSL_FUNC_signature_settable_ctx_params_fn signing_settable_params;
 static OSSL_FUNC_provider_query_operation_fn	provider_query;
 static OSSL_provider_init_fn			provider_init;
 
-/* Puts an error on OpenSSL's queue. Returns 0, which is failure to OpenSSL. */
+/* Puts an error on OpenSSL's queue. Returns 0, which means failure to OpenSSL. */
 static int
-refuse(const char *reason)
+raise_error(const char *reason)
 {
 	ERR_raise_data(ERR_LIB_PROV, ERR_R_OPERATION_FAIL, "%s", reason);
 	return 0;
@@ -116,7 +116,7 @@ key_free(void *keydata)
 	OPENSSL_free(key);
 }
 
-/* libssl requires a private half; a key that can sign through another process counts. */
+/* Returns whether the key has the selected parts. The private key of another process counts. */
 static int
 key_has(const void *keydata, int selection)
 {
@@ -127,7 +127,7 @@ key_has(const void *keydata, int selection)
 	return !(selection & OSSL_KEYMGMT_SELECT_PRIVATE_KEY) || key->sign != NULL;
 }
 
-/* Compares public halves; nothing else is known. */
+/* Compares the public keys. */
 static int
 key_match(const void *keydata1, const void *keydata2, int selection)
 {
@@ -138,7 +138,7 @@ key_match(const void *keydata1, const void *keydata2, int selection)
 	return EVP_PKEY_eq(a->public_key, b->public_key) == 1;
 }
 
-/* Returns size, strength, curve and default digest of the public half. */
+/* Gets size, strength, curve and default digest of the public key. */
 static int
 key_get_params(void *keydata, OSSL_PARAM params[])
 {
@@ -147,8 +147,8 @@ key_get_params(void *keydata, OSSL_PARAM params[])
 	return EVP_PKEY_get_params(key->public_key, params);
 }
 
-/* Parameters of a public half that OpenSSL may query, import and export. */
-static const OSSL_PARAM key_facts[] = {
+/* Parameters of a public key that OpenSSL may query, import and export. */
+static const OSSL_PARAM key_params[] = {
 	OSSL_PARAM_int(OSSL_PKEY_PARAM_BITS, NULL),
 	OSSL_PARAM_int(OSSL_PKEY_PARAM_SECURITY_BITS, NULL),
 	OSSL_PARAM_int(OSSL_PKEY_PARAM_MAX_SIZE, NULL),
@@ -164,16 +164,16 @@ static const OSSL_PARAM key_facts[] = {
 static const OSSL_PARAM *
 key_gettable_params(void *provider UNUSED)
 {
-	return key_facts;
+	return key_params;
 }
 
 static const OSSL_PARAM *
-key_types(int selection UNUSED)
+key_exchange_types(int selection UNUSED)
 {
-	return key_facts;
+	return key_params;
 }
 
-/* Takes over the struct key of remotekey_new(). */
+/* Copies the struct key of remotekey_new(), with a reference to its public key. */
 static int
 key_import_origin(struct key *key, const OSSL_PARAM *param)
 {
@@ -185,16 +185,16 @@ key_import_origin(struct key *key, const OSSL_PARAM *param)
 	return 1;
 }
 
-/* Imports a public key: OpenSSL moves the certificate's here to compare the two. */
+/* Imports a public key. OpenSSL imports the certificate's key to compare it. */
 static int
 key_import_public(struct key *key, const OSSL_PARAM params[])
 {
 	EVP_PKEY_CTX *ctx;
 	int ok;
 
-	key->kind = OSSL_PARAM_locate_const(params, OSSL_PKEY_PARAM_RSA_N) != NULL ? KIND_RSA :
-	    OSSL_PARAM_locate_const(params, OSSL_PKEY_PARAM_GROUP_NAME) != NULL ? KIND_EC : KIND_ED25519;
-	ctx = EVP_PKEY_CTX_new_from_name(NULL, kind_name[key->kind], NULL);
+	key->type = OSSL_PARAM_locate_const(params, OSSL_PKEY_PARAM_RSA_N) != NULL ? TYPE_RSA :
+	    OSSL_PARAM_locate_const(params, OSSL_PKEY_PARAM_GROUP_NAME) != NULL ? TYPE_EC : TYPE_ED25519;
+	ctx = EVP_PKEY_CTX_new_from_name(NULL, type_name[key->type], NULL);
 	ok = ctx != NULL && EVP_PKEY_fromdata_init(ctx) == 1 &&
 	    EVP_PKEY_fromdata(ctx, &key->public_key, EVP_PKEY_PUBLIC_KEY, (OSSL_PARAM *)params) == 1;
 	EVP_PKEY_CTX_free(ctx);
@@ -202,8 +202,8 @@ key_import_public(struct key *key, const OSSL_PARAM params[])
 }
 
 /*
- * SECURITY: never imports a private half. Early releases of OpenSSL 3.0 pass the selection "all"
- * for public keys too, so the parameters are searched for one.
+ * SECURITY: never imports a private key. Early releases of OpenSSL 3.0 pass the selection "all"
+ * for public keys too, so the parameters are searched for private ones.
  */
 static int
 key_import(void *keydata, int selection UNUSED, const OSSL_PARAM params[])
@@ -217,22 +217,22 @@ key_import(void *keydata, int selection UNUSED, const OSSL_PARAM params[])
 		return key_import_origin(key, origin);
 	if (OSSL_PARAM_locate_const(params, OSSL_PKEY_PARAM_PRIV_KEY) != NULL ||
 	    OSSL_PARAM_locate_const(params, OSSL_PKEY_PARAM_RSA_D) != NULL)
-		return refuse("private keys are not kept here");
+		return raise_error("private keys can't be imported");
 	return key_import_public(key, params);
 }
 
-/* SECURITY: no private half is exported; therefore OpenSSL signs with the functions below. */
+/* SECURITY: refuses to export a private key; therefore OpenSSL signs with the functions below. */
 static int
 key_export(void *keydata, int selection, OSSL_CALLBACK *callback, void *arg)
 {
 	const struct key *key = keydata;
 
 	if (selection & OSSL_KEYMGMT_SELECT_PRIVATE_KEY)
-		return refuse("the private key is in another process");
+		return raise_error("the private key is in another process");
 	return EVP_PKEY_export(key->public_key, selection, callback, arg);
 }
 
-/* The name of the signature algorithm for EC; with other keys it is the key's name. */
+/* Returns the name of EC's signature algorithm. For other keys it is the name of the key's type. */
 static const char *
 key_operation_ec(int operation)
 {
@@ -253,9 +253,9 @@ signing_free(void *ctx)
 	OPENSSL_free(ctx);
 }
 
-/* Returns NULL for digests that no TLS scheme uses (RFC 9155 removed MD5 and SHA-1). */
+/* Returns NULL for digests that no SignatureScheme uses (RFC 9155 removed MD5 and SHA-1). */
 static const struct digest *
-digest_find(const char *name)
+find_digest(const char *name)
 {
 	for (size_t i = 0; i < sizeof(digests) / sizeof(digests[0]); i++)
 		for (size_t n = 0; n < sizeof(digests[i].name) / sizeof(digests[i].name[0]); n++)
@@ -266,15 +266,15 @@ digest_find(const char *name)
 
 /* Returns whether a digest parameter is absent or names the digest of the signature. */
 static bool
-is_digest(const OSSL_PARAM *p, const struct digest *digest)
+digest_is_consistent(const OSSL_PARAM *p, const struct digest *digest)
 {
 	return p == NULL || (p->data_type == OSSL_PARAM_UTF8_STRING && p->data != NULL &&
-	    digest != NULL && digest_find(p->data) == digest);
+	    digest != NULL && find_digest(p->data) == digest);
 }
 
-/* Compares a parameter that OpenSSL passes as a number or as a string. */
+/* Returns whether a parameter, which OpenSSL passes as a number or as a string, has this value. */
 static bool
-is(const OSSL_PARAM *p, int number, const char *word)
+param_equals(const OSSL_PARAM *p, int number, const char *word)
 {
 	int n;
 
@@ -291,16 +291,16 @@ signing_set_params(void *ctx, const OSSL_PARAM params[])
 	const OSSL_PARAM *salt = OSSL_PARAM_locate_const(params, OSSL_SIGNATURE_PARAM_PSS_SALTLEN);
 	struct signing *s = ctx;
 
-	if (!is_digest(OSSL_PARAM_locate_const(params, OSSL_SIGNATURE_PARAM_DIGEST), s->digest) ||
-	    !is_digest(OSSL_PARAM_locate_const(params, OSSL_SIGNATURE_PARAM_MGF1_DIGEST), s->digest))
-		return refuse("TLS has one digest for all of a signature");
-	if (salt != NULL && !is(salt, RSA_PSS_SALTLEN_DIGEST, OSSL_PKEY_RSA_PSS_SALT_LEN_DIGEST))
-		return refuse("TLS has salts of the digest's length");
+	if (!digest_is_consistent(OSSL_PARAM_locate_const(params, OSSL_SIGNATURE_PARAM_DIGEST), s->digest) ||
+	    !digest_is_consistent(OSSL_PARAM_locate_const(params, OSSL_SIGNATURE_PARAM_MGF1_DIGEST), s->digest))
+		return raise_error("the MGF1 digest must be the digest of the signature");
+	if (salt != NULL && !param_equals(salt, RSA_PSS_SALTLEN_DIGEST, OSSL_PKEY_RSA_PSS_SALT_LEN_DIGEST))
+		return raise_error("the salt must be as long as the digest");
 	if (padding == NULL)
 		return 1;
-	s->pss = is(padding, RSA_PKCS1_PSS_PADDING, OSSL_PKEY_RSA_PAD_MODE_PSS);
-	return s->pss || is(padding, RSA_PKCS1_PADDING, OSSL_PKEY_RSA_PAD_MODE_PKCSV15) ||
-	    refuse("TLS does not sign with this padding");
+	s->pss = param_equals(padding, RSA_PKCS1_PSS_PADDING, OSSL_PKEY_RSA_PAD_MODE_PSS);
+	return s->pss || param_equals(padding, RSA_PKCS1_PADDING, OSSL_PKEY_RSA_PAD_MODE_PKCSV15) ||
+	    raise_error("no TLS SignatureScheme has this padding");
 }
 
 static const OSSL_PARAM *
@@ -326,29 +326,29 @@ signing_init(void *ctx, const char *digest, void *keydata, const OSSL_PARAM para
 	if (keydata != NULL)
 		s->key = keydata;
 	if (s->key == NULL || s->key->sign == NULL)
-		return refuse("this key can't sign");
-	s->digest = digest != NULL ? digest_find(digest) : NULL;
+		return raise_error("this key can't sign");
+	s->digest = digest != NULL ? find_digest(digest) : NULL;
 	s->pss = false;
 
-	if (s->key->kind == KIND_ED25519) {
+	if (s->key->type == TYPE_ED25519) {
 		if (digest != NULL && digest[0] != '\0')
-			return refuse("Ed25519 goes without a digest");
+			return raise_error("Ed25519 takes no digest");
 	} else if (s->digest == NULL)
-		return refuse("TLS does not sign with this digest");
+		return raise_error("no TLS SignatureScheme has this digest");
 	return params == NULL || signing_set_params(s, params);
 }
 
 static uint32_t
 signing_scheme(const struct signing *s)
 {
-	if (s->key->kind == KIND_ED25519)
+	if (s->key->type == TYPE_ED25519)
 		return SCHEME_ED25519;
-	if (s->key->kind == KIND_EC)
+	if (s->key->type == TYPE_EC)
 		return s->digest->ecdsa;
 	return s->pss ? s->digest->pss : s->digest->pkcs1;
 }
 
-/* OpenSSL calls this first with signature NULL, to get the size. */
+/* Signs tbs. With signature NULL, as in OpenSSL's first call, only sets len to the size needed. */
 static int
 signing_sign(void *ctx, unsigned char *signature, size_t *len, size_t size, const unsigned char *tbs, size_t tbs_len)
 {
@@ -361,11 +361,11 @@ signing_sign(void *ctx, unsigned char *signature, size_t *len, size_t size, cons
 		return 1;
 	}
 	if (size < need)
-		return refuse("no room for the signature");
+		return raise_error("no room for the signature");
 
 	*len = key->sign(key->arg, key->index, signing_scheme(s), tbs, tbs_len, signature, size);
 	if (*len == 0 || *len > size)
-		return refuse("the signature was refused");
+		return raise_error("the signer returned no signature");
 	return 1;
 }
 
@@ -381,9 +381,9 @@ signing_sign(void *ctx, unsigned char *signature, size_t *len, size_t size, cons
 	ENTRY(KEYMGMT_GET_PARAMS, key_get_params), \
 	ENTRY(KEYMGMT_GETTABLE_PARAMS, key_gettable_params), \
 	ENTRY(KEYMGMT_IMPORT, key_import), \
-	ENTRY(KEYMGMT_IMPORT_TYPES, key_types), \
+	ENTRY(KEYMGMT_IMPORT_TYPES, key_exchange_types), \
 	ENTRY(KEYMGMT_EXPORT, key_export), \
-	ENTRY(KEYMGMT_EXPORT_TYPES, key_types)
+	ENTRY(KEYMGMT_EXPORT_TYPES, key_exchange_types)
 
 static const OSSL_DISPATCH key_functions[] = {
 	KEY_ENTRIES,
@@ -406,7 +406,7 @@ static const OSSL_DISPATCH signing_functions[] = {
 	{ 0, NULL }
 };
 
-/* The names of OpenSSL's own providers: libssl knows a key's type by any of them. */
+/* The same names as in OpenSSL's own providers: libssl recognizes a key's type by any of them. */
 static const OSSL_ALGORITHM keys[] = {
 	{ "RSA:rsaEncryption:1.2.840.113549.1.1.1", PROPERTIES, key_functions, NULL },
 	{ "EC:id-ecPublicKey:1.2.840.10045.2.1", PROPERTIES, key_functions_ec, NULL },
@@ -445,24 +445,24 @@ provider_init(const OSSL_CORE_HANDLE *core UNUSED, const OSSL_DISPATCH *in UNUSE
 }
 
 /*
- * Returns a library context in which no other fetch of "RSA" looks; NULL on failure. Never
- * freed, because keys refer to it.
+ * Returns a library context with this provider only, the same in each call; NULL on failure. The
+ * context is never freed, because keys refer to it.
  */
 static OSSL_LIB_CTX *
-context(void)
+library_context(void)
 {
-	static OSSL_LIB_CTX	*once;
+	static OSSL_LIB_CTX	*cached;
 	OSSL_LIB_CTX *ctx;
 
-	if (once != NULL)
-		return once;
+	if (cached != NULL)
+		return cached;
 	ctx = OSSL_LIB_CTX_new();
 	if (ctx == NULL || !OSSL_PROVIDER_add_builtin(ctx, PROVIDER, provider_init) ||
 	    OSSL_PROVIDER_load(ctx, PROVIDER) == NULL) {
 		OSSL_LIB_CTX_free(ctx);
 		return NULL;
 	}
-	return once = ctx;
+	return cached = ctx;
 }
 
 EVP_PKEY *
@@ -473,20 +473,21 @@ remotekey_new(EVP_PKEY *public_key, uint32_t index, remotekey_sign *sign, void *
 		OSSL_PARAM_construct_octet_string(PARAM_ORIGIN, &origin, sizeof(origin)),
 		OSSL_PARAM_construct_end()
 	};
-	OSSL_LIB_CTX *here = context();
+	OSSL_LIB_CTX *libctx = library_context();
 	EVP_PKEY_CTX *ctx;
 	EVP_PKEY *key = NULL;
 
-	while (origin.kind < KINDS && !EVP_PKEY_is_a(public_key, kind_name[origin.kind]))
-		origin.kind++;
-	if (origin.kind == KINDS) {
-		refuse("the certificate's key is neither RSA, EC nor Ed25519");
+	while (origin.type < KEY_TYPES && !EVP_PKEY_is_a(public_key, type_name[origin.type]))
+		origin.type++;
+	if (origin.type == KEY_TYPES) {
+		raise_error("the certificate's key is neither RSA, EC nor Ed25519");
 		return NULL;
 	}
-	if (here == NULL)		/* NULL would be the default context, with OpenSSL's own "RSA" */
+	/* OpenSSL takes NULL for the default context, which has other keys of this type. */
+	if (libctx == NULL)
 		return NULL;
 
-	ctx = EVP_PKEY_CTX_new_from_name(here, kind_name[origin.kind], NULL);
+	ctx = EVP_PKEY_CTX_new_from_name(libctx, type_name[origin.type], NULL);
 	if (ctx == NULL || EVP_PKEY_fromdata_init(ctx) != 1 ||
 	    EVP_PKEY_fromdata(ctx, &key, EVP_PKEY_KEYPAIR, params) != 1)
 		key = NULL;

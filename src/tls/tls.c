@@ -1,7 +1,6 @@
 /*
- * The TLS server's context, see tls.h. Run before a client is there: by the
- * gate zygote, by the monitor of a superserver, or by --check, as root. Reads
- * public files only.
+ * The TLS server's context, see tls.h. Run before there is a client: by the gate zygote, by the
+ * monitor of a superserver, or by --check, as root. Reads public files only.
  */
 
 #include "tls/tls.h"
@@ -32,8 +31,8 @@
 static const unsigned char alpn_imap[] = { 4, 'i', 'm', 'a', 'p' };
 
 /*
- * Refuses a client that offers ALPN without "imap": it wants another protocol, perhaps by a
- * cross-protocol attack (RFC 9325, 3.8; RFC 7301, 3.2).
+ * Refuses a client that offers ALPN without "imap", which may be a cross-protocol attack (RFC 9325,
+ * 3.8; RFC 7301, 3.2).
  */
 static int
 choose_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_len, const unsigned char *in, unsigned in_len, void *arg)
@@ -69,7 +68,7 @@ apply_policy(SSL_CTX *ctx)
 }
 
 static X509 *
-next_certificate(BIO *pem)
+read_certificate(BIO *pem)
 {
 	X509 *cert = PEM_read_bio_X509(pem, NULL, NULL, NULL);
 
@@ -79,9 +78,9 @@ next_certificate(BIO *pem)
 	return cert;
 }
 
-/* Signs by the callbacks that are installed at this time (a remotekey_sign). */
+/* Signs by the callback that is set at this time (a remotekey_sign). */
 static size_t
-sign(void *arg, uint32_t index, uint32_t scheme, const uint8_t *tbs, size_t len, uint8_t *signature, size_t size)
+sign_by_callback(void *arg, uint32_t index, uint32_t scheme, const uint8_t *tbs, size_t len, uint8_t *signature, size_t size)
 {
 	const struct tls *t = arg;
 
@@ -96,10 +95,10 @@ parse_certificate(struct tls *t, struct tls_certificate *c, BIO *pem, uint32_t i
 	X509 *issuer;
 
 	c->index = index;
-	c->cert = next_certificate(pem);
+	c->cert = read_certificate(pem);
 	c->chain = sk_X509_new_null();
 	if (c->cert != NULL)
-		while ((issuer = next_certificate(pem)) != NULL)
+		while ((issuer = read_certificate(pem)) != NULL)
 			sk_X509_push(c->chain, issuer);
 	explanation = c->cert == NULL || ERR_peek_error() != 0 ? pemfile_explain_file(PEMFILE_CERTIFICATE, t->opts->cert[index]) : NULL;
 	if (explanation != NULL)
@@ -108,9 +107,9 @@ parse_certificate(struct tls *t, struct tls_certificate *c, BIO *pem, uint32_t i
 		return "no certificate in the file";
 	if (ERR_peek_error() != 0)
 		return "a certificate of the chain can't be read";
-	c->key = remotekey_new(X509_get0_pubkey(c->cert), index, sign, t);
+	c->key = remotekey_new(X509_get0_pubkey(c->cert), index, sign_by_callback, t);
 	if (c->key == NULL || !publickey_digest(X509_get0_pubkey(c->cert), c->key_digest))
-		return "a public key of a kind that is not supported";
+		return "its type of public key is not supported";
 	return NULL;
 }
 
@@ -125,14 +124,14 @@ free_certificate(struct tls_certificate *c)
 }
 
 /*
- * Loads one certificate. A broken file, perhaps half renewed, is reported; the others still
+ * Loads one certificate. Reports a malformed file, perhaps half renewed; other certificates still
  * work.
  */
 static void
 load_certificate(struct tls *t, uint32_t i)
 {
 	struct tls_certificate *c = &t->certificate[t->certificates];
-	const char *wrong;
+	const char *error;
 	BIO *pem;
 
 	if (access(t->opts->key[i], R_OK) == -1) {
@@ -145,13 +144,13 @@ load_certificate(struct tls *t, uint32_t i)
 		return;
 	}
 	t->possible = true;
-	wrong = parse_certificate(t, c, pem, i);
+	error = parse_certificate(t, c, pem, i);
 	BIO_free(pem);
-	if (wrong == NULL) {
+	if (error == NULL) {
 		t->certificates++;
 		return;
 	}
-	t->callbacks->report_error(t->opts->cert[i], wrong);
+	t->callbacks->report_error(t->opts->cert[i], error);
 	free_certificate(c);
 }
 
@@ -189,7 +188,7 @@ drop_certificates(struct tls *t, const char *(*find_error)(const struct tls *, c
 }
 
 /*
- * Gives the connection all certificates for this name, the first of each kind of key. Returns
+ * Gives the connection all certificates for this name, the first of each type of key. Returns
  * their number.
  */
 static int
@@ -201,19 +200,19 @@ use_certificates_for(SSL *ssl, const struct tls *t, const char *name)
 
 	for (i = 0; i < t->certificates; i++) {
 		const struct tls_certificate *c = &t->certificate[i];
-		bool *kind = &used[EVP_PKEY_is_a(c->key, "RSA") ? 0 : EVP_PKEY_is_a(c->key, "EC") ? 1 : 2];
+		bool *type_used = &used[EVP_PKEY_is_a(c->key, "RSA") ? 0 : EVP_PKEY_is_a(c->key, "EC") ? 1 : 2];
 
-		if (*kind || X509_check_host(c->cert, name, 0, 0, NULL) != 1)
+		if (*type_used || X509_check_host(c->cert, name, 0, 0, NULL) != 1)
 			continue;
-		*kind = SSL_use_cert_and_key(ssl, c->cert, c->key, c->chain, 1) == 1;
-		n += *kind;
+		*type_used = SSL_use_cert_and_key(ssl, c->cert, c->key, c->chain, 1) == 1;
+		n += *type_used;
 	}
 	return n;
 }
 
 /* Copies the certificate's first DNS name, to find other certificates for the same name. */
 static void
-a_name_of(X509 *cert, char *name, size_t size)
+copy_dns_name(X509 *cert, char *name, size_t size)
 {
 	GENERAL_NAMES *names = X509_get_ext_d2i(cert, NID_subject_alt_name, NULL, NULL);
 	int i;
@@ -226,14 +225,14 @@ a_name_of(X509 *cert, char *name, size_t size)
 			snprintf(name, size, "%.*s", ASN1_STRING_length(n->d.dNSName), (const char *)ASN1_STRING_get0_data(n->d.dNSName));
 	}
 	GENERAL_NAMES_free(names);
-	/* X509_check_host(3) matches no literal wildcard: replace it by some host. */
+	/* X509_check_host(3) does not match a wildcard as a name: replace it by some host. */
 	if (name[0] == '*')
 		name[0] = 'x';
 }
 
 /*
- * Chooses certificates by SNI after the ClientHello; an unknown name gets those of the first
- * (SSL_CTX_set_cert_cb(3)).
+ * Chooses certificates by SNI after the ClientHello (SSL_CTX_set_cert_cb(3)). For an unknown name
+ * chooses those with a name of the first certificate.
  */
 static int
 choose_certificate(SSL *ssl, void *arg)
@@ -246,13 +245,13 @@ choose_certificate(SSL *ssl, void *arg)
 	SSL_certs_clear(ssl);
 	if (sni != NULL && use_certificates_for(ssl, t, sni) > 0)
 		return 1;
-	a_name_of(first->cert, name, sizeof(name));
+	copy_dns_name(first->cert, name, sizeof(name));
 	if (name[0] != '\0' && use_certificates_for(ssl, t, name) > 0)
 		return 1;
 	return SSL_use_cert_and_key(ssl, first->cert, first->key, first->chain, 1);
 }
 
-/* Puts a single certificate into the context, so that connections need not choose. */
+/* Puts a single certificate into the context, so that no connection needs to choose. */
 static void
 set_single_certificate(struct tls *t)
 {
@@ -267,51 +266,51 @@ set_single_certificate(struct tls *t)
 }
 
 /*
- * Applies policy and settings to a new context. Returns NULL or an error text, and sets
- * wrong_file if one file is at fault.
+ * Applies policy and settings to a new context. Returns NULL; or an error text, and sets wrong_file
+ * if it is about one file.
  */
 static const char *
-fill_context(struct tls *t)
+configure_context(struct tls *t)
 {
-	const char *wrong;
+	const char *error;
 
 	if (t->ctx == NULL)
 		return "out of memory";
 	apply_policy(t->ctx);
-	wrong = tls_settings(t->ctx, t->opts);
-	if (wrong != NULL)
-		return wrong;
+	error = tls_settings(t->ctx, t->opts);
+	if (error != NULL)
+		return error;
 	SSL_CTX_set_cert_cb(t->ctx, choose_certificate, t);
 	return t->opts->client_ca != NULL ? clientca_require(t->ctx, t->opts, &t->wrong_file) : NULL;
 }
 
 /* Records that TLS is not possible. */
 static void
-give_up_tls(struct tls *t, const char *wrong)
+give_up_tls(struct tls *t, const char *error)
 {
 	SSL_CTX_free(t->ctx);
 	t->ctx = NULL;
 	t->possible = false;
-	t->wrong = wrong;
+	t->wrong = error;
 }
 
-static const char none_usable[] = "no certificate with its key can be used";
+static const char none_usable[] = "no certificate and private key can be used";
 
 /*
- * Records that no certificate is left, and names the file if there is only one. Each was
- * reported before.
+ * Records that no certificate is left, with the file if there is only one. The error of each
+ * certificate was reported before.
  */
 static void
-give_up_certificates(struct tls *t, const char *wrong)
+give_up_certificates(struct tls *t, const char *error)
 {
-	give_up_tls(t, wrong);
+	give_up_tls(t, error);
 	t->wrong_file = t->opts->certs == 1 ? t->opts->cert[0] : NULL;
 }
 
 void
 tls_load(struct tls *t, const struct options *o, const struct tls_callbacks *callbacks)
 {
-	const char *wrong;
+	const char *error;
 	uint32_t i;
 
 	memset(t, 0, sizeof(*t));
@@ -325,9 +324,9 @@ tls_load(struct tls *t, const struct options *o, const struct tls_callbacks *cal
 		return;
 	}
 	t->ctx = SSL_CTX_new(TLS_server_method());
-	wrong = fill_context(t);
-	if (wrong != NULL) {
-		give_up_tls(t, wrong);
+	error = configure_context(t);
+	if (error != NULL) {
+		give_up_tls(t, error);
 		return;
 	}
 	drop_certificates(t, certificate_error);
@@ -350,24 +349,24 @@ tls_prepare(struct tls *t)
 }
 
 /*
- * Moves each side one step on. Returns 1 when both have finished, 0 if there is more to do, -1
- * on failure.
+ * Does one step of a handshake on each side. Returns 1 when both have finished, 0 if more steps
+ * must follow, -1 on failure.
  */
 static int
-shake_hands(SSL *client, SSL *server)
+step_handshake(SSL *client, SSL *server)
 {
 	SSL *sides[] = { client, server };
-	size_t i, through = 0;
+	size_t i, finished = 0;
 
 	for (i = 0; i < 2; i++) {
 		int done = SSL_do_handshake(sides[i]);
 
 		if (done == 1)
-			through++;
+			finished++;
 		else if (SSL_get_error(sides[i], done) != SSL_ERROR_WANT_READ)
 			return -1;
 	}
-	return through == 2;
+	return finished == 2;
 }
 
 bool
@@ -383,7 +382,7 @@ tls_connect_in_memory(SSL *client, SSL *server)
 	SSL_set_connect_state(client);
 	SSL_set_accept_state(server);
 	for (i = 0; i < HANDSHAKE_STEPS && done == 0; i++)
-		done = shake_hands(client, server);
+		done = step_handshake(client, server);
 	return done == 1;
 }
 

@@ -2,10 +2,10 @@
 #define IMAPGATE_TLS_TLS_H
 
 /*
- * TLS as a server: certificates, defaults of RFC 9325, and --tls settings by OpenSSL's names.
- * Certificates and settings are loaded once and before the fork, because they cost most of the
- * time and are public; the process that will sign then has OpenSSL loaded too. Whether the
- * private keys are there is asked later, by tls_prepare().
+ * TLS as a server: certificates, defaults of RFC 9325, and settings of --tls by OpenSSL's names.
+ * tls_load() runs once and before a fork, because it takes most of the time and loads public data
+ * only; the process that will sign then has OpenSSL loaded too. tls_prepare() later asks whether
+ * the private keys can be used.
  */
 
 #include <openssl/ssl.h>
@@ -28,7 +28,7 @@ struct tls_certificate {
 struct tls_callbacks {
 	bool		(*has_key)(uint32_t index, const uint8_t key_digest[MSG_DIGEST]);
 	remotekey_sign	*sign;
-	void		(*report_error)(const char *file, const char *wrong);	/* file NULL: no single one at fault */
+	void		(*report_error)(const char *file, const char *error);	/* of one certificate */
 };
 
 struct tls {
@@ -38,34 +38,34 @@ struct tls {
 	struct tls_certificate		 certificate[OPTIONS_CERTS];
 	size_t				 certificates;	/* number of usable ones */
 	SSL_CTX				*ctx;		/* NULL: not made, or TLS is not possible */
-	const char			*wrong;		/* why TLS is not possible; NULL: unknown, or it is */
-	const char			*wrong_file;	/* file that caused it; NULL: none, or several */
+	const char			*wrong;		/* error that makes TLS impossible; NULL: none so far */
+	const char			*wrong_file;	/* file with that error; NULL: none, or several */
 	bool				 confirmed;	/* has_key was called for every certificate */
 };
 
 /*
- * Loads the certificates and makes the context with all settings. Certificates that can't be
- * used are reported and left out. If none is left, or a setting fails, sets wrong.
+ * Loads the certificates and makes the context with all settings. Reports certificates that can't
+ * be used, and leaves them out. If no certificate is left, or a setting fails, sets wrong.
  */
 void	tls_load(struct tls *, const struct options *, const struct tls_callbacks *);
 
 /*
- * Confirms each private key by has_key, once. Certificates without one are reported and left
- * out. Returns NULL, or a text for the log why TLS is not possible. tls_load must have been
- * called.
+ * Asks has_key for each private key, in the first call only. Reports certificates without a key,
+ * and leaves them out. Returns NULL, or an error text for the log if TLS is not possible.
+ * tls_load() must have been called.
  */
 const char	*tls_prepare(struct tls *);
 
 /*
- * Connects client and server by a pair of memory BIOs and handshakes. Returns false if one of
- * them is NULL or the handshake fails; OpenSSL's error queue then has the cause.
+ * Connects client and server by a pair of memory BIOs and does the handshake. Returns false if one
+ * of them is NULL or the handshake fails; OpenSSL's error queue then has the cause.
  */
 bool	tls_connect_in_memory(SSL *client, SSL *server);
 
 /*
- * Handshakes in memory with a client that verifies nothing: tests settings, certificate and key
- * together, and makes OpenSSL initialize before a fork what each handshake needs. Returns
- * whether the handshake succeeded. tls_prepare must have returned NULL.
+ * Does a handshake in memory with a client that verifies nothing. This tests settings, certificate
+ * and key together, and initializes OpenSSL for handshakes before a fork. Returns whether the
+ * handshake succeeded. tls_prepare() must have returned NULL.
  */
 bool	tls_self_test(const struct tls *);
 

@@ -12,7 +12,7 @@
 #include <strings.h>
 
 /*
- * RFC 9325, 4.2.1: TLS 1.2 only with forward secrecy and AEAD; and TLS 1.3. RFC 9051, 11.1
+ * TLS 1.3, and TLS 1.2 with forward secrecy and AEAD only (RFC 9325, 4.2.1). RFC 9051, 11.1
  * requires AES128-GCM with ECDHE and RSA.
  */
 static const char *const defaults[][2] = {
@@ -28,8 +28,8 @@ static const char *const defaults[][2] = {
 #define GROUPS		"X25519:P-256:P-384:P-521"
 
 /*
- * Names of SSL_CONF_cmd(3) that are refused with a reason, because another option does it or it
- * can't work here. OpenSSL decides about all others.
+ * Settings of SSL_CONF_cmd(3) that are refused with a reason, because there is another option or
+ * they can't work here. OpenSSL accepts or refuses all others.
  */
 static const struct refused_setting {
 	const char	*name;
@@ -38,27 +38,27 @@ static const struct refused_setting {
 	const char	*reason;
 } refused_settings[] = {
 	/* SECURITY: the context is in the gate, which must not have a private key. */
-	{ "PrivateKey",		NULL,	false,	"keys are given by --key" },
-	{ "Certificate",	NULL,	false,	"certificates are given by --cert" },
-	{ "ChainCAFile",	NULL,	false,	"the chain belongs into the file of --cert" },
-	{ "ChainCAPath",	NULL,	false,	"the chain belongs into the file of --cert" },
-	{ "VerifyCAFile",	NULL,	false,	"authorities of clients are given by --client-ca" },
-	{ "VerifyCAPath",	NULL,	false,	"authorities of clients are given by --client-ca" },
-	{ "VerifyCAStore",	NULL,	false,	"authorities of clients are given by --client-ca" },
-	{ "ChainCAStore",	NULL,	false,	"the chain belongs into the file of --cert" },
-	{ "RequestCAFile",	NULL,	false,	"authorities of clients are given by --client-ca" },
-	{ "RequestCAPath",	NULL,	false,	"authorities of clients are given by --client-ca" },
-	{ "RequestCAStore",	NULL,	false,	"authorities of clients are given by --client-ca" },
-	{ "ClientCAFile",	NULL,	false,	"authorities of clients are given by --client-ca" },
-	{ "ClientCAPath",	NULL,	false,	"authorities of clients are given by --client-ca" },
-	{ "ClientCAStore",	NULL,	false,	"authorities of clients are given by --client-ca" },
-	{ "VerifyMode",		NULL,	false,	"a client's certificate is optional, see --client-ca" },
-	{ "DHParameters",	NULL,	false,	"key exchange is by elliptic curves only" },
-	{ "ECDHParameters",	NULL,	false,	"say Groups" },
-	{ "ServerInfoFile",	NULL,	false,	"it would be read in the sandbox" },
-	{ "Options",		"KTLS",	false,	"say --ktls" },
-	{ "Options",		"Compression", false, "compression tells lengths of secrets (CRIME)" },
-	{ "Options",		"UnsafeLegacyRenegotiation", false, "there is no renegotiation" },
+	{ "PrivateKey",		NULL,	false,	"use --key" },
+	{ "Certificate",	NULL,	false,	"use --cert" },
+	{ "ChainCAFile",	NULL,	false,	"put the chain into the file of --cert" },
+	{ "ChainCAPath",	NULL,	false,	"put the chain into the file of --cert" },
+	{ "VerifyCAFile",	NULL,	false,	"use --client-ca" },
+	{ "VerifyCAPath",	NULL,	false,	"use --client-ca" },
+	{ "VerifyCAStore",	NULL,	false,	"use --client-ca" },
+	{ "ChainCAStore",	NULL,	false,	"put the chain into the file of --cert" },
+	{ "RequestCAFile",	NULL,	false,	"use --client-ca" },
+	{ "RequestCAPath",	NULL,	false,	"use --client-ca" },
+	{ "RequestCAStore",	NULL,	false,	"use --client-ca" },
+	{ "ClientCAFile",	NULL,	false,	"use --client-ca" },
+	{ "ClientCAPath",	NULL,	false,	"use --client-ca" },
+	{ "ClientCAStore",	NULL,	false,	"use --client-ca" },
+	{ "VerifyMode",		NULL,	false,	"client certificates are optional, see --client-ca" },
+	{ "DHParameters",	NULL,	false,	"only key exchange by elliptic curves is supported" },
+	{ "ECDHParameters",	NULL,	false,	"use Groups" },
+	{ "ServerInfoFile",	NULL,	false,	"the file would be read in the sandbox" },
+	{ "Options",		"KTLS",	false,	"use --ktls" },
+	{ "Options",		"Compression", false, "compression reveals the length of secrets (CRIME)" },
+	{ "Options",		"UnsafeLegacyRenegotiation", false, "renegotiation is not supported" },
 	{ "Options",		"SessionTicket", true,	"a resumed session would not be checked against --client-crl" },
 	{ "NumTickets",		NULL,	true,	"a resumed session would not be checked against --client-crl" },
 };
@@ -93,16 +93,16 @@ refused_reason(const struct options *o, const char *name, const char *value)
 }
 
 /*
- * Returns an error text for the first group that the signer does not know; else it would take a
- * gate that uses the group for a compromised one.
+ * Returns an error text for the first group that the signer does not know, NULL if it knows all.
+ * The signer treats a gate that uses an unknown group as compromised.
  */
 static const char *
-unknown_group(const char *list)
+groups_error(const char *list)
 {
 	static const char *const known[] = { "X25519", "X448", "P-256", "P-384", "P-521", "secp256r1", "secp384r1", "secp521r1", "prime256v1",
 		"ffdhe2048", "ffdhe3072", "ffdhe4096", "ffdhe6144", "ffdhe8192", "X25519MLKEM768", "SecP256r1MLKEM768", "SecP384r1MLKEM1024",
 		"MLKEM512", "MLKEM768", "MLKEM1024", "brainpoolP256r1tls13", "brainpoolP384r1tls13", "brainpoolP512r1tls13" };
-	static char unknown[64];
+	static char error[64];
 	size_t i, len;
 
 	for (; *list != '\0'; list += len, list += strspn(list, ":/ ")) {
@@ -113,15 +113,15 @@ unknown_group(const char *list)
 				break;
 		if (i < sizeof(known) / sizeof(known[0]))
 			continue;
-		snprintf(unknown, sizeof(unknown), "there can be no signature for the group %.*s", (int)(len < 20 ? len : 20), list);
-		return unknown;
+		snprintf(error, sizeof(error), "the signer does not know the group %.*s", (int)(len < 20 ? len : 20), list);
+		return error;
 	}
 	return NULL;
 }
 
 /*
- * Returns an error text for versions and ciphers without a signature by the signer: TLS before
- * 1.2, key exchange by RSA or DHE.
+ * Returns an error text for versions and ciphers for which the signer does not sign, NULL if there
+ * are none: TLS before 1.2, key exchange by RSA or DHE.
  */
 static const char *
 context_error(SSL_CTX *ctx)
@@ -131,14 +131,14 @@ context_error(SSL_CTX *ctx)
 	int i, kx;
 
 	if (SSL_CTX_get_min_proto_version(ctx) < TLS1_2_VERSION)
-		return "TLS before 1.2 is not possible";
+		return "TLS before 1.2 is not supported";
 	for (i = 0; i < sk_SSL_CIPHER_num(ciphers); i++) {
 		const SSL_CIPHER *c = sk_SSL_CIPHER_value(ciphers, i);
 
 		kx = SSL_CIPHER_get_kx_nid(c);
 		if (kx == NID_kx_any || (kx == NID_kx_ecdhe && SSL_CIPHER_get_auth_nid(c) != NID_auth_null))
 			continue;
-		snprintf(error, sizeof(error), "there can be no signature for the cipher %s", SSL_CIPHER_get_name(c));
+		snprintf(error, sizeof(error), "the signer does not sign for the cipher %s", SSL_CIPHER_get_name(c));
 		return error;
 	}
 	return NULL;
@@ -160,13 +160,13 @@ apply_setting(SSL_CONF_CTX *conf, SSL_CTX *ctx, const struct options *o, const c
 	snprintf(name, sizeof(name), "%.*s", (int)(value - 1 - setting), setting);
 	reason = refused_reason(o, name, value);
 	if (reason == NULL && is_groups(name))
-		reason = unknown_group(value);
+		reason = groups_error(value);
 	if (reason == NULL && SSL_CONF_cmd(conf, name, value) != 2)
-		return "OpenSSL does not take it";
+		return "OpenSSL refuses the setting";
 	return reason != NULL ? reason : context_error(ctx);
 }
 
-/* OpenSSL before 3.5 refuses a list with X25519MLKEM768: try without it then. */
+/* Applies the defaults, without X25519MLKEM768 if OpenSSL (before 3.5) refuses a list with it. */
 static void
 apply_defaults(SSL_CONF_CTX *conf, SSL_CTX *ctx)
 {
@@ -183,7 +183,7 @@ const char *
 tls_settings(SSL_CTX *ctx, const struct options *o)
 {
 	SSL_CONF_CTX *conf = SSL_CONF_CTX_new();
-	static char wrong[512];
+	static char error[512];
 	const char *reason = NULL;
 	size_t i;
 
@@ -195,32 +195,31 @@ tls_settings(SSL_CTX *ctx, const struct options *o)
 	for (i = 0; i < o->tlss && reason == NULL; i++) {
 		reason = apply_setting(conf, ctx, o, o->tls[i]);
 		if (reason != NULL)
-			snprintf(wrong, sizeof(wrong), "--tls %s can't be used: %s", o->tls[i], reason);
+			snprintf(error, sizeof(error), "--tls %s can't be used: %s", o->tls[i], reason);
 	}
 	if (reason == NULL && SSL_CONF_CTX_finish(conf) != 1)
-		snprintf(wrong, sizeof(wrong), "%s", reason = "--tls can't be used");
+		snprintf(error, sizeof(error), "%s", reason = "--tls can't be used");
 	SSL_CONF_CTX_free(conf);
-	return reason == NULL ? NULL : wrong;
+	return reason == NULL ? NULL : error;
 }
 
-/* Returns a text for OpenSSL's reason to refuse a certificate at a security level. */
+/* Returns an error text for OpenSSL's reason to refuse a certificate at a security level. */
 static const char *
 explain_refusal(unsigned long error, int level)
 {
-	static char words[192];
+	static char text[192];
 	const char *reason = ERR_reason_error_string(error);
 
 	if (ERR_GET_REASON(error) == SSL_R_EE_KEY_TOO_SMALL)
-		snprintf(words, sizeof(words), "its key is too small for OpenSSL's security level %d; have it made anew, with RSA of 2048 bits or "
-		    "EC P-256", level);
+		snprintf(text, sizeof(text), "its key is too small for OpenSSL's security level %d; use RSA with 2048 bits or EC P-256", level);
 	else if (ERR_GET_REASON(error) == SSL_R_CA_KEY_TOO_SMALL)
-		snprintf(words, sizeof(words), "a key in its chain is too small for OpenSSL's security level %d", level);
+		snprintf(text, sizeof(text), "a key in its chain is too small for OpenSSL's security level %d", level);
 	else if (ERR_GET_REASON(error) == SSL_R_CA_MD_TOO_WEAK)
-		snprintf(words, sizeof(words), "it or its chain is signed with a hash too weak for OpenSSL's security level %d (SHA-1, perhaps)",
+		snprintf(text, sizeof(text), "it or its chain is signed with a hash too weak for OpenSSL's security level %d (SHA-1, perhaps)",
 		    level);
 	else
-		snprintf(words, sizeof(words), "OpenSSL does not take it: %s", reason != NULL ? reason : "it does not say why");
-	return words;
+		snprintf(text, sizeof(text), "OpenSSL refuses it: %s", reason != NULL ? reason : "no reason given");
+	return text;
 }
 
 const char *

@@ -101,7 +101,7 @@ class Wrong:
 
     def small_key(self, _):
         file, key = make_certificate(self.folder, "small", ["rsa:1024"])
-        return file, "its key is too small for OpenSSL's security level 2; have it made anew", ["--cert", file, "--key", key]
+        return file, "its key is too small for OpenSSL's security level 2; use RSA with 2048 bits", ["--cert", file, "--key", key]
 
     def small_curve(self, _):
         file, key = make_certificate(self.folder, "curve", ["ec", "-pkeyopt", "ec_paramgen_curve:prime192v1"])
@@ -141,7 +141,7 @@ class Wrong:
     def request(self, _):
         file = self.folder / "request.pem"
         subprocess.run(["openssl", "req", "-new", "-key", self.good.key, "-subj", "/CN=x", "-out", file], check=True, timeout=20)
-        return file, "it holds a request for a certificate", ["--cert", file, "--key", self.good.key]
+        return file, "it holds a certificate request", ["--cert", file, "--key", self.good.key]
 
     def authorities_in_a_directory(self, _):
         return self.folder, "Is a directory", [*self.good.options, "--client-ca", self.folder]

@@ -20,7 +20,7 @@ static const struct {
 	{ PEMFILE_CERTIFICATE, "\r\n" CERTIFICATE, NULL },
 	{ PEMFILE_CERTIFICATE, KEY, "it holds a private key and no certificate" },
 	{ PEMFILE_CERTIFICATE, PART("EC PARAMETERS") "\n" PART("EC PRIVATE KEY") "\n", "it holds a private key and no certificate" },
-	{ PEMFILE_CERTIFICATE, PART("NEW CERTIFICATE REQUEST"), "it holds a request for a certificate; the authority's answer is wanted" },
+	{ PEMFILE_CERTIFICATE, PART("NEW CERTIFICATE REQUEST"), "it holds a certificate request; use the certificate that the authority issued" },
 	{ PEMFILE_CERTIFICATE, PART("CERTIFICATE") CERTIFICATE, "a line end is missing before \"-----BEGIN\"" },
 	{ PEMFILE_CERTIFICATE, CERTIFICATE PART("CERTIFICATE") KEY, "a line end is missing before \"-----BEGIN\"" },
 	{ PEMFILE_CERTIFICATE, " " CERTIFICATE, "a line end is missing before \"-----BEGIN\"" },
