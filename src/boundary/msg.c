@@ -56,7 +56,7 @@ static const struct type {
 	[MSG_DROPPED] = { true, SIZE(dropped), 0, { { 0, 0 } } },
 };
 
-/* No padding between header and body: its octets would be sent uninitialized. */
+/* Without padding between, a message is its header and the body of its type, nothing else. */
 #define BODY	offsetof(struct msg, u)
 _Static_assert(BODY == 2 * sizeof(uint32_t), "no hole between type and body");
 

@@ -15,7 +15,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 
-/* Seconds of CPU before a login. A handshake takes milliseconds, the longest dialogue below one second. */
+/* Seconds of CPU before a login. A handshake takes milliseconds, the longest dialogue < 1 s. */
 #define CPU_S		10
 
 /*

@@ -47,7 +47,7 @@ is_ready(int fd, short events)
 	return poll(&pfd, 1, 0) == 1;
 }
 
-/* Resets the count of waits without progress after a transfer of n octets; -1: it failed. Returns n. */
+/* Resets the count of waits without progress unless n is -1, a failed transfer. Returns n. */
 static ssize_t
 note_progress(struct conn *c, ssize_t n)
 {

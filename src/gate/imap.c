@@ -2,9 +2,10 @@
  * IMAP's Not Authenticated state, see imap.h. Run by the gate in its sandbox; reads from the
  * network.
  *
- * The table verbs lists every command. For one that is complete or waits for a literal, parse
- * checks the arguments and permission checks the state; only then run acts. The capability list
- * is made from the same permission functions, so it offers exactly what would be accepted.
+ * The table verbs lists every command. For a command that is complete or waits for a literal,
+ * parse checks the arguments and permission checks the state. Only if both permit is a literal
+ * invited, or run called. The capability list is made from the same permission functions, so it
+ * has exactly the commands and mechanisms that would be accepted.
  */
 
 #include "gate/imap.h"

@@ -2,8 +2,8 @@
 #define IMAPGATE_GATE_RELAY_H
 
 /*
- * After a login over TLS without the kernel: moves octets between the client and the mailbox
- * program until both have ended. There is no deadline while both are there: idle timeouts are
+ * Moves octets between the client and the mailbox program, after a login over TLS that the kernel
+ * can't do, until both have ended. There is no deadline before one has ended: idle timeouts are
  * the mailbox program's (RFC 9051, 5.4).
  */
 

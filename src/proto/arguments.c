@@ -49,7 +49,7 @@ is_tag_char(char ch)
 	return is_astring_char(ch) && ch != '+';
 }
 
-/* Parses digits. A number above the limit becomes limit + 1, so nothing can overflow. */
+/* Parses digits. Returns limit + 1 for every number above the limit, so nothing can overflow. */
 static size_t
 number(const char **at, const char *end, size_t limit)
 {
@@ -61,7 +61,7 @@ number(const char **at, const char *end, size_t limit)
 	return n > limit ? limit + 1 : n;
 }
 
-/* Consumes the longest run of characters of a kind. */
+/* Consumes all characters of a kind up to the first other one. */
 static struct command_span
 run(struct cursor *cur, bool (*is_kind)(char))
 {
@@ -153,8 +153,8 @@ arguments(const struct command *c)
 }
 
 /*
- * Checks for the end of the command. Some clients send a space before it, which only strict
- * refuses.
+ * Checks for the end of the command. Some clients send a space before the end, which is refused
+ * with strict only.
  */
 static enum command_verdict
 end(const struct command *c, struct cursor *cur)
@@ -179,8 +179,8 @@ terminate(struct command_string *s)
 }
 
 /*
- * quoted of RFC 9051, 9, with any 8-bit octets: IMAP4rev2 allows UTF-8, and IMAP4rev1 clients
- * send it.
+ * Parses quoted of RFC 9051, 9, with any 8-bit octets: IMAP4rev2 allows UTF-8, and IMAP4rev1
+ * clients send it.
  */
 static enum command_verdict
 quoted(struct cursor *cur, struct command_string *s)
@@ -204,7 +204,7 @@ quoted(struct cursor *cur, struct command_string *s)
 	}
 }
 
-/* literal of RFC 9051, 9 and RFC 7888, 3, as stored by command_feed(); CHAR8 excludes only NUL. */
+/* Parses literal of RFC 9051, 9 and RFC 7888, 3 as stored by command_feed(); NUL is excluded. */
 static enum command_verdict
 literal(struct cursor *cur, struct command_string *s)
 {
@@ -226,22 +226,22 @@ literal(struct cursor *cur, struct command_string *s)
 	return COMMAND_GOOD;
 }
 
-/* string of RFC 9051, 9: quoted or literal. */
+/* Parses string of RFC 9051, 9: quoted or literal. */
 static enum command_verdict
 string(struct cursor *cur, struct command_string *s)
 {
-	enum command_verdict verdict = COMMAND_BAD;
+	enum command_verdict outcome = COMMAND_BAD;
 
 	s->len = 0;
 	if (take(cur, '"'))
-		verdict = quoted(cur, s);
+		outcome = quoted(cur, s);
 	else if (take(cur, '{'))
-		verdict = literal(cur, s);
+		outcome = literal(cur, s);
 	terminate(s);
-	return verdict;
+	return outcome;
 }
 
-/* astring of RFC 9051, 9; NIL is an ordinary atom here. */
+/* Parses astring of RFC 9051, 9. NIL is an ordinary atom here. */
 static enum command_verdict
 astring(struct cursor *cur, struct command_string *s)
 {
@@ -269,18 +269,18 @@ enum command_verdict
 command_login(const struct command *c, struct command_string *user, struct command_string *password)
 {
 	struct cursor cur = arguments(c);
-	enum command_verdict verdict;
+	enum command_verdict outcome;
 
 	if (!take(&cur, ' '))
 		return COMMAND_BAD;
-	verdict = astring(&cur, user);
-	if (verdict != COMMAND_GOOD)
-		return verdict;
+	outcome = astring(&cur, user);
+	if (outcome != COMMAND_GOOD)
+		return outcome;
 	if (!take(&cur, ' '))
 		return COMMAND_BAD;
-	verdict = astring(&cur, password);
-	if (verdict != COMMAND_GOOD)
-		return verdict;
+	outcome = astring(&cur, password);
+	if (outcome != COMMAND_GOOD)
+		return outcome;
 	return end(c, &cur);
 }
 
@@ -317,18 +317,18 @@ command_authenticate(const struct command *c, char mechanism[COMMAND_WORD_MAX + 
 }
 
 /*
- * Parses one pair of an ID list. seen holds the names so far, because none may be repeated (RFC
+ * Parses one pair of an ID list. seen: names of earlier pairs, none of which may be repeated (RFC
  * 2971, 3.3).
  */
 static enum command_verdict
 id_pair(struct cursor *cur, char seen[][ID_NAME_MAX + 1], size_t pairs)
 {
 	struct command_string s;
-	enum command_verdict verdict = string(cur, &s);
+	enum command_verdict outcome = string(cur, &s);
 	size_t i;
 
-	if (verdict != COMMAND_GOOD)
-		return verdict;
+	if (outcome != COMMAND_GOOD)
+		return outcome;
 	if (s.len > ID_NAME_MAX || pairs == ID_PAIRS_MAX)
 		return COMMAND_BAD;
 	for (i = 0; i < pairs; i++)
@@ -342,8 +342,8 @@ id_pair(struct cursor *cur, char seen[][ID_NAME_MAX + 1], size_t pairs)
 		cur->at += 3;
 		return COMMAND_GOOD;
 	}
-	verdict = string(cur, &s);
-	return verdict == COMMAND_GOOD && s.len > ID_VALUE_MAX ? COMMAND_BAD : verdict;
+	outcome = string(cur, &s);
+	return outcome == COMMAND_GOOD && s.len > ID_VALUE_MAX ? COMMAND_BAD : outcome;
 }
 
 enum command_verdict
@@ -351,7 +351,7 @@ command_id(const struct command *c)
 {
 	struct cursor cur = arguments(c);
 	char seen[ID_PAIRS_MAX][ID_NAME_MAX + 1];
-	enum command_verdict verdict;
+	enum command_verdict outcome;
 	size_t pairs = 0;
 
 	if (!take(&cur, ' '))
@@ -365,9 +365,9 @@ command_id(const struct command *c)
 	while (!take(&cur, ')')) {
 		if (pairs > 0 && !take(&cur, ' '))
 			return COMMAND_BAD;
-		verdict = id_pair(&cur, seen, pairs++);
-		if (verdict != COMMAND_GOOD)
-			return verdict;
+		outcome = id_pair(&cur, seen, pairs++);
+		if (outcome != COMMAND_GOOD)
+			return outcome;
 	}
 	return end(c, &cur);
 }

@@ -3,10 +3,10 @@
  * Pure, with one buffer of fixed size.
  *
  * The parser works in two steps. command_feed() collects lines and literals until a command is
- * complete, and knows nothing of IMAP but line ends and "{n}". So a refused command is skipped
- * as exactly as an accepted one is read, and its literals can't be taken for commands (RFC 7888,
- * 3). The functions in arguments.c then parse a command that is complete or waits for a literal
- * to be invited.
+ * complete, and knows nothing of IMAP but line ends and "{n}". So the end of a refused command is
+ * found like the end of an accepted one, and literals can't be taken for commands (RFC 7888, 3).
+ * The functions in arguments.c then parse a command that is complete or waits for the invitation
+ * of a literal.
  */
 
 #include "proto/command.h"
@@ -46,7 +46,7 @@ command_reset_response(struct command *c)
 	wipe(c, true);
 }
 
-/* Appends what there is room for. Of a command that is too long the reply needs only the tag. */
+/* Appends as many bytes as fit. The reply to a command that is too long needs only the tag. */
 static void
 append(struct command *c, const char *bytes, size_t len)
 {
@@ -172,8 +172,8 @@ bool
 command_is_foreign(const struct command *c)
 {
 	/*
-	 * Used by browsers, scanners and relays. All would be valid tags, but no IMAP client
-	 * uses them.
+	 * First words of browsers, scanners and relays. All would be valid tags, but no IMAP
+	 * client uses them.
 	 */
 	static const char *const openings[] = {
 		"GET ", "HEAD ", "POST ", "PUT ", "PATCH ", "DELETE ", "OPTIONS ", "CONNECT ", "TRACE ", "PRI * HTTP/",

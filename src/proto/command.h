@@ -23,8 +23,8 @@
 #define COMMAND_LITERAL_MAX	4096
 #define COMMAND_TAG_MAX		128
 /*
- * Octets of the longest string that is kept; of longer ones only the length is. pam_unix takes
- * passwords of 511 octets.
+ * Octets of the longest string that is kept; only the length of a longer string is kept. pam_unix
+ * takes passwords of 511 octets.
  */
 #define COMMAND_STRING_MAX	511
 /* Octets of the longest command name that is kept; AUTHENTICATE is the longest known one. */

@@ -37,7 +37,7 @@ bool	network_read_ipv6(uint8_t address[NETWORK_ADDRESS], const char *);
 bool	network_parse(struct network *, const char *);
 
 /*
- * Returns whether the network contains the address. A prefix shorter than that of all IPv4
+ * Returns whether the network contains the address. A prefix shorter than the 96 bits of all IPv4
  * addresses contains none of them.
  */
 bool	network_contains(const struct network *, const uint8_t address[NETWORK_ADDRESS]);

@@ -127,7 +127,7 @@ parse_text(struct proxy *p, const uint8_t *octets, size_t len, size_t *used)
 
 /* Version 2. */
 
-/* Takes the next TLV from the front. Returns false if it is incomplete. */
+/* Parses the TLV at *at, and moves at behind it. Returns false if the TLV is incomplete. */
 static bool
 next_tlv(struct tlv *t, const uint8_t **at, size_t *len)
 {
@@ -144,8 +144,8 @@ next_tlv(struct tlv *t, const uint8_t **at, size_t *len)
 }
 
 /*
- * CRC32c, bit by bit (RFC 9260, appendix A), of a header with zeros instead of the checksum at
- * own (2.2.3).
+ * Computes the CRC32c, bit by bit (RFC 9260, appendix A), of a header with zeros in place of its
+ * checksum at own (2.2.3).
  */
 static uint32_t
 checksum(const uint8_t *octets, size_t len, const uint8_t *own)
@@ -194,7 +194,7 @@ read_tls(struct proxy *p, const struct tlv *ssl)
 	return true;
 }
 
-/* Parses the TLVs after the addresses. Repeated ones are refused, because they are ambiguous. */
+/* Parses the TLVs after the addresses. Refuses repeated TLVs, which are ambiguous. */
 static bool
 read_tlvs(struct proxy *p, const uint8_t *header, size_t header_len, size_t at_offset)
 {
@@ -232,8 +232,8 @@ read_ends(struct proxy *p, const uint8_t *at, size_t size)
 }
 
 /*
- * Parses a complete header. With an unknown family or transport the length of the addresses is
- * unknown too, so the rest is skipped.
+ * Parses a complete header. Skips the rest after an unknown family or transport, since the length
+ * of the addresses is unknown too.
  */
 static bool
 read_binary(struct proxy *p, const uint8_t *header, size_t len)

@@ -13,8 +13,8 @@
 #include "proto/network.h"
 
 /*
- * Octets of the longest header that is accepted. The protocol wants it to fit into a segment;
- * two paths of Unix-domain sockets and a DN fit.
+ * Octets of the longest header that is accepted, with room for two paths of Unix-domain sockets and
+ * a DN. The protocol requires that a header fits into a segment.
  */
 #define PROXY_MAX	4096
 
@@ -41,15 +41,15 @@ struct proxy {
 	enum proxy_client	client;
 	struct proxy_end	source;			/* of the client */
 	struct proxy_end	destination;		/* address at the proxy */
-	bool			tls;			/* the client's TLS ends there (PP2_CLIENT_SSL) */
+	bool			tls;			/* the client's TLS ends at the proxy (PP2_CLIENT_SSL) */
 	char			tls_protocol[16];	/* plain word (word.h); "TLS" if unknown */
 	char			tls_cipher[64];		/* plain word; "unknown" if unknown */
 };
 
 /*
- * Parses a header from the first octets of a connection. With PROXY_READY the struct is filled,
- * and used is the header's length, at least 1; octets after it are the client's. After
- * PROXY_MORE call it again with all octets and more. Never returns PROXY_MORE for PROXY_MAX
+ * Parses a header from the first octets of a connection. Returns PROXY_READY, fills the struct and
+ * sets used to the header's length, at least 1; later octets are the client's. After PROXY_MORE
+ * must be called again with the same octets and more. Never returns PROXY_MORE for PROXY_MAX
  * octets.
  */
 enum proxy_verdict	proxy_parse(struct proxy *, const uint8_t *octets, size_t len, size_t *used);

@@ -21,8 +21,8 @@ struct reply {
 };
 
 /*
- * Code of RFC 5530 and text for an outcome. Outcomes that differ only in information for an
- * attacker share one text.
+ * Code of RFC 5530 and text for an outcome. Outcomes whose difference would help only an attacker
+ * share one text.
  */
 struct reply_words {
 	const char	*code;
@@ -37,7 +37,7 @@ const struct reply_words	*reply_outcome(uint32_t outcome);
 
 /*
  * Appends "TAG STATUS [CODE] TEXT". tag is "*" for an untagged line, code may be NULL, and text
- * goes through reply_clean.
+ * is cleaned by reply_clean().
  */
 void	reply_line(struct reply *, const char *tag, const char *status, const char *code, const char *text);
 

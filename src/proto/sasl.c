@@ -95,7 +95,7 @@ step_external(struct sasl *s, const char *message, size_t len)
 	return SASL_DONE;
 }
 
-/* Returns whether the pair has this key, and sets value to the rest. */
+/* Returns whether the pair has this key, and sets value to the text after the key. */
 static bool
 is_pair(const char *pair, size_t len, const char *key, const char **value, size_t *value_len)
 {
@@ -166,8 +166,8 @@ unescape_name(char *name)
 }
 
 /*
- * RFC 7628, 3.1: "n,a=user," ^A pairs ^A. Channel binding is not supported, so "p=..." is
- * refused; "y" means that the client expected as much.
+ * RFC 7628, 3.1: "n,a=user," ^A pairs ^A. Channel binding is not supported, so "p=..." is refused;
+ * "y" means that the client does not expect the server to support it.
  */
 static enum sasl_next
 step_oauthbearer(struct sasl *s, const char *message, size_t len)
@@ -239,7 +239,7 @@ sasl_find(const char *name)
 }
 
 /*
- * SECURITY: the text in place of a mechanism's name may be a mistyped password. So only these
+ * SECURITY: a client may send a password in place of a mechanism's name, by mistake. So only these
  * names are logged: mechanisms that clients and servers use (IANA, SASL Mechanisms).
  */
 static const char *const log_names[] = {
@@ -295,8 +295,8 @@ sasl_login(struct credentials *cred, const char *user, size_t user_len, const ch
 
 /*
  * Decodes a block of up to 64 characters, copied because b64_pton(3) takes a string. b64_pton(3)
- * accepts white space and anything after padding, so the result is encoded again: only a
- * canonical text comes out the same. Only the last block has padding.
+ * accepts white space and anything after padding, so the result is encoded again and compared: only
+ * a canonical text is the same. Only the last block has padding.
  */
 static bool
 decode_block(const char *base64, size_t len, size_t padding, char *out)
@@ -351,8 +351,8 @@ bool
 sasl_is_name(const char *name)
 {
 	/*
-	 * Programs have taken "-f root" from a name (CVE-2026-24061), a path, or two fields of
-	 * passwd(5).
+	 * Programs have taken names for options ("-f root", CVE-2026-24061), paths, or two fields
+	 * of passwd(5).
 	 */
 	return sasl_is_text(name) && strchr("-+.", name[0]) == NULL && strpbrk(name, "/:") == NULL;
 }

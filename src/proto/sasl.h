@@ -34,8 +34,7 @@ struct credentials {
 };
 
 /*
- * The kind of proof that a mechanism uses; it must be possible before the mechanism is
- * advertised.
+ * The kind of proof that a mechanism uses. A mechanism is advertised only if its proof is possible.
  */
 enum sasl_proof {
 	SASL_PASSWORD,
@@ -78,14 +77,14 @@ const struct sasl_mechanism	*sasl_find(const char *name);
 unsigned	sasl_log_number(const char *name);
 
 /*
- * Returns the name for such a number, "other" for strings that are no mechanism; NULL for an
- * unknown number.
+ * Returns the name for a number of sasl_log_number(), "other" for strings that are no known
+ * mechanism; NULL for an unknown number.
  */
 const char	*sasl_log_name(unsigned number);
 
 /*
- * Begins an exchange; then challenge is what to send if there is no initial response. identity
- * is the user that the client's certificate names, or "".
+ * Begins an exchange, and sets challenge, to be sent if there is no initial response. identity is
+ * the user that the client's certificate names, or "".
  */
 void	sasl_begin(struct sasl *, const struct sasl_mechanism *, const char *identity);
 
@@ -109,8 +108,8 @@ bool	sasl_decode(const char *base64, size_t len, char *out, size_t *out_len);
 bool	sasl_is_text(const char *);
 
 /*
- * Returns whether the text may be a user name: valid as above, and no program takes it for an
- * option, a path or two fields.
+ * Returns whether the text may be a user name: sasl_is_text(), and no option, path or pair of
+ * fields to any program.
  */
 bool	sasl_is_name(const char *);
 

@@ -63,8 +63,8 @@ const char	*tls_prepare(struct tls *);
 bool	tls_connect_in_memory(SSL *client, SSL *server);
 
 /*
- * Does a handshake in memory with a client that verifies nothing. This tests settings, certificate
- * and key together, and initializes OpenSSL for handshakes before a fork. Returns whether the
+ * Tests settings, certificate and key together, by a handshake in memory with a client that
+ * verifies nothing, and so initializes OpenSSL for handshakes before a fork. Returns whether the
  * handshake succeeded. tls_prepare() must have returned NULL.
  */
 bool	tls_self_test(const struct tls *);
