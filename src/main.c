@@ -81,7 +81,7 @@ stderr_is_client(void)
 {
 	struct stat client, log;
 
-	if (systemd_has_stderr())
+	if (systemd_stderr_is_journal())
 		return false;
 	if (fstat(STDOUT_FILENO, &client) == -1 || fstat(STDERR_FILENO, &log) == -1)
 		return false;

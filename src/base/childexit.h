@@ -7,7 +7,7 @@
 #include "base/log.h"
 
 /*
- * Logs how a child of the listener has ended ("exit"), unless its status is 0. Takes the status
+ * Logs how a child of the listener has exited ("exit"), unless its status is 0. Takes the status
  * as from waitpid(2), and the user of its session, "" if it had none.
  */
 void	childexit_report(pid_t, int status, const char *user);

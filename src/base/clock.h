@@ -5,8 +5,8 @@
 #include <time.h>
 
 /*
- * Returns milliseconds of the clock that can't be set (clock_gettime(2), CLOCK_MONOTONIC).
- * Deadlines are points on it.
+ * Returns the time in milliseconds of a clock that is never set (clock_gettime(2),
+ * CLOCK_MONOTONIC). Deadlines are such times.
  */
 static inline int64_t
 clock_ms(void)
@@ -26,7 +26,7 @@ clock_left(int64_t deadline)
 	return left < 0 ? 0 : left > INT32_MAX ? INT32_MAX : (int)left;
 }
 
-/* Sets a point on clock_ms() to another one if that is earlier; 0 is never, for both. */
+/* Replaces a time of clock_ms() by another one if that is earlier; 0 means never, for both. */
 static inline void
 clock_earliest(int64_t *at, int64_t other)
 {

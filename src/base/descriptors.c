@@ -26,9 +26,9 @@ close_one(int fd)
 }
 
 /*
- * Calls act for each open descriptor from first on. With until_none reads the folder again until
- * there is none: readdir(3) may skip entries of a folder that changes. Returns false without
- * /proc.
+ * Calls act for each open descriptor from first on. With until_none reads the directory again
+ * until there is none: readdir(3) may skip entries of a directory that changes. Returns false
+ * without /proc.
  */
 static bool
 each_open_from(int first, void (*act)(int), bool until_none)
@@ -69,7 +69,7 @@ descriptors_close_on_exec_from(int first)
 }
 
 static void
-close_left(int fd)
+close_inherited(int fd)
 {
 	if ((fcntl(fd, F_GETFD) & FD_CLOEXEC) == 0)
 		close(fd);
@@ -78,7 +78,7 @@ close_left(int fd)
 bool
 descriptors_close_left_from(int first)
 {
-	return each_open_from(first, close_left, false);
+	return each_open_from(first, close_inherited, false);
 }
 
 int

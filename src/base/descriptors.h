@@ -17,8 +17,8 @@ bool	descriptors_close_from(int first);
 bool	descriptors_close_on_exec_from(int first);
 
 /*
- * Closes the descriptors from first on that are not close-on-exec: those that another image of
- * this program has left. Returns false with errno without /proc.
+ * Closes the descriptors from first on that are not close-on-exec: those that were inherited from
+ * another image of this program. Returns false with errno without /proc.
  */
 bool	descriptors_close_left_from(int first);
 

@@ -9,7 +9,7 @@
  */
 
 #ifdef __CET__
-#include <cet.h>	/* and the note that tells the linker of it */
+#include <cet.h>	/* also marks the object for the linker */
 #else
 #define _CET_ENDBR
 #endif
@@ -19,7 +19,7 @@
 #elif defined(__aarch64__)
 #define JUMP_BY(slot)	hint 34; adrp x16, slot + 8; ldr x16, [x16, :lo12:slot + 8]; br x16
 #else
-#error "how to jump by a slot is not known for this processor: make LAZYLOAD=0"
+#error "no stub is known for this processor: use make LAZYLOAD="
 #endif
 
 #define STUB(name) \

@@ -1,7 +1,8 @@
 /*
- * Loads libraries when they are needed, see lazyload.h. Run by the monitor, gate zygote, signer
- * and --check, and by main if there is a configuration file; mostly as root. dlopen(3) searches
- * the same folders as a linked program.
+ * Loads libraries when they are needed, see lazyload.h. Run by monitors, both zygotes, the signer
+ * and --check, usually as root.
+ *
+ * SECURITY: dlopen(3) searches the same directories as the dynamic linker.
  */
 
 #include "base/lazyload.h"
@@ -18,8 +19,8 @@
 
 #include "base/log.h"
 
-#define WORD(text)	#text
-#define WORD_OF(macro)	WORD(macro)
+#define STRINGIFY_(text)	#text
+#define STRINGIFY(macro)	STRINGIFY_(macro)
 
 /*
  * A function's name and address. lazyload-stubs.S lays the slots out and jumps to the addresses.
@@ -37,7 +38,7 @@ extern struct slot lazyload_pam_end[] __attribute__((weak, visibility("hidden"))
 
 void	lazyload_missing(void) __attribute__((noreturn, visibility("hidden")));
 
-/* Address of all functions until their library is loaded. */
+/* Target of every stub until its library is loaded. */
 void
 lazyload_missing(void)
 {
@@ -53,7 +54,7 @@ find_functions(void *library, struct slot *slot, const struct slot *end)
 		void *function = dlsym(library, slot->name);
 
 		if (function == NULL) {
-			snprintf(missing, sizeof(missing), "it has no %s", slot->name);
+			snprintf(missing, sizeof(missing), "undefined symbol %s", slot->name);
 			return missing;
 		}
 		slot->function = function;
@@ -62,11 +63,12 @@ find_functions(void *library, struct slot *slot, const struct slot *end)
 }
 
 /*
- * SECURITY: the addresses are read-only, like those that ld.so has resolved, except while they
- * are set.
+ * Sets the protection of the slots.
+ *
+ * SECURITY: they are read-only except while they are filled, like the GOT under RELRO.
  */
 static bool
-protect(const struct slot *first, const struct slot *end, int protection)
+protect_slots(const struct slot *first, const struct slot *end, int protection)
 {
 	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), from = (uintptr_t)first & ~(page - 1);
 
@@ -77,26 +79,26 @@ static const char *
 load_library(const char *name, int scope, struct slot *first, const struct slot *end)
 {
 	void *library;
-	const char *wrong;
+	const char *error;
 
 	if (first == end || first->function != (void *)lazyload_missing)
 		return NULL;
 	library = dlopen(name, RTLD_NOW | scope);
 	if (library == NULL)
 		return dlerror();
-	if (!protect(first, end, PROT_READ | PROT_WRITE))
-		return "its addresses can't be kept";
-	wrong = find_functions(library, first, end);
-	if (!protect(first, end, PROT_READ))
-		return "its addresses can't be protected";
-	return wrong;
+	if (!protect_slots(first, end, PROT_READ | PROT_WRITE))
+		return "the stubs' addresses can't be made writable";
+	error = find_functions(library, first, end);
+	if (!protect_slots(first, end, PROT_READ))
+		return "the stubs' addresses can't be made read-only";
+	return error;
 }
 
 const char *
 lazyload_openssl(void)
 {
 	/* libssl depends on libcrypto, which dlsym(3) then searches too. */
-	return load_library("libssl.so." WORD_OF(OPENSSL_SHLIB_VERSION), RTLD_LOCAL, lazyload_openssl_first, lazyload_openssl_end);
+	return load_library("libssl.so." STRINGIFY(OPENSSL_SHLIB_VERSION), RTLD_LOCAL, lazyload_openssl_first, lazyload_openssl_end);
 }
 
 const char *
@@ -107,7 +109,7 @@ lazyload_pam(void)
 }
 
 bool
-lazyload_pam_folder(char path[PATH_MAX])
+lazyload_pam_directory(char path[PATH_MAX])
 {
 	const char *slash;
 	Dl_info info;

@@ -17,16 +17,16 @@
 #include <limits.h>
 #include <stdbool.h>
 
-/* Loads libssl and libcrypto. Returns NULL, or the reason of the failure. */
+/* Loads libssl and libcrypto. Returns NULL, or the reason for the failure. */
 const char	*lazyload_openssl(void);
 
-/* Loads libpam. Returns NULL, or the reason of the failure. */
+/* Loads libpam. Returns NULL, or the reason for the failure. */
 const char	*lazyload_pam(void);
 
 /*
- * Gets the folder of libpam, without a slash at its end; PAM's modules are below it. Returns
+ * Gets the directory of libpam, without a slash at its end; PAM's modules are below it. Returns
  * false if it can't be found.
  */
-bool	lazyload_pam_folder(char path[PATH_MAX]);
+bool	lazyload_pam_directory(char path[PATH_MAX]);
 
 #endif

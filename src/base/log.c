@@ -40,10 +40,10 @@ struct context {
 static enum log_target target = LOG_TO_STDERR;
 static bool stderr_is_journal;
 /*
- * The field OBJECT_SYSTEMD_UNIT= with this service's name and a line end; "": not from a service
+ * The field OBJECT_SYSTEMD_UNIT= with this service's name and a line ending; "" without a service
  * manager.
  */
-static char own_service[sizeof("OBJECT_SYSTEMD_UNIT=\n") + 255];
+static char service_field[sizeof("OBJECT_SYSTEMD_UNIT=\n") + 255];
 /* Connected socket of syslog or journal; -1: none. */
 static int datagram_fd = -1;
 /*
@@ -56,7 +56,7 @@ static _Atomic unsigned dropped;
 static struct context context[CONTEXT_MAX];
 
 static const char *
-socket_of(enum log_target t)
+socket_path(enum log_target t)
 {
 	return t == LOG_TO_JOURNAL ? JOURNAL_SOCKET : SYSLOG_SOCKET;
 }
@@ -69,7 +69,7 @@ connect_datagram(enum log_target t)
 
 	if (fd == -1)
 		return -1;
-	strcpy(sun.sun_path, socket_of(t));
+	strcpy(sun.sun_path, socket_path(t));
 	if (connect(fd, (struct sockaddr *)&sun, sizeof(sun)) == 0)
 		return fd;
 	close(fd);
@@ -104,25 +104,25 @@ open_stderr(void)
 
 /*
  * Stores the name of this service for the journal. The journal itself looks for it in /proc, too
- * late for a process that has ended, as after a failed start. From root it takes the field
+ * late for a process that has exited, as after a failed start. From root it takes the field
  * OBJECT_SYSTEMD_UNIT= instead, which systemctl(1) and journalctl(1) search
  * (systemd.journal-fields(7)).
  */
 static void
-find_service(void)
+store_service(void)
 {
 	char name[256];
 
-	systemd_own_service(name, sizeof(name));
+	systemd_service_name(name, sizeof(name));
 	if (name[0] != '\0')
-		snprintf(own_service, sizeof(own_service), "OBJECT_SYSTEMD_UNIT=%s\n", name);
+		snprintf(service_field, sizeof(service_field), "OBJECT_SYSTEMD_UNIT=%s\n", name);
 }
 
 void
 log_open(enum log_target wanted)
 {
 	target = wanted;
-	stderr_is_journal = systemd_has_stderr();
+	stderr_is_journal = systemd_stderr_is_journal();
 	if (target == LOG_TO_AUTO)
 		target = stderr_is_journal ? LOG_TO_JOURNAL : LOG_TO_SYSLOG;
 	if (target != LOG_TO_STDERR)
@@ -136,7 +136,7 @@ log_open(enum log_target wanted)
 	if (target == LOG_TO_STDERR)
 		open_stderr();
 	if (target == LOG_TO_JOURNAL && stderr_is_journal)
-		find_service();
+		store_service();
 	errno = 0;
 	if (wanted == LOG_TO_JOURNAL && target != wanted)
 		die("--log journal: " JOURNAL_SOCKET " can't be reached");
@@ -178,7 +178,7 @@ log_import(int fd, char *words[])
 	target = (enum log_target)(words[0][0] - '0');
 	stderr_is_journal = words[0][1] == 'j';
 	if (target == LOG_TO_JOURNAL && stderr_is_journal)
-		find_service();
+		store_service();
 	*(target == LOG_TO_STDERR ? &own_stderr : &datagram_fd) = fd;
 	while (*++words != NULL) {
 		equals = strchr(*words, '=');
@@ -397,10 +397,10 @@ send_datagram(const struct msghdr *msg)
 
 /*
  * Writes a line by the journal's own protocol, one line for each field: no value contains a line
- * end.
+ * ending.
  */
 static bool
-write_journal(const struct log_line *l, const char *gap)
+write_journal(const struct log_line *l, const char *suffix)
 {
 	char priority[] = "\nPRIORITY=0\nSYSLOG_IDENTIFIER=" NAME "\n";
 	struct iovec iov[2 * sizeof(l->field) / sizeof(l->field[0]) + 6];
@@ -410,9 +410,9 @@ write_journal(const struct log_line *l, const char *gap)
 	priority[sizeof("\nPRIORITY=") - 1] = (char)('0' + l->priority);
 	iov[n++] = (struct iovec){ (char *)"MESSAGE=", 8 };
 	iov[n++] = (struct iovec){ (char *)l->text, l->length };
-	iov[n++] = (struct iovec){ (char *)gap, strlen(gap) };
+	iov[n++] = (struct iovec){ (char *)suffix, strlen(suffix) };
 	iov[n++] = (struct iovec){ priority, sizeof(priority) - 1 };
-	iov[n++] = (struct iovec){ own_service, strlen(own_service) };
+	iov[n++] = (struct iovec){ service_field, strlen(service_field) };
 	for (i = 0; i < l->fields; i++) {
 		const char *field = l->store + l->field[i];
 
@@ -445,7 +445,7 @@ write_stderr(struct msghdr *msg)
  * priority elsewhere.
  */
 static bool
-write_text(const struct log_line *l, const char *gap)
+write_text(const struct log_line *l, const char *suffix)
 {
 	char start[64] = "", buffer[12];
 	struct iovec iov[4];
@@ -461,7 +461,7 @@ write_text(const struct log_line *l, const char *gap)
 	strcat(start, "]: ");
 	iov[0] = (struct iovec){ start, strlen(start) };
 	iov[1] = (struct iovec){ (char *)l->text, l->length };
-	iov[2] = (struct iovec){ (char *)gap, strlen(gap) };
+	iov[2] = (struct iovec){ (char *)suffix, strlen(suffix) };
 	iov[3] = (struct iovec){ (char *)"\n", 1 };
 	return target == LOG_TO_SYSLOG ? send_datagram(&msg) : write_stderr(&msg);
 }
@@ -471,13 +471,13 @@ log_write(const struct log_line *l)
 {
 	int saved_errno = errno;
 	unsigned n = atomic_exchange(&dropped, 0);
-	char gap[32] = "", buffer[12];
+	char suffix[32] = "", buffer[12];
 
 	if (n > 0) {
-		strcat(gap, " dropped=");
-		strcat(gap, decimal(buffer, n));
+		strcat(suffix, " dropped=");
+		strcat(suffix, decimal(buffer, n));
 	}
-	if (!(target == LOG_TO_JOURNAL ? write_journal(l, gap) : write_text(l, gap)))
+	if (!(target == LOG_TO_JOURNAL ? write_journal(l, suffix) : write_text(l, suffix)))
 		atomic_fetch_add(&dropped, n + 1);
 	errno = saved_errno;
 }

@@ -40,9 +40,9 @@ struct log_line {
 };
 
 /*
- * Chooses where lines go; before, they go to standard error. Opens what that needs, so files must
- * be accessible and the environment not cleared yet. Dies if LOG_TO_JOURNAL was asked for and
- * there is no journal.
+ * Chooses where lines go; before, they go to standard error. Call it while files can be opened,
+ * and before the environment is cleared. Dies if LOG_TO_JOURNAL was asked for and there is no
+ * journal.
  */
 void	log_open(enum log_target);
 

@@ -1,6 +1,6 @@
 /*
- * Initializes OpenSSL, see openssl.h. Run by all processes that use it, as root or in the
- * sandbox: monitors, gates, zygotes, signer, --check, and main to parse a configuration file.
+ * Initializes OpenSSL, see openssl.h. Run by monitors, both zygotes, the signer and --check, as
+ * root; gates inherit it and reseed its random generators.
  */
 
 #include "base/openssl.h"
@@ -22,7 +22,7 @@
  * keep that memory for days. A gate's memory has what clients have sent.
  */
 static void
-free_wiped(void *at, const char *file, int line)
+wipe_and_free(void *at, const char *file, int line)
 {
 	(void)file;
 	(void)line;
@@ -49,7 +49,7 @@ reallocate(void *old, size_t size, const char *file, int line)
 		return NULL;
 	if (len > 0 && at != NULL)
 		memcpy(at, old, len < size ? len : size);
-	free_wiped(old, file, line);
+	wipe_and_free(old, file, line);
 	return at;
 }
 
@@ -57,17 +57,17 @@ void
 openssl_begin(void)
 {
 	static bool begun;
-	const char *wrong;
+	const char *error;
 
 	if (begun)
 		return;
 	begun = true;
-	wrong = lazyload_openssl();
+	error = lazyload_openssl();
 	errno = 0;
-	if (wrong != NULL)
-		die("OpenSSL can't be loaded: %s", wrong);
+	if (error != NULL)
+		die("OpenSSL can't be loaded: %s", error);
 	/* OpenSSL refuses this, without effect, if it has allocated memory already. */
-	CRYPTO_set_mem_functions(allocate, reallocate, free_wiped);
+	CRYPTO_set_mem_functions(allocate, reallocate, wipe_and_free);
 	/*
 	 * Skips openssl.cnf, which is for other programs and out of reach in the sandbox. Skips
 	 * the older names of ciphers, which OpenSSL 3.0 searches many times in each handshake.
@@ -86,5 +86,5 @@ openssl_forked(void)
 	EVP_RAND_CTX *primary = RAND_get0_primary(NULL);
 
 	if (primary == NULL || EVP_RAND_reseed(primary, 0, NULL, 0, NULL, 0) != 1)
-		die("OpenSSL's random numbers");
+		die("can't reseed OpenSSL's random generators");
 }

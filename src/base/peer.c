@@ -32,7 +32,7 @@ union address {
  * 2.5.5.2).
  */
 static void
-unmap(union address *a)
+unmap_ipv4(union address *a)
 {
 	struct sockaddr_in sin = { .sin_family = AF_INET, .sin_port = a->sin6.sin6_port };
 
@@ -103,12 +103,12 @@ get_local(struct peer *p, int fd)
 
 	if (getsockname(fd, &local.sa, &len) == -1 || !is_ip(&local))
 		return;
-	unmap(&local);
+	unmap_ipv4(&local);
 	format_address(&local, p->local_ip, p->local_port);
 }
 
 static bool
-from_socket(struct peer *p, int fd, const struct sockaddr_storage *accepted)
+identify_socket(struct peer *p, int fd, const struct sockaddr_storage *accepted)
 {
 	union address remote;
 
@@ -124,39 +124,39 @@ from_socket(struct peer *p, int fd, const struct sockaddr_storage *accepted)
 		return true;
 	p->kind = PEER_TCP;
 	p->socket = true;
-	unmap(&remote);
+	unmap_ipv4(&remote);
 	store_address(p, &remote);
 	format_address(&remote, p->ip, p->port);
 	return true;
 }
 
 /*
- * Reads a numeric address from a variable; any other value counts as absent. Stores it as the
- * client's too, unless client is NULL.
+ * Reads a numeric address from a variable. Stores it as the client's too, unless client is NULL.
+ * Returns false without the variable, or if it has another value.
  */
 static bool
-from_variable(const char *name, char ip[PEER_ADDRESS], struct peer *client)
+read_address(const char *name, char ip[PEER_ADDRESS], struct peer *client)
 {
 	const char *value = getenv(name);
 	struct addrinfo hints = { .ai_flags = AI_NUMERICHOST, .ai_socktype = SOCK_STREAM }, *found;
 	union address a;
 	char port[6];
-	bool shown;
+	bool formatted;
 
 	if (value == NULL || getaddrinfo(value, NULL, &hints, &found) != 0)
 		return false;
 	memset(&a, 0, sizeof(a));
 	memcpy(&a, found->ai_addr, found->ai_addrlen);
 	freeaddrinfo(found);
-	unmap(&a);
-	shown = format_address(&a, ip, port);
+	unmap_ipv4(&a);
+	formatted = format_address(&a, ip, port);
 	if (client != NULL)
 		store_address(client, &a);
-	return shown;
+	return formatted;
 }
 
 static void
-port_from_variable(const char *name, char port[6])
+read_port(const char *name, char port[6])
 {
 	const char *value = getenv(name);
 
@@ -169,16 +169,16 @@ port_from_variable(const char *name, char port[6])
  * do TLS (s6-tlsd, sslserver).
  */
 static void
-from_environment(struct peer *p)
+read_environment(struct peer *p)
 {
 	const char *protocol = getenv("SSL_PROTOCOL"), *cipher = getenv("SSL_CIPHER"), *proto = getenv("PROTO");
 
-	if (from_variable("TCPREMOTEIP", p->ip, p))
-		port_from_variable("TCPREMOTEPORT", p->port);
-	else if (from_variable("REMOTE_ADDR", p->ip, p))
-		port_from_variable("REMOTE_PORT", p->port);
-	if (from_variable("TCPLOCALIP", p->local_ip, NULL))
-		port_from_variable("TCPLOCALPORT", p->local_port);
+	if (read_address("TCPREMOTEIP", p->ip, p))
+		read_port("TCPREMOTEPORT", p->port);
+	else if (read_address("REMOTE_ADDR", p->ip, p))
+		read_port("REMOTE_PORT", p->port);
+	if (read_address("TCPLOCALIP", p->local_ip, NULL))
+		read_port("TCPLOCALPORT", p->local_port);
 
 	if (protocol != NULL || (proto != NULL && strcmp(proto, "SSL") == 0)) {
 		p->kind = PEER_TLS;
@@ -189,11 +189,11 @@ from_environment(struct peer *p)
 }
 
 /*
- * Returns the descriptor whose number a variable has, and makes it close-on-exec; 0 if there is
- * none.
+ * Reads the number of a descriptor from a variable, and makes it close-on-exec. Returns 0 if there
+ * is none.
  */
 static int
-descriptor_from_variable(const char *name)
+read_descriptor(const char *name)
 {
 	const char *value = getenv(name);
 	int fd;
@@ -208,9 +208,9 @@ descriptor_from_variable(const char *name)
 static void
 find_ucspi_tls(struct peer_ucspi_tls *t)
 {
-	t->control = descriptor_from_variable("SSLCTLFD");
-	t->read = descriptor_from_variable("SSLREADFD");
-	t->write = descriptor_from_variable("SSLWRITEFD");
+	t->control = read_descriptor("SSLCTLFD");
+	t->read = read_descriptor("SSLREADFD");
+	t->write = read_descriptor("SSLWRITEFD");
 	if (t->read == 0 || t->write == 0)
 		t->control = 0;
 }
@@ -239,7 +239,7 @@ is_pipe(int fd)
 	return fstat(fd, &st) == 0 && S_ISFIFO(st.st_mode);
 }
 
-/* Tests whether a socket has a local port. After a reset it keeps the port, and was connected. */
+/* Returns whether a socket has a local port. A connection keeps it after a reset. */
 static bool
 has_port(int fd)
 {
@@ -274,9 +274,9 @@ peer_identify(struct peer *p, int fd, const struct sockaddr_storage *accepted)
 	strcpy(p->port, "0");
 	strcpy(p->local_port, "0");
 	if (peer_is_socket(fd))
-		known = from_socket(p, fd, accepted);
+		known = identify_socket(p, fd, accepted);
 	else
-		from_environment(p);
+		read_environment(p);
 	/*
 	 * A pipe of an unprivileged user, as from "ssh host imapgate ...": the other end is that
 	 * same user.
@@ -307,7 +307,7 @@ format_end(const struct proxy_end *end, char ip[PEER_ADDRESS], char port[6])
 }
 
 static void
-use_addresses(struct peer *p, const struct proxy *header)
+replace_addresses(struct peer *p, const struct proxy *header)
 {
 	/* The client is local only if proxy and client are both on this host. */
 	p->loopback = (p->loopback || p->kind == PEER_LOCAL) && network_is_loopback(header->source.address);
@@ -328,7 +328,7 @@ peer_replace(struct peer *p, const struct proxy *header)
 	/* SECURITY: the kernel's credentials are the proxy's, not its client's. */
 	p->has_uid = false;
 	if (header->client == PROXY_TCP)
-		use_addresses(p, header);
+		replace_addresses(p, header);
 	else
 		p->loopback = false;
 	if (header->client == PROXY_UNKNOWN)

@@ -3,8 +3,8 @@
 
 /*
  * The client, as far as it is known without reading from it. The kernel knows the peer of a
- * socket. UCSPI variables count only where descriptor 0 is no socket, but a superserver's pipe. A
- * PROXY header replaces the proxy by its client (gate/proxied.h).
+ * socket. UCSPI variables are used only if descriptor 0 is a superserver's pipe. A PROXY header
+ * replaces the proxy by its client (gate/proxied.h).
  */
 
 #include <arpa/inet.h>
@@ -43,7 +43,7 @@ struct peer {
 	char		port[6];
 	char		local_ip[PEER_ADDRESS];
 	char		local_port[6];
-	/* Address of the proxy that has named this client; "" without a proxy. */
+	/* Address of the proxy that named this client; "" without a proxy. */
 	char		proxy[PEER_ADDRESS];
 	char		tls_protocol[16];	/* with PEER_TLS: as claimed */
 	char		tls_cipher[64];
@@ -58,14 +58,14 @@ struct peer {
 bool	peer_identify(struct peer *, int fd, const struct sockaddr_storage *accepted);
 
 /*
- * Tests whether a descriptor is a pipe or a connected stream socket; also one that its client has
- * reset.
+ * Returns whether a descriptor is a pipe or a connected stream socket; also one that its client
+ * has reset.
  */
 bool	peer_is_connection(int fd);
 
 /*
- * Tests whether the peer is a proxy of --proxy, which must send a header. From others none is
- * read.
+ * Returns whether the peer is a proxy of --proxy, which must send a header. No header is read from
+ * any other peer.
  */
 bool	peer_is_proxy(const struct peer *, const struct options *);
 
@@ -73,14 +73,14 @@ bool	peer_is_proxy(const struct peer *, const struct options *);
  * Replaces the proxy by the client in its header. Returns false, and changes nothing, if TLS
  * version or cipher are not word_is_plain().
  *
- * SECURITY: the header may be a claim of a gate that was taken over; so it is checked here.
+ * SECURITY: a compromised gate may have forged the header, so it is checked here.
  */
 bool	peer_replace(struct peer *, const struct proxy *);
 
 /* Makes all later log lines name the client. */
 void	peer_log(const struct peer *);
 
-/* Tests whether a descriptor is a socket. Others are read and written as pipes. */
+/* Returns whether a descriptor is a socket. Others are read and written as pipes. */
 bool	peer_is_socket(int fd);
 
 #endif

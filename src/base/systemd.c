@@ -1,6 +1,7 @@
 /*
- * Loads libsystemd when it is needed, see systemd.h. Run by main, the listener and the monitor,
- * as root: dlopen(3) searches the same folders as a linked program.
+ * Loads libsystemd when it is needed, see systemd.h. Run by main, the listener and monitors.
+ *
+ * SECURITY: as root; dlopen(3) searches the same directories as the dynamic linker.
  */
 
 #include "base/systemd.h"
@@ -23,8 +24,8 @@
 #define LIBRARY	"libsystemd.so.0"
 
 /*
- * Functions of libsystemd, with the types of its headers. The first is the youngest, from systemd
- * 227.
+ * Functions of libsystemd, with the types of its headers. The first is the newest (systemd 227):
+ * if it exists, so do the others.
  */
 static struct {
 	__typeof__(sd_listen_fds_with_names)	*listen_fds_with_names;
@@ -32,9 +33,9 @@ static struct {
 	__typeof__(sd_notify)			*notify;
 	__typeof__(sd_watchdog_enabled)		*watchdog_enabled;
 	__typeof__(sd_journal_stream_fd)	*journal_stream_fd;
-} call;
+} libsystemd;
 
-/* Loads libsystemd. Returns NULL, or the reason of the failure. */
+/* Loads libsystemd. Returns NULL, or the reason for the failure. */
 static const char *
 load_libsystemd(void)
 {
@@ -44,41 +45,41 @@ load_libsystemd(void)
 		library = dlopen(LIBRARY, RTLD_NOW);
 	if (library == NULL)
 		return dlerror();
-	call.listen_fds_with_names = dlsym(library, "sd_listen_fds_with_names");
-	call.is_socket = dlsym(library, "sd_is_socket");
-	call.notify = dlsym(library, "sd_notify");
-	call.watchdog_enabled = dlsym(library, "sd_watchdog_enabled");
-	call.journal_stream_fd = dlsym(library, "sd_journal_stream_fd");
-	return call.listen_fds_with_names != NULL ? NULL : LIBRARY " is older than version 227";
+	libsystemd.listen_fds_with_names = dlsym(library, "sd_listen_fds_with_names");
+	libsystemd.is_socket = dlsym(library, "sd_is_socket");
+	libsystemd.notify = dlsym(library, "sd_notify");
+	libsystemd.watchdog_enabled = dlsym(library, "sd_watchdog_enabled");
+	libsystemd.journal_stream_fd = dlsym(library, "sd_journal_stream_fd");
+	return libsystemd.listen_fds_with_names != NULL ? NULL : LIBRARY " is older than version 227";
 }
 
 int
 systemd_listen_fds(char ***names)
 {
-	const char *wrong;
+	const char *error;
 	int n;
 
 	if (getenv("LISTEN_FDS") == NULL || getenv("LISTEN_PID") == NULL)
 		return 0;
-	wrong = load_libsystemd();
+	error = load_libsystemd();
 	errno = 0;
-	if (wrong != NULL)
-		die("what sockets were passed can't be found out: %s", wrong);
-	n = call.listen_fds_with_names(0, names);
+	if (error != NULL)
+		die("can't read the sockets passed by systemd: %s", error);
+	n = libsystemd.listen_fds_with_names(0, names);
 	return n > 0 ? n : 0;
 }
 
 bool
 systemd_is_listening(int fd)
 {
-	return load_libsystemd() == NULL && call.is_socket(fd, AF_UNSPEC, SOCK_STREAM, 1) > 0;
+	return load_libsystemd() == NULL && libsystemd.is_socket(fd, AF_UNSPEC, SOCK_STREAM, 1) > 0;
 }
 
 void
 systemd_notify(const char *state)
 {
 	if (getenv("NOTIFY_SOCKET") != NULL && load_libsystemd() == NULL)
-		call.notify(0, state);
+		libsystemd.notify(0, state);
 }
 
 uint64_t
@@ -86,13 +87,13 @@ systemd_watchdog(void)
 {
 	uint64_t usec;
 
-	if (getenv("WATCHDOG_USEC") == NULL || load_libsystemd() != NULL || call.watchdog_enabled(0, &usec) <= 0)
+	if (getenv("WATCHDOG_USEC") == NULL || load_libsystemd() != NULL || libsystemd.watchdog_enabled(0, &usec) <= 0)
 		return 0;
 	return usec;
 }
 
 bool
-systemd_has_stderr(void)
+systemd_stderr_is_journal(void)
 {
 	const char *stream = getenv("JOURNAL_STREAM");
 	char wanted[64];
@@ -104,35 +105,38 @@ systemd_has_stderr(void)
 	return strcmp(stream, wanted) == 0;
 }
 
-/* Finds the first folder in a control group's path that is a service's. Changes the path. */
+/*
+ * Returns the first component of a control group's path that names a service, NULL if there is
+ * none. Changes the path.
+ */
 static const char *
-service_in(char *path)
+find_service(char *path)
 {
-	const char *word = strtok(path, "/\n");
+	const char *component = strtok(path, "/\n");
 
-	while (word != NULL) {
-		const char *dot = strrchr(word, '.');
+	while (component != NULL) {
+		const char *dot = strrchr(component, '.');
 
 		if (dot != NULL && strcmp(dot, ".service") == 0)
 			break;
-		word = strtok(NULL, "/\n");
+		component = strtok(NULL, "/\n");
 	}
-	return word;
+	return component;
 }
 
 void
-systemd_own_service(char *name, size_t size)
+systemd_service_name(char *name, size_t size)
 {
 	FILE *f = fopen("/proc/self/cgroup", "re");
 	char *line = NULL;
-	size_t room = 0;
+	size_t line_size = 0;
 
 	name[0] = '\0';
 	if (f == NULL)
 		return;
-	/* One line for each hierarchy; systemd's is the first with a service. */
-	while (name[0] == '\0' && getline(&line, &room, f) > 0) {
-		const char *found = service_in(line);
+	/* There is a line for each hierarchy; the first with a service is systemd's. */
+	while (name[0] == '\0' && getline(&line, &line_size, f) > 0) {
+		const char *found = find_service(line);
 
 		if (found != NULL && strlen(found) < size)
 			strcpy(name, found);
@@ -144,5 +148,5 @@ systemd_own_service(char *name, size_t size)
 int
 systemd_journal_stream(const char *identifier)
 {
-	return load_libsystemd() == NULL ? call.journal_stream_fd(identifier, LOG_INFO, 1) : -1;
+	return load_libsystemd() == NULL ? libsystemd.journal_stream_fd(identifier, LOG_INFO, 1) : -1;
 }

@@ -3,8 +3,9 @@
 
 /*
  * libsystemd, loaded when it is needed: it depends on five libraries and costs as much as the
- * rest of a short connection. The environment decides, so call these functions before it is
- * cleared. Under tcpserver and inetd libsystemd is never loaded, and need not be installed.
+ * rest of a short connection. Under tcpserver and inetd it is never loaded, and need not be
+ * installed. These functions read environment variables: call them before the environment is
+ * cleared.
  */
 
 #include <stdbool.h>
@@ -16,17 +17,17 @@
 
 /*
  * Returns the number of descriptors passed to this process, from SYSTEMD_FIRST on, and their
- * names, which the caller frees. Keeps the variables. Returns 0 if there are none; dies if there
- * are some, but no libsystemd.
+ * names, which the caller frees. Leaves LISTEN_FDS and LISTEN_PID set. Returns 0 if there are
+ * none. Dies if descriptors were passed but libsystemd can't be loaded.
  */
 int	systemd_listen_fds(char ***names);
 
-/* Tests whether a descriptor is a listening stream socket (sd_is_socket(3)). */
+/* Returns whether a descriptor is a listening stream socket (sd_is_socket(3)). */
 bool	systemd_is_listening(int fd);
 
 /*
  * Sends a state to the service manager: "READY=1", "STATUS=..." (sd_notify(3)). Does nothing
- * without one, or without libsystemd.
+ * without a service manager or libsystemd.
  */
 void	systemd_notify(const char *state);
 
@@ -34,16 +35,16 @@ void	systemd_notify(const char *state);
 uint64_t systemd_watchdog(void);
 
 /*
- * Tests whether standard error is a stream into the journal (systemd.exec(5), JOURNAL_STREAM).
- * Then the journal's own protocol may be used.
+ * Returns whether standard error is a stream into the journal (systemd.exec(5), JOURNAL_STREAM).
+ * If so, the journal's own protocol may be used.
  */
-bool	systemd_has_stderr(void);
+bool	systemd_stderr_is_journal(void);
 
 /*
  * Stores the name of this process's service, "" if there is none. Takes it from the control group
  * (/proc/self/cgroup, cgroups(7)).
  */
-void	systemd_own_service(char *name, size_t size);
+void	systemd_service_name(char *name, size_t size);
 
 /*
  * Returns a new stream into the journal with this identifier, at LOG_INFO

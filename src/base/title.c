@@ -17,7 +17,7 @@
 
 /* Memory for titles, its size, and the length of the current title. */
 static char *area;
-static size_t area_size, shown;
+static size_t area_size, shown_len;
 
 /* Returns the end of a string that begins at end; else end. */
 static char *
@@ -59,7 +59,7 @@ title_begin(char *argv[])
 		end = extend(end, environ[i]);
 	area = argv[0];
 	area_size = area != NULL ? (size_t)(end - area) : 0;
-	shown = 0;
+	shown_len = 0;
 	/*
 	 * SECURITY: an argument may be a value of --setenv, which a gate wipes in the copies
 	 * only.
@@ -120,7 +120,7 @@ title_set(const char *name, const char *address, const char *role, ...)
 	len = strlen(title) < area_size ? strlen(title) : area_size - 1;
 	memcpy(area, title, len);
 	/* Clears only the rest of the previous title, so that a child writes to few pages. */
-	if (len < shown)
-		memset(area + len, '\0', shown - len);
-	shown = len;
+	if (len < shown_len)
+		memset(area + len, '\0', shown_len - len);
+	shown_len = len;
 }

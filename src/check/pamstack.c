@@ -72,7 +72,7 @@ module_path(char path[PATH_MAX], const char *module)
 		snprintf(path, PATH_MAX, "%s", module);
 		return;
 	}
-	if (lazyload_pam_folder(folder) && snprintf(path, PATH_MAX, "%s/security/%s", folder, module) < PATH_MAX && access(path, F_OK) == 0)
+	if (lazyload_pam_directory(folder) && snprintf(path, PATH_MAX, "%s/security/%s", folder, module) < PATH_MAX && access(path, F_OK) == 0)
 		return;
 	for (i = 0; i < sizeof(dirs) / sizeof(dirs[0]); i++) {
 		snprintf(path, PATH_MAX, "%s/security/%s", dirs[i], module);

@@ -53,4 +53,4 @@ def test_activated_without_it(root_stage, without):
     with root_stage.start(wrap=[*without, "sh", "-c", LISTEN_FDS, "sh"]) as imap:
         imap.expect_end()
         assert imap.status() == 75
-        assert "what sockets were passed can't be found out: " in imap.log_text()
+        assert "can't read the sockets passed by systemd: " in imap.log_text()
