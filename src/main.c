@@ -118,7 +118,7 @@ static void
 require_tls_on_connect(const struct options *o)
 {
 	if (o->preauth == PREAUTH_CERT && !o->tls_on_connect)
-		setting_usage("--preauth cert needs --tls-on-connect");
+		setting_usage_error("--preauth cert needs --tls-on-connect");
 }
 
 /* Runs a role that the listener has executed, see role.h. */

@@ -90,7 +90,7 @@ check_config(const struct options *o)
 	if (stat(o->config, &st) == 0 && ((st.st_mode & (S_IWGRP | S_IWOTH)) != 0 || (st.st_uid != 0 && st.st_uid != geteuid())))
 		finding_report(FINDING_WARNING, o->config, "others can change it: root refuses to read it; chown root: and chmod go-w it");
 	else
-		finding_report(FINDING_OK, o->config, "options%s are read from it", o->program == o->words ? " and the mailbox program" : "");
+		finding_report(FINDING_OK, o->config, "options%s are read from it", o->program == o->program_args ? " and the mailbox program" : "");
 	show_hidden(o);
 	if (strcmp(o->config, OPTIONS_FILE) == 0)
 		units_check();

@@ -42,7 +42,7 @@ is_continued(char *text, size_t *len)
  * later.
  */
 static void
-free_wiped(char *text, size_t size)
+wipe_and_free(char *text, size_t size)
 {
 	if (text != NULL)
 		explicit_bzero(text, size);
@@ -62,21 +62,21 @@ config_line(FILE *file, unsigned *line)
 		more = is_continued(part, &part_len);
 		longer = malloc(len + part_len + 1);
 		if (longer == NULL)
-			die("%zu octets", len + part_len);
+			die("can't allocate %zu octets", len + part_len);
 		memcpy(longer, whole != NULL ? whole : "", len);
-		free_wiped(whole, len);
+		wipe_and_free(whole, len);
 		whole = longer;
 		memcpy(whole + len, part, part_len + 1);
 		len += part_len;
 		++*line;
 	}
-	free_wiped(part, size);
+	wipe_and_free(part, size);
 	return whole;
 }
 
 /* Returns a copy of the name before "=", or NULL if it is not a name. */
 static char *
-name_of(const char *text)
+copy_name(const char *text)
 {
 	size_t len = strspn(text, NAME_CHARACTERS);
 
@@ -101,7 +101,7 @@ skip_char(const char *text, char *quote)
 	return text + 1;
 }
 
-/* Tests whether each quote in the value is closed. */
+/* Returns whether each quote in the value is closed. */
 static bool
 quotes_are_closed(const char *text)
 {
@@ -124,9 +124,9 @@ word_length(const char *text)
 	return (size_t)(at - text);
 }
 
-/* The character that an escape outside of quotes stands for (OpenSSL's config(5)). */
+/* Returns the character that an escape outside of quotes stands for (OpenSSL's config(5)). */
 static char
-escaped(char c)
+unescape(char c)
 {
 	static const char letters[] = "nrtb", meanings[] = "\n\r\t\b";
 	const char *letter = strchr(letters, c);
@@ -135,10 +135,9 @@ escaped(char c)
 }
 
 /*
- * Copies a value with quotes, escapes, a comment and the blanks around it
- * removed, by the rules of OpenSSL's config(5) without its variables. Value
- * has room for as many octets as text has, and its NUL. Returns false if
- * there is a "$" that would begin a variable.
+ * Copies a value without quotes, escapes, a comment and the blanks around it, by the rules of
+ * OpenSSL's config(5). Takes a buffer as long as the text. Returns false if there is a "$" that
+ * would begin a variable there.
  */
 static bool
 unquote(const char *text, char *value)
@@ -155,7 +154,7 @@ unquote(const char *text, char *value)
 		if (*text == '$' && quote == '\0')
 			return false;
 		if (next - text == 2)
-			*value++ = quote == '\0' ? escaped(text[1]) : text[1];
+			*value++ = quote == '\0' ? unescape(text[1]) : text[1];
 		else
 			*value++ = *text;
 		if (next - text == 2 || quote != '\0' || strchr(BLANKS, *text) == NULL)
@@ -173,7 +172,7 @@ struct reading {
 	struct config_error	*error;
 };
 
-/* Passes the first octets of a text to take, as a value. Returns false if they can't be understood. */
+/* Passes the first len octets of a text to take, as a value. Returns false if they are invalid. */
 static bool
 take_value(const struct reading *r, const char *name, const char *text, size_t len)
 {
@@ -181,16 +180,16 @@ take_value(const struct reading *r, const char *name, const char *text, size_t l
 	bool good;
 
 	if (part == NULL || own == NULL || value == NULL)
-		die("%zu octets", len);
+		die("can't allocate %zu octets", len);
 	good = unquote(part, value);
-	free_wiped(part, len);
+	wipe_and_free(part, len);
 	if (good) {
 		r->take(r->arg, own, value, r->error->line);
 		return true;
 	}
-	snprintf(r->error->text, sizeof(r->error->text), "%.40s: there are no variables here; a $ is written \\$", name);
+	snprintf(r->error->text, sizeof(r->error->text), "%.40s: variables are not supported; write \\$ for a $", name);
 	free(own);
-	free_wiped(value, len);
+	wipe_and_free(value, len);
 	return false;
 }
 
@@ -221,9 +220,9 @@ take_line(const struct reading *r, const char *text, unsigned line)
 	if (*text == '\0' || *text == '#')
 		return true;
 	r->error->line = line;
-	name = name_of(text);
+	name = copy_name(text);
 	if (name == NULL) {
-		snprintf(r->error->text, sizeof(r->error->text), "\"name = value\" is wanted, with an option's name");
+		snprintf(r->error->text, sizeof(r->error->text), "not an option; expected \"name = value\"");
 		return false;
 	}
 	value = strchr(text, '=') + 1;
@@ -240,7 +239,7 @@ take_line(const struct reading *r, const char *text, unsigned line)
 
 /*
  * SECURITY: the file names what root executes. Owner and mode are those of the open file, so it
- * can't be exchanged after this test.
+ * can't be replaced after this test.
  */
 static bool
 is_writable_by_others(FILE *file)
@@ -261,7 +260,7 @@ take_lines(const struct reading *r, FILE *file)
 
 	for (; good && (text = config_line(file, &line)) != NULL; first = line + 1) {
 		good = take_line(r, text, first);
-		free_wiped(text, strlen(text));
+		wipe_and_free(text, strlen(text));
 	}
 	return good;
 }
@@ -276,7 +275,7 @@ config_read(const char *path, const char *command, config_take *take, void *arg,
 
 	error->line = 0;
 	if (file != NULL && is_writable_by_others(file))
-		snprintf(error->text, sizeof(error->text), "others than root can change it, and so what root executes; chown root: and chmod go-w it");
+		snprintf(error->text, sizeof(error->text), "users other than root can change it, and so what root executes; chown root: and chmod go-w it");
 	else if (file != NULL) {
 		setvbuf(file, buffer, _IOFBF, sizeof(buffer));
 		errno = 0;

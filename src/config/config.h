@@ -10,7 +10,7 @@
 #include <stdio.h>
 
 /*
- * Called with one setting, or one word of it. The strings are the callee's and are never freed;
+ * Called with one setting, or one word of it. The callee owns the strings, which are never freed;
  * line counts from 1.
  */
 typedef void config_take(void *arg, const char *name, char *value, unsigned line);

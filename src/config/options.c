@@ -49,14 +49,14 @@ enum times {
 
 #define AT(member)	offsetof(struct options, member)
 
-static const char *const cleartext_words[] = { "none", "loopback", "all", NULL };
-static const char *const preauth_words[] = { "none", "peer", "cert", NULL };
-static const char *const cert_user_words[] = { "email", "upn", "cn", NULL };
-static const char *const ktls_words[] = { "auto", "off", "require", NULL };
-static const char *const handoff_words[] = { "tag", "greeting", NULL };
-static const char *const log_words[] = { "auto", "journal", "syslog", "stderr", NULL };
-static const char *const pam_text_words[] = { "authenticated", "always", NULL };
-static const char *const session_words[] = { "none", "open", "wait", NULL };
+static const char *const cleartext_choices[] = { "none", "loopback", "all", NULL };
+static const char *const preauth_choices[] = { "none", "peer", "cert", NULL };
+static const char *const cert_user_choices[] = { "email", "upn", "cn", NULL };
+static const char *const ktls_choices[] = { "auto", "off", "require", NULL };
+static const char *const handoff_choices[] = { "tag", "greeting", NULL };
+static const char *const log_choices[] = { "auto", "journal", "syslog", "stderr", NULL };
+static const char *const pam_text_choices[] = { "authenticated", "always", NULL };
+static const char *const session_choices[] = { "none", "open", "wait", NULL };
 
 static setting_parser take_help, take_version;
 
@@ -64,38 +64,38 @@ static const struct row {
 	enum group		 group;
 	const char		*name;
 	setting_parser		*parser;
-	size_t			 at;		/* offset of the value; 0: the parser knows */
+	size_t			 offset;	/* of the value in struct options; 0: the parser needs none */
 	enum times		 times;
-	const char *const	*words;		/* possible values; NULL: free text */
-	const char		*value;		/* for --help; NULL: none, or words */
+	const char *const	*choices;	/* possible values; NULL: any text */
+	const char		*value;		/* for --help; NULL: no value, or choices */
 	const char		*help;
 } rows[] = {
 	{ TLS,	"cert",			setting_cert, 0, REPEATABLE, NULL, "FILE", "certificate chain, PEM" },
 	{ TLS,	"key",			setting_key, 0, REPEATABLE, NULL, "FILE", "its private key, if not in there" },
 	{ TLS,	"tls-on-connect",	setting_flag, AT(tls_on_connect), ONCE, NULL, NULL, "TLS at once, as on port 993" },
 	{ TLS,	"tls",			setting_tls, 0, REPEATABLE, NULL, "NAME=VALUE", "a setting of SSL_CONF_cmd(3)" },
-	{ TLS,	"ktls",			setting_word, AT(ktls), ONCE, ktls_words, NULL, "TLS in the kernel after the login (auto)" },
-	{ TLS,	"client-ca",		setting_text, AT(client_ca), ONCE, NULL, "FILE", "authorities of clients' certificates" },
-	{ TLS,	"client-crl",		setting_text, AT(client_crl), ONCE, NULL, "FILE", "their revocation lists" },
-	{ TLS,	"cert-user",		setting_word, AT(cert_user), ONCE, cert_user_words, NULL, "place of the user's name in them (email)" },
-	{ AUTH,	"allow-cleartext",	setting_word, AT(allow_cleartext), ONCE, cleartext_words, NULL, "passwords without TLS (none)" },
-	{ AUTH,	"preauth",		setting_word, AT(preauth), ONCE, preauth_words, NULL, "logged in at once, without LOGIN (none)" },
+	{ TLS,	"ktls",			setting_choice, AT(ktls), ONCE, ktls_choices, NULL, "TLS in the kernel after the login (auto)" },
+	{ TLS,	"client-ca",		setting_nonempty, AT(client_ca), ONCE, NULL, "FILE", "authorities of clients' certificates" },
+	{ TLS,	"client-crl",		setting_nonempty, AT(client_crl), ONCE, NULL, "FILE", "their revocation lists" },
+	{ TLS,	"cert-user",		setting_choice, AT(cert_user), ONCE, cert_user_choices, NULL, "place of the user's name in them (email)" },
+	{ AUTH,	"allow-cleartext",	setting_choice, AT(allow_cleartext), ONCE, cleartext_choices, NULL, "passwords without TLS (none)" },
+	{ AUTH,	"preauth",		setting_choice, AT(preauth), ONCE, preauth_choices, NULL, "logged in at once, without LOGIN (none)" },
 	{ AUTH,	"proxy",		setting_proxy, 0, REPEATABLE, NULL, "NETWORK|unix", "addresses that send a PROXY header" },
 	{ AUTH,	"max-attempts",		setting_count, AT(max_attempts), ONCE, NULL, "N", "failed logins before BYE (3)" },
 	{ AUTH,	"failure-delay",	setting_delay, AT(failure_delay_ms), ONCE, NULL, "SECONDS", "minimum time of the first failure (2)" },
 	{ AUTH,	"timeout",		setting_seconds, AT(timeout_ms), ONCE, NULL, "SECONDS", "from the connection to the login (60)" },
-	{ AUTH,	"capability",		setting_list, AT(capability), ONCE, NULL, "LIST", "advertised before the login (LITERAL+)" },
+	{ AUTH,	"capability",		setting_string, AT(capability), ONCE, NULL, "LIST", "advertised before the login (LITERAL+)" },
 	{ AUTH,	"strict",		setting_flag, AT(strict), ONCE, NULL, NULL, "refuse common violations of the RFCs" },
-	{ PAM,	"pam-service",		setting_text, AT(pam_service), ONCE, NULL, "NAME", "PAM service for passwords (imapgate)" },
-	{ PAM,	"oauth-service",	setting_text, AT(oauth_service), ONCE, NULL, "NAME", "PAM service for OAuth tokens (none)" },
-	{ PAM,	"pam-confdir",		setting_text, AT(pam_confdir), ONCE, NULL, "DIR", "directory of services, not the system's" },
-	{ PAM,	"pam-session",		setting_word, AT(pam_session), ONCE, session_words, NULL, "wait: closed at the end (open)" },
-	{ PAM,	"pam-text",		setting_word, AT(pam_text), ONCE, pam_text_words, NULL, "clients that see messages (authenticated)" },
+	{ PAM,	"pam-service",		setting_nonempty, AT(pam_service), ONCE, NULL, "NAME", "PAM service for passwords (imapgate)" },
+	{ PAM,	"oauth-service",	setting_nonempty, AT(oauth_service), ONCE, NULL, "NAME", "PAM service for OAuth tokens (none)" },
+	{ PAM,	"pam-confdir",		setting_nonempty, AT(pam_confdir), ONCE, NULL, "DIR", "directory of services, not the system's" },
+	{ PAM,	"pam-session",		setting_choice, AT(pam_session), ONCE, session_choices, NULL, "wait: closed at the end (open)" },
+	{ PAM,	"pam-text",		setting_choice, AT(pam_text), ONCE, pam_text_choices, NULL, "clients that see messages (authenticated)" },
 	{ USER,	"min-uid",		setting_uid, AT(min_uid), ONCE, NULL, "UID", "smallest uid that may log in (1000)" },
-	{ USER,	"run-as",		setting_text, AT(run_as), ONCE, NULL, "USER", "one uid and groups for all users" },
+	{ USER,	"run-as",		setting_nonempty, AT(run_as), ONCE, NULL, "USER", "one uid and groups for all users" },
 	{ USER,	"home",			setting_home, AT(home), ONCE, NULL, "TEMPLATE", "and their home directory" },
-	{ USER,	"handoff",		setting_word, AT(handoff), ONCE, handoff_words, NULL, "how PROGRAM answers the login (tag)" },
-	{ USER,	"capability-after",	setting_text, AT(capability_after), ONCE, NULL, "LIST", "advertised after the login" },
+	{ USER,	"handoff",		setting_choice, AT(handoff), ONCE, handoff_choices, NULL, "how PROGRAM answers the login (tag)" },
+	{ USER,	"capability-after",	setting_nonempty, AT(capability_after), ONCE, NULL, "LIST", "advertised after the login" },
 	{ USER,	"setenv",		setting_setenv, 0, REPEATABLE, NULL, "NAME=VALUE", "for PROGRAM's environment" },
 	{ LISTENER, "max-connections",	setting_limit, AT(max_connections), ONCE, NULL, "N", "clients that are not logged in (1000)" },
 	{ LISTENER, "max-connections-per-address", setting_limit, AT(max_connections_per_address), ONCE, NULL, "N", "of them from one address (20)" },
@@ -103,13 +103,13 @@ static const struct row {
 	{ LISTENER, "max-sessions-per-address", setting_limit, AT(max_sessions_per_address), ONCE, NULL, "N", "of them from one address (1000)" },
 	{ LISTENER, "max-sessions-per-user", setting_limit, AT(max_sessions_per_user), ONCE, NULL, "N", "of them by one user (100)" },
 	{ LISTENER, "unlimited",		setting_unlimited, 0, REPEATABLE, NULL, "NETWORK", "addresses without these limits (none)" },
-	{ HOST,	"gate-user",		setting_text, AT(gate_user), ONCE, NULL, "NAME", "the unprivileged user (_imapgate)" },
-	{ HOST,	"gate-root",		setting_text, AT(gate_root), ONCE, NULL, "DIR", "its empty root directory (/run/imapgate)" },
-	{ HOST,	"log",			setting_word, AT(log), ONCE, log_words, NULL, "where log lines go (auto)" },
-	{ HOST,	"config",		setting_text, AT(config), NOT_IN_FILE, NULL, "FILE", "has these options as \"name = value\"" },
+	{ HOST,	"gate-user",		setting_nonempty, AT(gate_user), ONCE, NULL, "NAME", "the unprivileged user (_imapgate)" },
+	{ HOST,	"gate-root",		setting_nonempty, AT(gate_root), ONCE, NULL, "DIR", "its empty root directory (/run/imapgate)" },
+	{ HOST,	"log",			setting_choice, AT(log), ONCE, log_choices, NULL, "where log lines go (auto)" },
+	{ HOST,	"config",		setting_nonempty, AT(config), NOT_IN_FILE, NULL, "FILE", "has these options as \"name = value\"" },
 	{ HOST,	"check",		setting_flag, AT(check), NOT_IN_FILE, NULL, NULL, "try everything that a login needs" },
 	{ HOST,	"probe",		setting_flag, AT(probe), NOT_IN_FILE, NULL, NULL, "ask PROGRAM which options it needs" },
-	{ HOST,	"user",			setting_text, AT(user), NOT_IN_FILE, NULL, "NAME", "the user to check or to probe" },
+	{ HOST,	"user",			setting_nonempty, AT(user), NOT_IN_FILE, NULL, "NAME", "the user to check or to probe" },
 	{ HOST,	"help",			take_help, 0, NOT_IN_FILE, NULL, NULL, "this list" },
 	{ HOST,	"version",		take_version, 0, NOT_IN_FILE, NULL, NULL, "the version" },
 };
@@ -120,10 +120,10 @@ static struct taken {
 	const struct row	*row;
 	const char		*value;		/* NULL: flag */
 } taken[ROWS + 2 * OPTIONS_CERTS + OPTIONS_TLS + OPTIONS_SETENV + OPTIONS_PROXIES + OPTIONS_UNLIMITED];
-static size_t takens;
+static size_t n_taken;
 static char **program;
 
-/* PROGRAM can be overridden too, hence "<". */
+/* "<", since PROGRAM can be overridden too. */
 _Static_assert(ROWS < OPTIONS_HIDDEN, "each option can be hidden");
 
 /* State while options are parsed. */
@@ -135,15 +135,15 @@ struct parse {
 	unsigned	 program_line;
 };
 
-/* Formats an option for --help: its name and its value or words. */
+/* Formats an option for --help: its name, and its value or choices. */
 static void
-describe(const struct row *row, char *text, size_t size)
+format_option(const struct row *row, char *text, size_t size)
 {
 	int n = snprintf(text, size, "--%s %s", row->name, row->value != NULL ? row->value : "");
 	size_t i;
 
-	for (i = 0; row->words != NULL && row->words[i] != NULL; i++)
-		n += snprintf(text + n, size - (size_t)n, "%s%s", i > 0 ? "|" : "", row->words[i]);
+	for (i = 0; row->choices != NULL && row->choices[i] != NULL; i++)
+		n += snprintf(text + n, size - (size_t)n, "%s%s", i > 0 ? "|" : "", row->choices[i]);
 }
 
 static void __attribute__((noreturn))
@@ -161,7 +161,7 @@ take_help(struct options *o, const struct setting *s)
 	for (i = 0; i < ROWS; i++) {
 		if (i == 0 || rows[i].group != rows[i - 1].group)
 			printf("%s:\n", headings[rows[i].group]);
-		describe(&rows[i], option, sizeof(option));
+		format_option(&rows[i], option, sizeof(option));
 		printf("  %-36s%s%s\n", option, rows[i].help, rows[i].times == REPEATABLE ? " *" : "");
 	}
 	puts("* may be given more than once. In ARGUMENT, --setenv and --home: %u is the\n"
@@ -181,14 +181,14 @@ take_version(struct options *o, const struct setting *s)
 
 /* Calls the parser for a setting and records it for options_write(). */
 static void
-take(struct options *o, const struct row *row, const struct setting *s)
+take_setting(struct options *o, const struct row *row, const struct setting *s)
 {
 	row->parser(o, s);
-	if (row->times == NOT_IN_FILE || (row->parser == setting_flag && !*(bool *)((char *)o + row->at)))
+	if (row->times == NOT_IN_FILE || (row->parser == setting_flag && !*(bool *)((char *)o + row->offset)))
 		return;
-	if (takens == sizeof(taken) / sizeof(taken[0]))
+	if (n_taken == sizeof(taken) / sizeof(taken[0]))
 		setting_error(s, "too many options");
-	taken[takens++] = (struct taken){ row, row->parser == setting_flag ? NULL : s->value };
+	taken[n_taken++] = (struct taken){ row, row->parser == setting_flag ? NULL : s->value };
 }
 
 /* --- the file */
@@ -206,7 +206,7 @@ find_row(const char *name)
 
 /* Records an option of the file that the command line overrides, for --check. */
 static void
-hide(struct options *o, const char *name, unsigned line)
+record_hidden(struct options *o, const char *name, unsigned line)
 {
 	size_t i;
 
@@ -216,15 +216,15 @@ hide(struct options *o, const char *name, unsigned line)
 	o->hidden[o->hiddens++] = (struct options_hidden){ name, line };
 }
 
-/* Takes one word of the setting PROGRAM_LINE. */
+/* Takes PROGRAM or one of its arguments from the setting PROGRAM_LINE. */
 static void
 take_program(struct parse *p, const struct setting *s)
 {
 	if (p->program_line != 0 && p->program_line != s->line)
-		setting_error(s, "it is in line %u already", p->program_line);
+		setting_error(s, "already set in line %u", p->program_line);
 	p->program_line = s->line;
 	if (p->program_commanded)
-		hide(p->opts, s->name, s->line);
+		record_hidden(p->opts, s->name, s->line);
 	else
 		setting_program(p->opts, s);
 }
@@ -245,18 +245,18 @@ take_from_file(void *arg, const char *name, char *value, unsigned line)
 	if (row == NULL)
 		setting_error(&s, "unknown option");
 	if (row->times == NOT_IN_FILE)
-		setting_error(&s, "only for the command line");
+		setting_error(&s, "allowed only on the command line");
 	i = (size_t)(row - rows);
 	if (row->times == ONCE && p->line[i] != 0)
-		setting_error(&s, "it is in line %u already", p->line[i]);
+		setting_error(&s, "already set in line %u", p->line[i]);
 	p->line[i] = line;
 	if (p->commanded[i]) {
-		hide(p->opts, row->name, line);
+		record_hidden(p->opts, row->name, line);
 		return;
 	}
-	s.at = row->at;
-	s.words = row->words;
-	take(p->opts, row, &s);
+	s.offset = row->offset;
+	s.choices = row->choices;
+	take_setting(p->opts, row, &s);
 }
 
 static void
@@ -272,12 +272,12 @@ read_file(struct parse *p)
 	 */
 	for (i = 0; i < ROWS; i++)
 		if (rows[i].parser == setting_cert || rows[i].parser == setting_key)
-			p->commanded[i] = p->opts->certs + p->opts->keys > 0;
+			p->commanded[i] = p->opts->certs + p->opts->n_key > 0;
 	status = config_read(p->opts->config, PROGRAM_LINE, take_from_file, p, &error);
 	if (status != 0)
-		setting_bad_file(status, p->opts->config, error.line, error.text);
+		setting_file_error(status, p->opts->config, error.line, error.text);
 	if (!p->program_commanded)
-		p->opts->program = p->opts->words;
+		p->opts->program = p->opts->program_args;
 }
 
 /* --- the command line */
@@ -287,49 +287,50 @@ read_file(struct parse *p)
  * abbreviations, which later options could make ambiguous.
  */
 static bool
-is_whole(const char *word, const struct row *row)
+is_full_name(const char *argument, const struct row *row)
 {
 	size_t len = strlen(row->name);
 
-	return strncmp(word, "--", 2) == 0 && strncmp(word + 2, row->name, len) == 0 && (word[2 + len] == '\0' || word[2 + len] == '=');
+	return strncmp(argument, "--", 2) == 0 && strncmp(argument + 2, row->name, len) == 0 &&
+	    (argument[2 + len] == '\0' || argument[2 + len] == '=');
 }
 
-/* Exits with an error text for a word that getopt_long(3) refuses. */
+/* Exits with an error text for an argument that getopt_long(3) refuses. */
 static void __attribute__((noreturn))
-refuse_word(const char *word)
+refuse_argument(const char *argument)
 {
 	const struct row *row;
 	char name[64];
 
-	if (word[1] != '-' && find_row(word + 1) != NULL)
-		setting_usage("%s: unknown option; an option begins with two dashes: -%s", word, word);
-	snprintf(name, sizeof(name), "%.*s", (int)strcspn(word, "="), word);
-	row = word[1] == '-' ? find_row(name + 2) : NULL;
-	if (row != NULL && strchr(word, '=') != NULL)
-		setting_usage("%s: %s takes no value", word, name);
+	if (argument[1] != '-' && find_row(argument + 1) != NULL)
+		setting_usage_error("%s: unknown option; an option begins with two dashes: -%s", argument, argument);
+	snprintf(name, sizeof(name), "%.*s", (int)strcspn(argument, "="), argument);
+	row = argument[1] == '-' ? find_row(name + 2) : NULL;
+	if (row != NULL && strchr(argument, '=') != NULL)
+		setting_usage_error("%s: %s takes no value", argument, name);
 	if (strcmp(name, "--" PROGRAM_LINE) == 0)
-		setting_usage("%s: unknown option; PROGRAM stands behind \"--\"", word);
-	setting_usage("%s: unknown option", word);
+		setting_usage_error("%s: unknown option; PROGRAM comes after \"--\"", argument);
+	setting_usage_error("%s: unknown option", argument);
 }
 
-/* Refuses an option as the value of another: getopt_long(3) accepts any word, even "--". */
+/* Refuses an option as the value of another: getopt_long(3) accepts any argument, even "--". */
 static void
-check_separate_value(const char *word, const char *next, const char *value)
+check_separate_value(const char *argument, const char *next, const char *value)
 {
 	if (value != NULL && value == next && strncmp(value, "--", 2) == 0)
-		setting_usage("%s wants a value, and %s is none", word, value);
+		setting_usage_error("%s needs a value, not %s", argument, value);
 }
 
 /* Refuses a value after a flag: it would silently become PROGRAM. */
 static void
-check_flag(const char *before, const char *word)
+check_flag(const char *before, const char *argument)
 {
 	static const char *const values[] = { "yes", "no", "true", "false", "on", "off", "1", "0" };
 	size_t i;
 
-	for (i = 0; word != NULL && i < sizeof(values) / sizeof(values[0]); i++)
-		if (strcmp(word, values[i]) == 0)
-			setting_usage("%s takes no value: %s would be PROGRAM, which stands behind \"--\"", before, word);
+	for (i = 0; argument != NULL && i < sizeof(values) / sizeof(values[0]); i++)
+		if (strcmp(argument, values[i]) == 0)
+			setting_usage_error("%s takes no value: %s would be PROGRAM, which comes after \"--\"", before, argument);
 }
 
 static void
@@ -342,21 +343,21 @@ read_command_line(struct parse *p, int argc, char *argv[])
 
 	for (i = 0; i < ROWS; i++) {
 		longs[i].name = rows[i].name;
-		longs[i].has_arg = rows[i].value != NULL || rows[i].words != NULL ? required_argument : no_argument;
+		longs[i].has_arg = rows[i].value != NULL || rows[i].choices != NULL ? required_argument : no_argument;
 	}
 	opterr = 0;
 	for (at = 1; (ch = getopt_long(argc, argv, "+:", longs, &index)) != -1; at = optind) {
 		if (ch == ':')
-			setting_usage("%s wants a value", argv[optind - 1]);
-		if (ch != 0 || !is_whole(argv[at], &rows[index]))
-			refuse_word(argv[at]);
+			setting_usage_error("%s needs a value", argv[optind - 1]);
+		if (ch != 0 || !is_full_name(argv[at], &rows[index]))
+			refuse_argument(argv[at]);
 		p->commanded[index] = true;
 		row = &rows[index];
 		check_separate_value(argv[at], argv[at + 1], optarg);
-		take(p->opts, row, &(struct setting){ row->name, optarg, row->at, row->words, NULL, 0 });
+		take_setting(p->opts, row, &(struct setting){ row->name, optarg, row->offset, row->choices, NULL, 0 });
 	}
-	/* The word after "--" is PROGRAM, even if it looks like a value. */
-	if (row != NULL && row->value == NULL && row->words == NULL && strcmp(argv[optind - 1], "--") != 0)
+	/* The argument after "--" is PROGRAM, even if it looks like a value. */
+	if (row != NULL && row->value == NULL && row->choices == NULL && strcmp(argv[optind - 1], "--") != 0)
 		check_flag(argv[optind - 1], argv[optind]);
 	p->opts->program = argv + optind;
 	p->program_commanded = argv[optind] != NULL;
@@ -364,35 +365,35 @@ read_command_line(struct parse *p, int argc, char *argv[])
 
 /* Checks combinations of options and fills defaults, after all were read. */
 static void
-complete(struct options *o)
+complete_options(struct options *o)
 {
 	size_t i;
 
-	if (o->keys > o->certs)
-		setting_usage("--key without a --cert");
+	if (o->n_key > o->certs)
+		setting_usage_error("--key without a --cert");
 	/* With such a delay every login would be refused (delay_fits()). */
 	if (o->failure_delay_ms > 0 && o->failure_delay_ms >= o->timeout_ms)
-		setting_usage("--failure-delay has to be shorter than --timeout");
-	for (i = o->keys; i < o->certs; i++)
+		setting_usage_error("--failure-delay must be shorter than --timeout");
+	for (i = o->n_key; i < o->certs; i++)
 		o->key[i] = o->cert[i];
 	if (o->tls_on_connect && o->certs == 0)
-		setting_usage("--tls-on-connect needs a --cert");
+		setting_usage_error("--tls-on-connect needs a --cert");
 	if (o->client_ca != NULL && o->certs == 0)
-		setting_usage("--client-ca needs a --cert");
+		setting_usage_error("--client-ca needs a --cert");
 	if (o->client_crl != NULL && o->client_ca == NULL)
-		setting_usage("--client-crl needs a --client-ca");
+		setting_usage_error("--client-crl needs a --client-ca");
 	if (o->preauth == PREAUTH_CERT && o->client_ca == NULL)
-		setting_usage("--preauth cert needs --client-ca");
+		setting_usage_error("--preauth cert needs --client-ca");
 	if (o->home != NULL && o->run_as == NULL)
-		setting_usage("--home needs --run-as");
+		setting_usage_error("--home needs --run-as");
 	if (o->user != NULL && !o->check && !o->probe)
-		setting_usage("--user needs --check or --probe");
+		setting_usage_error("--user needs --check or --probe");
 	if (o->probe && o->user == NULL && geteuid() == 0)
-		setting_usage("--probe needs --user when root asks");
+		setting_usage_error("--probe needs --user if root runs it");
 	if (o->program[0] == NULL && o->config != NULL)
-		setting_usage("no PROGRAM, and no \"" PROGRAM_LINE " = ...\" in %.200s", o->config);
+		setting_usage_error("no PROGRAM, and no \"" PROGRAM_LINE " = ...\" in %.200s", o->config);
 	if (o->program[0] == NULL || o->program[0][0] == '\0')
-		setting_usage("no PROGRAM");
+		setting_usage_error("no PROGRAM");
 }
 
 /*
@@ -407,7 +408,7 @@ choose_file(const struct parse *p)
 	if (o->config != NULL || p->program_commanded)
 		return;
 	if (access(OPTIONS_FILE, F_OK) == -1 && errno == ENOENT)
-		setting_usage("no PROGRAM, and no " OPTIONS_FILE " that has one");
+		setting_usage_error("no PROGRAM, and " OPTIONS_FILE " does not exist");
 	o->config = OPTIONS_FILE;
 }
 
@@ -436,7 +437,7 @@ options_parse(struct options *o, int argc, char *argv[])
 	choose_file(&p);
 	if (o->config != NULL)
 		read_file(&p);
-	complete(o);
+	complete_options(o);
 	program = o->program;
 }
 
@@ -466,16 +467,16 @@ bool
 options_write(enum role role, int fd)
 {
 	static char *nothing[] = { (char *)"-", NULL };
-	char **word = role == ROLE_MONITORS ? program : nothing;
+	char **argument = role == ROLE_MONITORS ? program : nothing;
 	bool written = dprintf(fd, "imapgate%c", '\0') > 0;
 	size_t i;
 
-	for (i = 0; i < takens && written; i++)
+	for (i = 0; i < n_taken && written; i++)
 		if (is_for(taken[i].row, role))
 			written = dprintf(fd, "--%s%s%s%c", taken[i].row->name, taken[i].value != NULL ? "=" : "",
 			    taken[i].value != NULL ? taken[i].value : "", '\0') > 0;
 	written = written && dprintf(fd, "--%c", '\0') > 0;
-	for (; *word != NULL && written; word++)
-		written = dprintf(fd, "%s%c", *word, '\0') > 0;
+	for (; *argument != NULL && written; argument++)
+		written = dprintf(fd, "%s%c", *argument, '\0') > 0;
 	return written;
 }

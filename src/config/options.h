@@ -90,7 +90,7 @@ struct options {
 	const char	*cert[OPTIONS_CERTS];
 	const char	*key[OPTIONS_CERTS];	/* file of the key; the certificate's if there is no --key */
 	size_t		 certs;
-	size_t		 keys;			/* number of --key options */
+	size_t		 n_key;			/* number of --key options */
 	char		*tls[OPTIONS_TLS];	/* "NAME=VALUE" for SSL_CONF_cmd(3) */
 	size_t		 tlss;
 	enum ktls_use	 ktls;
@@ -106,7 +106,7 @@ struct options {
 	unsigned	 max_attempts;
 	unsigned	 timeout_ms;
 	unsigned	 failure_delay_ms;
-	unsigned	 max_connections;	/* before the login; these five are a listener's */
+	unsigned	 max_connections;	/* before the login; listeners use these five */
 	unsigned	 max_connections_per_address;
 	unsigned	 max_sessions;		/* after the login */
 	unsigned	 max_sessions_per_address;
@@ -133,8 +133,8 @@ struct options {
 	bool		 probe;			/* test the mailbox program, serve no connection */
 	const char	*user;			/* user to check or probe; NULL: none */
 	char		**program;		/* PROGRAM and its arguments, NULL at the end */
-	char		*words[OPTIONS_WORDS + 1]; /* the same from the file */
-	size_t		 nwords;
+	char		*program_args[OPTIONS_WORDS + 1]; /* the same from the file */
+	size_t		 n_program_args;
 };
 
 /* Processes that get their settings from a listener, see role.h. */
@@ -144,7 +144,7 @@ enum role {
 	ROLE_MONITORS,		/* monitor zygote */
 };
 
-/* Called with an error text instead of writing it to standard error; NULL: standard error. */
+/* Called with an error text. NULL: the text is written to standard error. */
 extern void	(*options_error_hook)(const char *text);
 
 /*

@@ -28,7 +28,7 @@ write_error(int status, const char *text)
 }
 
 void
-setting_usage(const char *fmt, ...)
+setting_usage_error(const char *fmt, ...)
 {
 	char text[512];
 	va_list ap;
@@ -43,7 +43,7 @@ setting_usage(const char *fmt, ...)
 }
 
 void
-setting_bad_file(int status, const char *file, unsigned line, const char *text)
+setting_file_error(int status, const char *file, unsigned line, const char *text)
 {
 	char where[24] = "", whole[512];
 
@@ -64,16 +64,16 @@ setting_error(const struct setting *s, const char *fmt, ...)
 	vsnprintf(reason, sizeof(reason), fmt, ap);
 	va_end(ap);
 	if (s->file == NULL)
-		setting_usage("--%s %.80s: %s", s->name, value, reason);
+		setting_usage_error("--%s %.80s: %s", s->name, value, reason);
 	snprintf(text, sizeof(text), "%s = %.80s: %s", s->name, value, reason);
-	setting_bad_file(EX_CONFIG, s->file, s->line, text);
+	setting_file_error(EX_CONFIG, s->file, s->line, text);
 }
 
 /* --- parsers */
 
 /* Parses a decimal number from min to max. */
 static unsigned long
-number(const struct setting *s, unsigned long min, unsigned long max)
+parse_number(const struct setting *s, unsigned long min, unsigned long max)
 {
 	char *end;
 	unsigned long n;
@@ -81,59 +81,59 @@ number(const struct setting *s, unsigned long min, unsigned long max)
 	errno = 0;
 	n = strtoul(s->value, &end, 10);
 	if (s->value[0] < '0' || s->value[0] > '9' || *end != '\0' || errno != 0 || n < min || n > max)
-		setting_error(s, "a number from %lu to %lu is wanted", min, max);
+		setting_error(s, "must be a number from %lu to %lu", min, max);
 	return n;
 }
 
-/* Returns the index of the value in words. */
+/* Returns the index of the value in choices. */
 static unsigned
-word(const struct setting *s, const char *const words[])
+parse_choice(const struct setting *s, const char *const choices[])
 {
 	char list[96] = "";
 	size_t len = 0;
 	unsigned i;
 
-	for (i = 0; words[i] != NULL; i++)
-		if (strcmp(words[i], s->value) == 0)
+	for (i = 0; choices[i] != NULL; i++)
+		if (strcmp(choices[i], s->value) == 0)
 			return i;
-	for (i = 0; words[i] != NULL && len < sizeof(list); i++)
-		len += (size_t)snprintf(list + len, sizeof(list) - len, "%s%s", i == 0 ? "" : ", ", words[i]);
-	setting_error(s, "unknown word; known are %s", list);
+	for (i = 0; choices[i] != NULL && len < sizeof(list); i++)
+		len += (size_t)snprintf(list + len, sizeof(list) - len, "%s%s", i == 0 ? "" : ", ", choices[i]);
+	setting_error(s, "must be one of %s", list);
 }
 
 static void *
-place(struct options *o, const struct setting *s)
+field(struct options *o, const struct setting *s)
 {
-	return (char *)o + s->at;
+	return (char *)o + s->offset;
 }
 
 void
 setting_flag(struct options *o, const struct setting *s)
 {
-	static const char *const words[] = { "no", "yes", NULL };
+	static const char *const choices[] = { "no", "yes", NULL };
 
-	*(bool *)place(o, s) = s->value == NULL || word(s, words) == 1;
+	*(bool *)field(o, s) = s->value == NULL || parse_choice(s, choices) == 1;
 }
 
 /* Refuses an empty value: as the name of a file or a user it would make every login fail. */
 static void
-require_text(const struct setting *s)
+require_nonempty(const struct setting *s)
 {
 	if (s->value[0] == '\0')
-		setting_error(s, "a value is wanted");
+		setting_error(s, "must not be empty");
 }
 
 void
-setting_text(struct options *o, const struct setting *s)
+setting_nonempty(struct options *o, const struct setting *s)
 {
-	require_text(s);
-	setting_list(o, s);
+	require_nonempty(s);
+	setting_string(o, s);
 }
 
 void
-setting_list(struct options *o, const struct setting *s)
+setting_string(struct options *o, const struct setting *s)
 {
-	*(const char **)place(o, s) = s->value;
+	*(const char **)field(o, s) = s->value;
 }
 
 void
@@ -142,29 +142,29 @@ setting_home(struct options *o, const struct setting *s)
 	const char *at;
 
 	if (s->value[0] != '/')
-		setting_error(s, "a path that begins with / is wanted");
+		setting_error(s, "must be an absolute path");
 	for (at = s->value; (at = strchr(at, '%')) != NULL && at[1] != '\0'; at += 2)
 		if (at[1] == 'h')
-			setting_error(s, "%%h can't stand here: it is the home that this option makes");
-	setting_list(o, s);
+			setting_error(s, "%%h is not allowed: this option sets the home directory");
+	setting_string(o, s);
 }
 
 void
 setting_count(struct options *o, const struct setting *s)
 {
-	*(unsigned *)place(o, s) = (unsigned)number(s, 1, 100);
+	*(unsigned *)field(o, s) = (unsigned)parse_number(s, 1, 100);
 }
 
 void
 setting_limit(struct options *o, const struct setting *s)
 {
-	*(unsigned *)place(o, s) = (unsigned)number(s, 1, OPTIONS_LIMIT_MAX);
+	*(unsigned *)field(o, s) = (unsigned)parse_number(s, 1, OPTIONS_LIMIT_MAX);
 }
 
 void
 setting_seconds(struct options *o, const struct setting *s)
 {
-	*(unsigned *)place(o, s) = (unsigned)number(s, 1, 86400) * 1000;
+	*(unsigned *)field(o, s) = (unsigned)parse_number(s, 1, 86400) * 1000;
 }
 
 void
@@ -174,28 +174,28 @@ setting_delay(struct options *o, const struct setting *s)
 	double seconds = strtod(s->value, &end);
 
 	if (s->value[0] == '\0' || s->value[strspn(s->value, "0123456789.")] != '\0' || *end != '\0' || !(seconds >= 0 && seconds <= 60))
-		setting_error(s, "seconds from 0 to 60 are wanted");
-	*(unsigned *)place(o, s) = (unsigned)(seconds * 1000);
+		setting_error(s, "must be a number of seconds from 0 to 60");
+	*(unsigned *)field(o, s) = (unsigned)(seconds * 1000);
 }
 
 void
 setting_uid(struct options *o, const struct setting *s)
 {
-	*(uid_t *)place(o, s) = (uid_t)number(s, 1, UINT32_MAX - 1);
+	*(uid_t *)field(o, s) = (uid_t)parse_number(s, 1, UINT32_MAX - 1);
 }
 
 void
-setting_word(struct options *o, const struct setting *s)
+setting_choice(struct options *o, const struct setting *s)
 {
-	*(unsigned *)place(o, s) = word(s, s->words);
+	*(unsigned *)field(o, s) = parse_choice(s, s->choices);
 }
 
 static void
 add_file(const struct setting *s, const char *list[], size_t *n)
 {
-	require_text(s);
+	require_nonempty(s);
 	if (*n == OPTIONS_CERTS)
-		setting_error(s, "more than %d of them", OPTIONS_CERTS);
+		setting_error(s, "may be given at most %d times", OPTIONS_CERTS);
 	list[(*n)++] = s->value;
 }
 
@@ -208,16 +208,16 @@ setting_cert(struct options *o, const struct setting *s)
 void
 setting_key(struct options *o, const struct setting *s)
 {
-	add_file(s, o->key, &o->keys);
+	add_file(s, o->key, &o->n_key);
 }
 
 static void
 add_pair(const struct setting *s, char *list[], size_t *n, size_t max)
 {
 	if (strchr(s->value, '=') == NULL || s->value[0] == '=')
-		setting_error(s, "NAME=VALUE is wanted");
+		setting_error(s, "must be NAME=VALUE");
 	if (*n == max)
-		setting_error(s, "more than %zu of them", max);
+		setting_error(s, "may be given at most %zu times", max);
 	list[(*n)++] = s->value;
 }
 
@@ -241,26 +241,26 @@ setting_proxy(struct options *o, const struct setting *s)
 		return;
 	}
 	if (o->proxies == OPTIONS_PROXIES)
-		setting_error(s, "more than %d of them", OPTIONS_PROXIES);
+		setting_error(s, "may be given at most %d times", OPTIONS_PROXIES);
 	if (!network_parse(&o->proxy[o->proxies++], s->value))
-		setting_error(s, "a numeric ADDRESS, ADDRESS/BITS or unix is wanted");
+		setting_error(s, "must be a numeric ADDRESS, ADDRESS/BITS or unix");
 }
 
 void
 setting_unlimited(struct options *o, const struct setting *s)
 {
 	if (o->unlimiteds == OPTIONS_UNLIMITED)
-		setting_error(s, "more than %d of them", OPTIONS_UNLIMITED);
+		setting_error(s, "may be given at most %d times", OPTIONS_UNLIMITED);
 	if (!network_parse(&o->unlimited[o->unlimiteds++], s->value))
-		setting_error(s, "a numeric ADDRESS or ADDRESS/BITS is wanted");
+		setting_error(s, "must be a numeric ADDRESS or ADDRESS/BITS");
 }
 
 void
 setting_program(struct options *o, const struct setting *s)
 {
-	if (o->nwords == 0)
-		require_text(s);
-	if (o->nwords == OPTIONS_WORDS)
-		setting_error(s, "more than %d words; a script may have more", OPTIONS_WORDS);
-	o->words[o->nwords++] = s->value;
+	if (o->n_program_args == 0)
+		require_nonempty(s);
+	if (o->n_program_args == OPTIONS_WORDS)
+		setting_error(s, "more than %d words; use a script", OPTIONS_WORDS);
+	o->program_args[o->n_program_args++] = s->value;
 }

@@ -440,7 +440,7 @@ def test_config_file(host):
     account = host.stage.users["imapgt1"]
     os.chown(path, account.uid, -1)
     done = subprocess.run([host.stage.program, "--check", "--config", path, "--", "/bin/cat"], capture_output=True, text=True, timeout=60)
-    assert (done.returncode, done.stdout) == (78, "") and "others than root can change it" in done.stderr
+    assert (done.returncode, done.stdout) == (78, "") and "users other than root can change it" in done.stderr
     other = host.stage.users["imapgt2"]
     checked = host.run(base=["--config", path], user=other.uid, group=other.gid, extra_groups=[])
     checked.says("warning", str(path), "root refuses to read it")

@@ -97,4 +97,4 @@ def test_under_inetd_a_typo_is_in_the_log(root_stage, written):
 
 def test_an_unknown_word_names_those_that_are_known(stage):
     done = run(stage, "--handoff", "both", "--", "/bin/true")
-    assert done.returncode == 64 and "unknown word; known are " in done.stderr
+    assert done.returncode == 64 and ": must be one of " in done.stderr

@@ -94,7 +94,7 @@ def test_another_file(place):
 def test_file_that_is_missing(place, question):
     done = place.run(None, *question)
     assert (done.returncode, done.stdout) == (64, "")
-    assert done.stderr == f"imapgate: no PROGRAM, and no {FILE} that has one; see imapgate --help\n"
+    assert done.stderr == f"imapgate: no PROGRAM, and {FILE} does not exist; see imapgate --help\n"
 
 
 def test_file_without_a_program(place):
@@ -107,7 +107,7 @@ def test_file_that_others_can_change(place, question):
     """It says what root executes."""
     done = place.run(place.lines(), *question, mode=0o664)
     assert (done.returncode, done.stdout) == (78, "")
-    assert done.stderr == f"imapgate: {FILE}: others than root can change it, and so what root executes; chown root: and chmod go-w it\n"
+    assert done.stderr == f"imapgate: {FILE}: users other than root can change it, and so what root executes; chown root: and chmod go-w it\n"
 
 
 def test_check_needs_no_options(place):

@@ -330,16 +330,16 @@ file_line_and_option_are_named(void **state)
 		{ "# x\n\n  timeout = soon\n", ":3: timeout = soon: ", "number from 1 to 86400" },
 		{ "setenv = A=\\\n1\\\n2\ntimeout = 0\n", ":4: timeout = 0: ", "number" },
 		{ "\n\nsetenv = \\\n\\\nA\n", ":3: setenv = A: ", "NAME=VALUE" },
-		{ "handoff = both\n", ":1: handoff = both: ", "unknown word; known are " },
-		{ "strict = 1\n", ":1: strict = 1: ", "unknown word" },
-		{ "strict =\n", ":1: strict = : ", "unknown word" },
-		{ "timeout = 5\nlog = auto\ntimeout = 6\n", ":3: timeout = 6: ", "in line 1 already" },
-		{ "strict = yes\nstrict = yes\n", ":2: strict = yes: ", "in line 1 already" },
-		{ "program = x\nprogram = y\n", ":2: program = y: ", "in line 1 already" },
-		{ "program =\n", ":1: program = : ", "a value is wanted" },
-		{ "program = # x\n", ":1: program = : ", "a value is wanted" },
-		{ "program = \"\" x\n", ":1: program = : ", "a value is wanted" },
-		{ "program = imap $HOME\n", ":1: program: ", "a $ is written" },
+		{ "handoff = both\n", ":1: handoff = both: ", "must be one of tag, greeting" },
+		{ "strict = 1\n", ":1: strict = 1: ", "must be one of no, yes" },
+		{ "strict =\n", ":1: strict = : ", "must be one of no, yes" },
+		{ "timeout = 5\nlog = auto\ntimeout = 6\n", ":3: timeout = 6: ", "already set in line 1" },
+		{ "strict = yes\nstrict = yes\n", ":2: strict = yes: ", "already set in line 1" },
+		{ "program = x\nprogram = y\n", ":2: program = y: ", "already set in line 1" },
+		{ "program =\n", ":1: program = : ", "must not be empty" },
+		{ "program = # x\n", ":1: program = : ", "must not be empty" },
+		{ "program = \"\" x\n", ":1: program = : ", "must not be empty" },
+		{ "program = imap $HOME\n", ":1: program: ", "write \\$ for a $" },
 		{ "program = imap \"x y\n", ":1: program: ", "a quote is not closed" },
 		{ "config = x\n", ":1: config = x: ", "command line" },
 		{ "help = yes\n", ":1: help = yes: ", "command line" },
@@ -415,7 +415,7 @@ values_are_not_empty(void **state)
 		for (j = 0; j < sizeof(empty) / sizeof(empty[0]); j++) {
 			snprintf(text, sizeof(text), "\n%s%s\n", bad[i], empty[j]);
 			snprintf(begin, sizeof(begin), ":2: %s = : ", bad[i]);
-			assert_refused(&(struct given){ text, { NULL } }, EX_CONFIG, begin, " wanted");
+			assert_refused(&(struct given){ text, { NULL } }, EX_CONFIG, begin, ": must ");
 		}
 	PARSE("capability =\nsetenv = A=\n", NULL);
 	assert_string_equal(options.capability, "");
@@ -472,11 +472,11 @@ files_of_others_are_refused(void **state)
 	PARSE("strict = yes\n", NULL);
 	for (i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
 		assert_int_equal(chmod(path, modes[i]), 0);
-		assert_refused(&g, EX_CONFIG, ": ", "others than root can change it");
+		assert_refused(&g, EX_CONFIG, ": ", "users other than root can change it");
 	}
 	assert_int_equal(chmod(path, 0640), 0);
 	assert_int_equal(chown(path, 1, -1), 0);
-	assert_refused(&g, EX_CONFIG, ": ", "others than root can change it");
+	assert_refused(&g, EX_CONFIG, ": ", "users other than root can change it");
 	assert_int_equal(chown(path, 0, -1), 0);
 	PARSE("strict = yes\n", NULL);
 }

@@ -363,8 +363,8 @@ mistyped_options_are_told(void **state)
 		{ "-tls-on-connect", ": --tls-on-connect;" },
 		{ "--tls-on-connect=yes", "--tls-on-connect=yes: --tls-on-connect takes no value" },
 		{ "--check=", "--check takes no value" },
-		{ "--program=imap", "PROGRAM stands behind \"--\"" },
-		{ "--program", "PROGRAM stands behind \"--\"" },
+		{ "--program=imap", "PROGRAM comes after \"--\"" },
+		{ "--program", "PROGRAM comes after \"--\"" },
 		{ "-usr", ": -usr: unknown option; see" },
 		{ "--checks=1", ": --checks=1: unknown option; see" },
 	};
