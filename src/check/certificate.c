@@ -27,11 +27,11 @@
 #include "tls/tls.h"
 #include "tls/tlssettings.h"
 
-/* Renewals come 30 days before the end, and a week later at most. */
+/* Certificates are usually renewed 30 days before they expire, or a week later at most. */
 #define SOON_DAYS	14
 
 static const char *
-openssl_reason(void)
+openssl_error(void)
 {
 	const char *reason = ERR_reason_error_string(ERR_peek_error());
 
@@ -51,8 +51,8 @@ format_day(char day[16], const ASN1_TIME *t)
 }
 
 /*
- * Returns whether the validity period is current; which names the certificate, "" for the first
- * one of the file.
+ * Checks the validity period, and returns whether it is current. Takes a name for the certificate
+ * in findings, "" for the first one of the file.
  */
 static bool
 check_time(const char *file, const char *which, const ASN1_TIME *from, const ASN1_TIME *until)
@@ -67,7 +67,7 @@ check_time(const char *file, const char *which, const ASN1_TIME *from, const ASN
 	}
 	format_day(day, until);
 	if (X509_cmp_current_time(until) < 0) {
-		finding_report(FINDING_ERROR, file, "%sexpired on %s, of which clients will warn; renew it", which, day);
+		finding_report(FINDING_ERROR, file, "%sexpired on %s: clients will warn; renew it", which, day);
 		return false;
 	}
 	if (ASN1_TIME_diff(&days, &seconds, NULL, until) == 1 && days < SOON_DAYS)
@@ -89,8 +89,8 @@ open_file(const char *file, size_t max)
 }
 
 /*
- * Reports why reading stopped after so many certificates. Returns true if that was the file's
- * end.
+ * Reports why reading stopped after this number of certificates. Returns true if that was the
+ * file's end.
  */
 static bool
 report_end(const char *file, int certificates)
@@ -105,9 +105,9 @@ report_end(const char *file, int certificates)
 	explanation = pemfile_explain_file(PEMFILE_CERTIFICATE, file);
 	if (!whole)
 		finding_report(FINDING_ERROR, file, "certificate %d in it can't be read: %s", certificates + 1, explanation != NULL ? explanation :
-		    openssl_reason());
+		    openssl_error());
 	else
-		finding_report(FINDING_ERROR, file, "no certificate in it; PEM is wanted, \"-----BEGIN CERTIFICATE-----\"%s%s", explanation != NULL ?
+		finding_report(FINDING_ERROR, file, "no certificate in it; expected PEM, \"-----BEGIN CERTIFICATE-----\"%s%s", explanation != NULL ?
 		    ": " : "", explanation != NULL ? explanation : "");
 	ERR_clear_error();
 	return false;
@@ -153,7 +153,7 @@ check_names(const char *file, X509 *cert)
 	else if (len > 0)
 		finding_report(FINDING_OK, file, "for %s, until %s", list, day);
 	else
-		finding_report(FINDING_WARNING, file, "no DNS name among its subjectAltNames, the only ones that clients look at; have it made anew");
+		finding_report(FINDING_WARNING, file, "no DNS name among its subjectAltNames, the only ones that clients compare; request a new certificate");
 }
 
 /*
@@ -168,8 +168,8 @@ check_order(const char *file, STACK_OF(X509) *chain)
 	while (i < sk_X509_num(chain) && X509_check_issued(sk_X509_value(chain, i), sk_X509_value(chain, i - 1)) == X509_V_OK)
 		i++;
 	if (i < sk_X509_num(chain))
-		finding_report(FINDING_WARNING, file, "certificate %d in it has not signed the one before; put the server's first, then "
-		    "always the one that signed the last", i + 1);
+		finding_report(FINDING_WARNING, file, "certificate %d in it did not sign the one before; put the server's first, then "
+		    "after each one its issuer's", i + 1);
 }
 
 /* Returns whether the administrator's own CA signed the certificate, which is no fault. */
@@ -185,11 +185,11 @@ trust_advice(int error)
 	switch (error) {
 	case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
 	case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
-		return "each client has to be told to trust it";
+		return "each client must be told to trust it";
 	case X509_V_ERR_INVALID_PURPOSE:
-		return "it is not made for servers";
+		return "it is not for servers";
 	default:
-		return "put those that signed it into the file, behind it";
+		return "append its issuer's certificates to the file";
 	}
 }
 
@@ -226,13 +226,13 @@ check_permissions(const char *file)
 	struct stat st;
 
 	if (stat(file, &st) == 0 && (st.st_mode & (S_IRWXG | S_IRWXO)) != 0)
-		finding_report(FINDING_WARNING, file, "the private key can be %s by others than its owner; chmod 600 it",
+		finding_report(FINDING_WARNING, file, "the private key can be %s by users other than its owner; chmod 600 it",
 		    (st.st_mode & (S_IWGRP | S_IWOTH)) != 0 ? "changed" : "read");
 }
 
 /* Returns the index of the certificate in the chain that the key belongs to, or -1. */
 static int
-belongs_to(struct sign_keys *keys, uint32_t index, STACK_OF(X509) *chain)
+find_certificate(struct sign_keys *keys, uint32_t index, STACK_OF(X509) *chain)
 {
 	uint8_t key_digest[MSG_DIGEST];
 	int i;
@@ -257,18 +257,18 @@ check_key(struct sign_keys *keys, uint32_t index, STACK_OF(X509) *chain)
 		check_permissions(file);
 		return true;
 	}
-	other = keys->key[index] != NULL ? belongs_to(keys, index, chain) : -1;
+	other = keys->key[index] != NULL ? find_certificate(keys, index, chain) : -1;
 	if (file == keys->opts->cert[index] && keys->key[index] == NULL)
-		finding_report(FINDING_ERROR, file, "%s; give the key's file by --key", error);
+		finding_report(FINDING_ERROR, file, "%s; give the key's file with --key", error);
 	else if (other > 0)
-		finding_report(FINDING_ERROR, file, "the private key of certificate %d in %s; the server's must be the first there", other + 1,
+		finding_report(FINDING_ERROR, file, "the private key of certificate %d in %s; the server's must be the first in it", other + 1,
 		    keys->opts->cert[index]);
 	else
 		finding_report(FINDING_ERROR, file, "can't be used for %s: %s", keys->opts->cert[index], error);
 	return false;
 }
 
-/* Checks a key without a readable certificate: it may be missing too. */
+/* Checks the key of an unreadable certificate: the key may be missing too. */
 static void
 check_lone_key(struct sign_keys *keys, uint32_t index)
 {
@@ -285,42 +285,45 @@ static SSL_CTX *
 make_context(const struct options *o, const char **authorities_error)
 {
 	SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
-	const char *wrong = "out of memory", *reason, *file;
+	const char *error = "out of memory", *reason, *file;
 
 	ERR_clear_error();
 	if (ctx != NULL)
-		wrong = tls_settings(ctx, o);
-	reason = wrong != NULL && ERR_peek_error() != 0 ? openssl_reason() : NULL;
-	if (wrong != NULL)
-		finding_report(FINDING_ERROR, "TLS settings", "%s%s%s", wrong, reason != NULL ? ": " : "", reason != NULL ? reason : "");
+		error = tls_settings(ctx, o);
+	reason = error != NULL && ERR_peek_error() != 0 ? openssl_error() : NULL;
+	if (error != NULL)
+		finding_report(FINDING_ERROR, "TLS settings", "%s%s%s", error, reason != NULL ? ": " : "", reason != NULL ? reason : "");
 	else if (o->client_ca != NULL)
-		*authorities_error = wrong = clientca_require(ctx, o, &file);
-	if (wrong == NULL)
+		*authorities_error = error = clientca_require(ctx, o, &file);
+	if (error == NULL)
 		return ctx;
 	ERR_clear_error();
 	SSL_CTX_free(ctx);
 	return NULL;
 }
 
-/* Handshakes in memory: only that shows settings that leave nothing in common with a client. */
+/*
+ * Tries a handshake in memory. Only that finds settings that leave nothing in common with a
+ * client.
+ */
 static bool
 check_handshake(SSL_CTX *ctx, const char *file, STACK_OF(X509) *chain, EVP_PKEY *key)
 {
 	SSL_CTX *client_ctx = SSL_CTX_new(TLS_client_method());
 	SSL *client = SSL_new(client_ctx), *server = SSL_new(ctx);
 	X509 *cert = sk_X509_shift(chain);
-	const char *refusal = tls_certificate_error(ctx, cert, key, chain);
+	const char *error = tls_certificate_error(ctx, cert, key, chain);
 	bool works;
 
 	SSL_use_cert_and_key(server, cert, key, chain, 1);
 	sk_X509_unshift(chain, cert);
 	works = tls_connect_in_memory(client, server);
-	if (refusal != NULL)
-		finding_report(FINDING_ERROR, file, "%s", refusal);
+	if (error != NULL)
+		finding_report(FINDING_ERROR, file, "%s", error);
 	else if (works)
 		finding_report(FINDING_OK, file, "a handshake with it gives %s, %s", SSL_get_version(server), SSL_get_cipher_name(server));
 	else
-		finding_report(FINDING_ERROR, file, "a handshake with it fails: %s; look at --tls", openssl_reason());
+		finding_report(FINDING_ERROR, file, "a handshake with it fails: %s; check --tls", openssl_error());
 	SSL_free(client);
 	SSL_free(server);
 	SSL_CTX_free(client_ctx);
@@ -390,7 +393,7 @@ check_revocations(const char *file)
 	char day[16];
 
 	if (bio != NULL && crl == NULL)
-		finding_report(FINDING_ERROR, file, "no revocation list in it can be read: %s", explanation != NULL ? explanation : openssl_reason());
+		finding_report(FINDING_ERROR, file, "no revocation list in it can be read: %s", explanation != NULL ? explanation : openssl_error());
 	for (; crl != NULL; crl = PEM_read_bio_X509_CRL(bio, NULL, NULL, NULL)) {
 		next = X509_CRL_get0_nextUpdate(crl);
 		format_day(day, next != NULL ? next : X509_CRL_get0_lastUpdate(crl));

@@ -61,18 +61,18 @@ check_uids(const struct options *o)
 	else if (!works)
 		user_report_uid(o, "--run-as", o->run_as, pw->pw_uid);
 	else
-		finding_report(FINDING_OK, "--run-as", "all who log in have uid %u", (unsigned)pw->pw_uid);
+		finding_report(FINDING_OK, "--run-as", "all users have uid %u", (unsigned)pw->pw_uid);
 	return works;
 }
 
 /* Reports each setting of the file that the command line overrides. */
 static void
-show_hidden(const struct options *o)
+report_hidden(const struct options *o)
 {
 	size_t i;
 
 	for (i = 0; i < o->hiddens; i++)
-		finding_report(FINDING_NOTE, o->config, "%s in line %u does not count: the command line has %s", o->hidden[i].name, o->hidden[i].line,
+		finding_report(FINDING_NOTE, o->config, "%s in line %u is ignored: the command line has %s", o->hidden[i].name, o->hidden[i].line,
 		    strcmp(o->hidden[i].name, "program") == 0 ? "another" : "its own");
 }
 
@@ -88,10 +88,10 @@ check_config(const struct options *o)
 		return;
 	}
 	if (stat(o->config, &st) == 0 && ((st.st_mode & (S_IWGRP | S_IWOTH)) != 0 || (st.st_uid != 0 && st.st_uid != geteuid())))
-		finding_report(FINDING_WARNING, o->config, "others can change it: root refuses to read it; chown root: and chmod go-w it");
+		finding_report(FINDING_WARNING, o->config, "other users can change it: root refuses to read it; chown root: and chmod go-w it");
 	else
 		finding_report(FINDING_OK, o->config, "options%s are read from it", o->program == o->program_args ? " and the mailbox program" : "");
-	show_hidden(o);
+	report_hidden(o);
 	if (strcmp(o->config, OPTIONS_FILE) == 0)
 		units_check();
 }
@@ -100,8 +100,8 @@ static void
 check_path(const char *option, const char *path)
 {
 	if (path != NULL && path[0] != '/')
-		finding_report(FINDING_WARNING, option, "%s is looked for from the current directory, which is another one under most superservers; give its "
-		    "whole path", path);
+		finding_report(FINDING_WARNING, option, "%s is relative to the current directory, which is another one under most superservers; give its "
+		    "absolute path", path);
 }
 
 static void
@@ -125,7 +125,7 @@ static void
 check_cleartext(const struct options *o, bool tls)
 {
 	if (o->allow_cleartext == CLEARTEXT_ALL)
-		finding_report(FINDING_WARNING, "--allow-cleartext", "passwords are taken from networks without TLS");
+		finding_report(FINDING_WARNING, "--allow-cleartext", "passwords are accepted from networks without TLS");
 	if (tls || o->allow_cleartext == CLEARTEXT_ALL)
 		return;
 	if (o->certs > 0)
@@ -155,12 +155,11 @@ check_proxies(const struct options *o)
 
 	for (i = 0; i < o->proxies; i++)
 		if (is_too_large(&o->proxy[i])) {
-			finding_report(FINDING_WARNING, "--proxy", "network %zu of them is so large that strangers could say whose addresses they have; name "
-			    "the proxies only", i + 1);
+			finding_report(FINDING_WARNING, "--proxy", "network %zu is so large that strangers could claim any address; name only the proxies", i + 1);
 			return;
 		}
 	if (o->proxies > 0 || o->proxy_unix)
-		finding_report(FINDING_OK, "--proxy", "%zu addresses or networks%s have to send a header", o->proxies, o->proxy_unix ?
+		finding_report(FINDING_OK, "--proxy", "%zu addresses or networks%s must send a header", o->proxies, o->proxy_unix ?
 		    ", and Unix-domain sockets," : "");
 }
 
@@ -187,7 +186,7 @@ check_run(const struct options *o)
 	invoker_remember();
 	connection_clear_environment();
 	if (geteuid() != 0)
-		finding_report(FINDING_WARNING, "not root", "what is found is true of this user; superservers start imapgate as root");
+		finding_report(FINDING_WARNING, "not root", "these findings are true of this user; superservers start imapgate as root");
 	check_config(o);
 	check_paths(o);
 	tls = certificate_check(o);
@@ -206,6 +205,6 @@ check_run(const struct options *o)
 	if (o->probe && finding_worst() < FINDING_ERROR)
 		probe_ask(o);
 	else if (o->probe)
-		finding_report(FINDING_NOTE, "--probe", "the mailbox program was not started; mend the errors above and ask again");
+		finding_report(FINDING_NOTE, "--probe", "the mailbox program was not started; correct the errors above and try again");
 	return (int)finding_worst();
 }

@@ -17,7 +17,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 
-#define PATIENCE_MS	10000
+#define TIMEOUT_MS	10000
 
 static int parent = -1;
 
@@ -29,17 +29,20 @@ write_to_parent(int priority, const char *text)
 }
 
 void
-child_report(int fd)
+child_report_to(int fd)
 {
 	parent = fd;
 	log_sink = write_to_parent;
 }
 
-/* Reads until the child has closed its end; text beyond the buffer is dropped. Returns false after PATIENCE_MS. */
+/*
+ * Reads until the child has closed its end; text beyond the buffer is dropped. Returns false after
+ * TIMEOUT_MS.
+ */
 static bool
 read_text(int fd, char *text, size_t size)
 {
-	int64_t deadline = clock_ms() + PATIENCE_MS;
+	int64_t deadline = clock_ms() + TIMEOUT_MS;
 	struct pollfd pfd = { fd, POLLIN, 0 };
 	char part[512];
 	size_t len = 0, room;
@@ -76,15 +79,15 @@ child_run(child_task *task, void *arg, char *text, size_t size)
 	if (pid == 0) {
 		close(ends[0]);
 		/* A task may close its end, and then hang. */
-		alarm(PATIENCE_MS / 1000 + 1);
-		child_report(ends[1]);
+		alarm(TIMEOUT_MS / 1000 + 1);
+		child_report_to(ends[1]);
 		task(arg, ends[1]);
 		_exit(0);
 	}
 	close(ends[1]);
 	if (!read_text(ends[0], text, size)) {
 		kill(pid, SIGKILL);
-		snprintf(text, size, "it did not come back within %d seconds", PATIENCE_MS / 1000);
+		snprintf(text, size, "it did not finish within %d seconds", TIMEOUT_MS / 1000);
 	}
 	close(ends[0]);
 	waitpid(pid, &status, 0);

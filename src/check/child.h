@@ -21,6 +21,6 @@ typedef void child_task(void *arg, int fd);
 void	child_run(child_task *, void *arg, char *text, size_t size);
 
 /* Redirects the message of die() to this descriptor, for a test that moves its own. */
-void	child_report(int fd);
+void	child_report_to(int fd);
 
 #endif

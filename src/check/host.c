@@ -34,7 +34,7 @@ static void
 report_gate_user(const struct options *o, uid_t uid)
 {
 	if (uid < UID_OF_ALL || uid == UID_NOBODY || strcmp(o->gate_user, "nobody") == 0)
-		finding_report(FINDING_WARNING, "--gate-user", "%s belongs to other programs too, which a gate that was taken over could reach; give the gate a "
+		finding_report(FINDING_WARNING, "--gate-user", "%s belongs to other programs too, which a compromised gate could reach; give the gate a "
 		    "user of its own", o->gate_user);
 	else if (uid >= o->min_uid)
 		finding_report(FINDING_WARNING, "--gate-user", "%s has uid %u, which --min-uid lets log in; make it a system user", o->gate_user,
@@ -52,7 +52,7 @@ check_gate_user(const struct options *o, struct sandbox *sandbox)
 		finding_report(FINDING_ERROR, "--gate-user", "there is no user %s; useradd --system --no-create-home --shell /usr/sbin/nologin %s",
 		    o->gate_user, o->gate_user);
 	else if (pw->pw_uid == 0 || pw->pw_gid == 0)
-		finding_report(FINDING_ERROR, "--gate-user", "%s is root, or of its group; the gate needs a user of its own", o->gate_user);
+		finding_report(FINDING_ERROR, "--gate-user", "%s is root, or in its group; the gate needs a user of its own", o->gate_user);
 	else {
 		sandbox->uid = pw->pw_uid;
 		sandbox->gid = pw->pw_gid;
@@ -83,13 +83,13 @@ check_gate_root(const struct options *o)
 	struct stat st;
 
 	if (stat(dir, &st) == -1 && errno == ENOENT) {
-		finding_report(FINDING_OK, "--gate-root", "%s is not there yet: the first connection makes it", dir);
+		finding_report(FINDING_OK, "--gate-root", "%s does not exist yet: the first connection creates it", dir);
 		return true;
 	}
 	if (stat(dir, &st) == -1 || !S_ISDIR(st.st_mode))
-		finding_report(FINDING_ERROR, "--gate-root", "%s is no directory that can be used", dir);
+		finding_report(FINDING_ERROR, "--gate-root", "%s is not a usable directory", dir);
 	else if (st.st_uid != 0 || (st.st_mode & (S_IWGRP | S_IWOTH)) != 0)
-		finding_report(FINDING_ERROR, "--gate-root", "others than root can write to %s; chown root: and chmod 755 it", dir);
+		finding_report(FINDING_ERROR, "--gate-root", "users other than root can write to %s; chown root: and chmod 755 it", dir);
 	else if (!is_empty(dir))
 		finding_report(FINDING_WARNING, "--gate-root", "%s is not empty; give the gate a directory of its own", dir);
 	else {
@@ -125,21 +125,20 @@ open_echo(void)
 
 	if (fd == -1 || bind(fd, (struct sockaddr *)&sun, sizeof(sa_family_t)) == -1 ||
 	    getsockname(fd, (struct sockaddr *)&sun, &len) == -1 || connect(fd, (struct sockaddr *)&sun, len) == -1)
-		die("a socket that is connected to itself");
+		die("can't connect a socket to itself");
 	return fd;
 }
 
 /*
- * Enters the sandbox as a gate does, sends and receives, and tries something forbidden (a
- * child_task).
+ * Enters the sandbox as a gate does, sends and receives, and tries to open a file (a child_task).
  */
 static void
-enter(void *arg, int fd)
+enter_sandbox(void *arg, int fd)
 {
 	static const char leak[] = "files can still be opened";
 
 	sandbox_descriptors((const int[]){ fd, open_echo() }, 2);
-	child_report(SANDBOX_MONITOR);
+	child_report_to(SANDBOX_MONITOR);
 	sandbox_close_others();
 	sandbox_enter(arg, SANDBOX_GATE);
 	try_to_talk(SANDBOX_MONITOR + 1);
@@ -150,18 +149,18 @@ enter(void *arg, int fd)
 static void
 check_sandbox(const struct options *o, struct sandbox *sandbox)
 {
-	bool made = access(o->gate_root, F_OK) == -1;
-	char wrong[256];
+	bool created = access(o->gate_root, F_OK) == -1;
+	char error[256];
 
 	sandbox->root = o->gate_root;
 	sandbox->privileged = geteuid() == 0;
-	child_run(enter, sandbox, wrong, sizeof(wrong));
-	if (made && sandbox->privileged)
+	child_run(enter_sandbox, sandbox, error, sizeof(error));
+	if (created && sandbox->privileged)
 		rmdir(o->gate_root);
-	if (wrong[0] == '\0')
-		finding_report(FINDING_OK, "sandbox", "a process can be locked up in it");
+	if (error[0] == '\0')
+		finding_report(FINDING_OK, "sandbox", "a process can enter it");
 	else
-		finding_report(FINDING_ERROR, "sandbox", "%s; a kernel with seccomp filters is needed, and a container or unit that allows them", wrong);
+		finding_report(FINDING_ERROR, "sandbox", "%s; a kernel with seccomp filters is needed, and a container or unit that allows them", error);
 }
 
 static void
@@ -171,11 +170,11 @@ check_ktls(const struct options *o)
 	const char *what;
 
 	if (obstacle == OBSTACLE_OFF || obstacle == OBSTACLE_NONE) {
-		finding_report(FINDING_OK, "kernel TLS", "%s", obstacle == OBSTACLE_OFF ? "not wanted (--ktls off)" : "this kernel can");
+		finding_report(FINDING_OK, "kernel TLS", "%s", obstacle == OBSTACLE_OFF ? "not wanted (--ktls off)" : "supported by this kernel");
 		return;
 	}
 	what = obstacle == OBSTACLE_MODULE ? "the kernel has no module \"tls\", or may not load it" : obstacle == OBSTACLE_KERNEL ?
-	    "the kernel does not take AES-128-GCM" : "it can't be tried on loopback";
+	    "the kernel does not support AES-128-GCM" : "it can't be tested on loopback";
 	if (o->ktls == KTLS_REQUIRE)
 		finding_report(FINDING_ERROR, "kernel TLS", "%s: %s; every login over TLS will be refused. %s, or say --ktls auto", what, strerror(errno),
 		    obstacle == OBSTACLE_MODULE ? "Name tls in /etc/modules-load.d (now: modprobe tls)" : "Take another kernel");
@@ -188,15 +187,15 @@ static void
 check_log(const struct options *o)
 {
 	static const char *const names[] = { "the journal where systemd starts it, else syslog", "the journal", "syslog", "standard error" };
-	const char *wrong = log_target_error(o->log);
+	const char *error = log_target_error(o->log);
 
-	if (wrong == NULL)
+	if (error == NULL)
 		finding_report(FINDING_OK, "--log", "%s", names[o->log]);
 	else if (o->log == LOG_TO_AUTO)
 		finding_report(FINDING_WARNING, "--log", "neither journal nor syslog can be reached: lines go to standard error, and under inetd they are "
 		    "lost; start a syslog daemon");
 	else
-		finding_report(FINDING_ERROR, "--log", "%s can't be reached: %s", names[o->log], wrong);
+		finding_report(FINDING_ERROR, "--log", "%s can't be reached: %s", names[o->log], error);
 }
 
 /* Prints versions for bug reports. Linux-PAM's can't be queried at run time. */
@@ -225,11 +224,11 @@ host_check(const struct options *o, struct sandbox *sandbox)
 		check_gate_user(o, sandbox);
 		ready = check_gate_root(o) && sandbox->uid != 0;
 	} else
-		finding_report(FINDING_WARNING, "not tried", "--gate-user, --gate-root: root has to ask");
+		finding_report(FINDING_WARNING, "not tried", "--gate-user, --gate-root: only root can");
 	if (ready)
 		check_sandbox(o, sandbox);
 	else
-		finding_report(FINDING_NOTE, "sandbox", "not tried; mend --gate-user and --gate-root, and check again");
+		finding_report(FINDING_NOTE, "sandbox", "not tried; correct --gate-user and --gate-root, and check again");
 	if (o->certs > 0)
 		check_ktls(o);
 	check_log(o);

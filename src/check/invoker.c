@@ -17,19 +17,19 @@ static struct invoker {
 	char	name[64];
 	char	home[PATH_MAX];
 } invokers[INVOKERS];
-static size_t number;
+static size_t n_invokers;
 
 static void
 remember_user(const struct passwd *pw)
 {
-	struct invoker *i = &invokers[number];
+	struct invoker *i = &invokers[n_invokers];
 
 	/* "/" would be found in every path. */
 	if (pw == NULL || pw->pw_dir[0] != '/' || pw->pw_dir[1] == '\0')
 		return;
 	snprintf(i->name, sizeof(i->name), "%s", pw->pw_name);
 	snprintf(i->home, sizeof(i->home), "%s", pw->pw_dir);
-	number++;
+	n_invokers++;
 }
 
 void
@@ -70,7 +70,7 @@ invoker_home_in(const char *text, const char *except)
 {
 	size_t i;
 
-	for (i = 0; i < number; i++)
+	for (i = 0; i < n_invokers; i++)
 		if ((except == NULL || strcmp(invokers[i].name, except) != 0) && has_path(text, invokers[i].home))
 			return invokers[i].name;
 	return NULL;

@@ -1,7 +1,7 @@
 /*
  * Checks of a PAM service, see pamstack.h. Run by --check, usually as root; reads files of the
- * administrator. PAM reports an error in a stack only during a login, so its files are parsed
- * here in the same way.
+ * administrator. PAM reports an error in a stack only during a login, so this file parses PAM's
+ * files as PAM does.
  */
 
 #include "check/pamstack.h"
@@ -40,7 +40,7 @@ struct stack {
 	const struct options	*opts;
 	unsigned		 modules[TYPES];
 	bool			 faulty;
-	char			 dos_file[PATH_MAX];	/* last file reported for CR LF */
+	char			 crlf_file[PATH_MAX];	/* last file reported for CR LF */
 };
 
 /* A line of a service's file. */
@@ -48,31 +48,32 @@ struct entry {
 	const char		*file;
 	unsigned		 line;
 	const struct type	*type;
-	bool			 may_miss;	/* "-auth": PAM ignores a missing module */
+	bool			 may_be_missing; /* "-auth": PAM ignores a missing module */
 	const char		*control;
 	const char		*module;	/* or the included file */
 };
 
-static void	read_service(struct stack *, const char *file, const struct type *only, unsigned depth);
+static void	check_file(struct stack *, const char *file, const struct type *only, unsigned depth);
 
 /* --- modules */
 
 /*
- * Fills the path of a module without a slash: in "security" beside libpam, as on all known
- * systems.
+ * Fills the path of a module: absolute, in "security" beside libpam, or in one of the usual
+ * directories.
  */
 static void
 module_path(char path[PATH_MAX], const char *module)
 {
 	static const char *const dirs[] = { "/lib", "/usr/lib", "/lib64", "/usr/lib64", "/usr/local/lib" };
-	char folder[PATH_MAX];
+	char directory[PATH_MAX];
 	size_t i;
 
 	if (module[0] == '/') {
 		snprintf(path, PATH_MAX, "%s", module);
 		return;
 	}
-	if (lazyload_pam_directory(folder) && snprintf(path, PATH_MAX, "%s/security/%s", folder, module) < PATH_MAX && access(path, F_OK) == 0)
+	if (lazyload_pam_directory(directory) && snprintf(path, PATH_MAX, "%s/security/%s", directory, module) < PATH_MAX &&
+	    access(path, F_OK) == 0)
 		return;
 	for (i = 0; i < sizeof(dirs) / sizeof(dirs[0]); i++) {
 		snprintf(path, PATH_MAX, "%s/security/%s", dirs[i], module);
@@ -82,7 +83,7 @@ module_path(char path[PATH_MAX], const char *module)
 	snprintf(path, PATH_MAX, "%s", module);
 }
 
-/* Loads a module, which may kill the process (a child_task). */
+/* Loads a module. Run in a child, since its constructors may crash (a child_task). */
 static void
 load_module(void *arg, int fd)
 {
@@ -95,52 +96,55 @@ load_module(void *arg, int fd)
 	if (handle == NULL)
 		dprintf(fd, "%s", dlerror());
 	else if (dlsym(handle, e->type->function) == NULL)
-		dprintf(fd, "%s has no %s: it is no module for \"%s\"", path, e->type->function, e->type->name);
+		dprintf(fd, "%s has no %s: it is not a module for \"%s\"", path, e->type->function, e->type->name);
 	/* Skips destructors of the module's libraries. */
 	_exit(0);
 }
 
-/* Only required and requisite modules must exist; "[...]" may allow anything. */
+/*
+ * Checks that a module can be loaded. Only required and requisite ones must: a failure of others is
+ * a warning.
+ */
 static void
 check_module(struct stack *s, const struct entry *e)
 {
 	bool needed = strcasecmp(e->control, "required") == 0 || strcasecmp(e->control, "requisite") == 0;
-	char wrong[512], path[PATH_MAX], where[PATH_MAX + 16];
+	char error[512], path[PATH_MAX], where[PATH_MAX + 16];
 
 	s->modules[e->type - types]++;
 	module_path(path, e->module);
-	if (e->may_miss && access(path, F_OK) == -1)
+	if (e->may_be_missing && access(path, F_OK) == -1)
 		return;
-	child_run(load_module, (void *)e, wrong, sizeof(wrong));
-	if (wrong[0] == '\0')
+	child_run(load_module, (void *)e, error, sizeof(error));
+	if (error[0] == '\0')
 		return;
 	s->faulty = true;
 	snprintf(where, sizeof(where), "%s:%u", e->file, e->line);
-	finding_report(needed ? FINDING_ERROR : FINDING_WARNING, where, "%s (%s): %s; install the module's package, or take the line out",
-	    e->module, e->control, wrong);
+	finding_report(needed ? FINDING_ERROR : FINDING_WARNING, where, "%s (%s): %s; install the module's package, or remove the line",
+	    e->module, e->control, error);
 }
 
 /* --- files */
 
 static void
-include(struct stack *s, const struct entry *e, const struct type *only, unsigned depth)
+check_include(struct stack *s, const struct entry *e, const struct type *only, unsigned depth)
 {
 	char path[PATH_MAX], where[PATH_MAX + 16];
 
 	snprintf(where, sizeof(where), "%s:%u", e->file, e->line);
-	/* Linux-PAM 1.5.2 does that. */
+	/* Linux-PAM 1.5.2 searches only the system's directories for an included file. */
 	if (s->opts->pam_confdir != NULL && e->module[0] != '/')
-		finding_report(FINDING_WARNING, where, "PAM may look for %s in the system's directory and not in --pam-confdir; give its whole path",
+		finding_report(FINDING_WARNING, where, "PAM may look for %s in the system's directory and not in --pam-confdir; give its absolute path",
 		    e->module);
 	if (pamauth_find_service(s->opts, e->module, path)) {
-		read_service(s, path, only, depth + 1);
+		check_file(s, path, only, depth + 1);
 		return;
 	}
 	s->faulty = true;
-	finding_report(FINDING_ERROR, where, "it includes %s, which is not there", e->module);
+	finding_report(FINDING_ERROR, where, "included file %s does not exist", e->module);
 }
 
-/* Takes a word, or "[...]". */
+/* Returns the next word or "[...]", and advances text. */
 static char *
 take_word(char **text)
 {
@@ -193,7 +197,7 @@ take_rule(const char **text)
 }
 
 static bool
-is_inclusion(const char *control)
+is_include(const char *control)
 {
 	return strcasecmp(control, "include") == 0 || strcasecmp(control, "substack") == 0;
 }
@@ -208,7 +212,7 @@ is_control(const char *text)
 		if (strcasecmp(*word, text) == 0)
 			return true;
 	if (*text++ != '[')
-		return is_inclusion(text - 1);
+		return is_include(text - 1);
 	for (;;) {
 		text += strspn(text, BLANKS);
 		if (*text == ']')
@@ -229,9 +233,9 @@ find_type(const char *name)
 	return NULL;
 }
 
-/* Parses one line: type, control, module and arguments; or "@include" and a file (Debian). */
+/* Checks one line: type, control, module and arguments; or "@include" and a file (Debian). */
 static void
-read_entry(struct stack *s, char *text, struct entry *e, const struct type *only, unsigned depth)
+check_line(struct stack *s, char *text, struct entry *e, const struct type *only, unsigned depth)
 {
 	char where[PATH_MAX + 16], *word;
 
@@ -239,49 +243,49 @@ read_entry(struct stack *s, char *text, struct entry *e, const struct type *only
 	word = take_word(&text);
 	if (word[0] == '\0')
 		return;
-	e->may_miss = word[0] == '-';
-	e->type = find_type(word + e->may_miss);
+	e->may_be_missing = word[0] == '-';
+	e->type = find_type(word + e->may_be_missing);
 	if (strcmp(word, "@include") == 0) {
 		e->module = take_word(&text);
-		include(s, e, only, depth);
+		check_include(s, e, only, depth);
 		return;
 	}
 	e->control = take_word(&text);
 	e->module = take_word(&text);
 	snprintf(where, sizeof(where), "%s:%u", e->file, e->line);
 	if (e->type == NULL || e->module[0] == '\0') {
-		finding_report(FINDING_ERROR, where, "\"type control module\" is wanted (pam.conf(5))");
+		finding_report(FINDING_ERROR, where, "expected \"type control module\" (pam.conf(5))");
 		s->faulty = true;
 	} else if (only != NULL && only != e->type)
 		return;
-	else if (is_inclusion(e->control))
-		include(s, e, e->type, depth);
+	else if (is_include(e->control))
+		check_include(s, e, e->type, depth);
 	else
 		check_module(s, e);
 	if (e->type != NULL && e->module[0] != '\0' && !is_control(e->control)) {
-		finding_report(FINDING_ERROR, where, "unknown control %s: PAM takes whatever the module returns for a failure (pam.conf(5))", e->control);
+		finding_report(FINDING_ERROR, where, "unknown control %s: PAM treats every result of the module as a failure (pam.conf(5))", e->control);
 		s->faulty = true;
 	}
 }
 
-/* Reports CR LF line ends, once per file: PAM takes the CR as part of the last word. */
+/* Reports CR LF line endings, once per file: PAM takes the CR as part of the last word. */
 static void
-check_line_ends(struct stack *s, const char *file, FILE *f)
+check_line_endings(struct stack *s, const char *file, FILE *f)
 {
 	char *text = NULL, where[PATH_MAX + 16];
 	unsigned line = 0;
 	size_t size = 0;
 	ssize_t n;
 
-	while (strcmp(s->dos_file, file) != 0 && (n = getline(&text, &size, f)) > 0) {
+	while (strcmp(s->crlf_file, file) != 0 && (n = getline(&text, &size, f)) > 0) {
 		line++;
 		text[strcspn(text, "#\n")] = '\0';
 		if (text[0] == '\0' || text[strlen(text) - 1] != '\r')
 			continue;
 		snprintf(where, sizeof(where), "%s:%u", file, line);
-		finding_report(FINDING_ERROR, where, "its line ends are CR LF, and PAM takes the CR for a part of the last word; sed -i 's/\\r$//' %s", file);
+		finding_report(FINDING_ERROR, where, "its line endings are CR LF, and PAM takes the CR as part of the last word; sed -i 's/\\r$//' %s", file);
 		s->faulty = true;
-		snprintf(s->dos_file, sizeof(s->dos_file), "%s", file);
+		snprintf(s->crlf_file, sizeof(s->crlf_file), "%s", file);
 	}
 	free(text);
 	rewind(f);
@@ -295,21 +299,22 @@ is_regular(FILE *f)
 	return fstat(fileno(f), &st) == 0 && S_ISREG(st.st_mode);
 }
 
-/* Reads a file; with only, just the lines of that type. */
+/* Checks a file. only limits it to lines of that type; NULL: all lines. */
 static void
-read_service(struct stack *s, const char *file, const struct type *only, unsigned depth)
+check_file(struct stack *s, const char *file, const struct type *only, unsigned depth)
 {
 	FILE *f = fopen(file, "re");
 	unsigned line = 0, first = 1;
 	char *text;
 
 	if (f == NULL || depth > DEPTH_MAX || !is_regular(f)) {
-		finding_report(FINDING_ERROR, file, f == NULL ? "it can't be read" : depth > DEPTH_MAX ? "it includes itself" : "it is not a regular file");
+		finding_report(FINDING_ERROR, file, f == NULL ? "it can't be read" : depth > DEPTH_MAX ?
+		    "includes are nested too deep; does it include itself?" : "it is not a regular file");
 		s->faulty = true;
 	} else {
-		check_line_ends(s, file, f);
+		check_line_endings(s, file, f);
 		for (; (text = config_line(f, &line)) != NULL; first = line + 1) {
-			read_entry(s, text, &(struct entry){ .file = file, .line = first }, only, depth);
+			check_line(s, text, &(struct entry){ .file = file, .line = first }, only, depth);
 			free(text);
 		}
 	}
@@ -327,17 +332,17 @@ pamstack_check(const struct options *o, const char *service)
 
 	snprintf(subject, sizeof(subject), "PAM service %s", service);
 	if (!pamauth_find_service(o, service, path)) {
-		finding_report(FINDING_ERROR, subject, "there is no such file in %s; every login is refused as unavailable; put one there, or name another "
-		    "service by %s", o->pam_confdir != NULL ? o->pam_confdir : "/etc/pam.d", service == o->oauth_service ? "--oauth-service" :
-		    "--pam-service");
+		finding_report(FINDING_ERROR, subject, "no such file in %s; every login is refused as unavailable; put one there, or name another "
+		    "service with %s", o->pam_confdir != NULL ? o->pam_confdir : "/etc/pam.d or the system's other PAM directories",
+		    service == o->oauth_service ? "--oauth-service" : "--pam-service");
 		return;
 	}
-	read_service(&s, path, NULL, 0);
+	check_file(&s, path, NULL, 0);
 	for (i = 0; i < used; i++) {
 		modules += s.modules[i];
 		if (s.modules[i] == 0)
-			finding_report(FINDING_WARNING, path, "it has no \"%s\" line: PAM goes by the service \"other\" there", types[i].name);
+			finding_report(FINDING_WARNING, path, "it has no \"%s\" line: PAM uses the service \"other\" for it", types[i].name);
 	}
 	if (!s.faulty)
-		finding_report(FINDING_OK, subject, "%s, whose %u modules can be loaded", path, modules);
+		finding_report(FINDING_OK, subject, "%s: all %u modules can be loaded", path, modules);
 }

@@ -28,11 +28,11 @@
 #include "monitor/launch.h"
 
 /* Time for the whole dialogue. Courier needs three seconds without a file monitor. */
-#define PATIENCE_MS	10000
+#define TIMEOUT_MS	10000
 /* Time after "* OK" for a tagged OK; without one it was a greeting. */
 #define PAUSE_MS	1000
 /* Time between LOGOUT and the program's end. */
-#define PARTING_MS	2000
+#define LOGOUT_MS	2000
 
 #define LINES_MAX	64
 #define TAG		"probe1"
@@ -54,8 +54,8 @@ struct probe {
 	char			 output[8192];	/* its output; a working program needs less room */
 	size_t			 len, at;	/* at: start of the next line */
 	bool			 ended;		/* the program has closed its side */
-	char			 words[512];	/* last part of its standard error */
-	struct probe_words	 found;
+	char			 err_text[512];	/* last part of its standard error */
+	struct probe_result	 found;
 };
 
 /* --- the program */
@@ -68,12 +68,12 @@ become_program(const struct probe *p, int fd, int err_fd)
 	static const struct msg_tls none;
 	struct options bare = *p->opts;
 	struct signals signals;
-	const char *wrong;
+	const char *error;
 
-	/* Send nothing before the program's first output. */
+	/* Nothing is sent before the program's first output. */
 	bare.handoff = GREETING_STYLE_TAG;
 	bare.capability_after = NULL;
-	child_report(err_fd);
+	child_report_to(err_fd);
 	/*
 	 * SECURITY: the user's program must not reach root's terminal, where it could inject
 	 * input (TIOCSTI, ioctl_tty(2)).
@@ -82,9 +82,9 @@ become_program(const struct probe *p, int fd, int err_fd)
 	signals_save(&signals, NULL);
 	if (dup2(fd, STDIN_FILENO) == -1 || dup2(fd, STDOUT_FILENO) == -1)
 		die("dup2");
-	wrong = launch_join_groups(&p->account) ? launch_preflight(&bare, &p->account) : "groups";
-	if (wrong != NULL)
-		dprintf(err_fd, "imapgate: a login would fail: %s\n", wrong);
+	error = launch_join_groups(&p->account) ? launch_preflight(&bare, &p->account) : "groups";
+	if (error != NULL)
+		dprintf(err_fd, "imapgate: a login would fail: %s\n", error);
 	else
 		launch_exec(&bare, &p->account, &(struct environment_facts){ &bare, &somewhere, &p->account, &none, TAG, "LOGIN", NULL },
 		    &signals, err_fd);
@@ -92,13 +92,13 @@ become_program(const struct probe *p, int fd, int err_fd)
 }
 
 static void
-start(struct probe *p)
+start_program(struct probe *p)
 {
 	int stream[2], err[2];
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, stream) == -1 || pipe2(err, O_CLOEXEC) == -1)
 		die("socketpair");
-	p->deadline = clock_ms() + PATIENCE_MS;
+	p->deadline = clock_ms() + TIMEOUT_MS;
 	p->pid = fork();
 	if (p->pid == -1)
 		die("fork");
@@ -115,7 +115,7 @@ static void
 read_stderr(struct probe *p)
 {
 	char text[256];
-	size_t have = strlen(p->words), room = sizeof(p->words) - 1;
+	size_t have = strlen(p->err_text), room = sizeof(p->err_text) - 1;
 	ssize_t n = read(p->err_fd, text, sizeof(text));
 
 	if (n <= 0) {
@@ -124,11 +124,11 @@ read_stderr(struct probe *p)
 		return;
 	}
 	if (have + (size_t)n > room) {
-		memmove(p->words, p->words + have + (size_t)n - room, room - (size_t)n);
+		memmove(p->err_text, p->err_text + have + (size_t)n - room, room - (size_t)n);
 		have = room - (size_t)n;
 	}
-	memcpy(p->words + have, text, (size_t)n);
-	p->words[have + (size_t)n] = '\0';
+	memcpy(p->err_text + have, text, (size_t)n);
+	p->err_text[have + (size_t)n] = '\0';
 }
 
 static void
@@ -144,7 +144,7 @@ read_output(struct probe *p)
 
 /* Waits for output and reads it. Returns false at the deadline. */
 static bool
-wait_for(struct probe *p, int64_t deadline)
+wait_for_output(struct probe *p, int64_t deadline)
 {
 	struct pollfd pfd[] = { { p->ended ? -1 : p->fd, POLLIN, 0 }, { p->err_fd, POLLIN, 0 } };
 	int64_t left = deadline - clock_ms();
@@ -165,24 +165,24 @@ wait_for(struct probe *p, int64_t deadline)
 static bool
 stop_program(struct probe *p, siginfo_t *info)
 {
-	int64_t deadline = clock_ms() + PARTING_MS;
-	bool itself = false;
+	int64_t deadline = clock_ms() + LOGOUT_MS;
+	bool exited = false;
 
 	close(p->fd);
 	p->ended = true;
 	memset(info, 0, sizeof(*info));
-	while (!itself && clock_ms() < deadline) {
+	while (!exited && clock_ms() < deadline) {
 		waitid(P_PID, (id_t)p->pid, info, WEXITED | WNOHANG | WNOWAIT);
-		itself = info->si_pid == p->pid;
-		if (!itself)
-			wait_for(p, clock_ms() + 20);
+		exited = info->si_pid == p->pid;
+		if (!exited)
+			wait_for_output(p, clock_ms() + 20);
 	}
-	while (p->err_fd != -1 && wait_for(p, clock_ms() + 20))
+	while (p->err_fd != -1 && wait_for_output(p, clock_ms() + 20))
 		;
 	kill(-p->pid, SIGKILL);
 	kill(p->pid, SIGKILL);
 	waitpid(p->pid, NULL, 0);
-	return itself;
+	return exited;
 }
 
 /* --- the dialogue */
@@ -197,7 +197,7 @@ next_line(struct probe *p, char *line, size_t size, int64_t deadline)
 	size_t len;
 
 	while ((end = memchr(p->output + p->at, '\n', p->len - p->at)) == NULL)
-		if (p->ended || p->len == sizeof(p->output) || !wait_for(p, deadline))
+		if (p->ended || p->len == sizeof(p->output) || !wait_for_output(p, deadline))
 			return false;
 	len = (size_t)(end - p->output) - p->at;
 	if (len > 0 && end[-1] == '\r')
@@ -208,7 +208,7 @@ next_line(struct probe *p, char *line, size_t size, int64_t deadline)
 }
 
 static bool
-begins(const char *line, const char *with)
+begins_with(const char *line, const char *with)
 {
 	return strncasecmp(line, with, strlen(with)) == 0;
 }
@@ -218,11 +218,11 @@ begins(const char *line, const char *with)
  * none.
  */
 static bool
-take_list(struct probe *p, const char *line)
+store_capabilities(struct probe *p, const char *line)
 {
 	const char *start = strcasestr(line, "[CAPABILITY"), *words;
 
-	if (start == NULL && begins(line, "* CAPABILITY"))
+	if (start == NULL && begins_with(line, "* CAPABILITY"))
 		start = line + 1;
 	if (start == NULL)
 		return false;
@@ -245,15 +245,15 @@ read_first_replies(struct probe *p)
 	int i;
 
 	for (i = 0; i < LINES_MAX && next_line(p, line, sizeof(line), deadline); i++) {
-		if (take_list(p, line))
+		if (store_capabilities(p, line))
 			p->found.announced = p->found.list[0] != '\0';
-		if (begins(line, TAG " OK"))
+		if (begins_with(line, TAG " OK"))
 			return STYLE_TAG;
-		if (begins(line, "* PREAUTH"))
+		if (begins_with(line, "* PREAUTH"))
 			return STYLE_PREAUTH;
-		if (begins(line, "* BYE") || !begins(line, "* "))
+		if (begins_with(line, "* BYE") || !begins_with(line, "* "))
 			return STYLE_NONE;
-		if (begins(line, "* OK") && style == STYLE_NONE) {
+		if (begins_with(line, "* OK") && style == STYLE_NONE) {
 			style = STYLE_OK;
 			deadline = clock_ms() + PAUSE_MS;
 		}
@@ -267,7 +267,7 @@ enum answer {
 	ANSWER_NO,		/* or BAD */
 };
 
-/* Sends a command and reads to its tagged reply. */
+/* Sends a command and reads its replies, up to the tagged one. */
 static enum answer
 send_command(struct probe *p, const char *tag, const char *command)
 {
@@ -277,9 +277,9 @@ send_command(struct probe *p, const char *tag, const char *command)
 	snprintf(line, sizeof(line), "%s %s\r\n", tag, command);
 	(void)!send(p->fd, line, strlen(line), MSG_NOSIGNAL);
 	for (i = 0; i < LINES_MAX && next_line(p, line, sizeof(line), p->deadline); i++) {
-		take_list(p, line);
-		if (begins(line, tag))
-			return begins(line + strlen(tag), " OK") ? ANSWER_OK : ANSWER_NO;
+		store_capabilities(p, line);
+		if (begins_with(line, tag))
+			return begins_with(line + strlen(tag), " OK") ? ANSWER_OK : ANSWER_NO;
 	}
 	return ANSWER_NONE;
 }
@@ -307,36 +307,36 @@ print_output(const char *what, const char *text, size_t len)
 	finding_detail(line);
 }
 
-/* Prints the last line that is not empty. */
+/* Prints the last line of standard error that is not empty. */
 static void
-print_words(const char *words)
+print_last_line(const char *text)
 {
-	size_t len = strlen(words), start;
+	size_t len = strlen(text), start;
 
-	while (len > 0 && words[len - 1] == '\n')
+	while (len > 0 && text[len - 1] == '\n')
 		len--;
-	for (start = len; start > 0 && words[start - 1] != '\n'; start--)
+	for (start = len; start > 0 && text[start - 1] != '\n'; start--)
 		;
 	if (len > 0)
-		print_output("its last line on standard error", words + start, len - start);
+		print_output("its last line on standard error", text + start, len - start);
 }
 
 static int
-fail(struct probe *p, const char *what)
+report_failure(struct probe *p, const char *what)
 {
 	const char *late = !p->ended && clock_ms() >= p->deadline ? " within 10 seconds" : "";
 	siginfo_t info;
-	bool itself = stop_program(p, &info);
-	char end[64] = "it did not end when its connection was closed";
+	bool exited = stop_program(p, &info);
+	char end[64] = "it did not exit when its connection was closed";
 
-	if (itself && info.si_code == CLD_EXITED)
-		snprintf(end, sizeof(end), "it ended with status %d", info.si_status);
-	else if (itself)
+	if (exited && info.si_code == CLD_EXITED)
+		snprintf(end, sizeof(end), "it exited with status %d", info.si_status);
+	else if (exited)
 		snprintf(end, sizeof(end), "it was killed by signal %d (%s)", info.si_status, strsignal(info.si_status));
 	finding_report(FINDING_ERROR, p->opts->program[0], "%s%s; %s", what, late, end);
 	if (p->len > 0)
 		print_output("it wrote", p->output, p->len);
-	print_words(p->words);
+	print_last_line(p->err_text);
 	return FINDING_ERROR;
 }
 
@@ -346,17 +346,17 @@ run_probe(struct probe *p)
 	enum style style;
 	siginfo_t info;
 
-	start(p);
+	start_program(p);
 	style = read_first_replies(p);
 	if (style == STYLE_NONE)
-		return fail(p, p->len == 0 ? "it said nothing" : "what it said is neither \"" TAG " OK\" nor \"* PREAUTH\"");
+		return report_failure(p, p->len == 0 ? "it wrote nothing" : "its first lines have neither \"" TAG " OK\" nor \"* PREAUTH\"");
 	if (send_command(p, "probe2", "CAPABILITY") == ANSWER_NONE)
-		return fail(p, "it did not answer CAPABILITY");
+		return report_failure(p, "it did not answer CAPABILITY");
 	if (style == STYLE_OK && send_command(p, "probe3", "LIST \"\" \"\"") != ANSWER_OK)
-		return fail(p, "it greets with \"* OK\" and wants a login of its own");
+		return report_failure(p, "it greets with \"* OK\" and requires a login of its own");
 	send_command(p, "probe4", "LOGOUT");
 	if (!stop_program(p, &info))
-		finding_report(FINDING_WARNING, p->opts->program[0], "it did not end after LOGOUT");
+		finding_report(FINDING_WARNING, p->opts->program[0], "it did not exit after LOGOUT");
 	p->found.tag = style == STYLE_TAG;
 	if (p->opts->check)
 		suggest_changes(p->opts, &p->found);

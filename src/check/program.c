@@ -50,7 +50,7 @@ try_path(void *arg, int fd)
 	char part[PATH_MAX];
 
 	if (!become_test_user(t)) {
-		dprintf(fd, "its user can't be tried: %s", strerror(errno));
+		dprintf(fd, "can't be tested: %s", strerror(errno));
 		return;
 	}
 	/* SECURITY: keys that were checked may be in this memory. */
@@ -59,7 +59,7 @@ try_path(void *arg, int fd)
 		slash = strchrnul(slash + 1, '/');
 		snprintf(part, sizeof(part), "%.*s", (int)(slash - t->path), t->path);
 		if (faccessat(AT_FDCWD, part, X_OK, AT_EACCESS) == -1) {
-			dprintf(fd, "can't %s %s: %s", *slash == '/' ? "go through the folder" : "execute", part, strerror(errno));
+			dprintf(fd, "can't %s %s: %s", *slash == '/' ? "enter the directory" : "execute", part, strerror(errno));
 			return;
 		}
 		if (*slash == '\0')
@@ -100,7 +100,7 @@ check_template(const struct options *o, const char *subject, const char *templat
 	char value[8192];
 
 	if (invoker != NULL)
-		finding_report(FINDING_WARNING, subject, "%.*s: the home of %s is in it, for all users; put a \"~\" that no shell shall replace in quotes, "
+		finding_report(FINDING_WARNING, subject, "%.*s: has the home directory of %s in it, for all users; quote a \"~\" that no shell shall replace, "
 		    "or say %%h", (int)shown, text, invoker);
 	if (account_expand(&somebody, template, value, sizeof(value)))
 		return true;
@@ -116,7 +116,7 @@ program_check_templates(const struct options *o)
 
 	for (i = 0; o->program[i] != NULL; i++)
 		work &= check_template(o, "arguments", o->program[i], o->program[i], 200);
-	/* The value may be secret: print only the name. */
+	/* The value may be secret: only the name is printed. */
 	for (i = 0; i < o->setenvs; i++)
 		work &= check_template(o, "--setenv", strchr(o->setenv[i], '='), o->setenv[i], strcspn(o->setenv[i], "="));
 	if (o->home != NULL)
@@ -129,7 +129,7 @@ static void
 report_missing(const char *name)
 {
 	if (strchr(name, '/') == NULL)
-		finding_report(FINDING_ERROR, "mailbox program", "%s: it is not in %s; give its whole path", name, getenv("PATH"));
+		finding_report(FINDING_ERROR, "mailbox program", "%s: it is not in %s; give its absolute path", name, getenv("PATH"));
 	else
 		finding_report(FINDING_ERROR, "mailbox program", "%s: %s", name, errno != 0 ? strerror(errno) : "not an executable file");
 }
@@ -145,7 +145,7 @@ program_find(const struct options *o, char path[PATH_MAX])
 		return false;
 	}
 	if (name[0] != '/')
-		finding_report(FINDING_WARNING, "mailbox program", "%s is %s from here; give its whole path", name, path);
+		finding_report(FINDING_WARNING, "mailbox program", "%s is %s from here; give its absolute path", name, path);
 	return true;
 }
 
@@ -161,8 +161,8 @@ run_as_works(const struct options *o)
 bool
 program_check(const struct options *o, const struct sandbox *sandbox)
 {
-	char path[PATH_MAX], wrong[PATH_MAX + 64];
-	const char *who = o->run_as != NULL ? o->run_as : geteuid() == 0 ? "users" : "this user";
+	char path[PATH_MAX], error[PATH_MAX + 64];
+	const char *users = o->run_as != NULL ? o->run_as : geteuid() == 0 ? "users" : "this user";
 	struct access_test t = { o, sandbox, path };
 	bool templates_work = program_check_templates(o);
 
@@ -171,12 +171,12 @@ program_check(const struct options *o, const struct sandbox *sandbox)
 	check_interpreter(path);
 	if (!run_as_works(o))
 		return templates_work;
-	child_run(try_path, &t, wrong, sizeof(wrong));
-	if (wrong[0] == '\0')
-		finding_report(FINDING_OK, "mailbox program", "%s can be executed by %s", path, who);
+	child_run(try_path, &t, error, sizeof(error));
+	if (error[0] == '\0')
+		finding_report(FINDING_OK, "mailbox program", "%s can be executed by %s", path, users);
 	else if (o->run_as != NULL || geteuid() != 0)
-		finding_report(FINDING_ERROR, "mailbox program", "%s %s", who, wrong);
+		finding_report(FINDING_ERROR, "mailbox program", "%s %s", users, error);
 	else
-		finding_report(FINDING_WARNING, "mailbox program", "%s %s, except where a group of theirs lets them", who, wrong);
+		finding_report(FINDING_WARNING, "mailbox program", "%s %s, unless a group of theirs may", users, error);
 	return templates_work;
 }

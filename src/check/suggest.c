@@ -44,7 +44,7 @@ is_before_login(const char *word)
 
 /* Copies the capabilities that clients may be sent after the login. */
 static void
-choose(const char *list, char chosen[PROBE_LIST_MAX])
+choose_capabilities(const char *list, char chosen[PROBE_LIST_MAX])
 {
 	char copy[PROBE_LIST_MAX], *word, *save;
 
@@ -60,9 +60,9 @@ choose(const char *list, char chosen[PROBE_LIST_MAX])
 
 /* With --handoff greeting the list is in the text of the tagged OK, where no client reads it. */
 static bool
-clients_learn(const struct probe_words *w)
+clients_learn(const struct probe_result *result)
 {
-	return w->tag && w->announced;
+	return result->tag && result->announced;
 }
 
 static bool
@@ -77,10 +77,10 @@ is_dovecot(const struct options *o)
 }
 
 static void
-warn_of_no_list(const struct options *o, const struct probe_words *w)
+warn_of_no_list(const struct options *o, const struct probe_result *result)
 {
 	finding_report(FINDING_WARNING, o->program[0], "%s; set %s--capability-after",
-	    w->answered ? "its list of capabilities is empty" : "it does not say what it can do",
+	    result->answered ? "its list of capabilities is empty" : "it does not announce its capabilities",
 	    is_dovecot(o) ? "Dovecot 2.4's -o \"imap_capability=IMAP4rev1 ...\", or " : "");
 }
 
@@ -95,45 +95,45 @@ capability_before(const char *list)
 }
 
 void
-suggest_options(const struct options *o, const struct probe_words *w)
+suggest_options(const struct options *o, const struct probe_result *result)
 {
 	char list[PROBE_LIST_MAX];
 
-	choose(w->list, list);
-	puts(w->tag ? "--handoff tag" : "--handoff greeting");
+	choose_capabilities(result->list, list);
+	puts(result->tag ? "--handoff tag" : "--handoff greeting");
 	if (list[0] == '\0') {
-		warn_of_no_list(o, w);
+		warn_of_no_list(o, result);
 		return;
 	}
-	if (!clients_learn(w))
+	if (!clients_learn(result))
 		printf("--capability-after \"%s\"\n", list);
 	if (capability_before(list) != NULL)
 		printf("--capability %s\n", capability_before(list));
 }
 
 void
-suggest_changes(const struct options *o, const struct probe_words *w)
+suggest_changes(const struct options *o, const struct probe_result *result)
 {
 	char list[PROBE_LIST_MAX];
 
-	choose(w->list, list);
-	if (w->tag != (o->handoff == GREETING_STYLE_TAG)) {
-		finding_report(FINDING_ERROR, o->program[0], "it %s; say --handoff %s", w->tag ? "answers the client's login itself" :
-		    "greets, and answers no login", w->tag ? "tag" : "greeting");
+	choose_capabilities(result->list, list);
+	if (result->tag != (o->handoff == GREETING_STYLE_TAG)) {
+		finding_report(FINDING_ERROR, o->program[0], "it %s; say --handoff %s", result->tag ? "answers the client's login itself" :
+		    "greets the client instead of answering the login", result->tag ? "tag" : "greeting");
 		return;
 	}
 	if (list[0] == '\0') {
 		if (o->capability_after == NULL)
-			warn_of_no_list(o, w);
+			warn_of_no_list(o, result);
 		return;
 	}
-	if (clients_learn(w) && o->capability_after != NULL)
-		finding_report(FINDING_WARNING, o->program[0], "it says by itself what it can do; leave --capability-after away");
-	if (!clients_learn(w) && o->capability_after == NULL)
-		finding_report(FINDING_WARNING, o->program[0], "clients don't learn what it can do; say --capability-after \"%s\"", list);
+	if (clients_learn(result) && o->capability_after != NULL)
+		finding_report(FINDING_WARNING, o->program[0], "it announces its capabilities itself; remove --capability-after");
+	if (!clients_learn(result) && o->capability_after == NULL)
+		finding_report(FINDING_WARNING, o->program[0], "clients don't learn its capabilities; say --capability-after \"%s\"", list);
 	if (capability_before(list) != NULL && has_word(o->capability, "LITERAL+"))
-		finding_report(FINDING_WARNING, o->program[0], "it takes no LITERAL+, which clients are promised before the login; say --capability %s",
+		finding_report(FINDING_WARNING, o->program[0], "it does not support LITERAL+, which clients are promised before the login; say --capability %s",
 		    capability_before(list));
 	else
-		finding_report(FINDING_OK, o->program[0], "it started, and --handoff %s is what it needs", w->tag ? "tag" : "greeting");
+		finding_report(FINDING_OK, o->program[0], "it started, and --handoff %s is what it needs", result->tag ? "tag" : "greeting");
 }

@@ -14,17 +14,17 @@
 #define PROBE_LIST_MAX	2048
 
 /* Results of --probe. */
-struct probe_words {
-	bool	tag;			/* it answered the login with the tag; else it greets */
+struct probe_result {
+	bool	tag;			/* it answered the login with the tag; else it greeted */
 	bool	announced;		/* it listed capabilities without being asked */
-	bool	answered;		/* it has sent a list, perhaps an empty one */
-	char	list[PROBE_LIST_MAX];	/* its capabilities; "" before */
+	bool	answered;		/* it sent a list, perhaps an empty one */
+	char	list[PROBE_LIST_MAX];	/* its capabilities; "" before its first list */
 };
 
 /* For --probe: prints the options, one per line, and a finding if the capabilities are unknown. */
-void	suggest_options(const struct options *, const struct probe_words *);
+void	suggest_options(const struct options *, const struct probe_result *);
 
 /* For --check --probe: prints findings about the options that are set. */
-void	suggest_changes(const struct options *, const struct probe_words *);
+void	suggest_changes(const struct options *, const struct probe_result *);
 
 #endif

@@ -22,7 +22,10 @@ static const char *const patterns[] = {
 	"/run/systemd/system/imapgate*.service.d/*.conf",
 };
 
-/* Tests for an ExecStart= with a path, which may have prefixes (systemd.service(5)). */
+/*
+ * Returns whether a line is an ExecStart= with a path, perhaps after prefixes
+ * (systemd.service(5)).
+ */
 static bool
 is_command(const char *line)
 {
@@ -64,6 +67,6 @@ units_check(void)
 	for (i = 0; i < found.gl_pathc; i++)
 		if (has_command(found.gl_pathv[i]))
 			finding_report(FINDING_NOTE, found.gl_pathv[i], "its ExecStart= is not what is checked here; move its options and program into "
-			    OPTIONS_FILE ", and take it out");
+			    OPTIONS_FILE ", and remove it");
 	globfree(&found);
 }

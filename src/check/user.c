@@ -70,23 +70,23 @@ show_home(const struct account *a)
 
 /* Reports a failure of launch_preflight(). */
 static void
-explain_launch(const struct question *q, const char *wrong, bool program_works)
+explain_launch(const struct question *q, const char *error, bool program_works)
 {
-	bool known = !program_works && strcmp(wrong, "groups") != 0 && (strcmp(wrong, "home") != 0 || q->account->home[0] == '\0');
+	bool reported = !program_works && strcmp(error, "groups") != 0 && (strcmp(error, "home") != 0 || q->account->home[0] == '\0');
 
-	if (known)
+	if (reported)
 		return;
-	if (strcmp(wrong, "home") == 0)
+	if (strcmp(error, "home") == 0)
 		finding_report(FINDING_ERROR, "home", "%s can't be entered by uid %u; make it, and give it to that user", q->account->home,
 		    (unsigned)q->account->uid);
-	else if (strcmp(wrong, "program") == 0)
+	else if (strcmp(error, "program") == 0)
 		finding_report(FINDING_ERROR, "mailbox program", "%s can't be executed by uid %u", q->opts->program[0], (unsigned)q->account->uid);
-	else if (strcmp(wrong, "arguments") == 0)
-		finding_report(FINDING_ERROR, "arguments", "they can't be made of this user: an unknown \"%%\", or too long");
-	else if (strcmp(wrong, "environment") == 0)
-		finding_report(FINDING_ERROR, "environment", "it can't be made: an unknown \"%%\" in --setenv, or too long");
+	else if (strcmp(error, "arguments") == 0)
+		finding_report(FINDING_ERROR, "arguments", "they can't be expanded for this user: an unknown \"%%\", or too long");
+	else if (strcmp(error, "environment") == 0)
+		finding_report(FINDING_ERROR, "environment", "it can't be built: an unknown \"%%\" in --setenv, or too long");
 	else
-		finding_report(FINDING_ERROR, "launch", "it would fail: %s", wrong);
+		finding_report(FINDING_ERROR, "launch", "it would fail: %s", error);
 }
 
 /* Tests what the monitor tests before it sends OK (a child_task, because it changes groups). */
@@ -95,10 +95,10 @@ try_launch(void *arg, int fd)
 {
 	const struct question *q = arg;
 	/* SECURITY: root's groups would open what the user's do not. */
-	const char *wrong = launch_join_groups(q->account) ? launch_preflight(q->opts, q->account) : "groups";
+	const char *error = launch_join_groups(q->account) ? launch_preflight(q->opts, q->account) : "groups";
 
-	if (wrong != NULL)
-		dprintf(fd, "%s", wrong);
+	if (error != NULL)
+		dprintf(fd, "%s", error);
 }
 
 /*
@@ -125,35 +125,35 @@ try_pam(void *arg, int fd)
 {
 	const struct question *q = arg;
 	const struct peer local = { .ip = "local" };
-	struct pamauth_verdict verdict;
+	struct pamauth_verdict answer;
 	static struct pamauth pam;
 
 	leave_terminal();
-	verdict = pamauth_check(&pam, q->opts, &local, q->opts->pam_service, q->account->name, NULL);
-	if (verdict.outcome != OUTCOME_OK)
-		dprintf(fd, "%s%s%s", verdict.reason, pam.text[0] != '\0' ? ": " : "", pam.text);
+	answer = pamauth_check(&pam, q->opts, &local, q->opts->pam_service, q->account->name, NULL);
+	if (answer.outcome != OUTCOME_OK)
+		dprintf(fd, "%s%s%s", answer.reason, pam.text[0] != '\0' ? ": " : "", pam.text);
 	pamauth_close(&pam);
 }
 
 static void
-ask_pam(struct question *q)
+check_pam(struct question *q)
 {
-	char wrong[512];
+	char error[512];
 
-	child_run(try_pam, q, wrong, sizeof(wrong));
+	child_run(try_pam, q, error, sizeof(error));
 	/* The missing service was reported. */
-	if (strcmp(wrong, "no-pam-service") == 0)
+	if (strcmp(error, "no-pam-service") == 0)
 		return;
-	if (wrong[0] == '\0')
+	if (error[0] == '\0')
 		finding_report(FINDING_OK, "PAM", "the account may be used (pam_acct_mgmt, asked without a password)");
 	else
-		finding_report(geteuid() == 0 ? FINDING_ERROR : FINDING_WARNING, "PAM", "the account may not be used: %s%s", wrong, geteuid() == 0 ?
+		finding_report(geteuid() == 0 ? FINDING_ERROR : FINDING_WARNING, "PAM", "the account may not be used: %s%s", error, geteuid() == 0 ?
 		    "" : " (root could say more)");
 }
 
 /* Appends a space and the text, in double quotes if a shell would need them. */
 static void
-quote(char *dst, size_t size, const char *text)
+append_quoted(char *dst, size_t size, const char *text)
 {
 	bool plain = text[0] != '\0' && text[strcspn(text, " \t\"'\\$`*?&|;<>()#~!")] == '\0';
 
@@ -172,7 +172,7 @@ show_program(const struct options *o, const struct account *a)
 	for (i = 1; o->program[i] != NULL && len < sizeof(text); i++) {
 		if (!account_expand(a, o->program[i], value, sizeof(value)))
 			return;
-		quote(text + len, sizeof(text) - len, value);
+		append_quoted(text + len, sizeof(text) - len, value);
 		len += strlen(text + len);
 	}
 	finding_report(FINDING_OK, "runs", "%s", text);
@@ -203,7 +203,7 @@ user_report_uid(const struct options *o, const char *subject, const char *name, 
 		    name, (unsigned)uid, (unsigned)o->min_uid);
 }
 
-/* Reports the uid that account_find() refused: for everyone, or for a caller without root. */
+/* Reports a uid that account_find() refused: always, or for a caller without root. */
 static void
 explain_uid(const struct options *o, const char *subject, const char *name)
 {
@@ -212,12 +212,12 @@ explain_uid(const struct options *o, const char *subject, const char *name)
 	if (pw != NULL && (pw->pw_uid == 0 || pw->pw_uid < o->min_uid))
 		user_report_uid(o, subject, name, pw->pw_uid);
 	else
-		finding_report(FINDING_ERROR, subject, "%s is not the user who asks; without root nobody else can log in", name);
+		finding_report(FINDING_ERROR, subject, "%s is not the user who runs this; without root no other user can log in", name);
 }
 
-/* Reports a refusal of account_find(). */
+/* Reports an error of account_find(). */
 static void
-explain_refusal(const struct options *o, const char *user, const char *error)
+explain_account_error(const struct options *o, const char *user, const char *error)
 {
 	const char *subject = o->run_as != NULL ? "--run-as" : user, *owner = o->run_as != NULL ? o->run_as : user;
 
@@ -226,9 +226,9 @@ explain_refusal(const struct options *o, const char *user, const char *error)
 	else if (strcmp(error, ACCOUNT_UNKNOWN) == 0 && o->run_as != NULL)
 		finding_report(FINDING_ERROR, subject, "there is no user %s", owner);
 	else if (strcmp(error, ACCOUNT_UNKNOWN) == 0)
-		finding_report(FINDING_ERROR, user, "there is no such account (getent passwd); --run-as is for those that only PAM knows");
+		finding_report(FINDING_ERROR, user, "there is no such account (getent passwd); --run-as is for accounts that only PAM knows");
 	else if (strcmp(error, ACCOUNT_NO_DIRECTORY) == 0)
-		finding_report(FINDING_ERROR, user, "the user database can't be asked now (nsswitch.conf, passwd): %s; every login is refused as unavailable",
+		finding_report(FINDING_ERROR, user, "the user database can't be read now (nsswitch.conf, passwd): %s; every login is refused as unavailable",
 		    strerror(errno));
 	else
 		finding_report(FINDING_ERROR, user, "--home, --setenv or an argument has %%n, %%d or %%u, and that part of this name is empty, or begins "
@@ -241,7 +241,7 @@ user_find(struct account *a, const struct options *o, const char *name)
 	const char *error = account_find(a, o, name);
 
 	if (error != NULL)
-		explain_refusal(o, name, error);
+		explain_account_error(o, name, error);
 	return error == NULL;
 }
 
@@ -249,12 +249,12 @@ bool
 user_can_start(const struct options *o, const struct account *a)
 {
 	struct question q = { o, a };
-	char wrong[64];
+	char error[64];
 
-	child_run(try_launch, &q, wrong, sizeof(wrong));
-	if (wrong[0] != '\0')
-		explain_launch(&q, wrong, true);
-	return wrong[0] == '\0';
+	child_run(try_launch, &q, error, sizeof(error));
+	if (error[0] != '\0')
+		explain_launch(&q, error, true);
+	return error[0] == '\0';
 }
 
 void
@@ -262,17 +262,17 @@ user_check(const struct options *o, bool program_works)
 {
 	static struct account a;
 	struct question q = { o, &a };
-	char wrong[64];
+	char error[64];
 
 	if (!user_find(&a, o, o->user))
 		return;
 	show_ids(&a);
-	ask_pam(&q);
-	child_run(try_launch, &q, wrong, sizeof(wrong));
-	if (strcmp(wrong, "home") != 0)
+	check_pam(&q);
+	child_run(try_launch, &q, error, sizeof(error));
+	if (strcmp(error, "home") != 0)
 		show_home(&a);
-	if (wrong[0] != '\0')
-		explain_launch(&q, wrong, program_works);
+	if (error[0] != '\0')
+		explain_launch(&q, error, program_works);
 	show_program(o, &a);
 	show_environment(o, &a);
 }

@@ -121,13 +121,13 @@ def test_certificate_of_an_own_authority(host):
     certificate = own.certificate(clientca.dns("mail.example.org"), usage="serverAuth", days=(-1, 60))
     certificate.file.write_text(certificate.file.read_text() + own.file.read_text())
     checked = host.run(base=host.options(certificate))
-    checked.says("note", str(certificate.file), "self-signed certificate in certificate chain; each client has to be told")
+    checked.says("note", str(certificate.file), "self-signed certificate in certificate chain; each client must be told")
     assert checked.status == 0
 
 
 def test_certificate_that_is_none(host):
     checked = host.run(base=[*host.stage.options(), "--cert", "/etc/passwd"])
-    checked.says("error", "/etc/passwd", "no certificate in it; PEM is wanted")
+    checked.says("error", "/etc/passwd", "no certificate in it; expected PEM")
 
 
 def test_certificate_that_is_damaged(host):
@@ -174,12 +174,12 @@ def test_name_with_control_characters_of_another_kind(host):
 def test_certificate_that_nobody_knows(host):
     certificate = host.stage.certificate("ecdsa")
     checked = host.run(base=host.options(certificate))
-    checked.says("note", str(certificate.file), "self-signed certificate; each client has to be told")
+    checked.says("note", str(certificate.file), "self-signed certificate; each client must be told")
 
 
 def test_certificate_for_clients(host):
     certificate = host.certificate(usage="clientAuth")
-    host.run(base=host.options(certificate)).says("warning", str(certificate.file), "it is not made for servers")
+    host.run(base=host.options(certificate)).says("warning", str(certificate.file), "it is not for servers")
 
 
 def test_chain_in_the_wrong_order(host):
@@ -187,7 +187,7 @@ def test_chain_in_the_wrong_order(host):
     chain = host.stage.file("scratch", ".pem")
     chain.write_text(host.server.file.read_text() + host.stage.certificate("rsa").file.read_text() + host.authority.file.read_text())
     host.server.file = chain
-    host.run(base=host.options(host.server)).says("warning", str(chain), "certificate 2 in it has not signed the one before")
+    host.run(base=host.options(host.server)).says("warning", str(chain), "certificate 2 in it did not sign the one before")
 
 
 def test_chain_that_begins_with_the_authority(host):
@@ -222,7 +222,7 @@ def test_key_that_others_can_reach(host, mode, what):
     shutil.copy(host.server.key, key)
     key.chmod(mode)
     checked = host.run(base=[*host.stage.options(), "--cert", host.server.file, "--key", key, "--ktls", "off"])
-    checked.says("warning", str(key), f"can be {what} by others")
+    checked.says("warning", str(key), f"can be {what} by users other than its owner")
     assert checked.status == 1
     assert "PRIVATE" not in checked.text
 
@@ -289,9 +289,9 @@ def stack(host, text, service="imapgate"):
 
 
 def test_service_that_is_missing(host):
-    host.run("--pam-service", "nobody-has-this").says("error", "PAM service nobody-has-this", "unavailable; put one there, or name another service by "
+    host.run("--pam-service", "nobody-has-this").says("error", "PAM service nobody-has-this", "unavailable; put one there, or name another service with "
                                                                                               "--pam-service")
-    host.run("--oauth-service", "nor-this").says("error", "PAM service nor-this", "another service by --oauth-service")
+    host.run("--oauth-service", "nor-this").says("error", "PAM service nor-this", "another service with --oauth-service")
 
 
 @pytest.mark.parametrize("control, kind", [("required", "error"), ("requisite", "error"), ("optional", "warning"),
@@ -317,7 +317,7 @@ def test_module_that_is_none(host):
 def test_type_that_is_missing(host):
     """PAM takes the service "other" for it, silently."""
     text = "auth required pam_permit.so\nsession required pam_permit.so\n"
-    host.run(*stack(host, text)).says("warning", "/imapgate", 'no "account" line: PAM goes by the service "other"')
+    host.run(*stack(host, text)).says("warning", "/imapgate", 'no "account" line: PAM uses the service "other" for it')
     text = "auth required pam_permit.so\naccount required pam_permit.so\n"
     assert host.run(*stack(host, text), "--pam-session", "none").status == 0
 
@@ -334,11 +334,11 @@ def test_what_a_service_includes(host):
     (folder / "common").write_text("account required pam_permit.so\naccount required pam_nothing.so\n")
     host.run("--pam-confdir", folder).says("error", f"{folder}/common:2", "pam_nothing.so")
     (folder / "common").write_text("@include imapgate\n")
-    host.run("--pam-confdir", folder).says("error", str(folder), "it includes itself")
+    host.run("--pam-confdir", folder).says("error", str(folder), "includes are nested too deep")
     (folder / "common").write_text("@include elsewhere\n")
-    host.run("--pam-confdir", folder).says("error", f"{folder}/common:1", "includes elsewhere, which is not there")
+    host.run("--pam-confdir", folder).says("error", f"{folder}/common:1", "included file elsewhere does not exist")
     (folder / "common").write_text("account required\n")
-    host.run("--pam-confdir", folder).says("error", f"{folder}/common:1", '"type control module" is wanted')
+    host.run("--pam-confdir", folder).says("error", f"{folder}/common:1", 'expected "type control module"')
 
 
 # --- this host
@@ -357,13 +357,13 @@ def test_gate_user_who_is_not_the_gates_alone(host, name):
 
 
 def test_sandbox_that_is_not_tried_is_named(host):
-    host.run("--gate-user", "imapgt-nobody").says("note", "sandbox", "not tried; mend --gate-user")
+    host.run("--gate-user", "imapgt-nobody").says("note", "sandbox", "not tried; correct --gate-user")
 
 
 def test_gate_root(host):
     folder = host.stage.file("scratch")
     checked = host.run("--gate-root", folder)
-    checked.says("ok", "--gate-root", "not there yet")
+    checked.says("ok", "--gate-root", "does not exist yet")
     checked.says("ok", "sandbox")
     assert not folder.exists()
     folder.mkdir()
@@ -372,8 +372,8 @@ def test_gate_root(host):
     host.run("--gate-root", folder).says("warning", "--gate-root", "is not empty")
     (folder / "something").unlink()
     folder.chmod(0o777)
-    host.run("--gate-root", folder).says("error", "--gate-root", "others than root can write to")
-    host.run("--gate-root", "/etc/passwd").says("error", "--gate-root", "is no directory")
+    host.run("--gate-root", folder).says("error", "--gate-root", "users other than root can write to")
+    host.run("--gate-root", "/etc/passwd").says("error", "--gate-root", "is not a usable directory")
     host.run("--gate-root", "/proc/imapgate").says("error", "sandbox", "/proc/imapgate")
 
 
@@ -448,9 +448,9 @@ def test_config_file(host):
 
 def test_proxies(host):
     host.run("--proxy", "192.0.2.7", "--proxy", "2001:db8::/48", "--proxy", "unix").says(
-        "ok", "--proxy", "2 addresses or networks, and Unix-domain sockets, have to send a header")
+        "ok", "--proxy", "2 addresses or networks, and Unix-domain sockets, must send a header")
     for everybody in ("0.0.0.0/0", "::/0", "128.0.0.0/1"):
-        host.run("--proxy", "192.0.2.7", "--proxy", everybody).says("warning", "--proxy", "network 2 of them is so large")
+        host.run("--proxy", "192.0.2.7", "--proxy", everybody).says("warning", "--proxy", "network 2 is so large")
 
 
 def test_limits(host):
@@ -471,7 +471,7 @@ def test_program_that_is_missing(host):
 
 
 def test_program_found_by_path(host):
-    host.run(mailbox=["cat"]).says("warning", "mailbox program", "cat is /usr/bin/cat from here; give its whole path")
+    host.run(mailbox=["cat"]).says("warning", "mailbox program", "cat is /usr/bin/cat from here; give its absolute path")
 
 
 @pytest.mark.parametrize("virtual, kind", [(True, "error"), (False, "warning")])
@@ -485,7 +485,7 @@ def test_program_that_users_can_not_reach(host, virtual, kind):
     host.run(base=base, mailbox=[program]).says(kind, "mailbox program", f"can't execute {program}: Permission denied")
     program.chmod(0o755)
     folder.chmod(0o700)
-    host.run(base=base, mailbox=[program]).says(kind, "mailbox program", f"can't go through the folder {folder}: Permission denied")
+    host.run(base=base, mailbox=[program]).says(kind, "mailbox program", f"can't enter the directory {folder}: Permission denied")
 
 
 def test_script_whose_interpreter_is_missing(host):
@@ -519,12 +519,12 @@ def test_as_an_ordinary_user(host):
     base = ["--log", "stderr", "--pam-confdir", host.stage.pam("permit"), "--cert", certificate.file, "--key", key]
     checked = host.run(base=base, user=account.uid, group=account.gid, extra_groups=[])
     checked.says("warning", "not root", "true of this user")
-    checked.says("warning", "not tried", "--gate-user, --gate-root: root has to ask")
+    checked.says("warning", "not tried", "--gate-user, --gate-root: only root can")
     checked.says("ok", "sandbox")
     checked.says("ok", "mailbox program", "can be executed by this user")
     assert checked.status == 1
     checked = host.run("--user", "imapgt1", base=base, user=account.uid, group=account.gid, extra_groups=[])
-    checked.says("error", "imapgt1", "without root nobody else can log in")
+    checked.says("error", "imapgt1", "without root no other user can log in")
 
 
 # --- one user
@@ -616,5 +616,5 @@ def test_pam_module_that_never_comes_back(host, closes):
     """The check ends all the same, also where a module has closed what it is waited for by."""
     text = (f"auth required {host.stage.module}\naccount required {host.stage.module} account-sleep=30{closes}\n"
             "session required pam_permit.so\n")
-    said = "killed by signal 14" if closes else "did not come back within 10 seconds"
+    said = "killed by signal 14" if closes else "did not finish within 10 seconds"
     host.run(*stack(host, text), "--user", "joe").says("error", "PAM", said)

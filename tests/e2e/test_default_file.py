@@ -124,11 +124,11 @@ def test_check_names_what_the_command_line_hides(place):
     lines = ["timeout = 30", "setenv = A=1", "setenv = B=2", *place.lines()]
     words = ["--check", "--config", FILE, "--timeout", "40", "--setenv", "C=3", "--", "/bin/cat"]
     done = place.run(lines, *words)
-    assert f"note     {FILE}: timeout in line 1 does not count: the command line has its own\n" in done.stdout
+    assert f"note     {FILE}: timeout in line 1 is ignored: the command line has its own\n" in done.stdout
     assert done.stdout.count(f"{FILE}: setenv in line 2 ") == 1 and "in line 3" not in done.stdout
-    assert re.search(rf"note     {FILE}: program in line \d+ does not count: the command line has another\n", done.stdout)
+    assert re.search(rf"note     {FILE}: program in line \d+ is ignored: the command line has another\n", done.stdout)
     assert done.returncode == place.run(lines[3:], *words[:3], "--", "/bin/cat").returncode
-    assert "does not count" not in place.run(lines, "--check").stdout
+    assert "is ignored" not in place.run(lines, "--check").stdout
 
 
 @pytest.mark.parametrize("path", ["imapgate.service.d/override.conf", "imapgates-inetd@.service.d/x.conf", "imapgate.service"])

@@ -102,7 +102,7 @@ def test_user_whom_the_directory_does_not_know(directory):
 @pytest.mark.parametrize("how, about, what", [
     ("up", "", ""),
     ("notfound", NAME, "there is no such account"),
-    *((how, NAME, "the user database can't be asked now") for how in DOWN),
+    *((how, NAME, "the user database can't be read now") for how in DOWN),
 ])
 def test_check_tells_a_directory_that_is_down(directory, how, about, what):
     directory.set(how)

@@ -133,7 +133,7 @@ def test_greeting_with_ok(probe):
     """Nobody but the program knows whether it takes its user for logged in: LIST shows it."""
     found = probe(*script("* OK ready", "OK listed"))
     assert found == {"--handoff": "greeting", "--capability-after": "IMAP4rev1 LITERAL- IDLE", "--capability": "LITERAL-"}
-    assert "wants a login of its own" in probe(*script("* OK ready"), status=2)
+    assert "requires a login of its own" in probe(*script("* OK ready"), status=2)
 
 
 def test_capability_line_before_the_tag(probe):
@@ -159,21 +159,21 @@ def test_empty_capability_list(root_stage, untagged, code):
 
 def test_program_that_dies(probe):
     said = probe("/bin/sh", "-c", "echo one >&2; echo 'two: \x1b[1m no mail' >&2; exit 7", status=2)
-    assert "it said nothing; it ended with status 7" in said
+    assert "it wrote nothing; it exited with status 7" in said
     assert r"its last line on standard error: two: \x1B[1m no mail" in said and "one" not in said
     assert "it was killed by signal 9 (Killed)" in probe("/bin/sh", "-c", "kill -9 $$", status=2)
 
 
 def test_program_that_ends_in_the_middle(probe):
     said = probe("/bin/sh", "-c", r'printf "* PREAUTH hello\r\n"', status=2)
-    assert "it did not answer CAPABILITY; it ended with status 0" in said
+    assert "it did not answer CAPABILITY; it exited with status 0" in said
     assert r"it wrote: * PREAUTH hello\r\n" in said
 
 
 def test_program_that_hangs(probe):
     began = time.monotonic()
     said = probe("/bin/sleep", "100", status=2)
-    assert "it said nothing within 10 seconds; it did not end" in said
+    assert "it wrote nothing within 10 seconds; it did not exit" in said
     assert time.monotonic() - began < 40
 
 
@@ -186,16 +186,16 @@ def test_program_that_hangs(probe):
 ])
 def test_garbage(probe, program, shown):
     said = probe(*program, status=2)
-    assert 'what it said is neither "probe1 OK" nor "* PREAUTH"' in said
+    assert 'its first lines have neither "probe1 OK" nor "* PREAUTH"' in said
     assert shown in said and all(len(line) < 1100 for line in said.splitlines())
 
 
 def test_program_that_forks(root_stage, probe):
     """What it leaves behind is ended with it."""
     said = probe(root_stage.recorder, "-", "mute", "exit=3", status=2)
-    assert "it ended with status 3" in said
+    assert "it exited with status 3" in said
     said = probe("/bin/sh", "-c", f"exec 3<&0; {root_stage.recorder} - mute sleep <&3 & exit 4", status=2)
-    assert "it said nothing within 10 seconds; it ended with status 4" in said
+    assert "it wrote nothing within 10 seconds; it exited with status 4" in said
     assert not ours(root_stage.folder)
 
 
@@ -213,7 +213,7 @@ def test_program_without_its_path(root_stage):
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd="/", stdin=subprocess.DEVNULL)
     finally:
         program.unlink()
-    assert f"warning  mailbox program: {program.name} is {program} from here; give its whole path\n" in done.stdout
+    assert f"warning  mailbox program: {program.name} is {program} from here; give its absolute path\n" in done.stdout
     assert done.returncode == 1
 
 
@@ -248,15 +248,15 @@ while read -r tag line; do printf '* CAPABILITY IMAP4rev1 LITERAL+\r\n%%s OK\r\n
 @pytest.mark.parametrize("options, program, kind, words", [
     ([], None, "ok", "it started, and --handoff tag is what it needs"),
     (["--handoff", "greeting"], None, "error", "answers the client's login itself; say --handoff tag"),
-    ([], GREETING, "error", "it greets, and answers no login; say --handoff greeting"),
-    (["--handoff", "greeting"], GREETING, "warning", 'clients don\'t learn what it can do; say --capability-after "IMAP4rev1 LITERAL+"'),
+    ([], GREETING, "error", "it greets the client instead of answering the login; say --handoff greeting"),
+    (["--handoff", "greeting"], GREETING, "warning", 'clients don\'t learn its capabilities; say --capability-after "IMAP4rev1 LITERAL+"'),
     (["--handoff", "greeting", "--capability-after", "IMAP4rev1"], GREETING, "ok", "--handoff greeting is what it needs"),
     ([], ["/bin/sh", "-c", r"""printf '%%s OK [CAPABILITY IMAP4rev1] hello\r\n' "$IMAPLOGINTAG"
-while read -r tag line; do printf '* CAPABILITY IMAP4rev1\r\n%%s OK\r\n' "$tag"; done"""], "warning", "it takes no LITERAL+"),
+while read -r tag line; do printf '* CAPABILITY IMAP4rev1\r\n%%s OK\r\n' "$tag"; done"""], "warning", "it does not support LITERAL+"),
     ([], ["/bin/sh", "-c", r"""printf '%%s OK hello\r\n' "$IMAPLOGINTAG"
 while read -r tag line; do printf '* CAPABILITY AUTH=PLAIN\r\n%%s OK\r\n' "$tag"; done"""], "warning", "set --capability-after"),
-    (["--capability-after", "IMAP4rev1"], None, "warning", "it says by itself what it can do; leave --capability-after away"),
-    ([], ["/bin/false"], "error", "it said nothing; it ended with status 1"),
+    (["--capability-after", "IMAP4rev1"], None, "warning", "it announces its capabilities itself; remove --capability-after"),
+    ([], ["/bin/false"], "error", "it wrote nothing; it exited with status 1"),
 ])
 def test_options_that_are_set(root_stage, options, program, kind, words):
     command = [root_stage.program, "--check", "--probe", "--user", "imapgt1", *root_stage.options("unix"), *options, "--",
@@ -271,7 +271,7 @@ def test_settings_first(root_stage):
     """Where --check has found an error, no program is started."""
     done = subprocess.run([root_stage.program, "--check", "--probe", "--user", "imapgt-nobody", "--", "/bin/false"],
                           capture_output=True, text=True, timeout=60, cwd="/", stdin=subprocess.DEVNULL)
-    assert done.returncode == 2 and "no such account" in done.stdout and "it said nothing" not in done.stdout
+    assert done.returncode == 2 and "no such account" in done.stdout and "it wrote nothing" not in done.stdout
     assert "the mailbox program was not started" in done.stdout
 
 

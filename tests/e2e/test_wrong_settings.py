@@ -356,7 +356,7 @@ def test_home_of_the_one_who_typed(root_stage, question, where):
         options, arguments = (words, []) if where[0] == "--setenv" else ([], words)
         done = run(root_stage, question, *root_stage.options("permit", False), *options, "--user", "imapgt1", "--", "/bin/true", *arguments,
                    env={**os.environ, "SUDO_USER": "imapgt2"})
-        (line,) = [line for line in done.stdout.splitlines() if f"the home of {name} is in it, for all users" in line]
+        (line,) = [line for line in done.stdout.splitlines() if f"has the home directory of {name} in it, for all users" in line]
         assert line.startswith("warning  --setenv: MAIL: " if options else "warning  arguments: ")
 
 
@@ -364,17 +364,17 @@ def test_homes_that_are_meant(root_stage):
     account = root_stage.users["imapgt2"]
     for text in ("/srv/root/x", "/rootless", f"{account.home}x", "~/Maildir", "%h/Maildir"):
         done = run(root_stage, "--check", *root_stage.options("permit", False), "--", "/bin/true", text, env={**os.environ, "SUDO_USER": "imapgt2"})
-        assert "the home of" not in done.stdout, text
+        assert "has the home directory of" not in done.stdout, text
     done = run(root_stage, "--check", *root_stage.options("permit", False), "--run-as", "imapgt2", "--home", f"{account.home}/%n", "--", "/bin/true",
                env={**os.environ, "SUDO_USER": "imapgt2"})
-    assert "the home of" not in done.stdout
+    assert "has the home directory of" not in done.stdout
 
 
 def test_path_that_depends_on_the_directory(stage):
     certificate = stage.certificate("ecdsa")
     done = run(stage, "--check", *stage.options(), "--cert", certificate.file.name, "--key", certificate.key, "--", "/bin/true",
                cwd=certificate.file.parent)
-    assert f"warning  --cert: {certificate.file.name} is looked for from the current directory" in done.stdout
+    assert f"warning  --cert: {certificate.file.name} is relative to the current directory" in done.stdout
     assert "warning  --key" not in done.stdout
 
 

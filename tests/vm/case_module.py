@@ -89,4 +89,4 @@ def no_cipher_module_is_the_relay(stage):
 def the_kernel_loads_the_cipher(stage):
     """It asks nobody's rights for that."""
     logged_in(stage, wrapper=CONFINED)
-    asked_and_told(stage, "ok", "this kernel can")
+    asked_and_told(stage, "ok", "supported by this kernel")
