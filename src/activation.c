@@ -30,7 +30,7 @@
 #define NULL_MINOR	3
 
 static bool
-ends_in(const char *name, const char *end)
+ends_with(const char *name, const char *end)
 {
 	size_t len = strlen(name), end_len = strlen(end);
 
@@ -62,19 +62,19 @@ activation_is_tls_port(unsigned port)
 }
 
 /*
- * Tests whether TLS begins with connections of a socket. The name decides (FileDescriptorName=),
+ * Returns whether connections of a socket begin with TLS. The name decides (FileDescriptorName=),
  * then the port (systemd.socket(5)).
  */
 static bool
 is_imaps(unsigned port, const char *name)
 {
-	if (ends_in(name, "imaps"))
+	if (ends_with(name, "imaps"))
 		return true;
-	return !ends_in(name, "imap") && port == PORT_IMAPS;
+	return !ends_with(name, "imap") && port == PORT_IMAPS;
 }
 
 /*
- * Tests whether clients begin with TLS on a socket without it. A name that ends in imap is a
+ * Returns whether clients begin with TLS on a socket without it. A name that ends in imap is a
  * decision, except on port 993. Without FileDescriptorName= a socket has its unit's name, such as
  * "my-imaps.socket".
  */
@@ -83,18 +83,21 @@ misses_tls(const struct activation_socket *s, const char *name)
 {
 	if (s->imaps)
 		return false;
-	return s->port == PORT_IMAPS || (!ends_in(name, "imap") && (activation_is_tls_port(s->port) || strstr(name, "imaps") != NULL));
+	return s->port == PORT_IMAPS || (!ends_with(name, "imap") && (activation_is_tls_port(s->port) || strstr(name, "imaps") != NULL));
 }
 
 static void
-describe(struct activation_socket *s, int fd, const char *name)
+fill_socket(struct activation_socket *s, int fd, const char *name)
 {
 	s->port = local_port(fd);
 	s->imaps = is_imaps(s->port, name);
 	s->misses_tls = misses_tls(s, name);
 }
 
-/* Accept=yes without StandardInput=socket passes the connection as descriptor 3. */
+/*
+ * Moves a connection to descriptors 0 and 1. Accept=yes passes it as descriptor 3, unless there is
+ * StandardInput=socket.
+ */
 static void
 take_connection(void)
 {
@@ -103,7 +106,7 @@ take_connection(void)
 	close(SYSTEMD_FIRST);
 }
 
-/* Tests for a stream socket that listens, as inetd's "wait" passes it. */
+/* Returns whether a descriptor is a listening stream socket, as inetd's "wait" passes it. */
 static bool
 is_listening(int fd)
 {
@@ -131,9 +134,9 @@ is_null(int fd)
 }
 
 /*
- * Counts the descriptors that inetd has made the socket: all three, or less. main() has
- * redirected standard error to /dev/null if it was the socket. The next image must find it there
- * too: else it would write errors to a place that is not read.
+ * Counts the descriptors that inetd has made the socket: all three, or fewer. main() has
+ * redirected standard error to /dev/null if it was the socket. The next image must find the socket
+ * there too: else it would write errors to a descriptor that is not read.
  */
 static int
 count_standard(void)
@@ -162,7 +165,7 @@ take_standard_input(struct activation_socket *s)
 	if (!is_listening(STDIN_FILENO))
 		return 0;
 	s->standard = count_standard();
-	describe(s, STDIN_FILENO, "");
+	fill_socket(s, STDIN_FILENO, "");
 	s->fd = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
 	if (s->fd == -1)
 		die("dup");
@@ -218,13 +221,13 @@ activation_take(struct activation_socket list[ACTIVATION_MAX])
 		return take_standard_input(&list[0]);
 	errno = 0;
 	if (n > ACTIVATION_MAX)
-		die("%d sockets passed; no more than %d are expected", n, ACTIVATION_MAX);
+		die("%d sockets were passed, but at most %d are supported", n, ACTIVATION_MAX);
 	for (i = 0; i < n; i++) {
 		int fd = SYSTEMD_FIRST + i;
 
 		listening += systemd_is_listening(fd);
 		list[i] = (struct activation_socket){ .fd = fd };
-		describe(&list[i], fd, names[i]);
+		fill_socket(&list[i], fd, names[i]);
 		free(names[i]);
 	}
 	free(names);
@@ -233,7 +236,7 @@ activation_take(struct activation_socket list[ACTIVATION_MAX])
 		return (size_t)n;
 	}
 	if (n > 1)
-		die("%d sockets passed; listening ones (Accept=no) or one connection (Accept=yes) are expected", n);
+		die("%d sockets were passed; expected listening ones (Accept=no) or one connection (Accept=yes)", n);
 	take_connection();
 	return 0;
 }
@@ -256,9 +259,12 @@ activation_notify(const char *fmt, ...)
 	systemd_notify(text);
 }
 
-/* Tests for errors of the client or its network, which accept(2) says to treat like EAGAIN. */
+/*
+ * Returns whether an error is the client's or its network's: accept(2) says to treat it like
+ * EAGAIN.
+ */
 static bool
-is_clients_fault(int error)
+is_client_error(int error)
 {
 	static const int errors[] = { EAGAIN, ECONNABORTED, EINTR, EPROTO, ENOPROTOOPT, EHOSTDOWN, ENONET, EHOSTUNREACH, EOPNOTSUPP,
 	    ENETUNREACH, ENETDOWN, ETIMEDOUT };
@@ -278,7 +284,7 @@ activation_accept(const struct activation_socket *s, struct sockaddr_storage *fr
 
 	memset(from, 0, sizeof(*from));
 	fd = accept4(s->fd, (struct sockaddr *)from, &len, SOCK_CLOEXEC);
-	if (fd == -1 && is_clients_fault(errno))
+	if (fd == -1 && is_client_error(errno))
 		errno = 0;
 	return fd;
 }

@@ -17,18 +17,18 @@
 
 struct activation_socket {
 	int	fd;
-	bool	imaps;		/* TLS begins with its connections (by name or port) */
+	bool	imaps;		/* its connections begin with TLS (by name or port) */
 	bool	misses_tls;	/* clients begin with TLS, but it is served without */
 	unsigned port;		/* 0: no TCP socket */
-	/* How many of the descriptors 0 to 2 it was; 0: passed by the service manager. */
+	/* Number of the descriptors from 0 that were this socket; 0: passed by the service manager. */
 	int	standard;
 };
 
 /*
  * Finds the listening sockets that were passed, or the one on descriptor 0, and makes them
  * close-on-exec. Returns their number. Returns 0 if there are none; a single passed connection is
- * moved to descriptors 0 and 1. Dies at anything else. Descriptors 0 to 2 that were a listening
- * socket become /dev/null.
+ * moved to descriptors 0 and 1. Dies if anything else was passed. Descriptors 0 to 2 that were a
+ * listening socket become /dev/null.
  */
 size_t	activation_take(struct activation_socket list[ACTIVATION_MAX]);
 
@@ -48,7 +48,7 @@ void	activation_restore(const struct activation_socket *, size_t n);
 int	activation_accept(const struct activation_socket *, struct sockaddr_storage *from);
 
 /*
- * Tests whether clients begin with TLS on a TCP port, by its number: 993, and ports made from it:
+ * Returns whether clients begin with TLS on a TCP port, by its number: 993, and ports made from it:
  * 1993, 10993.
  */
 bool	activation_is_tls_port(unsigned port);

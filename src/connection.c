@@ -171,11 +171,11 @@ fork_gate(struct monitor_start *monitor, struct gate_start *gate)
 
 /* Logs an error of TLS before the gate's own messages, which come from the monitor. */
 static void
-log_tls_error(const char *file, const char *wrong)
+log_tls_error(const char *file, const char *error)
 {
 	char text[sizeof(((struct msg_log *)NULL)->text)];
 
-	snprintf(text, sizeof(text), "%s%s%s", file != NULL ? file : "", file != NULL ? ": " : "", wrong);
+	snprintf(text, sizeof(text), "%s%s%s", file != NULL ? file : "", file != NULL ? ": " : "", error);
 	gatelog_tls_failure(text, 1);
 }
 
@@ -184,7 +184,7 @@ log_tls_error(const char *file, const char *wrong)
  * gate has none.
  */
 static struct tls *
-make_tls(const struct options *o)
+load_tls(const struct options *o)
 {
 	static const struct tls_callbacks callbacks = { NULL, NULL, log_tls_error };
 	static struct tls tls;
@@ -215,7 +215,7 @@ serve_connection(const struct connection_setup *setup, const struct options *o, 
 		monitor_preauth(&monitor);
 	gate.no_ktls = connection_ask_kernel(o, peer, STDIN_FILENO, STDOUT_FILENO);
 	if (o->certs > 0)
-		gate.tls = make_tls(o);
+		gate.tls = load_tls(o);
 	fork_gate(&monitor, &gate);
 	monitor_run(&monitor);
 }

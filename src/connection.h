@@ -35,7 +35,7 @@ void	connection_prepare(struct connection_setup *, const struct options *, const
  */
 void	connection_run(const struct options *) __attribute__((noreturn));
 
-/* Tests whether a peer logs in by its credentials alone, without a gate (--preauth peer). */
+/* Returns whether a peer logs in by its credentials alone, without a gate (--preauth peer). */
 bool	connection_is_by_peer(const struct options *, const struct peer *);
 
 /*

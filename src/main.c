@@ -21,7 +21,7 @@
  * --probe         runs them
  *
  * The monitor and its zygote have PAM and its modules loaded; a child of the zygote reads PAM's
- * files. The folders have the code: listener/, monitor/ (keepers too), gate/, signer/, check/.
+ * files. The code is in listener/, monitor/ (keepers too), gate/, signer/ and check/.
  */
 
 #include <fcntl.h>
@@ -72,9 +72,9 @@ fill_descriptors(void)
 }
 
 /*
- * Tests whether standard error is the client's socket, as under inetd: neither this program nor
- * the mailbox program may write to it then. With systemd 1 and 2 may be one socket as well, the
- * journal's.
+ * Returns whether standard error is the client's socket, as under inetd: neither this program nor
+ * the mailbox program may write to it then. With systemd descriptors 1 and 2 may be one socket too,
+ * the journal's.
  */
 static bool
 stderr_is_client(void)

@@ -81,7 +81,7 @@ place_descriptors(const int from[4])
  * path. Returns on failure.
  */
 static void
-execute(enum role role, char words[LOG_WORDS][LOG_WORD_MAX], size_t n)
+execute_role(enum role role, char words[LOG_WORDS][LOG_WORD_MAX], size_t n)
 {
 	static char path[] = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 	char *environment[] = { path, title_room(), NULL };
@@ -111,8 +111,8 @@ role_start(enum role role, int control, int signing, const struct signals *signa
 	}
 	signals_restore(signals);
 	if (place_descriptors((const int[]){ -1, control, settings, signing }))
-		execute(role, words, n);
-	die("starting %s", names[role]);
+		execute_role(role, words, n);
+	die("can't start %s", names[role]);
 }
 
 bool
@@ -168,12 +168,15 @@ role_begin(char *argv[], struct options *o)
 	fcntl(ROLE_SIGNING, F_SETFD, FD_CLOEXEC);
 	n = read_settings(words);
 	if (n == 0)
-		die("the settings of %s can't be read", argv[0]);
+		die("can't read the settings of %s", argv[0]);
 	options_parse(o, n, words);
 	close(ROLE_SETTINGS);
 }
 
-/* SECURITY: a signer or gate that was taken over must not write lines of the log, nor to the service's standard output. */
+/*
+ * SECURITY: a compromised signer or gate must not write to the log or to the service's standard
+ * output.
+ */
 void
 role_leave_log(void)
 {

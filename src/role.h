@@ -29,19 +29,18 @@
  */
 pid_t	role_start(enum role, int control, int signing, const struct signals *);
 
-/* Tests whether an argv[0] is a role's, and stores the role. */
+/* Returns whether an argv[0] is the name of a role, and stores the role. */
 bool	role_is(const char *name, enum role *);
 
 /*
- * Takes over the log and fills the options; the first call in a role. Exits with EX_USAGE if the
- * arguments are not the listener's, dies if the settings can't be read.
+ * Imports the log and fills the options; the first call in a role. Exits with EX_USAGE if the
+ * arguments are not the listener's. Dies if the settings can't be read.
  */
 void	role_begin(char *argv[], struct options *);
 
 /*
- * Puts /dev/null on descriptors 0 to 2, which are the listener's, and closes
- * ROLE_LOG. To be called by a role without privileges before its sandbox. Dies
- * if there is no /dev/null.
+ * Puts /dev/null on descriptors 0 to 2, which are the listener's, and closes ROLE_LOG. A role
+ * without privileges calls it before it enters its sandbox. Dies if there is no /dev/null.
  */
 void	role_leave_log(void);
 

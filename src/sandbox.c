@@ -42,8 +42,8 @@ must(bool done, const char *what)
 		die("gate: %s", what);
 }
 
-/* Number of the first descriptor that sandbox_close_others() closes. */
-static unsigned descriptors;
+/* Number of descriptors that stay open; sandbox_close_others() closes all others. */
+static unsigned n_descriptors;
 
 /* Set in a zygote, for its gates: data_before is known, and standard error is /dev/null. */
 static bool resources_known;
@@ -64,10 +64,10 @@ sandbox_descriptors(const int *fds, int n)
 			close(SANDBOX_MONITOR + i);
 		else
 			must(dup3(high[i], SANDBOX_MONITOR + i, O_CLOEXEC) != -1, "dup");
-	descriptors = (unsigned)(SANDBOX_MONITOR + n);
+	n_descriptors = (unsigned)(SANDBOX_MONITOR + n);
 #ifndef IMAPGATE_SANITIZED
 	/*
-	 * SECURITY: a gate that was taken over must not write to the log. A zygote has no log any
+	 * SECURITY: a compromised gate must not write to the log. A zygote has no log any
 	 * more.
 	 */
 	if (resources_known)
@@ -85,11 +85,11 @@ sandbox_close_others(void)
 {
 	int fd;
 
-	if (descriptors_close_from((int)descriptors))
+	if (descriptors_close_from((int)n_descriptors))
 		return;
 	/* A zygote's root has no /proc, but few descriptors are open. */
-	must(resources_known, "closing descriptors");
-	for (fd = (int)descriptors; fd < ZYGOTE_FDS; fd++)
+	must(resources_known, "can't close descriptors");
+	for (fd = (int)n_descriptors; fd < ZYGOTE_FDS; fd++)
 		close(fd);
 }
 
@@ -106,13 +106,13 @@ leave_file_system(const char *root)
 	must(mkdir(root, 0755) == 0 || errno == EEXIST, root);
 	must(chdir(root) == 0 && stat(".", &st) == 0, root);
 	errno = 0;
-	must(st.st_uid == 0 && (st.st_mode & (S_IWGRP | S_IWOTH)) == 0, "its root directory can be written to by others than root");
+	must(st.st_uid == 0 && (st.st_mode & (S_IWGRP | S_IWOTH)) == 0, "--gate-root can be written to by users other than root");
 	must(chroot(".") == 0, root);
 	die_status = EX_TEMPFAIL;
 }
 
 static void
-become(uid_t uid, gid_t gid)
+become_gate_user(uid_t uid, gid_t gid)
 {
 	must(setgroups(0, NULL) == 0, "setgroups");
 	must(setresgid(gid, gid, gid) == 0, "setresgid");
@@ -124,7 +124,7 @@ become(uid_t uid, gid_t gid)
 
 /* Lowers a limit. A lower one of the administrator's stays: raising it takes root. */
 static void
-limit(int resource, rlim_t max, const char *name)
+lower_limit(int resource, rlim_t max, const char *name)
 {
 	struct rlimit rl;
 
@@ -161,11 +161,11 @@ limit_gate(rlim_t data)
 {
 #ifndef IMAPGATE_NO_SECCOMP
 	/* One more for a relay's stream. valgrind(1) keeps descriptors of its own above these. */
-	limit(RLIMIT_NOFILE, descriptors + 1, "RLIMIT_NOFILE");
+	lower_limit(RLIMIT_NOFILE, n_descriptors + 1, "RLIMIT_NOFILE");
 #endif
 #ifndef IMAPGATE_SANITIZED
-	limit(RLIMIT_NPROC, 0, "RLIMIT_NPROC");
-	limit(RLIMIT_DATA, data, "RLIMIT_DATA");
+	lower_limit(RLIMIT_NPROC, 0, "RLIMIT_NPROC");
+	lower_limit(RLIMIT_DATA, data, "RLIMIT_DATA");
 #else
 	(void)data;
 #endif
@@ -174,8 +174,8 @@ limit_gate(rlim_t data)
 static void
 limit_resources(enum sandbox_kind kind, rlim_t data)
 {
-	limit(RLIMIT_FSIZE, 0, "RLIMIT_FSIZE");
-	limit(RLIMIT_CORE, 0, "RLIMIT_CORE");
+	lower_limit(RLIMIT_FSIZE, 0, "RLIMIT_FSIZE");
+	lower_limit(RLIMIT_CORE, 0, "RLIMIT_CORE");
 	if (kind == SANDBOX_GATE)
 		limit_gate(data);
 	/*
@@ -224,17 +224,17 @@ raise_limit(int resource)
 /* Bit in the numbers of the same machine's other ABI (x32). */
 #define FOREIGN_ABI	0x40000000
 
-enum verdict {
+enum action {
 	ALLOWED,
 	NOT_EXECUTABLE,		/* allowed, unless argument 3 has PROT_EXEC */
 	TLS_KEYS,		/* allowed, if argument 2 (the level) is SOL_TLS */
-	REFUSED,		/* fails with EACCES; libraries go on without it */
+	REFUSED,		/* fails with EACCES; libraries continue without it */
 };
 
 /* All other system calls kill the process. */
 static const struct rule {
 	unsigned	nr;
-	enum verdict	verdict;
+	enum action	action;
 	unsigned	kinds;		/* set of enum sandbox_kind; 0: all kinds */
 } rules[] = {
 	/* input and output on open descriptors */
@@ -384,13 +384,13 @@ add_rule(struct sock_filter *at, const struct rule *rule)
 	};
 	const struct sock_filter plain[] = {
 		UNLESS_EQUAL(rule->nr, 1),
-		RETURN(rule->verdict == REFUSED ? SECCOMP_RET_ERRNO | EACCES : SECCOMP_RET_ALLOW),
+		RETURN(rule->action == REFUSED ? SECCOMP_RET_ERRNO | EACCES : SECCOMP_RET_ALLOW),
 	};
 	const struct sock_filter *from = plain;
 	size_t i, n = 2;
 
-	if (rule->verdict == NOT_EXECUTABLE || rule->verdict == TLS_KEYS) {
-		from = rule->verdict == TLS_KEYS ? tls_keys : not_executable;
+	if (rule->action == NOT_EXECUTABLE || rule->action == TLS_KEYS) {
+		from = rule->action == TLS_KEYS ? tls_keys : not_executable;
 		n = RULE_STEPS;
 	}
 
@@ -399,7 +399,10 @@ add_rule(struct sock_filter *at, const struct rule *rule)
 	return n;
 }
 
-/* Builds the filter from the table, which so is all there is to review (seccomp(2)). */
+/*
+ * Builds the filter from the table, so that only the table needs review, and installs it
+ * (seccomp(2)).
+ */
 static void
 limit_system_calls(enum sandbox_kind kind)
 {
@@ -474,7 +477,7 @@ sandbox_enter(const struct sandbox *s, enum sandbox_kind kind)
 	}
 	if (s->privileged) {
 		leave_file_system(s->root);
-		become(s->uid, s->gid);
+		become_gate_user(s->uid, s->gid);
 	}
 	limit_resources(kind, data_before + DATA_MAX);
 	limit_system_calls(kind);

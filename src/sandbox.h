@@ -40,7 +40,10 @@ struct sandbox {
  */
 void	sandbox_find(struct sandbox *, const struct options *);
 
-/* Copies n descriptors to SANDBOX_MONITOR and up; -1: that one is closed. Dies on failure. */
+/*
+ * Copies n descriptors to the numbers from SANDBOX_MONITOR on; for -1 closes the number. Dies on
+ * failure.
+ */
 void	sandbox_descriptors(const int *fds, int n);
 
 /* Closes all other descriptors. Dies on failure, so call it when die() can send messages. */
