@@ -35,11 +35,20 @@
 /* More descriptors than a gate of the zygote has, with the zygote's own. */
 #define ZYGOTE_FDS	64
 
+static const char *const names[] = {
+	[SANDBOX_GATE] = "gate",
+	[SANDBOX_ZYGOTE] = "gate zygote",
+	[SANDBOX_SIGNER] = "signer",
+};
+
+/* Name of this process, for its error texts. */
+static const char *process_name;
+
 static void
 must(bool done, const char *what)
 {
 	if (!done)
-		die("gate: %s", what);
+		die("%s: %s", process_name, what);
 }
 
 /* Number of descriptors that stay open; sandbox_close_others() closes all others. */
@@ -54,6 +63,8 @@ sandbox_descriptors(const int *fds, int n)
 {
 	int high[SANDBOX_FDS], i;
 
+	/* Only gates have such descriptors; a gate of a zygote has the zygote's memory. */
+	process_name = names[SANDBOX_GATE];
 	/* High copies first: dup3(2) must not replace a descriptor that is yet to be copied. */
 	for (i = 0; i < n; i++) {
 		high[i] = fds[i] == -1 ? -1 : fcntl(fds[i], F_DUPFD_CLOEXEC, SANDBOX_FDS);
@@ -462,6 +473,7 @@ sandbox_find(struct sandbox *s, const struct options *o)
 void
 sandbox_enter(const struct sandbox *s, enum sandbox_kind kind)
 {
+	process_name = names[kind];
 #ifndef IMAPGATE_SANITIZED
 	/*
 	 * Memory that is in use already counts in addition: certificates and revocation lists may

@@ -200,6 +200,15 @@ def test_certificate_at_the_start_of_a_listener(stage, fault):
     assert any(str(wrong.file) in line and wrong.words in line for line in log.splitlines()), log
 
 
+@pytest.mark.parametrize("with_certificate, name", [(True, "signer"), (False, "gate zygote")])
+def test_process_that_can_not_enter_its_sandbox(root_stage, with_certificate, name):
+    """The listener writes the line for it, so the line has to say which process it was."""
+    certificate = root_stage.certificate("ecdsa").options if with_certificate else []
+    server = Listener(root_stage, *certificate, "--gate-root", "/etc/passwd", wait=False)
+    assert server.end() == 78
+    assert [event["text"] for event in server.log("error")] == [f'"{name}: /etc/passwd: Not a directory"']
+
+
 def test_one_small_key_of_two(stage):
     """The other certificate is used; the small one is named, though it is not the first."""
     wrong, good = Wrong(stage, "small key"), stage.certificate("ecdsa")
