@@ -179,16 +179,31 @@ take_version(struct options *o, const struct setting *s)
 	exit(0);
 }
 
+/* Returns the entry for a setting: that of an earlier value if only the last one counts. */
+static struct taken *
+find_entry(const struct row *row)
+{
+	struct taken *entry = taken;
+
+	while (entry < taken + n_taken && (row->times == REPEATABLE || entry->row != row))
+		entry++;
+	return entry;
+}
+
 /* Calls the parser for a setting and records it for options_write(). */
 static void
 take_setting(struct options *o, const struct row *row, const struct setting *s)
 {
+	struct taken *entry = find_entry(row);
+
 	row->parser(o, s);
 	if (row->times == NOT_IN_FILE || (row->parser == setting_flag && !*(bool *)((char *)o + row->offset)))
 		return;
-	if (n_taken == sizeof(taken) / sizeof(taken[0]))
+	if (entry == taken + sizeof(taken) / sizeof(taken[0]))
 		setting_error(s, "too many options");
-	taken[n_taken++] = (struct taken){ row, row->parser == setting_flag ? NULL : s->value };
+	*entry = (struct taken){ row, row->parser == setting_flag ? NULL : s->value };
+	if (entry == taken + n_taken)
+		n_taken++;
 }
 
 /* --- the file */

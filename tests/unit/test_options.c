@@ -292,6 +292,30 @@ lists_take_as_many_as_they_have_room_for(void **state)
 	assert_string_equal(options.setenv[OPTIONS_SETENV - 1], "A=b=c");
 }
 
+/* Of an option whose last value counts, other processes get only that one; earlier ones take no room. */
+static void
+last_value_is_written(void **state)
+{
+	char text[8192] = "";
+	struct line l = repeated("--max-attempts=5", ARGS_MAX - 2);
+	int ends[2], i;
+	ssize_t n;
+
+	(void)state;
+	for (i = 0; i < 3; i++)
+		parse(&l);
+	PARSE("--max-attempts=6", "--max-attempts=7", "p");
+	assert_int_equal(pipe(ends), 0);
+	assert_true(options_write(ROLE_MONITORS, ends[1]));
+	n = read(ends[0], text, sizeof(text));
+	assert_true(n > 0 && (size_t)n < sizeof(text));
+	assert_non_null(memmem(text, (size_t)n, "--max-attempts=7", sizeof("--max-attempts=7")));
+	assert_null(memmem(text, (size_t)n, "--max-attempts=6", sizeof("--max-attempts=6")));
+	assert_null(memmem(text, (size_t)n, "--max-attempts=5", sizeof("--max-attempts=5")));
+	close(ends[0]);
+	close(ends[1]);
+}
+
 /* --- lines that can't be understood -------------------------------------- */
 
 static void
@@ -586,6 +610,7 @@ main(void)
 		cmocka_unit_test(keys_belong_to_certificates_by_position),
 		cmocka_unit_test(program_and_its_arguments_are_left_alone),
 		cmocka_unit_test(lists_take_as_many_as_they_have_room_for),
+		cmocka_unit_test(last_value_is_written),
 		cmocka_unit_test(more_than_there_is_room_for_is_refused),
 		cmocka_unit_test(unknown_options_are_refused),
 		cmocka_unit_test(mistyped_options_are_told),
