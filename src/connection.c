@@ -80,7 +80,7 @@ check_settings(const struct options *o, struct connection_setup *setup, bool lis
 	die_status = EX_CONFIG;
 	errno = 0;
 	setup->no_program = !launch_find(o, path);
-	if (setup->no_program && (listening || !o->tls_on_connect || o->certs == 0))
+	if (setup->no_program && (listening || !o->tls_on_connect || o->n_cert == 0))
 		die("%s: no such program", o->program[0]);
 	sandbox_find(&setup->sandbox, o);
 	if (o->run_as != NULL && find_user("--run-as", o->run_as)->pw_uid < o->min_uid)
@@ -99,9 +99,9 @@ is_one_socket(int in_fd, int out_fd)
 }
 
 enum ktls_obstacle
-connection_ask_kernel(const struct options *o, const struct peer *p, int in, int out)
+connection_ktls_obstacle(const struct options *o, const struct peer *p, int in, int out)
 {
-	if (o->ktls == KTLS_OFF || o->certs == 0)
+	if (o->ktls == KTLS_OFF || o->n_cert == 0)
 		return OBSTACLE_OFF;
 	return p->socket && is_one_socket(in, out) ? ktls_probe_socket(out) : OBSTACLE_SOCKET;
 }
@@ -166,7 +166,7 @@ fork_gate(struct monitor_start *monitor, struct gate_start *gate)
 	 * generator.
 	 */
 	if (gate->tls != NULL)
-		openssl_forked();
+		openssl_reseed();
 }
 
 /* Logs an error of TLS before the gate's own messages, which come from the monitor. */
@@ -192,8 +192,8 @@ load_tls(const struct options *o)
 	openssl_begin();
 	tls_load(&tls, o, &callbacks);
 	/* With --tls-on-connect the gate ends with this error, and logs it. */
-	if (tls.wrong != NULL && tls.certificates > 0 && !o->tls_on_connect)
-		log_tls_error(NULL, tls.wrong);
+	if (tls.error != NULL && tls.certificates > 0 && !o->tls_on_connect)
+		log_tls_error(NULL, tls.error);
 	return &tls;
 }
 
@@ -211,10 +211,10 @@ serve_connection(const struct connection_setup *setup, const struct options *o, 
 	 */
 	if (peer->socket)
 		setsockopt(STDOUT_FILENO, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	if (connection_is_by_peer(o, peer))
+	if (connection_is_peer_preauth(o, peer))
 		monitor_preauth(&monitor);
-	gate.no_ktls = connection_ask_kernel(o, peer, STDIN_FILENO, STDOUT_FILENO);
-	if (o->certs > 0)
+	gate.no_ktls = connection_ktls_obstacle(o, peer, STDIN_FILENO, STDOUT_FILENO);
+	if (o->n_cert > 0)
 		gate.tls = load_tls(o);
 	fork_gate(&monitor, &gate);
 	monitor_run(&monitor);
@@ -228,7 +228,7 @@ connection_prepare(struct connection_setup *setup, const struct options *o, cons
 }
 
 bool
-connection_is_by_peer(const struct options *o, const struct peer *peer)
+connection_is_peer_preauth(const struct options *o, const struct peer *peer)
 {
 	/* SECURITY: a proxy's user is not its client's. */
 	return o->preauth == PREAUTH_PEER && peer->has_uid && !o->tls_on_connect && !peer_is_proxy(peer, o);

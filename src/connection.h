@@ -36,14 +36,14 @@ void	connection_prepare(struct connection_setup *, const struct options *, const
 void	connection_run(const struct options *) __attribute__((noreturn));
 
 /* Returns whether a peer logs in by its credentials alone, without a gate (--preauth peer). */
-bool	connection_is_by_peer(const struct options *, const struct peer *);
+bool	connection_is_peer_preauth(const struct options *, const struct peer *);
 
 /*
  * Returns what prevents TLS by the kernel on the client's descriptors, OBSTACLE_NONE if nothing
  * does. Call it before the first octet: loading the kernel's module takes privilege, and the
  * kernel refuses a socket whose client has shut down its side.
  */
-enum ktls_obstacle	connection_ask_kernel(const struct options *, const struct peer *, int in, int out);
+enum ktls_obstacle	connection_ktls_obstacle(const struct options *, const struct peer *, int in, int out);
 
 /*
  * Logs tls-missing: clients begin with TLS on a port that is served without. Takes the port, 0

@@ -199,20 +199,20 @@ gatelog_write(const struct msg_log *log, unsigned times)
 {
 	switch ((enum msg_event)log->event) {
 	case EVENT_TLS:
-		return word_is_plain(log->tls.protocol) && word_is_plain(log->tls.cipher) ? GATELOG_GOES_ON : GATELOG_WRONG;
+		return word_is_plain(log->tls.protocol) && word_is_plain(log->tls.cipher) ? GATELOG_CONTINUES : GATELOG_INVALID;
 	case EVENT_TLS_FAIL:
 		gatelog_tls_failure(log->text, times);
-		return GATELOG_GOES_ON;
+		return GATELOG_CONTINUES;
 	case EVENT_AUTH_REFUSED:
-		return write_refused_login(log, times) ? GATELOG_GOES_ON : GATELOG_WRONG;
+		return write_refused_login(log, times) ? GATELOG_CONTINUES : GATELOG_INVALID;
 	case EVENT_END:
-		return write_end(log, times) ? GATELOG_ENDS : GATELOG_WRONG;
+		return write_end(log, times) ? GATELOG_EXITS : GATELOG_INVALID;
 	case EVENT_ERROR:
 		write_failure(LOG_ERR, "error", log->text);
-		return GATELOG_FAILS;
+		return GATELOG_FAILED;
 	case EVENT_BUG:
 		gatelog_bug(log->text);
-		return GATELOG_FAILS;
+		return GATELOG_FAILED;
 	}
-	return GATELOG_WRONG;
+	return GATELOG_INVALID;
 }

@@ -10,10 +10,10 @@
 #include "boundary/msg.h"
 
 enum gatelog {
-	GATELOG_GOES_ON,
-	GATELOG_ENDS,		/* the gate exits when its client has read its output */
-	GATELOG_FAILS,		/* the gate has failed */
-	GATELOG_WRONG,		/* a message that no honest gate sends; nothing is logged */
+	GATELOG_CONTINUES,
+	GATELOG_EXITS,		/* the gate exits when its client has read its output */
+	GATELOG_FAILED,		/* the gate has failed */
+	GATELOG_INVALID,	/* a message that no honest gate sends; nothing is logged */
 };
 
 /*

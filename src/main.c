@@ -127,11 +127,11 @@ run_role(enum role role, char *argv[], struct options *o)
 {
 	role_begin(argv, o);
 	switch (role) {
-	case ROLE_GATES:
+	case ROLE_GATE_ZYGOTE:
 		gatezygote_run(o);
 	case ROLE_SIGNER:
 		signer_run(o);
-	case ROLE_MONITORS:
+	case ROLE_MONITOR_ZYGOTE:
 		monitorzygote_run(o);
 	}
 	_exit(EX_USAGE);

@@ -21,15 +21,15 @@
 #include "base/title.h"
 
 static const char *const titles[] = {
-	[ROLE_GATES] = "gate zygote",
+	[ROLE_GATE_ZYGOTE] = "gate zygote",
 	[ROLE_SIGNER] = "signer",
-	[ROLE_MONITORS] = "monitor zygote",
+	[ROLE_MONITOR_ZYGOTE] = "monitor zygote",
 };
 
 static const char *const names[] = {
-	[ROLE_GATES] = "imapgate-gates",
+	[ROLE_GATE_ZYGOTE] = "imapgate-gates",
 	[ROLE_SIGNER] = "imapgate-signer",
-	[ROLE_MONITORS] = "imapgate-monitors",
+	[ROLE_MONITOR_ZYGOTE] = "imapgate-monitors",
 };
 
 /* Above all descriptors of roles. */

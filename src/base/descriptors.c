@@ -76,7 +76,7 @@ close_inherited(int fd)
 }
 
 bool
-descriptors_close_left_from(int first)
+descriptors_close_inherited_from(int first)
 {
 	return each_open_from(first, close_inherited, false);
 }

@@ -20,7 +20,7 @@ bool	descriptors_close_on_exec_from(int first);
  * Closes the descriptors from first on that are not close-on-exec: those that were inherited from
  * another image of this program. Returns false with errno without /proc.
  */
-bool	descriptors_close_left_from(int first);
+bool	descriptors_close_inherited_from(int first);
 
 /*
  * Moves a descriptor to a number from first on, close-on-exec, and closes the old one. Returns

@@ -24,7 +24,7 @@ fileid_get_all(struct fileid fileids[2 * OPTIONS_CERTS], const struct options *o
 {
 	size_t i;
 
-	for (i = 0; i < o->certs; i++) {
+	for (i = 0; i < o->n_cert; i++) {
 		fileid_get(&fileids[2 * i], o->cert[i]);
 		fileid_get(&fileids[2 * i + 1], o->key[i]);
 	}

@@ -77,7 +77,7 @@ openssl_begin(void)
 }
 
 void
-openssl_forked(void)
+openssl_reseed(void)
 {
 	/*
 	 * The other generators are seeded from the primary one, and notice that it was reseeded

@@ -13,6 +13,6 @@ void	openssl_begin(void);
  * state. The parent calls it before it makes anything secret, the child before its TLS handshake.
  * Dies on failure.
  */
-void	openssl_forked(void);
+void	openssl_reseed(void);
 
 #endif

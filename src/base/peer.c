@@ -294,7 +294,7 @@ peer_is_proxy(const struct peer *p, const struct options *o)
 {
 	if (!p->socket && !p->unix_socket)
 		return false;
-	return p->unix_socket ? o->proxy_unix : network_list_contains(o->proxy, o->proxies, p->address);
+	return p->unix_socket ? o->proxy_unix : network_list_contains(o->proxy, o->n_proxy, p->address);
 }
 
 static void

@@ -69,7 +69,7 @@ struct msg_login {
 
 struct msg_login_answer {
 	uint32_t	outcome;		/* enum msg_outcome */
-	uint32_t	last;			/* not 0: further attempts are refused */
+	uint32_t	no_more_logins;		/* not 0: further attempts are refused */
 	/* Text of PAM for the user: printable UTF-8, may be "". */
 	char		text[MSG_TEXT_MAX];
 };

@@ -289,7 +289,7 @@ make_context(const struct options *o, const char **authorities_error)
 
 	ERR_clear_error();
 	if (ctx != NULL)
-		error = tls_settings(ctx, o);
+		error = tls_apply_settings(ctx, o);
 	reason = error != NULL && ERR_peek_error() != 0 ? openssl_error() : NULL;
 	if (error != NULL)
 		finding_report(FINDING_ERROR, "TLS settings", "%s%s%s", error, reason != NULL ? ": " : "", reason != NULL ? reason : "");
@@ -416,11 +416,11 @@ certificate_check(const struct options *o)
 	SSL_CTX *ctx;
 	uint32_t i;
 
-	if (o->certs == 0)
+	if (o->n_cert == 0)
 		return false;
 	openssl_begin();
 	ctx = make_context(o, &authorities_error);
-	for (i = 0; i < o->certs; i++)
+	for (i = 0; i < o->n_cert; i++)
 		possible |= check_certificate(&keys, i, ctx);
 	if (o->client_ca != NULL)
 		check_authorities(o->client_ca);

@@ -71,7 +71,7 @@ report_hidden(const struct options *o)
 {
 	size_t i;
 
-	for (i = 0; i < o->hiddens; i++)
+	for (i = 0; i < o->n_hidden; i++)
 		finding_report(FINDING_NOTE, o->config, "%s in line %u is ignored: the command line has %s", o->hidden[i].name, o->hidden[i].line,
 		    strcmp(o->hidden[i].name, "program") == 0 ? "another" : "its own");
 }
@@ -110,7 +110,7 @@ check_paths(const struct options *o)
 	size_t i;
 
 	check_path("--config", o->config);
-	for (i = 0; i < o->certs; i++) {
+	for (i = 0; i < o->n_cert; i++) {
 		check_path("--cert", o->cert[i]);
 		check_path("--key", o->key[i] != o->cert[i] ? o->key[i] : NULL);
 	}
@@ -128,7 +128,7 @@ check_cleartext(const struct options *o, bool tls)
 		finding_report(FINDING_WARNING, "--allow-cleartext", "passwords are accepted from networks without TLS");
 	if (tls || o->allow_cleartext == CLEARTEXT_ALL)
 		return;
-	if (o->certs > 0)
+	if (o->n_cert > 0)
 		finding_report(FINDING_ERROR, "TLS", "no certificate can be used: a listener will not start; under a superserver %s", o->tls_on_connect ?
 		    "no client will get any answer" : o->allow_cleartext == CLEARTEXT_NONE ? "every login over TCP will be refused" :
 		    "only clients on this host can log in");
@@ -153,13 +153,13 @@ check_proxies(const struct options *o)
 {
 	size_t i;
 
-	for (i = 0; i < o->proxies; i++)
+	for (i = 0; i < o->n_proxy; i++)
 		if (is_too_large(&o->proxy[i])) {
 			finding_report(FINDING_WARNING, "--proxy", "network %zu is so large that strangers could claim any address; name only the proxies", i + 1);
 			return;
 		}
-	if (o->proxies > 0 || o->proxy_unix)
-		finding_report(FINDING_OK, "--proxy", "%zu addresses or networks%s must send a header", o->proxies, o->proxy_unix ?
+	if (o->n_proxy > 0 || o->proxy_unix)
+		finding_report(FINDING_OK, "--proxy", "%zu addresses or networks%s must send a header", o->n_proxy, o->proxy_unix ?
 		    ", and Unix-domain sockets," : "");
 }
 

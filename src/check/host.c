@@ -207,7 +207,7 @@ show_versions(const struct options *o)
 
 	if (uname(&kernel) == -1)
 		return;
-	if (o->certs > 0)
+	if (o->n_cert > 0)
 		snprintf(openssl, sizeof(openssl), ", OpenSSL %s", OpenSSL_version(OPENSSL_VERSION_STRING));
 	finding_report(FINDING_OK, "versions", "%s %s %s, glibc %s%s; built with the headers of OpenSSL %s and Linux-PAM %d.%d; %s",
 	    kernel.sysname, kernel.release, kernel.machine, gnu_get_libc_version(), openssl, OPENSSL_VERSION_STR, __LINUX_PAM__,
@@ -229,7 +229,7 @@ host_check(const struct options *o, struct sandbox *sandbox)
 		check_sandbox(o, sandbox);
 	else
 		finding_report(FINDING_NOTE, "sandbox", "not tried; correct --gate-user and --gate-root, and check again");
-	if (o->certs > 0)
+	if (o->n_cert > 0)
 		check_ktls(o);
 	check_log(o);
 }

@@ -117,7 +117,7 @@ program_check_templates(const struct options *o)
 	for (i = 0; o->program[i] != NULL; i++)
 		work &= check_template(o, "arguments", o->program[i], o->program[i], 200);
 	/* The value may be secret: only the name is printed. */
-	for (i = 0; i < o->setenvs; i++)
+	for (i = 0; i < o->n_setenv; i++)
 		work &= check_template(o, "--setenv", strchr(o->setenv[i], '='), o->setenv[i], strcspn(o->setenv[i], "="));
 	if (o->home != NULL)
 		work &= check_template(o, "--home", o->home, o->home, 200);

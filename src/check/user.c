@@ -125,7 +125,7 @@ try_pam(void *arg, int fd)
 {
 	const struct question *q = arg;
 	const struct peer local = { .ip = "local" };
-	struct pamauth_verdict answer;
+	struct pamauth_result answer;
 	static struct pamauth pam;
 
 	leave_terminal();

@@ -225,10 +225,10 @@ record_hidden(struct options *o, const char *name, unsigned line)
 {
 	size_t i;
 
-	for (i = 0; i < o->hiddens; i++)
+	for (i = 0; i < o->n_hidden; i++)
 		if (strcmp(o->hidden[i].name, name) == 0)
 			return;
-	o->hidden[o->hiddens++] = (struct options_hidden){ name, line };
+	o->hidden[o->n_hidden++] = (struct options_hidden){ name, line };
 }
 
 /* Takes PROGRAM or one of its arguments from the setting PROGRAM_LINE. */
@@ -287,7 +287,7 @@ read_file(struct parse *p)
 	 */
 	for (i = 0; i < ROWS; i++)
 		if (rows[i].parser == setting_cert || rows[i].parser == setting_key)
-			p->commanded[i] = p->opts->certs + p->opts->n_key > 0;
+			p->commanded[i] = p->opts->n_cert + p->opts->n_key > 0;
 	status = config_read(p->opts->config, PROGRAM_LINE, take_from_file, p, &error);
 	if (status != 0)
 		setting_file_error(status, p->opts->config, error.line, error.text);
@@ -384,16 +384,16 @@ complete_options(struct options *o)
 {
 	size_t i;
 
-	if (o->n_key > o->certs)
+	if (o->n_key > o->n_cert)
 		setting_usage_error("--key without a --cert");
 	/* With such a delay every login would be refused (delay_fits()). */
 	if (o->failure_delay_ms > 0 && o->failure_delay_ms >= o->timeout_ms)
 		setting_usage_error("--failure-delay must be shorter than --timeout");
-	for (i = o->n_key; i < o->certs; i++)
+	for (i = o->n_key; i < o->n_cert; i++)
 		o->key[i] = o->cert[i];
-	if (o->tls_on_connect && o->certs == 0)
+	if (o->tls_on_connect && o->n_cert == 0)
 		setting_usage_error("--tls-on-connect needs a --cert");
-	if (o->client_ca != NULL && o->certs == 0)
+	if (o->client_ca != NULL && o->n_cert == 0)
 		setting_usage_error("--client-ca needs a --cert");
 	if (o->client_crl != NULL && o->client_ca == NULL)
 		setting_usage_error("--client-crl needs a --client-ca");
@@ -475,14 +475,14 @@ static const char *const for_signer[] = { "cert", "key", "gate-user", "gate-root
 static bool
 is_for(const struct row *row, enum role role)
 {
-	return role == ROLE_MONITORS || is_one_of(row->name, role == ROLE_GATES ? for_gates : for_signer);
+	return role == ROLE_MONITOR_ZYGOTE || is_one_of(row->name, role == ROLE_GATE_ZYGOTE ? for_gates : for_signer);
 }
 
 bool
 options_write(enum role role, int fd)
 {
 	static char *nothing[] = { (char *)"-", NULL };
-	char **argument = role == ROLE_MONITORS ? program : nothing;
+	char **argument = role == ROLE_MONITOR_ZYGOTE ? program : nothing;
 	bool written = dprintf(fd, "imapgate%c", '\0') > 0;
 	size_t i;
 

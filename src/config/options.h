@@ -20,7 +20,7 @@
 #define OPTIONS_PROXIES	32
 #define OPTIONS_UNLIMITED 32
 /* PROGRAM and its arguments in a file; on the command line only the kernel limits them. */
-#define OPTIONS_WORDS	64
+#define OPTIONS_PROGRAM_ARGS	64
 /* At least the number of options. */
 #define OPTIONS_HIDDEN	64
 
@@ -85,14 +85,14 @@ struct options_hidden {
 struct options {
 	const char	*config;		/* the file that was read, NULL: none */
 	struct options_hidden hidden[OPTIONS_HIDDEN];
-	size_t		 hiddens;
+	size_t		 n_hidden;
 	bool		 tls_on_connect;
 	const char	*cert[OPTIONS_CERTS];
 	const char	*key[OPTIONS_CERTS];	/* file of the key; the certificate's if there is no --key */
-	size_t		 certs;
+	size_t		 n_cert;
 	size_t		 n_key;			/* number of --key options */
 	char		*tls[OPTIONS_TLS];	/* "NAME=VALUE" for SSL_CONF_cmd(3) */
-	size_t		 tlss;
+	size_t		 n_tls;
 	enum ktls_use	 ktls;
 	const char	*client_ca;		/* CA file for clients' certificates; NULL: none */
 	const char	*client_crl;		/* its revocation lists; NULL: no check */
@@ -101,7 +101,7 @@ struct options {
 	enum pam_text	 pam_text;
 	enum cleartext	 allow_cleartext;
 	struct network	 proxy[OPTIONS_PROXIES]; /* networks that must send a PROXY header */
-	size_t		 proxies;
+	size_t		 n_proxy;
 	bool		 proxy_unix;		/* so must Unix-domain sockets */
 	unsigned	 max_attempts;
 	unsigned	 timeout_ms;
@@ -112,7 +112,7 @@ struct options {
 	unsigned	 max_sessions_per_address;
 	unsigned	 max_sessions_per_user;
 	struct network	 unlimited[OPTIONS_UNLIMITED]; /* not limited by address; none: loopback has a share */
-	size_t		 unlimiteds;
+	size_t		 n_unlimited;
 	const char	*gate_user;
 	const char	*gate_root;
 	uid_t		 min_uid;
@@ -120,7 +120,7 @@ struct options {
 	const char	*capability;
 	const char	*capability_after;	/* NULL: none */
 	char		*setenv[OPTIONS_SETENV]; /* "NAME=VALUE" */
-	size_t		 setenvs;
+	size_t		 n_setenv;
 	const char	*pam_service;
 	const char	*oauth_service;		/* PAM service for tokens; NULL: no OAuth */
 	const char	*pam_confdir;		/* NULL: the system's */
@@ -133,15 +133,15 @@ struct options {
 	bool		 probe;			/* test the mailbox program, serve no connection */
 	const char	*user;			/* user to check or probe; NULL: none */
 	char		**program;		/* PROGRAM and its arguments, NULL at the end */
-	char		*program_args[OPTIONS_WORDS + 1]; /* the same from the file */
+	char		*program_args[OPTIONS_PROGRAM_ARGS + 1]; /* the same from the file */
 	size_t		 n_program_args;
 };
 
 /* Processes that get their settings from a listener, see role.h. */
 enum role {
-	ROLE_GATES,		/* gate zygote */
+	ROLE_GATE_ZYGOTE,	/* gate zygote */
 	ROLE_SIGNER,
-	ROLE_MONITORS,		/* monitor zygote */
+	ROLE_MONITOR_ZYGOTE,	/* monitor zygote */
 };
 
 /* Called with an error text. NULL: the text is written to standard error. */

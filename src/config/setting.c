@@ -202,7 +202,7 @@ add_file(const struct setting *s, const char *list[], size_t *n)
 void
 setting_cert(struct options *o, const struct setting *s)
 {
-	add_file(s, o->cert, &o->certs);
+	add_file(s, o->cert, &o->n_cert);
 }
 
 void
@@ -224,13 +224,13 @@ add_pair(const struct setting *s, char *list[], size_t *n, size_t max)
 void
 setting_tls(struct options *o, const struct setting *s)
 {
-	add_pair(s, o->tls, &o->tlss, OPTIONS_TLS);
+	add_pair(s, o->tls, &o->n_tls, OPTIONS_TLS);
 }
 
 void
 setting_setenv(struct options *o, const struct setting *s)
 {
-	add_pair(s, o->setenv, &o->setenvs, OPTIONS_SETENV);
+	add_pair(s, o->setenv, &o->n_setenv, OPTIONS_SETENV);
 }
 
 void
@@ -240,18 +240,18 @@ setting_proxy(struct options *o, const struct setting *s)
 		o->proxy_unix = true;
 		return;
 	}
-	if (o->proxies == OPTIONS_PROXIES)
+	if (o->n_proxy == OPTIONS_PROXIES)
 		setting_error(s, "may be given at most %d times", OPTIONS_PROXIES);
-	if (!network_parse(&o->proxy[o->proxies++], s->value))
+	if (!network_parse(&o->proxy[o->n_proxy++], s->value))
 		setting_error(s, "must be a numeric ADDRESS, ADDRESS/BITS or unix");
 }
 
 void
 setting_unlimited(struct options *o, const struct setting *s)
 {
-	if (o->unlimiteds == OPTIONS_UNLIMITED)
+	if (o->n_unlimited == OPTIONS_UNLIMITED)
 		setting_error(s, "may be given at most %d times", OPTIONS_UNLIMITED);
-	if (!network_parse(&o->unlimited[o->unlimiteds++], s->value))
+	if (!network_parse(&o->unlimited[o->n_unlimited++], s->value))
 		setting_error(s, "must be a numeric ADDRESS or ADDRESS/BITS");
 }
 
@@ -260,7 +260,7 @@ setting_program(struct options *o, const struct setting *s)
 {
 	if (o->n_program_args == 0)
 		require_nonempty(s);
-	if (o->n_program_args == OPTIONS_WORDS)
-		setting_error(s, "more than %d words; use a script", OPTIONS_WORDS);
+	if (o->n_program_args == OPTIONS_PROGRAM_ARGS)
+		setting_error(s, "more than %d words; use a script", OPTIONS_PROGRAM_ARGS);
 	o->program_args[o->n_program_args++] = s->value;
 }

@@ -110,7 +110,7 @@ bounds_start_session(void)
 }
 
 void
-bounds_moved(uint64_t octets)
+bounds_count_octets(uint64_t octets)
 {
 	moved += octets;
 }

@@ -19,12 +19,12 @@ void	bounds_start(int64_t deadline);
 
 /*
  * Replaces the limits by those of a session: no deadline, but each further second of CPU must move
- * octets (bounds_moved()).
+ * octets (bounds_count_octets()).
  */
 void	bounds_start_session(void);
 
 /* Counts octets that the relay has moved. */
-void	bounds_moved(uint64_t octets);
+void	bounds_count_octets(uint64_t octets);
 
 /* Ends this process after ms milliseconds, even if it hangs. */
 void	bounds_end_in(int ms);

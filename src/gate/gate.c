@@ -60,7 +60,7 @@ start_tls(struct imap *s)
 		start_ucspi_tls(s);
 		return;
 	}
-	openssl_forked();
+	openssl_reseed();
 	ktls_watch(&s->ktls, s->tls->ctx, s->no_ktls);
 	if (handshake_accept(s->tls, &s->conn, error, sizeof(error)) != CONN_OK) {
 		ask_log_tls_failure(error);
@@ -191,7 +191,7 @@ refuse_without_program(struct imap *s)
 	char error[128];
 
 	if (tls_prepare(s->tls) == NULL) {
-		openssl_forked();
+		openssl_reseed();
 		if (handshake_accept(s->tls, &s->conn, error, sizeof(error)) == CONN_OK)
 			conn_write(&s->conn, bye, sizeof(bye) - 1);
 	}
@@ -212,7 +212,7 @@ wipe_setenv(const struct options *o)
 {
 	size_t i;
 
-	for (i = 0; i < o->setenvs; i++)
+	for (i = 0; i < o->n_setenv; i++)
 		explicit_bzero(o->setenv[i], strlen(o->setenv[i]));
 }
 
@@ -255,7 +255,7 @@ place_descriptors(struct imap *s, const struct gate_start *start)
 	const struct peer_ucspi_tls *t = &start->peer->ucspi_tls;
 
 	/* With a certificate, STARTTLS is done here, not by the superserver. */
-	s->by_superserver = start->opts->certs == 0 && t->control != 0;
+	s->by_superserver = start->opts->n_cert == 0 && t->control != 0;
 	sandbox_descriptors((const int[]){ start->monitor, start->sign, t->control, t->read, t->write }, s->by_superserver ? 5 : 2);
 	conn_init(&s->conn, STDIN_FILENO, STDOUT_FILENO, SANDBOX_MONITOR, start->deadline);
 	if (s->by_superserver)

@@ -136,7 +136,7 @@ report_no_tls(const struct options *o, const char *file, const char *error)
 
 	if (ready.later)
 		error = "the signer can't be asked";
-	if (file == NULL && o->certs == 1)
+	if (file == NULL && o->n_cert == 1)
 		file = o->cert[0];
 	snprintf(ready.file, sizeof(ready.file), "%s", file != NULL ? file : "");
 	snprintf(ready.reason, sizeof(ready.reason), "%s", error);
@@ -153,7 +153,7 @@ make_tls(struct tls *t, const struct options *o)
 	ask_init(-1, ROLE_SIGNING, clock_ms() + SIGNER_MS);
 	error = tls_prepare(t);
 	if (error != NULL)
-		report_no_tls(o, t->wrong_file, error);
+		report_no_tls(o, t->error_file, error);
 	if (!tls_self_test(t))
 		report_no_tls(o, o->cert[t->certificate[0].index], "the self-test, a handshake with itself, failed");
 }
@@ -228,7 +228,7 @@ gatezygote_run(const struct options *o)
 	on_connect.tls_on_connect = true;
 	zygote.opts[false] = o;
 	zygote.opts[true] = &on_connect;
-	if (o->certs > 0)
+	if (o->n_cert > 0)
 		make_tls(&zygote.tls, o);
 	die_status = EX_CONFIG;
 	sandbox_find(&zygote.sandbox, o);

@@ -31,7 +31,7 @@ always_permitted(const struct imap *s)
 static enum permission
 starttls_permission(const struct imap *s)
 {
-	if (dialogue_has_tls(s) || s->peer->kind == PEER_TLS || (s->opts->certs == 0 && !s->by_superserver))
+	if (dialogue_has_tls(s) || s->peer->kind == PEER_TLS || (s->opts->n_cert == 0 && !s->by_superserver))
 		return DENIED_STATE;
 	return s->by_superserver || s->tls->possible ? PERMITTED : DENIED_UNAVAILABLE;
 }
@@ -65,25 +65,25 @@ list_capabilities(const struct imap *s, char *list, size_t size)
 
 /* Commands: their parse and run functions. */
 
-static enum command_verdict
+static enum command_outcome
 parse_nothing(struct imap *s)
 {
 	return command_nothing(&s->command);
 }
 
-static enum command_verdict
+static enum command_outcome
 parse_id(struct imap *s)
 {
 	return command_id(&s->command);
 }
 
-static enum command_verdict
+static enum command_outcome
 parse_login(struct imap *s)
 {
 	return command_login(&s->command, &s->user, &s->password);
 }
 
-static enum command_verdict
+static enum command_outcome
 parse_authenticate(struct imap *s)
 {
 	return command_authenticate(&s->command, s->mechanism, &s->response);
@@ -138,7 +138,7 @@ do_starttls(struct imap *s)
 
 static const struct verb {
 	const char		*name;
-	enum command_verdict	(*parse)(struct imap *);
+	enum command_outcome	(*parse)(struct imap *);
 	enum permission		(*permission)(const struct imap *);
 	enum next		(*run)(struct imap *);
 } verbs[] = {
@@ -171,7 +171,7 @@ check_command(struct imap *s, bool waiting)
 {
 	char word[COMMAND_WORD_MAX + 1] = "";
 	const struct verb *verb;
-	enum command_verdict outcome;
+	enum command_outcome outcome;
 	enum permission permission;
 
 	if (s->tag[0] == '\0') {

@@ -146,9 +146,9 @@ authenticate(struct imap *s, enum msg_mechanism mechanism, const char *failure)
 	words = reply_outcome(a.outcome);
 	if (failure == NULL || a.outcome != OUTCOME_AUTHENTICATIONFAILED || challenge_client(s, failure))
 		dialogue_answer(s, "NO", words->code, words->text);
-	if (a.last && is_failed_authentication(a.outcome))
+	if (a.no_more_logins && is_failed_authentication(a.outcome))
 		dialogue_finish(s, REASON_ATTEMPTS, "BYE Too many failed logins");
-	if (a.last)
+	if (a.no_more_logins)
 		dialogue_finish(s, REASON_UNAVAILABLE, "BYE Please try again later");
 	return NEXT_COMMAND;
 }

@@ -40,7 +40,7 @@ static enum proxied_end
 receive_header(struct proxy *header, int64_t until)
 {
 	static uint8_t octets[PROXY_MAX];
-	enum proxy_verdict outcome;
+	enum proxy_outcome outcome;
 	size_t have = 0, used;
 	ssize_t n;
 

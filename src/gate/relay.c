@@ -161,7 +161,7 @@ write_mailbox(struct relay *r)
 	r->up_stuck = n == -1 && try_later();
 	if (n > 0) {
 		l->start += (size_t)n;
-		bounds_moved((uint64_t)n);
+		bounds_count_octets((uint64_t)n);
 	} else if (!r->up_stuck)
 		discard_lane(l);	/* the program has exited or does not read; its output is still passed on */
 	return !r->up_stuck;
@@ -189,7 +189,7 @@ write_client(struct relay *r)
 	r->down_stuck = n == -1 && try_later();
 	if (n > 0) {
 		l->start += (size_t)n;
-		bounds_moved((uint64_t)n);
+		bounds_count_octets((uint64_t)n);
 	} else if (!r->down_stuck) {
 		discard_lane(l);
 		end_in(r, r->linger_ms);

@@ -19,10 +19,10 @@ certprocesses_start(struct cert_processes *c, const struct options *o, const str
 
 	*c = (struct cert_processes){ .gate_zygote = { .control = -1 }, .signer = { .control = -1 }, .until = clock_ms() + PROCESS_READY_MS };
 	fileid_get_all(c->fileids, o);
-	if (o->certs > 0 && msg_pair(signing) == -1)
+	if (o->n_cert > 0 && msg_pair(signing) == -1)
 		return false;
-	started = (o->certs == 0 || process_start(&c->signer, ROLE_SIGNER, signing[1], first + 1, signals)) &&
-	    process_start(&c->gate_zygote, ROLE_GATES, signing[0], first, signals);
+	started = (o->n_cert == 0 || process_start(&c->signer, ROLE_SIGNER, signing[1], first + 1, signals)) &&
+	    process_start(&c->gate_zygote, ROLE_GATE_ZYGOTE, signing[0], first, signals);
 	if (signing[0] != -1) {
 		close(signing[0]);
 		close(signing[1]);
@@ -40,7 +40,7 @@ certprocesses_are_outdated(const struct cert_processes *c, const struct options 
 	struct fileid fileids[2 * OPTIONS_CERTS];
 
 	fileid_get_all(fileids, o);
-	return memcmp(fileids, c->fileids, 2 * o->certs * sizeof(fileids[0])) != 0;
+	return memcmp(fileids, c->fileids, 2 * o->n_cert * sizeof(fileids[0])) != 0;
 }
 
 void

@@ -87,10 +87,10 @@ connections_network(const struct options *o, const uint8_t address[NETWORK_ADDRE
 {
 	static const uint8_t none[NETWORK_ADDRESS];
 
-	if (memcmp(address, none, sizeof(none)) == 0 || network_list_contains(o->unlimited, o->unlimiteds, address) ||
-	    network_list_contains(o->proxy, o->proxies, address))
+	if (memcmp(address, none, sizeof(none)) == 0 || network_list_contains(o->unlimited, o->n_unlimited, address) ||
+	    network_list_contains(o->proxy, o->n_proxy, address))
 		return 0;
-	if (o->unlimiteds == 0 && network_is_loopback(address))
+	if (o->n_unlimited == 0 && network_is_loopback(address))
 		return NETWORK_LOCAL;
 	return network_number(address);
 }

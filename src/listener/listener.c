@@ -429,13 +429,13 @@ prepare_sockets(struct listener *l)
 	for (i = 0; i < l->n; i++) {
 		prepare_socket(l->sockets[i].fd);
 		/* With --proxy the proxy may do the TLS. */
-		if (l->sockets[i].misses_tls && !o->tls_on_connect && o->proxies == 0 && !reload_is_dry_run())
+		if (l->sockets[i].misses_tls && !o->tls_on_connect && o->n_proxy == 0 && !reload_is_dry_run())
 			connection_warn_of_port(l->sockets[i].port, l->sockets[i].standard == 0);
 		imaps |= l->sockets[i].imaps;
 	}
 	die_status = EX_CONFIG;
 	errno = 0;
-	if (imaps && o->certs == 0)
+	if (imaps && o->n_cert == 0)
 		die("a socket for imaps needs a --cert");
 	if (o->preauth == PREAUTH_CERT && !imaps && !o->tls_on_connect)
 		die("--preauth cert needs --tls-on-connect or a socket for imaps");
@@ -459,7 +459,7 @@ prepare_listener(struct listener *l)
 	lifecycle_init(l->opts, pause_accepting);
 	restored = connections_open(reload_table());
 	/* Closes connections of another version; the gates send a BYE at the end of file. */
-	if (!restored && !descriptors_close_left_from(STDERR_FILENO + 1))
+	if (!restored && !descriptors_close_inherited_from(STDERR_FILENO + 1))
 		die("closing descriptors");
 	roles_begin(l->opts[0], &l->setup.signals, &callbacks, restored ? reload_generations() : NULL);
 	if (reload_is_dry_run())

@@ -44,8 +44,8 @@ handle_log(struct connection *c, const struct msg_log *log)
 	lifecycle_begin_log(c);
 	written = gatelog_write(log, times);
 	lifecycle_end_log();
-	c->end_logged |= written == GATELOG_ENDS || written == GATELOG_FAILS;
-	if (written == GATELOG_WRONG)
+	c->end_logged |= written == GATELOG_EXITS || written == GATELOG_FAILED;
+	if (written == GATELOG_INVALID)
 		lifecycle_kill_compromised(c, &c->gate, "invalid log message from the gate");
 	else if (log->event == EVENT_TLS) {
 		memcpy(c->tls, log->tls.protocol, sizeof(c->tls));

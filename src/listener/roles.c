@@ -128,7 +128,7 @@ begin_renewal(void)
 static void
 install_renewal(void)
 {
-	bool renewed = current.gate_zygote.control != -1 && opts->certs > 0;
+	bool renewed = current.gate_zygote.control != -1 && opts->n_cert > 0;
 
 	close_cert_processes(&current);
 	current = renewal;
@@ -154,7 +154,7 @@ roles_begin(const struct options *o, const struct signals *sig, const struct rol
 		generations[i].zygote.control = -1;
 	generations_restore(kept, MONITOR_ZYGOTES);
 	if (!certprocesses_start(&current, opts, signals, CURRENT_GATE_ZYGOTE) ||
-	    !process_start(&generations[generations_current].zygote, ROLE_MONITORS, -1, MONITOR_ZYGOTES + generations_current, signals))
+	    !process_start(&generations[generations_current].zygote, ROLE_MONITOR_ZYGOTE, -1, MONITOR_ZYGOTES + generations_current, signals))
 		die("starting zygotes");
 	if (current.signer.control != -1)
 		process_require_ready(&current.signer, "signer", callbacks->log_message);
@@ -172,7 +172,7 @@ roles_are_ready(void)
 void
 roles_check_certificates(void)
 {
-	if (clock_left(check_at) > 0 || opts->certs == 0 || renewal.until != 0)
+	if (clock_left(check_at) > 0 || opts->n_cert == 0 || renewal.until != 0)
 		return;
 	check_at = clock_ms() + CHECK_MS;
 	if (certprocesses_are_outdated(&current, opts))
@@ -233,7 +233,7 @@ process_at(uint32_t index)
 static void
 install_renewal_if_ready(void)
 {
-	if (renewal.gate_zygote.ready && (opts->certs == 0 || renewal.signer.ready) && current.gate_zygote.pending == 0)
+	if (renewal.gate_zygote.ready && (opts->n_cert == 0 || renewal.signer.ready) && current.gate_zygote.pending == 0)
 		install_renewal();
 }
 
@@ -435,12 +435,12 @@ static void
 restart_missing_processes(void)
 {
 	struct process *monitor_zygote = &generations[generations_current].zygote;
-	bool missing = current.gate_zygote.control == -1 || (opts->certs > 0 && current.signer.control == -1);
+	bool missing = current.gate_zygote.control == -1 || (opts->n_cert > 0 && current.signer.control == -1);
 
 	restart_at = 0;
 	if (missing)
 		begin_renewal();
-	if (monitor_zygote->control == -1 && !process_start(monitor_zygote, ROLE_MONITORS, -1, MONITOR_ZYGOTES + generations_current, signals))
+	if (monitor_zygote->control == -1 && !process_start(monitor_zygote, ROLE_MONITOR_ZYGOTE, -1, MONITOR_ZYGOTES + generations_current, signals))
 		callbacks->process_missing("monitor-zygote", strerror(errno));
 	if ((missing && renewal.until == 0) || monitor_zygote->control == -1)
 		restart_later();

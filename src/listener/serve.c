@@ -82,8 +82,8 @@ serve_accepted(struct connection *c, bool imaps, int fd, const struct sockaddr_s
 	 */
 	if (c->peer.socket)
 		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	c->no_ktls = connection_ask_kernel(o, &c->peer, fd, fd);
-	if (connection_is_by_peer(o, &c->peer))
+	c->no_ktls = connection_ktls_obstacle(o, &c->peer, fd, fd);
+	if (connection_is_peer_preauth(o, &c->peer))
 		spawn_monitor(c, true);
 	else
 		spawn_gate(c);
@@ -266,7 +266,7 @@ key_file(uint32_t index)
 {
 	const struct options *o = lifecycle_options(NULL);
 
-	return index < o->certs ? o->key[index] : "";
+	return index < o->n_cert ? o->key[index] : "";
 }
 
 /* SECURITY: a gate that asks for a signature outside of TLS is compromised, and is killed. */

@@ -99,7 +99,7 @@ are_templates_safe(const struct account *a, const struct options *o)
 	for (i = 0; o->program != NULL && o->program[i] != NULL; i++)
 		if (!is_safe_template(a, o->program[i]))
 			return false;
-	for (i = 0; i < o->setenvs; i++)
+	for (i = 0; i < o->n_setenv; i++)
 		if (!is_safe_template(a, strchr(o->setenv[i], '=')))
 			return false;
 	return true;

@@ -67,17 +67,17 @@ authorize_is_password(uint32_t mechanism)
 	return find_mechanism(mechanism)->proof == PROOF_PASSWORD;
 }
 
-static struct pamauth_verdict
+static struct pamauth_result
 refuse(enum msg_outcome outcome, const char *reason)
 {
-	return (struct pamauth_verdict){ .outcome = outcome, .reason = reason };
+	return (struct pamauth_result){ .outcome = outcome, .reason = reason };
 }
 
 /* Refuses because of a step that failed at a file (NULL: none), with its errno (0: unknown). */
-static struct pamauth_verdict
+static struct pamauth_result
 refuse_file(const char *reason, const char *path, int errnum)
 {
-	struct pamauth_verdict result = refuse(OUTCOME_UNAVAILABLE, reason);
+	struct pamauth_result result = refuse(OUTCOME_UNAVAILABLE, reason);
 
 	result.path = path;
 	result.error = errnum != 0 ? strerror(errnum) : NULL;
@@ -85,10 +85,10 @@ refuse_file(const char *reason, const char *path, int errnum)
 }
 
 /* Refuses because of the uid, with the numbers for the log. */
-static struct pamauth_verdict
+static struct pamauth_result
 refuse_uid(const struct authorization *a)
 {
-	struct pamauth_verdict result = refuse(OUTCOME_AUTHENTICATIONFAILED, "uid");
+	struct pamauth_result result = refuse(OUTCOME_AUTHENTICATIONFAILED, "uid");
 	static char error[96];
 
 	if (a->account.uid == 0 || a->account.uid < a->opts->min_uid)
@@ -119,7 +119,7 @@ login_error(const struct msg_login *login, enum proof proof)
 	return proof == PROOF_PASSWORD && secret > SASL_PASSWORD_MAX ? "password-too-long" : NULL;
 }
 
-static struct pamauth_verdict
+static struct pamauth_result
 ask_pam(struct authorization *a, const struct msg_login *login, enum proof proof)
 {
 	const struct options *o = a->opts;
@@ -176,7 +176,7 @@ is_own_authzid(const struct msg_login *login, const char *name, enum proof proof
 }
 
 /* Refuses because launch_preflight() failed, with the file at fault. */
-static struct pamauth_verdict
+static struct pamauth_result
 refuse_launch(const struct authorization *a, const char *error, int errnum)
 {
 	const char *path = NULL;
@@ -189,11 +189,11 @@ refuse_launch(const struct authorization *a, const char *error, int errnum)
 }
 
 /* Checks everything but the proof of identity, which PAM has accepted. */
-static struct pamauth_verdict
+static struct pamauth_result
 authorize_account(struct authorization *a, const struct msg_login *login, enum proof proof)
 {
 	const char *name = pamauth_user(&a->pam), *error;
-	struct pamauth_verdict result;
+	struct pamauth_result result;
 	enum msg_limit limit;
 
 	if (!is_own_authzid(login, name, proof))
@@ -235,12 +235,12 @@ authorize_account(struct authorization *a, const struct msg_login *login, enum p
 	return refuse(limit == LIMIT_SHUTDOWN ? OUTCOME_UNAVAILABLE : OUTCOME_LIMIT, msg_limit_name(limit));
 }
 
-struct pamauth_verdict
+struct pamauth_result
 authorize_login(struct authorization *a, const struct msg_login *login)
 {
 	enum proof proof = find_mechanism(login->mechanism)->proof;
 	const char *error = login_error(login, proof);
-	struct pamauth_verdict result;
+	struct pamauth_result result;
 
 	a->pam.text[0] = '\0';
 	a->pam.asked = a->pam.authenticated = false;

@@ -28,7 +28,7 @@ struct authorization {
  * Decides about a login. Returns the outcome, with a reason for the log. Calls bug() if the gate
  * uses a mechanism that is switched off.
  */
-struct pamauth_verdict	authorize_login(struct authorization *, const struct msg_login *);
+struct pamauth_result	authorize_login(struct authorization *, const struct msg_login *);
 
 /*
  * Returns whether this outcome of the last authorize_login() counts as a guess and is delayed.

@@ -180,7 +180,7 @@ add_options(struct environment *e, const struct environment_facts *f)
 	char value[4096];
 	size_t i;
 
-	for (i = 0; i < f->opts->setenvs; i++) {
+	for (i = 0; i < f->opts->n_setenv; i++) {
 		const char *var = f->opts->setenv[i];
 		size_t len = strcspn(var, "=");
 

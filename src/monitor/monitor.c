@@ -51,7 +51,7 @@ struct monitor {
 	struct sign_keys		 keys;
 	struct authorization		 authorization;
 	uint32_t			 mechanism;	/* enum msg_mechanism, after the login */
-	bool				 last;		/* no further login is allowed */
+	bool				 no_more_logins;	/* no further login is allowed */
 	bool				 proxied;	/* the gate has sent a PROXY header */
 	struct refused			 refused;
 	struct client			 client;
@@ -78,10 +78,10 @@ send_reply(struct monitor *m)
 /* Login. */
 
 /* Authorizes a login; after success SIGTERM has its original disposition. */
-static struct pamauth_verdict
+static struct pamauth_result
 authorize(struct monitor *m, const struct msg_login *login)
 {
-	struct pamauth_verdict result = authorize_login(&m->authorization, login);
+	struct pamauth_result result = authorize_login(&m->authorization, login);
 
 	if (result.outcome == OUTCOME_OK)
 		watchdog_restore_sigterm();
@@ -89,22 +89,22 @@ authorize(struct monitor *m, const struct msg_login *login)
 }
 
 /* Asks PAM, unless the delay would pass the deadline or the password was just refused. */
-static struct pamauth_verdict
+static struct pamauth_result
 decide_login(struct monitor *m, const struct msg_login *login, int64_t began)
 {
-	struct pamauth_verdict result = { .outcome = OUTCOME_AUTHENTICATIONFAILED, .reason = "repeated", .repeated = true };
+	struct pamauth_result result = { .outcome = OUTCOME_AUTHENTICATIONFAILED, .reason = "repeated", .repeated = true };
 
 	m->authorization.pam.asked = m->authorization.pam.authenticated = false;
 	if (!delay_fits(m->start, began, m->guesses + 1)) {
-		m->last = true;
-		return (struct pamauth_verdict){ .outcome = OUTCOME_UNAVAILABLE, .reason = "deadline" };
+		m->no_more_logins = true;
+		return (struct pamauth_result){ .outcome = OUTCOME_UNAVAILABLE, .reason = "deadline" };
 	}
 	if (refused_is_same(&m->refused, login))
 		return result;
 	result = authorize(m, login);
 	refused_remember(&m->refused, login, result.outcome);
 	/* Groups or PAM have changed this process for one user. */
-	m->last |= result.outcome != OUTCOME_OK && m->authorization.changed;
+	m->no_more_logins |= result.outcome != OUTCOME_OK && m->authorization.changed;
 	return result;
 }
 
@@ -113,7 +113,7 @@ decide_login(struct monitor *m, const struct msg_login *login, int64_t began)
  * --pam-text always. After a failure the text might reveal whether the user exists.
  */
 static const char *
-text_for_client(const struct monitor *m, const struct pamauth_verdict *result)
+text_for_client(const struct monitor *m, const struct pamauth_result *result)
 {
 	const struct pamauth *p = &m->authorization.pam;
 
@@ -128,7 +128,7 @@ answer_login(struct monitor *m)
 	struct msg_login *login = &m->request.u.login;
 	struct msg_login_answer *answer = &m->reply.u.login_answer;
 	int64_t began = clock_ms();
-	struct pamauth_verdict result;
+	struct pamauth_result result;
 	bool guess;
 
 	watchdog_timeout_login(login, m->guesses + m->other_logins + 1);
@@ -149,7 +149,7 @@ answer_login(struct monitor *m)
 
 	m->reply.type = MSG_LOGIN_ANSWER;
 	answer->outcome = result.outcome;
-	answer->last = m->last || m->guesses >= m->start->opts->max_attempts || m->other_logins >= OTHER_LOGINS_MAX;
+	answer->no_more_logins = m->no_more_logins || m->guesses >= m->start->opts->max_attempts || m->other_logins >= OTHER_LOGINS_MAX;
 	snprintf(answer->text, sizeof(answer->text), "%s", text_for_client(m, &result));
 	if (result.outcome == OUTCOME_OK) {
 		m->mechanism = login->mechanism;
@@ -166,9 +166,9 @@ answer_key(struct monitor *m)
 	const struct msg_key *q = &m->request.u.key;
 	const char *error;
 
-	if (q->index >= m->start->opts->certs || accounting_has_listener())
+	if (q->index >= m->start->opts->n_cert || accounting_has_listener())
 		bug("gate sent MSG_KEY to the monitor for key %u", q->index);
-	error = sign_holds(&m->keys, q->index, q->key_digest);
+	error = sign_key_request_error(&m->keys, q->index, q->key_digest);
 	if (error != NULL)
 		sign_report_key(m->start->opts, q->index, error);
 	msg_begin(&m->reply, MSG_KEY_ANSWER);
@@ -293,19 +293,19 @@ answer_log(struct monitor *m)
 	const struct msg_log *log = &m->request.u.log;
 
 	switch (gatelog_write(log, 1)) {
-	case GATELOG_GOES_ON:
+	case GATELOG_CONTINUES:
 		if (log->event != EVENT_TLS)
 			return;
 		log_context("tls", log->tls.protocol);
 		log_context("cipher", log->tls.cipher);
 		watchdog_timeout_gate();
 		return;
-	case GATELOG_ENDS:
+	case GATELOG_EXITS:
 		await_gate();
 		monitor_exit(m, 0);
-	case GATELOG_FAILS:
+	case GATELOG_FAILED:
 		monitor_exit(m, await_gate());
-	case GATELOG_WRONG:
+	case GATELOG_INVALID:
 		break;
 	}
 	bug("invalid log event %u from the gate", log->event);
@@ -346,7 +346,7 @@ dispatch_request(struct monitor *m)
 		bug("message type %u not allowed in phase %d", m->request.type, (int)m->phase);
 	if (r->max > 0 && m->received_by_type[r->type]++ == r->max)
 		bug("too many messages of type %u from the gate", m->request.type);
-	if (r->type == MSG_LOGIN && (m->last || m->guesses >= m->start->opts->max_attempts || m->other_logins >= OTHER_LOGINS_MAX))
+	if (r->type == MSG_LOGIN && (m->no_more_logins || m->guesses >= m->start->opts->max_attempts || m->other_logins >= OTHER_LOGINS_MAX))
 		bug("login after the last allowed attempt");
 	/* SECURITY: else the client would be taken for its proxy, to which no limit applies. */
 	if (r->type == MSG_LOGIN && !m->proxied && !accounting_has_listener() && peer_is_proxy(m->start->peer, m->start->opts))
@@ -422,7 +422,7 @@ monitor_preauth(const struct monitor_start *start)
 {
 	static struct monitor m;
 	struct msg_login login = { .mechanism = MECH_PREAUTH };
-	struct pamauth_verdict result = { .outcome = OUTCOME_AUTHENTICATIONFAILED };
+	struct pamauth_result result = { .outcome = OUTCOME_AUTHENTICATIONFAILED };
 	struct msg_tls tls;
 	const struct passwd *pw = getpwuid(start->peer->uid);
 

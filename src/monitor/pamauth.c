@@ -60,13 +60,13 @@ static const struct code {
 };
 
 /* Returns the outcome of a PAM code that the function of this step has returned. */
-static struct pamauth_verdict
+static struct pamauth_result
 result_of_code(const char *step, int code, bool afterwards)
 {
 	/* SECURITY: an unknown code is not success. */
 	if (code < 0 || (size_t)code >= sizeof(codes) / sizeof(codes[0]) || codes[code].name == NULL)
-		return (struct pamauth_verdict){ .outcome = OUTCOME_UNAVAILABLE, .reason = "unknown-pam-code", .step = step };
-	return (struct pamauth_verdict){ .outcome = afterwards ? codes[code].afterwards : codes[code].authenticating, .reason = codes[code].name,
+		return (struct pamauth_result){ .outcome = OUTCOME_UNAVAILABLE, .reason = "unknown-pam-code", .step = step };
+	return (struct pamauth_result){ .outcome = afterwards ? codes[code].afterwards : codes[code].authenticating, .reason = codes[code].name,
 	    .step = step };
 }
 
@@ -224,7 +224,7 @@ begin_step(const char *step)
 	return step;
 }
 
-struct pamauth_verdict
+struct pamauth_result
 pamauth_check(struct pamauth *p, const struct options *o, const struct peer *peer, const char *service, const char *user,
     const char *secret)
 {
@@ -237,10 +237,10 @@ pamauth_check(struct pamauth *p, const struct options *o, const struct peer *pee
 	snprintf(p->user, sizeof(p->user), "%s", user);
 	error = lazyload_pam();
 	if (error != NULL)
-		return (struct pamauth_verdict){ .outcome = OUTCOME_UNAVAILABLE, .reason = "no-libpam", .error = error };
+		return (struct pamauth_result){ .outcome = OUTCOME_UNAVAILABLE, .reason = "no-libpam", .error = error };
 	if (!service_exists(o, service)) {
 		pamauth_service_path(o->pam_confdir, service, 0, path);
-		return (struct pamauth_verdict){ .outcome = OUTCOME_UNAVAILABLE, .reason = "no-pam-service", .path = path };
+		return (struct pamauth_result){ .outcome = OUTCOME_UNAVAILABLE, .reason = "no-pam-service", .path = path };
 	}
 	code = pamauth_start(p, o, peer, service);
 	p->asked = code == PAM_SUCCESS && secret != NULL;
@@ -262,7 +262,7 @@ pamauth_check(struct pamauth *p, const struct options *o, const struct peer *pee
 	if (code != PAM_SUCCESS)
 		pamauth_finish(p, code);
 	if (code != PAM_SUCCESS && p->second_prompt)
-		return (struct pamauth_verdict){ .outcome = OUTCOME_UNAVAILABLE, .reason = "second-prompt", .step = step };
+		return (struct pamauth_result){ .outcome = OUTCOME_UNAVAILABLE, .reason = "second-prompt", .step = step };
 	return result_of_code(step, code, afterwards);
 }
 
@@ -276,11 +276,11 @@ pamauth_user(const struct pamauth *p)
 	return item;
 }
 
-struct pamauth_verdict
+struct pamauth_result
 pamauth_open(struct pamauth *p, const struct options *o)
 {
 	const char *step = begin_step("credentials");
-	struct pamauth_verdict result;
+	struct pamauth_result result;
 	int code = pam_setcred(p->handle, PAM_ESTABLISH_CRED);
 
 	p->credentials = code == PAM_SUCCESS;

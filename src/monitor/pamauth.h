@@ -30,7 +30,7 @@ struct pamauth {
 };
 
 /* The result of a step. reason is for the log, such as the name of a PAM code. */
-struct pamauth_verdict {
+struct pamauth_result {
 	enum msg_outcome	 outcome;
 	const char		*reason;
 	bool			 repeated;	/* PAM was not asked: same attempt as the last */
@@ -48,7 +48,7 @@ struct pamauth_verdict {
  * is known already. After success the transaction stays open for the functions below; after
  * failure it is closed.
  */
-struct pamauth_verdict	pamauth_check(struct pamauth *, const struct options *, const struct peer *, const char *service,
+struct pamauth_result	pamauth_check(struct pamauth *, const struct options *, const struct peer *, const char *service,
     const char *user, const char *secret);
 
 /*
@@ -81,7 +81,7 @@ const char	*pamauth_user(const struct pamauth *);
  * pam_open_session(3)). Call it after pamauth_check() and launch_join_groups(). On failure closes
  * everything.
  */
-struct pamauth_verdict	pamauth_open(struct pamauth *, const struct options *);
+struct pamauth_result	pamauth_open(struct pamauth *, const struct options *);
 
 /*
  * Returns the modules' environment (pam_getenvlist(3)): "NAME=VALUE" strings, NULL at the end;

@@ -28,7 +28,7 @@ repeats_secret(const char *text, const struct msg_login *login)
 
 /* Adds fields that may be cut. Call it after the user name, which must fit into the line. */
 static void
-add_details(struct log_line *l, const struct msg_login *login, const struct pamauth_verdict *result)
+add_details(struct log_line *l, const struct msg_login *login, const struct pamauth_result *result)
 {
 	if (result->text != NULL && result->text[0] != '\0')
 		log_text(l, "text", repeats_secret(result->text, login) ? "(not shown: the password is in it)" : result->text);
@@ -39,7 +39,7 @@ add_details(struct log_line *l, const struct msg_login *login, const struct pama
 }
 
 static void
-fill_login_line(struct log_line *l, const struct msg_login *login, const struct pamauth_verdict *result, const char *user, unsigned attempt)
+fill_login_line(struct log_line *l, const struct msg_login *login, const struct pamauth_result *result, const char *user, unsigned attempt)
 {
 	bool ok = result->outcome == OUTCOME_OK;
 
@@ -61,7 +61,7 @@ fill_login_line(struct log_line *l, const struct msg_login *login, const struct 
 }
 
 void
-report_login(const struct msg_login *login, const struct pamauth_verdict *result, const char *user, unsigned attempt)
+report_login(const struct msg_login *login, const struct pamauth_result *result, const char *user, unsigned attempt)
 {
 	struct log_line l;
 
@@ -88,7 +88,7 @@ transport_name(enum msg_transport transport)
 void
 report_login_timeout(struct log_line *l, const struct msg_login *login, unsigned attempt, const char *step)
 {
-	const struct pamauth_verdict result = { .outcome = OUTCOME_UNAVAILABLE, .reason = "deadline", .step = step };
+	const struct pamauth_result result = { .outcome = OUTCOME_UNAVAILABLE, .reason = "deadline", .step = step };
 
 	fill_login_line(l, login, &result, login->authcid, attempt);
 }

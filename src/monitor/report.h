@@ -12,7 +12,7 @@
  * Logs auth-ok or auth-fail. user is the account after success, else the name that the client
  * sent; attempt counts the connection's logins.
  */
-void	report_login(const struct msg_login *, const struct pamauth_verdict *, const char *user, unsigned attempt);
+void	report_login(const struct msg_login *, const struct pamauth_result *, const char *user, unsigned attempt);
 
 /* Logs handoff. Calls bug() if transport or obstacle is not in login.h. */
 void	report_handoff(const struct options *, const struct account *, enum msg_transport, enum ktls_obstacle);

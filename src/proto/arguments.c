@@ -156,7 +156,7 @@ arguments(const struct command *c)
  * Checks for the end of the command. Some clients send a space before the end, which is refused
  * with strict only.
  */
-static enum command_verdict
+static enum command_outcome
 end(const struct command *c, struct cursor *cur)
 {
 	while (!c->strict && take(cur, ' '))
@@ -182,7 +182,7 @@ terminate(struct command_string *s)
  * Parses quoted of RFC 9051, 9, with any 8-bit octets: IMAP4rev2 allows UTF-8, and IMAP4rev1
  * clients send it.
  */
-static enum command_verdict
+static enum command_outcome
 quoted(struct cursor *cur, struct command_string *s)
 {
 	char ch;
@@ -205,7 +205,7 @@ quoted(struct cursor *cur, struct command_string *s)
 }
 
 /* Parses literal of RFC 9051, 9 and RFC 7888, 3 as stored by command_feed(); NUL is excluded. */
-static enum command_verdict
+static enum command_outcome
 literal(struct cursor *cur, struct command_string *s)
 {
 	const char *digits = cur->at;
@@ -227,10 +227,10 @@ literal(struct cursor *cur, struct command_string *s)
 }
 
 /* Parses string of RFC 9051, 9: quoted or literal. */
-static enum command_verdict
+static enum command_outcome
 string(struct cursor *cur, struct command_string *s)
 {
-	enum command_verdict outcome = COMMAND_BAD;
+	enum command_outcome outcome = COMMAND_BAD;
 
 	s->len = 0;
 	if (take(cur, '"'))
@@ -242,7 +242,7 @@ string(struct cursor *cur, struct command_string *s)
 }
 
 /* Parses astring of RFC 9051, 9. NIL is an ordinary atom here. */
-static enum command_verdict
+static enum command_outcome
 astring(struct cursor *cur, struct command_string *s)
 {
 	struct command_span atom = run(cur, is_astring_char);
@@ -257,7 +257,7 @@ astring(struct cursor *cur, struct command_string *s)
 	return COMMAND_GOOD;
 }
 
-enum command_verdict
+enum command_outcome
 command_nothing(const struct command *c)
 {
 	struct cursor cur = arguments(c);
@@ -265,11 +265,11 @@ command_nothing(const struct command *c)
 	return end(c, &cur);
 }
 
-enum command_verdict
+enum command_outcome
 command_login(const struct command *c, struct command_string *user, struct command_string *password)
 {
 	struct cursor cur = arguments(c);
-	enum command_verdict outcome;
+	enum command_outcome outcome;
 
 	if (!take(&cur, ' '))
 		return COMMAND_BAD;
@@ -290,7 +290,7 @@ is_printable(char ch)
 	return ch > ' ' && ch < 0x7f;
 }
 
-enum command_verdict
+enum command_outcome
 command_authenticate(const struct command *c, char mechanism[COMMAND_WORD_MAX + 1], struct command_span *initial)
 {
 	struct cursor cur = arguments(c);
@@ -320,11 +320,11 @@ command_authenticate(const struct command *c, char mechanism[COMMAND_WORD_MAX + 
  * Parses one pair of an ID list. seen: names of earlier pairs, none of which may be repeated (RFC
  * 2971, 3.3).
  */
-static enum command_verdict
+static enum command_outcome
 id_pair(struct cursor *cur, char seen[][ID_NAME_MAX + 1], size_t pairs)
 {
 	struct command_string s;
-	enum command_verdict outcome = string(cur, &s);
+	enum command_outcome outcome = string(cur, &s);
 	size_t i;
 
 	if (outcome != COMMAND_GOOD)
@@ -346,12 +346,12 @@ id_pair(struct cursor *cur, char seen[][ID_NAME_MAX + 1], size_t pairs)
 	return outcome == COMMAND_GOOD && s.len > ID_VALUE_MAX ? COMMAND_BAD : outcome;
 }
 
-enum command_verdict
+enum command_outcome
 command_id(const struct command *c)
 {
 	struct cursor cur = arguments(c);
 	char seen[ID_PAIRS_MAX][ID_NAME_MAX + 1];
-	enum command_verdict outcome;
+	enum command_outcome outcome;
 	size_t pairs = 0;
 
 	if (!take(&cur, ' '))

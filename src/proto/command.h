@@ -41,7 +41,7 @@ enum command_event {
 };
 
 /* Result of parsing arguments. */
-enum command_verdict {
+enum command_outcome {
 	COMMAND_GOOD,
 	COMMAND_BAD,
 	COMMAND_UNFINISHED,	/* correct so far; the announced literal is next */
@@ -129,23 +129,23 @@ bool	command_word(const struct command *, char word[COMMAND_WORD_MAX + 1]);
 struct command_span	command_response(const struct command *);
 
 /* Parses the arguments of a command that has none. */
-enum command_verdict	command_nothing(const struct command *);
+enum command_outcome	command_nothing(const struct command *);
 
 /*
  * Parses LOGIN SP userid SP password (RFC 9051, 6.2.3), each an atom, a quoted string or a
  * literal.
  */
-enum command_verdict	command_login(const struct command *, struct command_string *user, struct command_string *password);
+enum command_outcome	command_login(const struct command *, struct command_string *user, struct command_string *password);
 
 /*
  * Parses AUTHENTICATE SP mechanism [SP initial-response] (RFC 9051, 6.2.2). mechanism is put
  * into upper case and cut to COMMAND_WORD_MAX octets. initial is still in base64, "=" if it is
  * empty; its text is NULL if there is none.
  */
-enum command_verdict	command_authenticate(const struct command *, char mechanism[COMMAND_WORD_MAX + 1], struct command_span *initial);
+enum command_outcome	command_authenticate(const struct command *, char mechanism[COMMAND_WORD_MAX + 1], struct command_span *initial);
 
 /* Parses ID SP (NIL / parameter list), with the limits of RFC 2971, 3.3, and keeps nothing. */
-enum command_verdict	command_id(const struct command *);
+enum command_outcome	command_id(const struct command *);
 
 /*
  * Returns whether the text begins another protocol: HTTP, SMTP, SSH, PROXY or TLS. Meant for a

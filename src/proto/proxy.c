@@ -105,7 +105,7 @@ read_words(struct proxy *p, char *line)
 	    read_port(&p->source.port, source_port) && read_port(&p->destination.port, line);
 }
 
-static enum proxy_verdict
+static enum proxy_outcome
 parse_text(struct proxy *p, const uint8_t *octets, size_t len, size_t *used)
 {
 	const uint8_t *cr = memchr(octets, '\r', len < LINE_MAX_V1 ? len : LINE_MAX_V1);
@@ -258,7 +258,7 @@ read_binary(struct proxy *p, const uint8_t *header, size_t len)
 	return read_tlvs(p, header, len, FIXED + sizes[family]);
 }
 
-static enum proxy_verdict
+static enum proxy_outcome
 parse_binary(struct proxy *p, const uint8_t *octets, size_t len, size_t *used)
 {
 	if (len > SIGNATURE && octets[SIGNATURE] >> 4 != 2)
@@ -273,7 +273,7 @@ parse_binary(struct proxy *p, const uint8_t *octets, size_t len, size_t *used)
 	return read_binary(p, octets, *used) ? PROXY_READY : PROXY_BAD;
 }
 
-enum proxy_verdict
+enum proxy_outcome
 proxy_parse(struct proxy *p, const uint8_t *octets, size_t len, size_t *used)
 {
 	memset(p, 0, sizeof(*p));

@@ -18,7 +18,7 @@
  */
 #define PROXY_MAX	4096
 
-enum proxy_verdict {
+enum proxy_outcome {
 	PROXY_MORE,		/* all octets belong to the header, and more must follow */
 	PROXY_READY,
 	PROXY_BAD,		/* not the beginning of a header */
@@ -52,6 +52,6 @@ struct proxy {
  * must be called again with the same octets and more. Never returns PROXY_MORE for PROXY_MAX
  * octets.
  */
-enum proxy_verdict	proxy_parse(struct proxy *, const uint8_t *octets, size_t len, size_t *used);
+enum proxy_outcome	proxy_parse(struct proxy *, const uint8_t *octets, size_t len, size_t *used);
 
 #endif

@@ -308,13 +308,13 @@ sign_key_error(struct sign_keys *keys, uint32_t index, const uint8_t key_digest[
 }
 
 const char *
-sign_holds(struct sign_keys *keys, uint32_t index, const uint8_t key_digest[MSG_DIGEST])
+sign_key_request_error(struct sign_keys *keys, uint32_t index, const uint8_t key_digest[MSG_DIGEST])
 {
 	const char *reason;
 	struct stat st;
 	bool loaded;
 
-	if (index >= keys->opts->certs)
+	if (index >= keys->opts->n_cert)
 		return "unknown key number";
 	loaded = keys->key[index] != NULL;
 	reason = sign_key_error(keys, index, key_digest);
@@ -326,7 +326,7 @@ sign_holds(struct sign_keys *keys, uint32_t index, const uint8_t key_digest[MSG_
 void
 sign_report_key(const struct options *o, uint32_t index, const char *reason)
 {
-	log_file(LOG_ERR, "key-fail", index < o->certs ? o->key[index] : "", reason);
+	log_file(LOG_ERR, "key-fail", index < o->n_cert ? o->key[index] : "", reason);
 }
 
 /* --- what may be signed */
@@ -406,7 +406,7 @@ signature_request_error(const struct sign_keys *keys, const struct msg_sign *q)
 	const struct scheme *s = find_scheme(q->scheme);
 	const EVP_PKEY *key;
 
-	if (q->index >= keys->opts->certs || keys->key[q->index] == NULL)
+	if (q->index >= keys->opts->n_cert || keys->key[q->index] == NULL)
 		return "unknown key number, or the key was not requested before";
 	key = keys->key[q->index];
 	if (s == NULL)

@@ -34,7 +34,7 @@ const char	*sign_key_error(struct sign_keys *, uint32_t index, const uint8_t key
  * Does the same for a gate's request for a key: checks the index too, and logs "key-exposed" when
  * it loads a key file that any user can read.
  */
-const char	*sign_holds(struct sign_keys *, uint32_t index, const uint8_t key_digest[MSG_DIGEST]);
+const char	*sign_key_request_error(struct sign_keys *, uint32_t index, const uint8_t key_digest[MSG_DIGEST]);
 
 /* Logs that private key number index can't be used ("key-fail"). */
 void	sign_report_key(const struct options *, uint32_t index, const char *reason);
@@ -46,7 +46,7 @@ void	sign_report_key(const struct options *, uint32_t index, const char *reason)
  *
  * Fills the answer; its length is 0 if there is no signature. Returns NULL, also if OpenSSL
  * fails, or why the request is refused: only a compromised gate sends such a request. Call
- * sign_holds() before.
+ * sign_key_request_error() before.
  */
 const char	*sign_answer(struct sign_keys *, const struct msg_sign *, struct msg_sign_answer *);
 

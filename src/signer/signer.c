@@ -142,7 +142,7 @@ static void
 answer_key(const struct msg_key *q)
 {
 	static struct msg answer;
-	const char *reason = sign_holds(&signer.keys, q->index, q->key_digest);
+	const char *reason = sign_key_request_error(&signer.keys, q->index, q->key_digest);
 
 	msg_begin(&answer, MSG_KEY_ANSWER);
 	answer.u.key_answer.held = reason == NULL;
@@ -250,8 +250,8 @@ load_keys(const struct options *o)
 	uint32_t i;
 
 	signer.keys.opts = o;
-	for (i = 0; i < o->certs; i++)
-		sign_holds(&signer.keys, i, nothing);
+	for (i = 0; i < o->n_cert; i++)
+		sign_key_request_error(&signer.keys, i, nothing);
 }
 
 void

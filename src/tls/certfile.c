@@ -41,7 +41,7 @@ begins_wanted_block(const char *line, size_t len)
 }
 
 size_t
-certfile_cut(char *text, size_t len)
+certfile_filter(char *text, size_t len)
 {
 	char *line = text, *end = text + len, *to = text;
 	bool wanted = false;
@@ -86,12 +86,12 @@ read_all(int fd, char *text, size_t size)
 	return n == 0 ? (ssize_t)len : -1;
 }
 
-/* Returns the text that certfile_cut() keeps in a new BIO; NULL with ENOMEM. */
+/* Returns the text that certfile_filter() keeps in a new BIO; NULL with ENOMEM. */
 static BIO *
 make_bio(char *text, size_t len)
 {
 	BIO *bio = BIO_new(BIO_s_mem());
-	size_t kept = certfile_cut(text, len);
+	size_t kept = certfile_filter(text, len);
 
 	if (bio != NULL && (kept == 0 || BIO_write(bio, text, (int)kept) == (int)kept))
 		return bio;

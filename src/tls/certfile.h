@@ -17,7 +17,7 @@
 #define CERTFILE_LIST_MAX	(64 * 1024 * 1024)
 
 /*
- * Reads a PEM file of at most max octets. Returns the text that certfile_cut() keeps, to be freed
+ * Reads a PEM file of at most max octets. Returns the text that certfile_filter() keeps, to be freed
  * by BIO_free(3); or NULL with errno if the file can't be read or is larger (EFBIG).
  */
 BIO	*certfile_read(const char *path, size_t max);
@@ -27,6 +27,6 @@ BIO	*certfile_read(const char *path, size_t max);
  * even if malformed, and wipes everything else. A block without an end line ends where the next
  * one begins. Returns the number of octets kept.
  */
-size_t	certfile_cut(char *text, size_t len);
+size_t	certfile_filter(char *text, size_t len);
 
 #endif

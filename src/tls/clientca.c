@@ -68,11 +68,11 @@ load_file(X509_STORE *store, const char *path, STACK_OF(X509_NAME) *names)
 }
 
 /*
- * Returns an error text for a file that can't be used, and sets wrong_file. The reason is errno, or
+ * Returns an error text for a file that can't be used, and sets error_file. The reason is errno, or
  * with errno 0 is found in the file.
  */
 static const char *
-file_error(const char *option, enum pemfile_kind kind, const char *file, const char **wrong_file)
+file_error(const char *option, enum pemfile_kind kind, const char *file, const char **error_file)
 {
 	static char error[512];
 	const char *reason = errno != 0 ? strerror(errno) : pemfile_explain_file(kind, file);
@@ -80,12 +80,12 @@ file_error(const char *option, enum pemfile_kind kind, const char *file, const c
 	if (reason == NULL)
 		reason = ERR_reason_error_string(ERR_peek_error());
 	snprintf(error, sizeof(error), "%s %.300s can't be used: %s", option, file, reason != NULL ? reason : "it contains nothing usable");
-	*wrong_file = file;
+	*error_file = file;
 	return error;
 }
 
 const char *
-clientca_require(SSL_CTX *ctx, const struct options *o, const char **wrong_file)
+clientca_require(SSL_CTX *ctx, const struct options *o, const char **error_file)
 {
 	X509_STORE *store = SSL_CTX_get_cert_store(ctx);
 	STACK_OF(X509_NAME) *names = sk_X509_NAME_new_null();
@@ -94,10 +94,10 @@ clientca_require(SSL_CTX *ctx, const struct options *o, const char **wrong_file)
 	SSL_CTX_set_client_CA_list(ctx, names);
 	errno = 0;
 	if (names == NULL || !load_file(store, o->client_ca, names))
-		return file_error("--client-ca", PEMFILE_CERTIFICATE, o->client_ca, wrong_file);
+		return file_error("--client-ca", PEMFILE_CERTIFICATE, o->client_ca, error_file);
 	if (o->client_crl != NULL) {
 		if (!load_file(store, o->client_crl, NULL))
-			return file_error("--client-crl", PEMFILE_REVOCATIONS, o->client_crl, wrong_file);
+			return file_error("--client-crl", PEMFILE_REVOCATIONS, o->client_crl, error_file);
 		/*
 		 * Check intermediate CAs too: the key of a revoked one can issue certificates
 		 * for any user.

@@ -10,8 +10,8 @@
 /*
  * Makes the server request client certificates and verify their chain, purpose, dates and, with
  * --client-crl, revocation. Returns NULL; or an error text with the option and the file, and sets
- * wrong_file to the file.
+ * error_file to the file.
  */
-const char	*clientca_require(SSL_CTX *, const struct options *, const char **wrong_file);
+const char	*clientca_require(SSL_CTX *, const struct options *, const char **error_file);
 
 #endif

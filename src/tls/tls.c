@@ -266,7 +266,7 @@ set_single_certificate(struct tls *t)
 }
 
 /*
- * Applies policy and settings to a new context. Returns NULL; or an error text, and sets wrong_file
+ * Applies policy and settings to a new context. Returns NULL; or an error text, and sets error_file
  * if it is about one file.
  */
 static const char *
@@ -277,11 +277,11 @@ configure_context(struct tls *t)
 	if (t->ctx == NULL)
 		return "out of memory";
 	apply_policy(t->ctx);
-	error = tls_settings(t->ctx, t->opts);
+	error = tls_apply_settings(t->ctx, t->opts);
 	if (error != NULL)
 		return error;
 	SSL_CTX_set_cert_cb(t->ctx, choose_certificate, t);
-	return t->opts->client_ca != NULL ? clientca_require(t->ctx, t->opts, &t->wrong_file) : NULL;
+	return t->opts->client_ca != NULL ? clientca_require(t->ctx, t->opts, &t->error_file) : NULL;
 }
 
 /* Records that TLS is not possible. */
@@ -291,7 +291,7 @@ give_up_tls(struct tls *t, const char *error)
 	SSL_CTX_free(t->ctx);
 	t->ctx = NULL;
 	t->possible = false;
-	t->wrong = error;
+	t->error = error;
 }
 
 static const char none_usable[] = "no certificate and private key can be used";
@@ -304,7 +304,7 @@ static void
 give_up_certificates(struct tls *t, const char *error)
 {
 	give_up_tls(t, error);
-	t->wrong_file = t->opts->certs == 1 ? t->opts->cert[0] : NULL;
+	t->error_file = t->opts->n_cert == 1 ? t->opts->cert[0] : NULL;
 }
 
 void
@@ -317,7 +317,7 @@ tls_load(struct tls *t, const struct options *o, const struct tls_callbacks *cal
 	t->opts = o;
 	t->callbacks = callbacks;
 	openssl_begin();
-	for (i = 0; i < o->certs; i++)
+	for (i = 0; i < o->n_cert; i++)
 		load_certificate(t, i);
 	if (t->certificates == 0) {
 		give_up_certificates(t, t->possible ? none_usable : "certificates can't be read");
@@ -337,15 +337,15 @@ tls_load(struct tls *t, const struct options *o, const struct tls_callbacks *cal
 const char *
 tls_prepare(struct tls *t)
 {
-	if (t->wrong != NULL || t->confirmed)
-		return t->wrong;
+	if (t->error != NULL || t->confirmed)
+		return t->error;
 	drop_certificates(t, key_error);
 	t->confirmed = true;
 	if (t->certificates == 0)
 		give_up_certificates(t, none_usable);
 	else
 		set_single_certificate(t);
-	return t->wrong;
+	return t->error;
 }
 
 /*

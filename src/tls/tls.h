@@ -38,14 +38,14 @@ struct tls {
 	struct tls_certificate		 certificate[OPTIONS_CERTS];
 	size_t				 certificates;	/* number of usable ones */
 	SSL_CTX				*ctx;		/* NULL: not made, or TLS is not possible */
-	const char			*wrong;		/* error that makes TLS impossible; NULL: none so far */
-	const char			*wrong_file;	/* file with that error; NULL: none, or several */
+	const char			*error;		/* error that makes TLS impossible; NULL: none so far */
+	const char			*error_file;	/* file with that error; NULL: none, or several */
 	bool				 confirmed;	/* has_key was called for every certificate */
 };
 
 /*
  * Loads the certificates and makes the context with all settings. Reports certificates that can't
- * be used, and leaves them out. If no certificate is left, or a setting fails, sets wrong.
+ * be used, and leaves them out. If no certificate is left, or a setting fails, sets error.
  */
 void	tls_load(struct tls *, const struct options *, const struct tls_callbacks *);
 

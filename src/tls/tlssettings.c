@@ -180,7 +180,7 @@ apply_defaults(SSL_CONF_CTX *conf, SSL_CTX *ctx)
 }
 
 const char *
-tls_settings(SSL_CTX *ctx, const struct options *o)
+tls_apply_settings(SSL_CTX *ctx, const struct options *o)
 {
 	SSL_CONF_CTX *conf = SSL_CONF_CTX_new();
 	static char error[512];
@@ -192,7 +192,7 @@ tls_settings(SSL_CTX *ctx, const struct options *o)
 	SSL_CONF_CTX_set_flags(conf, SSL_CONF_FLAG_FILE | SSL_CONF_FLAG_SERVER | SSL_CONF_FLAG_CERTIFICATE | SSL_CONF_FLAG_SHOW_ERRORS);
 	SSL_CONF_CTX_set_ssl_ctx(conf, ctx);
 	apply_defaults(conf, ctx);
-	for (i = 0; i < o->tlss && reason == NULL; i++) {
+	for (i = 0; i < o->n_tls && reason == NULL; i++) {
 		reason = apply_setting(conf, ctx, o, o->tls[i]);
 		if (reason != NULL)
 			snprintf(error, sizeof(error), "--tls %s can't be used: %s", o->tls[i], reason);

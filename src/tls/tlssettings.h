@@ -9,7 +9,7 @@
  * Applies our defaults (RFC 9325), then the settings of --tls, to a context. Ignores no setting.
  * Returns NULL, or an error text with the setting and the reason.
  */
-const char	*tls_settings(SSL_CTX *, const struct options *);
+const char	*tls_apply_settings(SSL_CTX *, const struct options *);
 
 /*
  * Asks OpenSSL whether the context's settings permit this certificate. Otherwise OpenSSL would

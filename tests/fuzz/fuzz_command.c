@@ -127,7 +127,7 @@ check_string(const struct command_string *s)
 
 /* An argument can be awaited only where a literal was announced, and is complete only where the command is. */
 static void
-check_verdict(enum command_verdict verdict, enum command_event event)
+check_verdict(enum command_outcome verdict, enum command_event event)
 {
 	MUST(verdict != COMMAND_UNFINISHED || event == COMMAND_LITERAL);
 	MUST(verdict != COMMAND_GOOD || event == COMMAND_READY);
@@ -139,7 +139,7 @@ check_arguments(const struct command *c, enum command_event event)
 	char tag[COMMAND_TAG_MAX + 1], word[COMMAND_WORD_MAX + 1], mechanism[COMMAND_WORD_MAX + 1];
 	struct command_string user, password;
 	struct command_span initial;
-	enum command_verdict verdict;
+	enum command_outcome verdict;
 
 	MUST(!command_tag(c, tag) || command_is_tag(tag));
 	MUST(!command_word(c, word) || strlen(word) > 0);

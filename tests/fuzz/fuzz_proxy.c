@@ -13,11 +13,11 @@
 #include "proto/word.h"
 
 /* From memory that ends where the input does, so that a sanitizer sees who reads on. */
-static enum proxy_verdict
+static enum proxy_outcome
 parse(struct proxy *p, const uint8_t *data, size_t size, size_t *used)
 {
 	uint8_t *exact = malloc(size > 0 ? size : 1);
-	enum proxy_verdict verdict;
+	enum proxy_outcome verdict;
 
 	MUST(exact != NULL);
 	memcpy(exact, data, size);
@@ -59,7 +59,7 @@ check_header(const uint8_t *data, size_t size)
 {
 	struct proxy p, early;
 	size_t used, early_used, i;
-	enum proxy_verdict verdict = parse(&p, data, size, &used), before;
+	enum proxy_outcome verdict = parse(&p, data, size, &used), before;
 
 	MUST(verdict != PROXY_MORE || size < PROXY_MAX);
 	/* However it comes in: first more, then for good the one or the other. */

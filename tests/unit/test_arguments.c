@@ -135,7 +135,7 @@ enum parser { NOTHING, LOGIN, ID };
 
 struct argument_row {
 	struct bytes		in;
-	enum command_verdict	verdict, strictly;
+	enum command_outcome	verdict, strictly;
 	struct bytes		user, password;		/* with LOGIN, if they are good */
 };
 
@@ -145,7 +145,7 @@ struct argument_table {
 	const struct argument_row *row;
 };
 
-static enum command_verdict
+static enum command_outcome
 parse(enum parser parser, const struct command *c, struct command_string *user, struct command_string *password)
 {
 	switch (parser) {
@@ -175,7 +175,7 @@ check_arguments(const struct feeding *f, const void *arg)
 	const struct argument_table *table = arg;
 	const struct argument_row *row = table->row;
 	struct command_string user, password;
-	enum command_verdict wanted = f->c.strict ? row->strictly : row->verdict;
+	enum command_outcome wanted = f->c.strict ? row->strictly : row->verdict;
 
 	expect_fed(f, f->event == table->event);
 	expect_fed(f, f->used == row->in.len);
@@ -439,7 +439,7 @@ check_authenticate(const struct feeding *f, const void *arg)
 	const struct authenticate_row *row = arg;
 	char mechanism[COMMAND_WORD_MAX + 1];
 	struct command_span initial = { "left over", 9 };
-	enum command_verdict verdict = command_authenticate(&f->c, mechanism, &initial);
+	enum command_outcome verdict = command_authenticate(&f->c, mechanism, &initial);
 
 	expect_fed(f, f->event == COMMAND_READY);
 	expect_fed(f, f->used == row->in.len);
@@ -687,7 +687,7 @@ ID2_limits_of_lengths_and_number(void **state)
 {
 	static const struct {
 		size_t pairs, name, value;
-		enum command_verdict verdict;
+		enum command_outcome verdict;
 	} rows[] = {
 		{ 1, 29, 5, COMMAND_GOOD },
 		{ 1, 30, 5, COMMAND_GOOD },

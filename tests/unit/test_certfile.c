@@ -61,7 +61,7 @@ test_what_is_left(void **state)
 		size_t len = strlen(cuts[i].text), left;
 
 		strcpy(text, cuts[i].text);
-		left = certfile_cut(text, len);
+		left = certfile_filter(text, len);
 		assert_int_equal(left, strlen(cuts[i].left));
 		assert_memory_equal(text, cuts[i].left, left);
 		for (; left < len; left++)
@@ -205,7 +205,7 @@ static void
 test_no_key_beside_a_certificate(void **state)
 {
 	static const struct tls_callbacks callbacks = { NULL, NULL, ignore_complaint };
-	struct options opts = { .certs = 1 };
+	struct options opts = { .n_cert = 1 };
 	struct tls tls;
 
 	(void)state;
@@ -216,7 +216,7 @@ test_no_key_beside_a_certificate(void **state)
 		watching = true;
 		tls_load(&tls, &opts, &callbacks);
 		watching = false;
-		assert_null(tls.wrong);
+		assert_null(tls.error);
 		assert_int_equal(tls.certificates, 1);
 		assert_int_equal(found, 0);
 		tls_free(&tls);
@@ -227,7 +227,7 @@ static void
 test_no_key_beside_an_authority(void **state)
 {
 	struct options opts = { .client_ca = path };
-	const char *wrong_file;
+	const char *error_file;
 	SSL_CTX *ctx;
 
 	(void)state;
@@ -236,7 +236,7 @@ test_no_key_beside_an_authority(void **state)
 		ctx = SSL_CTX_new(TLS_server_method());
 		found = 0;
 		watching = true;
-		assert_null(clientca_require(ctx, &opts, &wrong_file));
+		assert_null(clientca_require(ctx, &opts, &error_file));
 		watching = false;
 		assert_int_equal(sk_X509_NAME_num(SSL_CTX_get_client_CA_list(ctx)), 1);
 		assert_int_equal(found, 0);

@@ -87,11 +87,11 @@ every_option_may_stand_there(void **state)
 	    "proxy = 192.0.2.10\nmax-connections = 11\nmax-connections-per-address = 12\nmax-sessions = 13\n"
 	    "max-sessions-per-address = 14\nmax-sessions-per-user = 15\nunlimited = 192.0.2.0/24\n", NULL);
 	assert_string_equal(o->config, path);
-	assert_int_equal(o->certs, 1);
+	assert_int_equal(o->n_cert, 1);
 	assert_string_equal(o->cert[0], "/c.pem");
 	assert_string_equal(o->key[0], "/k.pem");
 	assert_true(o->tls_on_connect);
-	assert_int_equal(o->tlss, 1);
+	assert_int_equal(o->n_tls, 1);
 	assert_string_equal(o->tls[0], "MinProtocol=TLSv1.3");
 	assert_int_equal(o->ktls, KTLS_OFF);
 	assert_string_equal(o->client_ca, "/ca.pem");
@@ -112,18 +112,18 @@ every_option_may_stand_there(void **state)
 	assert_string_equal(o->home, "/var/mail/%d/%n");
 	assert_int_equal(o->handoff, GREETING_STYLE_GREETING);
 	assert_string_equal(o->capability_after, "IMAP4rev1 IDLE");
-	assert_int_equal(o->setenvs, 1);
+	assert_int_equal(o->n_setenv, 1);
 	assert_string_equal(o->setenv[0], "MAIL=maildir:%h/Maildir");
 	assert_string_equal(o->gate_user, "gate");
 	assert_string_equal(o->gate_root, "/var/empty");
 	assert_int_equal(o->log, LOG_TO_STDERR);
-	assert_int_equal(o->proxies, 1);
+	assert_int_equal(o->n_proxy, 1);
 	assert_int_equal(o->max_connections, 11);
 	assert_int_equal(o->max_connections_per_address, 12);
 	assert_int_equal(o->max_sessions, 13);
 	assert_int_equal(o->max_sessions_per_address, 14);
 	assert_int_equal(o->max_sessions_per_user, 15);
-	assert_int_equal(o->unlimiteds, 1);
+	assert_int_equal(o->n_unlimited, 1);
 	assert_string_equal(o->program[0], "prog");
 }
 
@@ -136,7 +136,7 @@ nothing_in_it_is_nothing_said(void **state)
 	(void)state;
 	for (i = 0; i < sizeof(empty) / sizeof(empty[0]); i++) {
 		PARSE(empty[i], NULL);
-		assert_int_equal(options.certs, 0);
+		assert_int_equal(options.n_cert, 0);
 		assert_int_equal(options.timeout_ms, 60000);
 	}
 }
@@ -179,7 +179,7 @@ values_are_written_as_for_openssl(void **state)
 	(void)state;
 	for (i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
 		PARSE(values[i].written, NULL);
-		assert_int_equal(options.setenvs, 1);
+		assert_int_equal(options.n_setenv, 1);
 		assert_string_equal(options.setenv[0], values[i].means);
 	}
 }
@@ -201,13 +201,13 @@ repeated_lines_are_repeated_options(void **state)
 {
 	(void)state;
 	PARSE("cert = a\ncert = b\nkey = ka\nsetenv = A=1\ntls = X=1\nsetenv = B=2\ntls = Y=2\n", NULL);
-	assert_int_equal(options.certs, 2);
+	assert_int_equal(options.n_cert, 2);
 	assert_string_equal(options.cert[1], "b");
 	assert_string_equal(options.key[0], "ka");
 	assert_string_equal(options.key[1], "b");
-	assert_int_equal(options.setenvs, 2);
+	assert_int_equal(options.n_setenv, 2);
 	assert_string_equal(options.setenv[1], "B=2");
-	assert_int_equal(options.tlss, 2);
+	assert_int_equal(options.n_tls, 2);
 }
 
 static void
@@ -226,9 +226,9 @@ command_line_replaces_a_whole_list(void **state)
 {
 	(void)state;
 	PARSE("setenv = A=1\nsetenv = B=2\ntls = X=1\n", "--setenv=C=3", NULL);
-	assert_int_equal(options.setenvs, 1);
+	assert_int_equal(options.n_setenv, 1);
 	assert_string_equal(options.setenv[0], "C=3");
-	assert_int_equal(options.tlss, 1);
+	assert_int_equal(options.n_tls, 1);
 }
 
 static void
@@ -236,7 +236,7 @@ command_line_replaces_keys_with_their_certificates(void **state)
 {
 	(void)state;
 	PARSE("cert = a\nkey = ka\ncert = b\nkey = kb\n", "--cert=c", NULL);
-	assert_int_equal(options.certs, 1);
+	assert_int_equal(options.n_cert, 1);
 	assert_string_equal(options.cert[0], "c");
 	assert_string_equal(options.key[0], "c");
 }
@@ -247,7 +247,7 @@ hidden_lines_are_known(void **state)
 {
 	(void)state;
 	PARSE("timeout = 5\nkey = k\ncert = c\nkey = l\nprogram = imap -O\nstrict = yes\n", "--cert=x", "--timeout=5", NULL);
-	assert_int_equal(options.hiddens, 4);
+	assert_int_equal(options.n_hidden, 4);
 	assert_string_equal(options.hidden[0].name, "timeout");
 	assert_int_equal(options.hidden[0].line, 1);
 	assert_string_equal(options.hidden[1].name, "key");
@@ -432,15 +432,15 @@ unknown_options_are_never_passed_over(void **state)
 static void
 program_has_so_many_words(void **state)
 {
-	char text[32 + 2 * OPTIONS_WORDS + 2] = "program =";
+	char text[32 + 2 * OPTIONS_PROGRAM_ARGS + 2] = "program =";
 	size_t i;
 
 	(void)state;
-	for (i = 0; i < OPTIONS_WORDS; i++)
+	for (i = 0; i < OPTIONS_PROGRAM_ARGS; i++)
 		strcat(text, " x");
 	parse_program(text);
-	assert_string_equal(options.program[OPTIONS_WORDS - 1], "x");
-	assert_null(options.program[OPTIONS_WORDS]);
+	assert_string_equal(options.program[OPTIONS_PROGRAM_ARGS - 1], "x");
+	assert_null(options.program[OPTIONS_PROGRAM_ARGS]);
 	strcat(text, " y");
 	program_in_file = true;
 	assert_refused(&(struct given){ text, { NULL } }, EX_CONFIG, ":1: program = y: ", "more than 64 words");

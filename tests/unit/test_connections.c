@@ -150,7 +150,7 @@ addresses_are_counted_as_networks(void **state)
 	size_t i;
 
 	(void)state;
-	o.unlimiteds = 0;
+	o.n_unlimited = 0;
 	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		assert_int_not_equal(network_of(cases[i].one), 0);
 		assert_int_equal(network_of(cases[i].one) == network_of(cases[i].other), cases[i].same);
@@ -163,7 +163,7 @@ who_is_unlimited_is_nobody_in_particular(void **state)
 	(void)state;
 	assert_true(network_parse(&o.unlimited[0], "127.0.0.0/8"));
 	assert_true(network_parse(&o.unlimited[1], "2001:db8::/32"));
-	o.unlimiteds = 2;
+	o.n_unlimited = 2;
 	assert_int_equal(network_of("127.0.0.1"), 0);
 	assert_int_equal(network_of("::"), 0);
 	assert_int_equal(network_of("127.255.0.3"), 0);
@@ -178,7 +178,7 @@ static void
 without_a_list_this_host_is_one_network(void **state)
 {
 	(void)state;
-	o.unlimiteds = 0;
+	o.n_unlimited = 0;
 	assert_int_equal(network_of("127.0.0.1"), NETWORK_LOCAL);
 	assert_int_equal(network_of("127.255.0.3"), NETWORK_LOCAL);
 	assert_int_equal(network_of("::1"), NETWORK_LOCAL);

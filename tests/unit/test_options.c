@@ -62,8 +62,8 @@ defaults_are_those_of_the_manual(void **state)
 	(void)state;
 	PARSE("--", "/bin/prog");
 	assert_false(o->tls_on_connect);
-	assert_int_equal(o->certs, 0);
-	assert_int_equal(o->tlss, 0);
+	assert_int_equal(o->n_cert, 0);
+	assert_int_equal(o->n_tls, 0);
 	assert_null(o->client_ca);
 	assert_null(o->client_crl);
 	assert_int_equal(o->cert_user, CERT_USER_EMAIL);
@@ -77,14 +77,14 @@ defaults_are_those_of_the_manual(void **state)
 	assert_int_equal(o->max_sessions, 10000);
 	assert_int_equal(o->max_sessions_per_address, 1000);
 	assert_int_equal(o->max_sessions_per_user, 100);
-	assert_int_equal(o->unlimiteds, 0);
+	assert_int_equal(o->n_unlimited, 0);
 	assert_string_equal(o->gate_user, "_imapgate");
 	assert_string_equal(o->gate_root, "/run/imapgate");
 	assert_int_equal(o->min_uid, 1000);
 	assert_int_equal(o->handoff, GREETING_STYLE_TAG);
 	assert_string_equal(o->capability, "LITERAL+");
 	assert_null(o->capability_after);
-	assert_int_equal(o->setenvs, 0);
+	assert_int_equal(o->n_setenv, 0);
 	assert_string_equal(o->pam_service, "imapgate");
 	assert_null(o->oauth_service);
 	assert_null(o->pam_confdir);
@@ -111,10 +111,10 @@ every_option_finds_its_place(void **state)
 	    "--run-as", "vmail", "--home", "/var/mail/%d/%n", "--log", "stderr", "--strict", "--", "/bin/prog",
 	    "--cert", "x");
 	assert_true(o->tls_on_connect);
-	assert_int_equal(o->certs, 1);
+	assert_int_equal(o->n_cert, 1);
 	assert_string_equal(o->cert[0], "/c.pem");
 	assert_string_equal(o->key[0], "/k.pem");
-	assert_int_equal(o->tlss, 1);
+	assert_int_equal(o->n_tls, 1);
 	assert_string_equal(o->tls[0], "MinProtocol=TLSv1.3");
 	assert_int_equal(o->allow_cleartext, CLEARTEXT_LOOPBACK);
 	assert_int_equal(o->max_attempts, 5);
@@ -126,7 +126,7 @@ every_option_finds_its_place(void **state)
 	assert_int_equal(o->handoff, GREETING_STYLE_GREETING);
 	assert_string_equal(o->capability, "LITERAL- XLIST");
 	assert_string_equal(o->capability_after, "IMAP4rev1 IDLE");
-	assert_int_equal(o->setenvs, 1);
+	assert_int_equal(o->n_setenv, 1);
 	assert_string_equal(o->setenv[0], "MAIL=maildir:%h/Maildir");
 	assert_string_equal(o->pam_service, "mail");
 	assert_string_equal(o->pam_confdir, "/etc/x");
@@ -169,10 +169,10 @@ proxies_are_networks_or_the_machine_itself(void **state)
 
 	(void)state;
 	PARSE("p");
-	assert_int_equal(options.proxies, 0);
+	assert_int_equal(options.n_proxy, 0);
 	assert_false(options.proxy_unix);
 	PARSE("--proxy=192.0.2.0/24", "--proxy", "2001:db8::1", "--proxy=unix", "p");
-	assert_int_equal(options.proxies, 2);
+	assert_int_equal(options.n_proxy, 2);
 	assert_memory_equal(options.proxy[0].address, address, sizeof(address));
 	assert_int_equal(options.proxy[0].bits, 120);
 	assert_int_equal(options.proxy[1].bits, 128);
@@ -201,7 +201,7 @@ words_of_options_that_choose(void **state)
 	assert_int_equal(options.max_sessions_per_address, 4);
 	assert_int_equal(options.max_sessions_per_user, 5);
 	PARSE("--unlimited", "192.0.2.0/24", "p");
-	assert_int_equal(options.unlimiteds, 1);
+	assert_int_equal(options.n_unlimited, 1);
 	assert_int_equal(options.unlimited[0].bits, 96 + 24);
 	PARSE("--log=syslog", "p");
 	assert_int_equal(options.log, LOG_TO_SYSLOG);
@@ -232,7 +232,7 @@ keys_belong_to_certificates_by_position(void **state)
 {
 	(void)state;
 	PARSE("--cert=a", "--cert=b", "--key=ka", "--cert=c", "--key=kb", "p");
-	assert_int_equal(options.certs, 3);
+	assert_int_equal(options.n_cert, 3);
 	assert_string_equal(options.cert[0], "a");
 	assert_string_equal(options.key[0], "ka");
 	assert_string_equal(options.cert[1], "b");
@@ -287,7 +287,7 @@ lists_take_as_many_as_they_have_room_for(void **state)
 		l = repeated(lists[i].option, lists[i].max);
 		parse(&l);
 	}
-	assert_int_equal(options.setenvs, OPTIONS_SETENV);
+	assert_int_equal(options.n_setenv, OPTIONS_SETENV);
 	assert_string_equal(options.setenv[0], "A=b=c");
 	assert_string_equal(options.setenv[OPTIONS_SETENV - 1], "A=b=c");
 }
@@ -306,7 +306,7 @@ last_value_is_written(void **state)
 		parse(&l);
 	PARSE("--max-attempts=6", "--max-attempts=7", "p");
 	assert_int_equal(pipe(ends), 0);
-	assert_true(options_write(ROLE_MONITORS, ends[1]));
+	assert_true(options_write(ROLE_MONITOR_ZYGOTE, ends[1]));
 	n = read(ends[0], text, sizeof(text));
 	assert_true(n > 0 && (size_t)n < sizeof(text));
 	assert_non_null(memmem(text, (size_t)n, "--max-attempts=7", sizeof("--max-attempts=7")));

@@ -20,9 +20,9 @@ static struct proxy proxy;
  * verdict, and the first verdict stays, whatever else of the header comes.
  */
 static void
-parse_octets(const uint8_t *header, size_t len, enum proxy_verdict verdict)
+parse_octets(const uint8_t *header, size_t len, enum proxy_outcome verdict)
 {
-	enum proxy_verdict early, before = PROXY_MORE;
+	enum proxy_outcome early, before = PROXY_MORE;
 	size_t used, i;
 
 	for (i = 0; i < len; i++) {
@@ -38,11 +38,11 @@ parse_octets(const uint8_t *header, size_t len, enum proxy_verdict verdict)
 }
 
 /* As long as it is not whole there must be more; what follows it must not matter. */
-static enum proxy_verdict
+static enum proxy_outcome
 parse(const uint8_t *header, size_t len)
 {
 	uint8_t followed[PROXY_MAX + 64];
-	enum proxy_verdict verdict;
+	enum proxy_outcome verdict;
 	size_t used, end;
 
 	verdict = proxy_parse(&proxy, header, len, &end);

@@ -262,7 +262,7 @@ work_in_a_session(void)
 	bounds_start(clock_ms() + 20000);
 	bounds_start_session();
 	do {
-		bounds_moved(1000);
+		bounds_count_octets(1000);
 		getrusage(RUSAGE_SELF, &used);
 	} while (used.ru_utime.tv_sec + used.ru_stime.tv_sec < 3);
 	_exit(0);

@@ -107,11 +107,11 @@ setup(void **state)
 		world.cert[i] = make_certificate(key, (int)i + 1, i != ED25519);
 		world.opts.key[i] = world.path[i];
 	}
-	world.opts.certs = WHO;
+	world.opts.n_cert = WHO;
 	world.keys.opts = &world.opts;
 	for (enum who i = 0; i < WHO; i++) {
 		assert_true(publickey_digest(X509_get0_pubkey(world.cert[i]), key_digest));
-		assert_null(sign_holds(&world.keys, i, key_digest));
+		assert_null(sign_key_request_error(&world.keys, i, key_digest));
 	}
 	*state = &world;
 	return 0;

@@ -142,7 +142,7 @@ __wrap_role_start(enum role role, int control, int signing, const struct signals
 		return -1;
 	*s = (struct started){ role, fork_idle(), fcntl(control, F_DUPFD_CLOEXEC, 3) };
 	if (at_start != SAYS_NOTHING)
-		say_ready(s->fd, at_start == SAYS_FAILED && role == ROLE_GATES);
+		say_ready(s->fd, at_start == SAYS_FAILED && role == ROLE_GATE_ZYGOTE);
 	return s->pid;
 }
 
@@ -190,7 +190,7 @@ begin_with(const char *kept)
 	static const struct options *both[2] = { &opts, &opts };
 	static struct signals signals;
 
-	opts = (struct options){ .certs = 1,
+	opts = (struct options){ .n_cert = 1,
 		.cert[0] = "/nonexistent/cert",
 		.key[0] = "/nonexistent/key",
 		.timeout_ms = 60000,
@@ -308,7 +308,7 @@ say_spawned(int fd, uint32_t slot, uint32_t serial, pid_t pid)
 static int
 serve(struct connection *c, pid_t pid)
 {
-	int zygote = newest(ROLE_GATES)->fd, pair = hear_question(zygote, MSG_SPAWN_GATE, c->slot);
+	int zygote = newest(ROLE_GATE_ZYGOTE)->fd, pair = hear_question(zygote, MSG_SPAWN_GATE, c->slot);
 
 	say_spawned(zygote, c->slot, c->serial, pid);
 	hear();
@@ -372,16 +372,16 @@ end_with_unread_answers(void *arg)
 	c = come(&client);
 	slot = c->slot;
 	serial = c->serial;
-	pid = newest(ROLE_GATES)->pid;
+	pid = newest(ROLE_GATE_ZYGOTE)->pid;
 	kill(pid, SIGKILL);
-	close(newest(ROLE_GATES)->fd);
+	close(newest(ROLE_GATE_ZYGOTE)->fd);
 	/* SIGCHLD first: signals are looked at before all other events. */
 	CHECK(waitpid(pid, &status, 0) == pid && roles_pending() == 1);
 	CHECK(roles_ended(pid, status));
 	CHECK(is_gone(slot, serial) && is_told(client));
 	CHECK(shortages > 0 && !roles_are_ready());
 	pass(1000);
-	CHECK(roles_are_ready() && count_of(ROLE_GATES) == 2);
+	CHECK(roles_are_ready() && count_of(ROLE_GATE_ZYGOTE) == 2);
 }
 
 /* The last answer puts the next generation in place, and then it is the old zygote that has ended. */
@@ -395,15 +395,15 @@ end_behind_a_renewal(void *arg)
 	(void)arg;
 	begin();
 	c = come(&client);
-	old = newest(ROLE_GATES)->pid;
-	say_spawned(newest(ROLE_GATES)->fd, c->slot, c->serial, fork_idle());
+	old = newest(ROLE_GATE_ZYGOTE)->pid;
+	say_spawned(newest(ROLE_GATE_ZYGOTE)->fd, c->slot, c->serial, fork_idle());
 	kill(newest(ROLE_SIGNER)->pid, SIGKILL);
 	close(newest(ROLE_SIGNER)->fd);
 	CHECK(ends(newest(ROLE_SIGNER)->pid));
 	CHECK(waitpid(started[0].pid, &status, 0) > 0 && roles_ended(started[0].pid, status));
 	ahead_ms += 1000;
 	roles_tick();
-	CHECK(count_of(ROLE_GATES) == 2 && count_of(ROLE_SIGNER) == 2);
+	CHECK(count_of(ROLE_GATE_ZYGOTE) == 2 && count_of(ROLE_SIGNER) == 2);
 	/* The next ones are ready, and wait for the answer that is on its way. */
 	roles_receive(2);
 	roles_receive(3);
@@ -431,8 +431,8 @@ end_of_the_next(void *arg)
 	hear();
 	ahead_ms += 1000;
 	roles_tick();
-	CHECK(count_of(ROLE_GATES) == 2);
-	gates = newest(ROLE_GATES);
+	CHECK(count_of(ROLE_GATE_ZYGOTE) == 2);
+	gates = newest(ROLE_GATE_ZYGOTE);
 	roles_receive(3);
 	shortages = 0;
 	kill(gates->pid, SIGKILL);
@@ -441,7 +441,7 @@ end_of_the_next(void *arg)
 	CHECK(roles_ended(gates->pid, status));
 	CHECK(shortages == 1 && !roles_are_ready());
 	pass(1000);
-	CHECK(roles_are_ready() && count_of(ROLE_GATES) == 3);
+	CHECK(roles_are_ready() && count_of(ROLE_GATE_ZYGOTE) == 3);
 }
 
 /* The end of an older generation's monitor zygote is nothing to those who wait for the one of now, and the other way round. */
@@ -468,7 +468,7 @@ end_of_another_generation(void *arg)
 	for (i = 0; i < 2; i++)
 		ask_login(gate[i]);
 	CHECK(c[0]->monitor.state == CHILD_STARTING && c[1]->monitor.state == CHILD_STARTING);
-	close(older ? pair[1] : newest(ROLE_MONITORS)->fd);
+	close(older ? pair[1] : newest(ROLE_MONITOR_ZYGOTE)->fd);
 	hear();
 	CHECK((c[0]->monitor.state == CHILD_STARTING) == !older);
 	CHECK((c[1]->monitor.state == CHILD_STARTING) == older);
@@ -486,7 +486,7 @@ end_of_the_generation_that_took_over(void *arg)
 	begin();
 	c = come(&client);
 	gate = serve(c, fork_idle());
-	close(newest(ROLE_MONITORS)->fd);
+	close(newest(ROLE_MONITOR_ZYGOTE)->fd);
 	hear();
 	roles_keep_on_exec(kept, sizeof(kept), false);
 	CHECK(kept[0] == '\0');
@@ -499,7 +499,7 @@ end_of_the_generation_that_took_over(void *arg)
 	CHECK(kept[0] != '\0');
 	ask_login(gate);
 	CHECK(c->monitor.state == CHILD_STARTING);
-	close(newest(ROLE_MONITORS)->fd);
+	close(newest(ROLE_MONITOR_ZYGOTE)->fd);
 	hear();
 	CHECK(c->monitor.state == CHILD_NONE && c->end_logged);
 }
@@ -527,7 +527,7 @@ children_of_others(void *arg)
 	CHECK(waitpid(pid, &status, 0) == pid);
 	serve_ended(pid, status);
 	/* By now another process might have the number. */
-	say_spawned(newest(ROLE_GATES)->fd, slot, serial, pid);
+	say_spawned(newest(ROLE_GATE_ZYGOTE)->fd, slot, serial, pid);
 	hear();
 	CHECK(is_gone(slot, serial));
 }
@@ -549,7 +549,7 @@ early_end(void *arg)
 	pid = fork_idle();
 	kill(pid, SIGKILL);
 	CHECK(waitpid(pid, &status, 0) == pid && serve_ended(pid, status));
-	say_spawned(newest(ROLE_GATES)->fd, slot, serial, pid);
+	say_spawned(newest(ROLE_GATE_ZYGOTE)->fd, slot, serial, pid);
 	hear();
 	CHECK(is_gone(slot, serial));
 }
@@ -566,7 +566,7 @@ spawn_without_errno(void *arg)
 
 	(void)arg;
 	begin();
-	close(newest(ROLE_GATES)->fd);
+	close(newest(ROLE_GATE_ZYGOTE)->fd);
 	hear();
 	CHECK(connections_reserve(&opts, NETWORK_LOCAL, &c) == LIMIT_NONE);
 	connections_release(c);
@@ -623,8 +623,8 @@ restarts(void *arg)
 		none_starts = true;
 	else
 		at_start = SAYS_FAILED;
-	kill(newest(ROLE_GATES)->pid, SIGKILL);
-	CHECK(ends(newest(ROLE_GATES)->pid));
+	kill(newest(ROLE_GATE_ZYGOTE)->pid, SIGKILL);
+	CHECK(ends(newest(ROLE_GATE_ZYGOTE)->pid));
 	before = starts;
 	reap();
 	pass(60000);
@@ -644,12 +644,12 @@ zygote_that_is_never_ready(void *arg)
 	(void)arg;
 	begin();
 	at_start = SAYS_NOTHING;
-	kill(newest(ROLE_MONITORS)->pid, SIGKILL);
-	CHECK(ends(newest(ROLE_MONITORS)->pid));
+	kill(newest(ROLE_MONITOR_ZYGOTE)->pid, SIGKILL);
+	CHECK(ends(newest(ROLE_MONITOR_ZYGOTE)->pid));
 	reap();
 	pass(1000);
-	silent = newest(ROLE_MONITORS)->pid;
-	CHECK(count_of(ROLE_MONITORS) == 2 && !roles_are_ready());
+	silent = newest(ROLE_MONITOR_ZYGOTE)->pid;
+	CHECK(count_of(ROLE_MONITOR_ZYGOTE) == 2 && !roles_are_ready());
 	pass(PROCESS_READY_MS - 2000);
 	CHECK(stays(silent));
 	at_start = SAYS_READY;
@@ -657,7 +657,7 @@ zygote_that_is_never_ready(void *arg)
 	CHECK(ends(silent) || errno == ECHILD);
 	reap();
 	pass(2000);
-	CHECK(count_of(ROLE_MONITORS) == 3 && roles_are_ready());
+	CHECK(count_of(ROLE_MONITOR_ZYGOTE) == 3 && roles_are_ready());
 }
 
 /* A gate that says its end and then asks for a login is none of ours. */
@@ -690,8 +690,8 @@ zygote_that_owes_nothing(void *arg)
 	roles_kill_gate_zygote();
 	roles_kill_monitor_zygote(ROLES_GENERATIONS);
 	roles_kill_monitor_zygote(0);
-	CHECK(stays(newest(ROLE_GATES)->pid));
-	CHECK(stays(newest(ROLE_MONITORS)->pid));
+	CHECK(stays(newest(ROLE_GATE_ZYGOTE)->pid));
+	CHECK(stays(newest(ROLE_MONITOR_ZYGOTE)->pid));
 }
 
 /* --- a signer that is silent */
@@ -718,7 +718,7 @@ silent_signer(void *arg)
 	CHECK(shortages == 1 && ends(signer->pid));
 	reap();
 	pass(1000);
-	CHECK(roles_are_ready() && count_of(ROLE_SIGNER) == 2 && count_of(ROLE_GATES) == 2);
+	CHECK(roles_are_ready() && count_of(ROLE_SIGNER) == 2 && count_of(ROLE_GATE_ZYGOTE) == 2);
 	/* No question is open that another was asked. */
 	for (i = 0; i < PROCESS_TICKS; i++)
 		roles_check_signer();
@@ -863,8 +863,8 @@ attack_with_a_question(void)
 	CHECK(msg_send_fds(scene.fd, &m, (const int[]){ scene.passed, scene.passed }, true) == 0);
 }
 
-#define GATES		(1U << ROLE_GATES)
-#define MONITORS	(1U << ROLE_MONITORS)
+#define GATES		(1U << ROLE_GATE_ZYGOTE)
+#define MONITORS	(1U << ROLE_MONITOR_ZYGOTE)
 #define SIGNERS		(1U << ROLE_SIGNER)
 #define ALL		(GATES | MONITORS | SIGNERS)
 
@@ -900,13 +900,13 @@ set_scene(enum role attacker)
 
 	for (i = 0; i < 3; i++) {
 		c[i] = come(&client);
-		if (i == 0 || attacker == ROLE_MONITORS)
+		if (i == 0 || attacker == ROLE_MONITOR_ZYGOTE)
 			gate[i] = serve(c[i], fork_idle());
 	}
 	scene = (struct scene){ newest(attacker)->fd, { c[1], c[2] }, c[0], fork_idle(), -1 };
 	ask_login(gate[0]);
-	say_spawned(newest(ROLE_MONITORS)->fd, c[0]->slot, c[0]->serial, scene.session);
-	for (i = 1; attacker == ROLE_MONITORS && i < 3; i++)
+	say_spawned(newest(ROLE_MONITOR_ZYGOTE)->fd, c[0]->slot, c[0]->serial, scene.session);
+	for (i = 1; attacker == ROLE_MONITOR_ZYGOTE && i < 3; i++)
 		ask_login(gate[i]);
 	hear();
 	CHECK(c[0]->monitor.state == CHILD_RUNNING);
@@ -945,7 +945,7 @@ taken_over(void *arg)
 	reap();
 	/* No connection waits for an answer that no process owes. */
 	for (i = 0; i < 2 && a->role != ROLE_SIGNER; i++)
-		CHECK((a->role == ROLE_GATES ? scene.waits[i]->gate : scene.waits[i]->monitor).state != CHILD_STARTING);
+		CHECK((a->role == ROLE_GATE_ZYGOTE ? scene.waits[i]->gate : scene.waits[i]->monitor).state != CHILD_STARTING);
 	pass(1000);
 	CHECK(count_of(a->role) == before + 1);
 	for (i = 0; i < 2 && a->role == ROLE_SIGNER; i++)
@@ -962,7 +962,7 @@ pid_of_a_stranger(void *arg)
 
 	(void)arg;
 	begin();
-	set_scene(ROLE_GATES);
+	set_scene(ROLE_GATE_ZYGOTE);
 	say_spawned(scene.fd, scene.waits[0]->slot, scene.waits[0]->serial, stranger);
 	hear();
 	CHECK(connections_at(1) == NULL || connections_at(1)->gate.pid != stranger);
@@ -1059,7 +1059,7 @@ test_closed_pair(void **state)
 	enum role role;
 
 	(void)state;
-	for (role = ROLE_GATES; role <= ROLE_MONITORS; role++)
+	for (role = ROLE_GATE_ZYGOTE; role <= ROLE_MONITOR_ZYGOTE; role++)
 		run(closed_pair, &role, "closed pair");
 }
 
@@ -1088,7 +1088,7 @@ test_taken_over(void **state)
 
 	(void)state;
 	for (i = 0; i < ROWS(attacks); i++)
-		for (a.role = ROLE_GATES; a.role <= ROLE_MONITORS; a.role++) {
+		for (a.role = ROLE_GATE_ZYGOTE; a.role <= ROLE_MONITOR_ZYGOTE; a.role++) {
 			if ((attacks[i].roles & 1U << a.role) == 0)
 				continue;
 			a.attack = &attacks[i];

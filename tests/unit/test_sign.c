@@ -86,10 +86,10 @@ setup(void **state)
 		write_key(path[i], key[i], NULL, false);
 		opts.key[i] = path[i];
 	}
-	opts.certs = WHO;
+	opts.n_cert = WHO;
 	keys.opts = &opts;
 	for (enum who i = 0; i < WHO; i++)
-		assert_null(sign_holds(&keys, i, key_digest[i]));
+		assert_null(sign_key_request_error(&keys, i, key_digest[i]));
 	return 0;
 }
 
@@ -109,9 +109,9 @@ teardown(void **state)
 static bool
 holds(const char *name, enum who who)
 {
-	struct options o = { .certs = 1, .key[0] = name };
+	struct options o = { .n_cert = 1, .key[0] = name };
 	struct sign_keys k = { .opts = &o };
-	bool held = sign_holds(&k, 0, key_digest[who]) == NULL;
+	bool held = sign_key_request_error(&k, 0, key_digest[who]) == NULL;
 
 	assert_int_equal(ERR_peek_error(), 0);
 	sign_forget(&k);
@@ -199,10 +199,10 @@ test_index(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
-		assert_non_null(sign_holds(&keys, wrong[i], key_digest[0]));
+		assert_non_null(sign_key_request_error(&keys, wrong[i], key_digest[0]));
 	for (enum who i = 0; i < WHO; i++)
 		for (enum who j = 0; j < WHO; j++)
-			assert_int_equal(sign_holds(&keys, i, key_digest[j]) == NULL, i == j);
+			assert_int_equal(sign_key_request_error(&keys, i, key_digest[j]) == NULL, i == j);
 }
 
 /* --- messages */
@@ -407,7 +407,7 @@ test_keys_not_there(void **state)
 	sign_forget(&keys);
 	q.index = P256;
 	assert_false(is_signed(&q));
-	assert_null(sign_holds(&keys, P256, key_digest[P256]));
+	assert_null(sign_key_request_error(&keys, P256, key_digest[P256]));
 	assert_true(is_signed(&q));
 }
 

@@ -20,7 +20,7 @@ static bool signs;
 static bool
 has_key(uint32_t index, const uint8_t key_digest[MSG_DIGEST])
 {
-	return sign_holds(&keys, index, key_digest) == NULL;
+	return sign_key_request_error(&keys, index, key_digest) == NULL;
 }
 
 static size_t
@@ -72,7 +72,7 @@ setup(void **state)
 {
 	(void)state;
 	write_identity();
-	opts.certs = 1;
+	opts.n_cert = 1;
 	opts.cert[0] = opts.key[0] = path;
 	keys.opts = &opts;
 	signs = true;
