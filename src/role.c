@@ -18,6 +18,7 @@
 
 #include "base/descriptors.h"
 #include "base/log.h"
+#include "base/openfiles.h"
 #include "base/title.h"
 
 static const char *const titles[] = {
@@ -110,6 +111,7 @@ role_start(enum role role, int control, int signing, const struct signals *signa
 		return pid;
 	}
 	signals_restore(signals);
+	openfiles_restore();
 	if (place_descriptors((const int[]){ -1, control, settings, signing }))
 		execute_role(role, words, n);
 	die("can't start %s", names[role]);

@@ -24,6 +24,7 @@
 #include "base/clock.h"
 #include "base/descriptors.h"
 #include "base/log.h"
+#include "base/openfiles.h"
 #include "connection.h"
 #include "listener/connections.h"
 #include "listener/events.h"
@@ -482,6 +483,7 @@ listener_run(const struct options *opts, const struct activation_socket *sockets
 	l->opts[true] = &on_connect;
 	l->sockets = sockets;
 	l->n = n;
+	openfiles_raise();
 	reload_begin(argv, sockets, n);
 	prepare_listener(l);
 	l->watchdog_ms = activation_watchdog();

@@ -436,6 +436,31 @@ def test_mailbox_program_is_started_as_by_a_superserver(stage, on):
         close(imap)
 
 
+def test_open_files(stage):
+    """Under systemd's soft limit the connections fit that are allowed; the mailbox program has that limit, also after a reload."""
+    report = stage.report()
+    options = ("--max-connections", "500")
+    with Listener(stage, *CLEAR, *options, mailbox=stage.mailbox(report=report), wrap=["prlimit", "--nofile=256:4096"]) as server:
+        imap = server.connect()
+        crowd = [socket.create_connection(server.sockets[0].getsockname(), timeout=PATIENCE) for _ in range(300)]
+        assert all(client.recv(100).startswith(b"* OK ") for client in crowd)
+        imap.login()
+        for client in crowd:
+            client.close()
+        close(imap)
+        for count in (2, 3):
+            server.signal(signal.SIGHUP)
+            server.logged("listener-ready", count=count)
+            assert resource.prlimit(server.pid, resource.RLIMIT_NOFILE) == (4096, 4096)
+            imap = server.connect()
+            imap.login()
+            limits = {int(which): (soft, hard) for which, soft, hard in map(str.split, report.all("limit"))}
+            assert limits[resource.RLIMIT_NOFILE] == ("256", "4096")
+            assert "IMAPGATE_OPEN_FILES" not in report.environment
+            close(imap)
+        assert not server.log("resource-shortage")
+
+
 def test_signals_after_a_reload(stage):
     """What the listener has blocked for itself while it executes itself is not for the mailbox program."""
     report = stage.report()
