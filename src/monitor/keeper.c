@@ -179,7 +179,7 @@ drop_privileges(const struct account *a)
 {
 	if (chdir("/") == -1)
 		die("/");
-	if (!launch_leave_groups())
+	if (!launch_drop_groups())
 		die("setgroups");
 	launch_become(a);
 	if (!descriptors_close_from(STDOUT_FILENO + 1))

@@ -1,6 +1,6 @@
 /*
- * The start of the mailbox program, see launch.h. Run by the monitor: starts as root, ends as
- * the user's mailbox program.
+ * Starts the mailbox program, see launch.h. Run by the monitor, which becomes the program, and by
+ * keepers, as root unless the superserver is not; and by --check and --probe, in a child.
  */
 
 #include "monitor/launch.h"
@@ -29,8 +29,8 @@
 /* Time for the client to take one reply, else there is no session. */
 #define WRITE_MS	10000
 
-/* launch_join_groups() or launch_leave_groups() has succeeded. */
-static bool groups_joined;
+/* launch_join_groups() or launch_drop_groups() has succeeded. */
+static bool groups_set;
 
 /* "TAG OK " was sent, so no failure reply is possible. */
 static bool ok_sent;
@@ -85,15 +85,15 @@ expand_arguments(struct arguments *a, const struct options *o, const struct acco
 bool
 launch_join_groups(const struct account *a)
 {
-	groups_joined = geteuid() != 0 || (initgroups(a->owner, a->gid) == 0 && setresgid(a->gid, a->gid, a->gid) == 0);
-	return groups_joined;
+	groups_set = geteuid() != 0 || (initgroups(a->owner, a->gid) == 0 && setresgid(a->gid, a->gid, a->gid) == 0);
+	return groups_set;
 }
 
 bool
-launch_leave_groups(void)
+launch_drop_groups(void)
 {
-	groups_joined = geteuid() != 0 || setgroups(0, NULL) == 0;
-	return groups_joined;
+	groups_set = geteuid() != 0 || setgroups(0, NULL) == 0;
+	return groups_set;
 }
 
 void
@@ -105,7 +105,7 @@ launch_forbid_dumps(void)
 
 /*
  * Returns whether the environment fits with the longest values that it may get. SECURITY: OK is
- * sent before the real one is built.
+ * sent before launch_exec() builds the environment.
  */
 static bool
 environment_fits(const struct options *o, const struct account *a)
@@ -163,7 +163,7 @@ launch_become(const struct account *a)
 {
 	if (geteuid() == 0) {
 		/* SECURITY: without the user's groups the program would have root's. */
-		if (!groups_joined)
+		if (!groups_set)
 			bug("becoming uid %u with root's groups", (unsigned)a->uid);
 		if (setresgid(a->gid, a->gid, a->gid) == -1 || setresuid(a->uid, a->uid, a->uid) == -1)
 			die("becoming uid %u", (unsigned)a->uid);
@@ -245,7 +245,8 @@ log_dropped(const struct environment *e)
 }
 
 /*
- * Sends nothing after "TAG OK ": the line stays incomplete, which no client takes for a login.
+ * Sends nothing after "TAG OK ": the client sees an incomplete line, which does not complete the
+ * login.
  */
 void
 launch_send_failure(const char *tag)
@@ -258,6 +259,14 @@ launch_send_failure(const char *tag)
 	launch_send(&r, false);
 }
 
+/* Logs why the program can't be started, and sends the failure reply if it still can. */
+static void
+report_failure(const char *path, int error, const char *tag)
+{
+	log_failure(path, error);
+	launch_send_failure(tag);
+}
+
 void
 launch_exec(const struct options *o, const struct account *a, const struct environment_facts *facts, const struct signals *in,
     int err_fd)
@@ -265,11 +274,18 @@ launch_exec(const struct options *o, const struct account *a, const struct envir
 	static struct environment env;
 	static struct arguments args;
 	char path[PATH_MAX];
-	int failed;
 
-	if (err_fd == -1 || !launch_find(o, path) || !expand_arguments(&args, o, a) || !environment_build(&env, facts)) {
-		log_failure(o->program[0], E2BIG);
-		launch_send_failure(facts->tag);
+	if (err_fd == -1) {
+		report_failure(o->program[0], errno, facts->tag);
+		return;
+	}
+	errno = 0;
+	if (!launch_find(o, path)) {
+		report_failure(o->program[0], errno != 0 ? errno : ENOENT, facts->tag);
+		return;
+	}
+	if (!expand_arguments(&args, o, a) || !environment_build(&env, facts)) {
+		report_failure(path, E2BIG, facts->tag);
 		return;
 	}
 	log_dropped(&env);
@@ -288,7 +304,5 @@ launch_exec(const struct options *o, const struct account *a, const struct envir
 	if (!descriptors_close_on_exec_from(STDERR_FILENO + 1))
 		die("closing descriptors");
 	execve(path, args.argv, env.vars);
-	failed = errno;
-	log_failure(path, failed);
-	launch_send_failure(facts->tag);
+	report_failure(path, errno, facts->tag);
 }

@@ -16,8 +16,8 @@
 
 /*
  * Finds the mailbox program and fills its absolute path, since programs look at argv[0]. A name
- * without a slash is searched in PATH (execvp(3)). Returns false if there is none that can be
- * executed.
+ * without a slash is searched for in the absolute directories of PATH. Returns false if there is no
+ * program that can be executed.
  */
 bool	launch_find(const struct options *, char path[PATH_MAX]);
 
@@ -31,12 +31,12 @@ bool	launch_join_groups(const struct account *);
  * Drops all supplementary groups, for a process that opens no file as the user. Does nothing
  * without root. Returns false with errno on failure.
  */
-bool	launch_leave_groups(void);
+bool	launch_drop_groups(void);
 
 /*
- * Forbids core dumps, and ptrace(2) and /proc/PID/mem to processes of the same uid. Dies on
- * failure. Call it after each change of the effective uid, which resets this to fs.suid_dumpable
- * (proc(5)).
+ * Makes this process undumpable (PR_SET_DUMPABLE): no core dumps, and no ptrace(2) or /proc/PID/mem
+ * for other processes of its uid. Dies on failure. Call it after each change of the effective uid,
+ * which resets the attribute to fs.suid_dumpable (proc(5)).
  */
 void	launch_forbid_dumps(void);
 
@@ -49,7 +49,7 @@ void	launch_forbid_dumps(void);
 const char	*launch_preflight(const struct options *, const struct account *);
 
 /*
- * Changes to the account's uid and gid for good. launch_join_groups() or launch_leave_groups()
+ * Changes to the account's uid and gid permanently. launch_join_groups() or launch_drop_groups()
  * must have been called. Dies on failure.
  */
 void	launch_become(const struct account *);
@@ -58,15 +58,16 @@ void	launch_become(const struct account *);
 void	launch_send_failure(const char *tag);
 
 /*
- * Sends the reply on descriptor 1, within ten seconds. more means that the program's output
- * follows at once, so that the kernel may join the two in a segment. Returns false on failure.
+ * Sends the reply on descriptor 1, within ten seconds. Set more if the program's output follows at
+ * once (MSG_MORE). Returns false on failure.
  */
 bool	launch_send(const struct reply *, bool more);
 
 /*
  * Becomes the user, sends the replies of --handoff and --capability-after, and executes the
- * program on descriptors 0 and 1, with err_fd as 2 (-1 is a failure). Returns only on failure,
- * with the failure reply sent; the caller must exit.
+ * program on descriptors 0 and 1, with err_fd as descriptor 2; an err_fd of -1 counts as a failure
+ * with errno. On failure logs the cause, sends the failure reply if it still can
+ * (launch_send_failure()), and returns; the caller must exit. Some failures end the process (die()).
  */
 void	launch_exec(const struct options *, const struct account *, const struct environment_facts *, const struct signals *,
 	    int err_fd);
