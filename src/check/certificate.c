@@ -238,7 +238,7 @@ find_certificate(struct sign_keys *keys, uint32_t index, STACK_OF(X509) *chain)
 	int i;
 
 	for (i = 0; i < sk_X509_num(chain); i++)
-		if (publickey_digest(X509_get0_pubkey(sk_X509_value(chain, i)), key_digest) && sign_key_error(keys, index, key_digest) == NULL)
+		if (publickey_digest(X509_get0_pubkey(sk_X509_value(chain, i)), key_digest) && sign_load_key(keys, index, key_digest) == NULL)
 			return i;
 	return -1;
 }
@@ -251,7 +251,7 @@ check_key(struct sign_keys *keys, uint32_t index, STACK_OF(X509) *chain)
 	int other;
 
 	if (publickey_digest(X509_get0_pubkey(sk_X509_value(chain, 0)), key_digest))
-		error = sign_key_error(keys, index, key_digest);
+		error = sign_load_key(keys, index, key_digest);
 	if (error == NULL) {
 		finding_report(FINDING_OK, file, "the private key of the certificate");
 		check_permissions(file);
@@ -272,7 +272,7 @@ check_key(struct sign_keys *keys, uint32_t index, STACK_OF(X509) *chain)
 static void
 check_lone_key(struct sign_keys *keys, uint32_t index)
 {
-	const char *file = keys->opts->key[index], *error = sign_key_error(keys, index, (const uint8_t[MSG_DIGEST]){ 0 });
+	const char *file = keys->opts->key[index], *error = sign_load_key(keys, index, (const uint8_t[MSG_DIGEST]){ 0 });
 
 	if (keys->key[index] == NULL && file != keys->opts->cert[index])
 		finding_report(FINDING_ERROR, file, "can't be used: %s", error);

@@ -30,14 +30,11 @@
 #include "tls/pemfile.h"
 #include "tls/publickey.h"
 
-/* Limit of a key file in octets. A key with a long chain of certificates has 20 KB. */
+/* Limit of a key file in octets. A key with a long chain of certificates takes 20 KB. */
 #define FILE_MAX	(256 * 1024)
 
-/*
- * Octets at the start of what TLS signs: two randoms (1.2), or as many spaces, which distinguish
- * 1.3.
- */
-#define OPENING		64
+/* Length of the prefix of the signed content: two randoms in TLS 1.2, 64 spaces in TLS 1.3. */
+#define PREFIX_LEN	64
 
 /* TLS SignatureSchemes (RFC 8446, 4.2.3) and their meaning in OpenSSL. */
 struct scheme {
@@ -50,16 +47,16 @@ struct scheme {
 };
 
 static const struct scheme schemes[] = {
-	{ 0x0401, "RSA", "SHA256", RSA_PKCS1_PADDING, NULL },
-	{ 0x0501, "RSA", "SHA384", RSA_PKCS1_PADDING, NULL },
-	{ 0x0601, "RSA", "SHA512", RSA_PKCS1_PADDING, NULL },
-	{ 0x0804, "RSA", "SHA256", RSA_PKCS1_PSS_PADDING, NULL },
-	{ 0x0805, "RSA", "SHA384", RSA_PKCS1_PSS_PADDING, NULL },
-	{ 0x0806, "RSA", "SHA512", RSA_PKCS1_PSS_PADDING, NULL },
-	{ 0x0403, "EC", "SHA256", 0, "prime256v1" },
-	{ 0x0503, "EC", "SHA384", 0, "secp384r1" },
-	{ 0x0603, "EC", "SHA512", 0, "secp521r1" },
-	{ 0x0807, "ED25519", NULL, 0, NULL },
+	{ 0x0401, "RSA", "SHA256", RSA_PKCS1_PADDING, NULL },		/* rsa_pkcs1_sha256 */
+	{ 0x0501, "RSA", "SHA384", RSA_PKCS1_PADDING, NULL },		/* rsa_pkcs1_sha384 */
+	{ 0x0601, "RSA", "SHA512", RSA_PKCS1_PADDING, NULL },		/* rsa_pkcs1_sha512 */
+	{ 0x0804, "RSA", "SHA256", RSA_PKCS1_PSS_PADDING, NULL },	/* rsa_pss_rsae_sha256 */
+	{ 0x0805, "RSA", "SHA384", RSA_PKCS1_PSS_PADDING, NULL },	/* rsa_pss_rsae_sha384 */
+	{ 0x0806, "RSA", "SHA512", RSA_PKCS1_PSS_PADDING, NULL },	/* rsa_pss_rsae_sha512 */
+	{ 0x0403, "EC", "SHA256", 0, "prime256v1" },			/* ecdsa_secp256r1_sha256 */
+	{ 0x0503, "EC", "SHA384", 0, "secp384r1" },			/* ecdsa_secp384r1_sha384 */
+	{ 0x0603, "EC", "SHA512", 0, "secp521r1" },			/* ecdsa_secp521r1_sha512 */
+	{ 0x0807, "ED25519", NULL, 0, NULL },				/* ed25519 */
 };
 
 /* Groups of TLS 1.2's ECDHE, and the form of their points (RFC 8422, 5.4 and 5.1.1). */
@@ -129,7 +126,8 @@ open_file(const char *path, size_t *size, const char **reason)
 
 /*
  * Reads until size octets are read or the file ends. Returns the number of octets, -1 with errno
- * on an error. Uses pread(2), which can't read from a socket.
+ * on an error. SECURITY: pread(2) fails on a socket, so a wrong descriptor can't read a client's
+ * input.
  */
 static ssize_t
 read_all(int fd, uint8_t *buf, size_t size)
@@ -289,7 +287,7 @@ mismatch_error(EVP_PKEY *key, const uint8_t key_digest[MSG_DIGEST])
 }
 
 const char *
-sign_key_error(struct sign_keys *keys, uint32_t index, const uint8_t key_digest[MSG_DIGEST])
+sign_load_key(struct sign_keys *keys, uint32_t index, const uint8_t key_digest[MSG_DIGEST])
 {
 	const char *reason = NULL;
 
@@ -317,7 +315,7 @@ sign_key_request_error(struct sign_keys *keys, uint32_t index, const uint8_t key
 	if (index >= keys->opts->n_cert)
 		return "unknown key number";
 	loaded = keys->key[index] != NULL;
-	reason = sign_key_error(keys, index, key_digest);
+	reason = sign_load_key(keys, index, key_digest);
 	if (!loaded && keys->key[index] != NULL && stat(keys->opts->key[index], &st) == 0 && (st.st_mode & S_IROTH) != 0)
 		log_file(LOG_WARNING, "key-exposed", keys->opts->key[index], "every user of this machine can read the file");
 	return reason;
@@ -339,14 +337,14 @@ static bool
 is_tls13(const uint8_t *tbs, size_t len)
 {
 	static const char text[] = "TLS 1.3, server CertificateVerify";	/* includes NUL */
-	size_t head = OPENING + sizeof(text);
+	size_t head = PREFIX_LEN + sizeof(text);
 
 	if (len != head + 32 && len != head + 48)
 		return false;
-	for (size_t i = 0; i < OPENING; i++)
+	for (size_t i = 0; i < PREFIX_LEN; i++)
 		if (tbs[i] != ' ')
 			return false;
-	return memcmp(tbs + OPENING, text, sizeof(text)) == 0;
+	return memcmp(tbs + PREFIX_LEN, text, sizeof(text)) == 0;
 }
 
 /*
@@ -361,15 +359,15 @@ is_tls13(const uint8_t *tbs, size_t len)
 static bool
 is_tls12(const uint8_t *tbs, size_t len)
 {
-	const uint8_t *params = tbs + OPENING;
+	const uint8_t *params = tbs + PREFIX_LEN;
 
-	if (len < OPENING + 5 || params[0] != 3)
+	if (len < PREFIX_LEN + 5 || params[0] != 3)
 		return false;
 	for (size_t i = 0; i < sizeof(groups) / sizeof(groups[0]); i++) {
 		const struct group	*g = &groups[i];
 
 		if (g->number == (params[1] << 8 | params[2]))
-			return params[3] == g->point && len == OPENING + 4 + (size_t)g->point &&
+			return params[3] == g->point && len == PREFIX_LEN + 4 + (size_t)g->point &&
 			    (!g->uncompressed || params[4] == 4);
 	}
 	return false;

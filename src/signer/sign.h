@@ -2,9 +2,9 @@
 #define IMAPGATE_SIGNER_SIGN_H
 
 /*
- * The server's private keys, which no other process has, and signatures with them. A key is read
- * at the first request for it, so a superserver's connection without TLS reads none. The signer
- * reads all keys before its sandbox.
+ * The server's private keys, which no other process has, and signatures with them. Under a
+ * superserver a key is read at the first request for it, so a connection without TLS reads none; the
+ * signer reads all keys before it enters its sandbox.
  */
 
 #include <openssl/evp.h>
@@ -28,7 +28,7 @@ struct sign_keys {
  * to the certificate, or the error: file unreadable, no key in the file, or another key. An
  * encrypted key is an error, because no passphrase is ever asked for.
  */
-const char	*sign_key_error(struct sign_keys *, uint32_t index, const uint8_t key_digest[MSG_DIGEST]);
+const char	*sign_load_key(struct sign_keys *, uint32_t index, const uint8_t key_digest[MSG_DIGEST]);
 
 /*
  * Does the same for a gate's request for a key: checks the index too, and logs "key-exposed" when
@@ -44,9 +44,9 @@ void	sign_report_key(const struct options *, uint32_t index, const char *reason)
  * 8446, 4.4.3), for TLS 1.2 the randoms and the ECDHE parameters of a named curve (RFC 8422,
  * 5.4).
  *
- * Fills the answer; its length is 0 if there is no signature. Returns NULL, also if OpenSSL
- * fails, or why the request is refused: only a compromised gate sends such a request. Call
- * sign_key_request_error() before.
+ * Fills the answer. Returns NULL if the request is allowed, even if OpenSSL then fails, with length
+ * 0; or the reason why it is refused: only a compromised gate sends such a request.
+ * sign_key_request_error() must have succeeded for the key.
  */
 const char	*sign_answer(struct sign_keys *, const struct msg_sign *, struct msg_sign_answer *);
 
@@ -54,7 +54,7 @@ const char	*sign_answer(struct sign_keys *, const struct msg_sign *, struct msg_
 void	sign_report_refusal(const struct msg_sign *, const char *reason);
 
 /*
- * Frees and wipes all keys. Call it before the process executes a program or takes a user's ids.
+ * Wipes and frees all keys. Call it before the process executes a program or takes a user's ids.
  */
 void	sign_forget(struct sign_keys *);
 
