@@ -1,17 +1,17 @@
 /*
- * Checks arguments and descriptors, and becomes the process that it was started as. Where root
- * has started it, these processes run as root:
+ * Finds out from argv[0], the options and the passed descriptors which process to be, and runs it.
+ * Where root has started it, these processes run as root:
  *
  * process         as root                               reads from other processes
  *
- * listener        for the life of the service           fixed-size messages; nothing of a client's
+ * listener        for the life of the service           fixed-size messages; nothing from clients
  *   its dry run   for the start of a reload             fixed-size messages of its own zygotes
  * monitor zygote  for the life of its settings          fixed-size messages of the listener
- * monitor         until the mailbox program: from the   fixed-size messages of gate and listener
- *                 first login, under a superserver or
- *                 with --preauth peer from the start
+ * monitor         from the first login (superserver,    fixed-size messages of gate and listener
+ *                 --preauth peer: from the start) until
+ *                 it executes the mailbox program
  * PAM keeper      for the session (--pam-session wait)  one fixed-size message of a relay
- * keeper          with TLS by the kernel, until it has  nothing
+ * keeper          with kernel TLS, until it has         nothing
  *                 become the user
  * gate zygote     until certificates are read           fixed-size messages of the signer
  * signer          until private keys are read           nothing
@@ -20,8 +20,8 @@
  * --check,        with the rights of the user that      files; output of the mailbox program
  * --probe         runs them
  *
- * The monitor and its zygote have PAM and its modules loaded; a child of the zygote reads PAM's
- * files. The code is in listener/, monitor/ (keepers too), gate/, signer/ and check/.
+ * The monitor and its zygote have PAM and its modules loaded; PAM's configuration files are read in
+ * a child of the zygote, which exits (pammodules.c). The code is in listener/, monitor/ (keepers too), gate/, signer/ and check/.
  */
 
 #include <fcntl.h>
@@ -89,7 +89,7 @@ stderr_is_client(void)
 }
 
 static void
-leave_stderr(void)
+redirect_stderr_to_null(void)
 {
 	int fd = open("/dev/null", O_WRONLY);
 
@@ -144,7 +144,7 @@ main(int argc, char *argv[])
 	static struct activation_socket sockets[ACTIVATION_MAX];
 	size_t listening;
 	enum role role;
-	bool inetd;
+	bool client_on_stderr;
 
 	/* argc 0: CVE-2021-4034. AT_SECURE: a setuid bit is not supported. */
 	if (argc < 1 || getauxval(AT_SECURE) != 0)
@@ -157,9 +157,9 @@ main(int argc, char *argv[])
 	if (role_is(argv[0], &role))
 		run_role(role, argv, &opts);
 	fill_descriptors();
-	inetd = stderr_is_client();
-	if (inetd) {
-		leave_stderr();
+	client_on_stderr = stderr_is_client();
+	if (client_on_stderr) {
+		redirect_stderr_to_null();
 		options_error_hook = log_options_error;
 	}
 	options_parse(&opts, argc, argv);

@@ -54,11 +54,11 @@ store_address(struct peer *p, const union address *a)
 }
 
 static bool
-format_address(const union address *a, char ip[PEER_ADDRESS], char port[6])
+format_address(const union address *a, char ip[PEER_ADDRESS_SIZE], char port[6])
 {
 	socklen_t len = a->sa.sa_family == AF_INET ? sizeof(a->sin) : sizeof(a->sin6);
 
-	return getnameinfo(&a->sa, len, ip, PEER_ADDRESS, port, 6, NI_NUMERICHOST | NI_NUMERICSERV) == 0;
+	return getnameinfo(&a->sa, len, ip, PEER_ADDRESS_SIZE, port, 6, NI_NUMERICHOST | NI_NUMERICSERV) == 0;
 }
 
 /* Gets the user of a Unix-domain socket's other end (unix(7), SO_PEERCRED). */
@@ -74,8 +74,8 @@ get_credentials(struct peer *p, int fd)
 }
 
 /*
- * SECURITY: the local address must never replace the client's, which is unknown after a reset: it
- * may be one of --proxy or --unlimited.
+ * Gets the client's address. SECURITY: fails after a reset. The local address must not be used
+ * instead: it may be listed in --proxy or --unlimited.
  */
 static bool
 get_remote(int fd, const struct sockaddr_storage *accepted, union address *remote)
@@ -132,10 +132,10 @@ identify_socket(struct peer *p, int fd, const struct sockaddr_storage *accepted)
 
 /*
  * Reads a numeric address from a variable. Stores it as the client's too, unless client is NULL.
- * Returns false without the variable, or if it has another value.
+ * Returns false if the variable is unset or not a numeric address.
  */
 static bool
-read_address(const char *name, char ip[PEER_ADDRESS], struct peer *client)
+read_address(const char *name, char ip[PEER_ADDRESS_SIZE], struct peer *client)
 {
 	const char *value = getenv(name);
 	struct addrinfo hints = { .ai_flags = AI_NUMERICHOST, .ai_socktype = SOCK_STREAM }, *found;
@@ -166,7 +166,7 @@ read_port(const char *name, char port[6])
 
 /*
  * Reads the variables of UCSPI TCP (tcpserver), of systemd's Accept=yes, and of superservers that
- * do TLS (s6-tlsd, sslserver).
+ * terminate TLS (s6-tlsd, sslserver).
  */
 static void
 read_environment(struct peer *p)
@@ -298,12 +298,12 @@ peer_is_proxy(const struct peer *p, const struct options *o)
 }
 
 static void
-format_end(const struct proxy_end *end, char ip[PEER_ADDRESS], char port[6])
+format_endpoint(const struct proxy_endpoint *endpoint, char ip[PEER_ADDRESS_SIZE], char port[6])
 {
-	bool ipv4 = network_is_ipv4(end->address);
+	bool ipv4 = network_is_ipv4(endpoint->address);
 
-	inet_ntop(ipv4 ? AF_INET : AF_INET6, end->address + (ipv4 ? 12 : 0), ip, PEER_ADDRESS);
-	snprintf(port, 6, "%u", end->port);
+	inet_ntop(ipv4 ? AF_INET : AF_INET6, endpoint->address + (ipv4 ? 12 : 0), ip, PEER_ADDRESS_SIZE);
+	snprintf(port, 6, "%u", endpoint->port);
 }
 
 static void
@@ -313,8 +313,8 @@ replace_addresses(struct peer *p, const struct proxy *header)
 	p->loopback = (p->loopback || p->kind == PEER_LOCAL) && network_is_loopback(header->source.address);
 	p->kind = PEER_TCP;
 	memcpy(p->address, header->source.address, NETWORK_ADDRESS);
-	format_end(&header->source, p->ip, p->port);
-	format_end(&header->destination, p->local_ip, p->local_port);
+	format_endpoint(&header->source, p->ip, p->port);
+	format_endpoint(&header->destination, p->local_ip, p->local_port);
 }
 
 bool

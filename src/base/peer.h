@@ -3,8 +3,9 @@
 
 /*
  * The client, as far as it is known without reading from it. The kernel knows the peer of a
- * socket. UCSPI variables are used only if descriptor 0 is a superserver's pipe. A PROXY header
- * replaces the proxy by its client (gate/proxied.h).
+ * socket. A superserver's variables give the addresses only if the descriptor is a pipe; the
+ * descriptors of UCSPI-TLS are read in any case. A PROXY header replaces the proxy with its client
+ * (gate/proxied.h).
  */
 
 #include <arpa/inet.h>
@@ -17,15 +18,15 @@
 #include "proto/proxy.h"
 
 /* Room for an IPv6 address with a zone: "fe80::1%eth0". */
-#define PEER_ADDRESS	(INET6_ADDRSTRLEN + 17)
+#define PEER_ADDRESS_SIZE	(INET6_ADDRSTRLEN + 17)
 
 enum peer_kind {
 	PEER_LOCAL,		/* a Unix-domain socket, or a pipe without addresses */
 	PEER_TCP,
-	PEER_TLS,		/* a superserver or a proxy does the TLS */
+	PEER_TLS,		/* a superserver or a proxy terminates TLS */
 };
 
-/* Descriptors of a superserver that does TLS on request (UCSPI-TLS). */
+/* Descriptors of a superserver that terminates TLS on request (UCSPI-TLS). */
 struct peer_ucspi_tls {
 	int	control;		/* 0: there is none */
 	int	read, write;		/* for the client, once TLS has begun */
@@ -39,27 +40,27 @@ struct peer {
 	bool		has_uid;		/* with PEER_LOCAL: uid is known */
 	uid_t		uid;
 	uint8_t		address[NETWORK_ADDRESS]; /* of the client; zeros if there is none */
-	char		ip[PEER_ADDRESS];	/* the same as text; "local" if there is none */
+	char		ip[PEER_ADDRESS_SIZE];	/* the same as text; "local" if there is none */
 	char		port[6];
-	char		local_ip[PEER_ADDRESS];
+	char		local_ip[PEER_ADDRESS_SIZE];
 	char		local_port[6];
 	/* Address of the proxy that named this client; "" without a proxy. */
-	char		proxy[PEER_ADDRESS];
+	char		proxy[PEER_ADDRESS_SIZE];
 	char		tls_protocol[16];	/* with PEER_TLS: as claimed */
 	char		tls_cipher[64];
 	struct peer_ucspi_tls ucspi_tls;
 };
 
 /*
- * Fills peer for a connection. Takes its descriptor, a socket or a pipe, and the address from
- * accept(2), NULL: getpeername(2) is used. Returns false, with ip "unknown", if the client has
- * reset the connection. Call it before the environment is cleared.
+ * Fills peer for a connection. Takes its socket or pipe, and the address that accept(2) gave; if
+ * that is NULL, getpeername(2) is called. Returns false, with ip "unknown", if the client has reset
+ * the connection. Call it before the environment is cleared.
  */
 bool	peer_identify(struct peer *, int fd, const struct sockaddr_storage *accepted);
 
 /*
- * Returns whether a descriptor is a pipe or a connected stream socket; also one that its client
- * has reset.
+ * Returns whether a descriptor is a pipe, or a stream socket that is or was connected: the client
+ * may have reset it.
  */
 bool	peer_is_connection(int fd);
 
@@ -70,8 +71,8 @@ bool	peer_is_connection(int fd);
 bool	peer_is_proxy(const struct peer *, const struct options *);
 
 /*
- * Replaces the proxy by the client in its header. Returns false, and changes nothing, if TLS
- * version or cipher are not word_is_plain().
+ * Replaces the proxy with the client in its header. Returns false, and changes nothing, if the
+ * client kind is invalid, or word_is_plain() rejects the TLS version or cipher.
  *
  * SECURITY: a compromised gate may have forged the header, so it is checked here.
  */

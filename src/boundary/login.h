@@ -79,7 +79,7 @@ struct msg_proxied {
 	uint32_t	client;			/* enum proxy_client */
 	/* Not 0: the client's connection to the proxy is TLS, which ends there. */
 	uint32_t	tls;
-	struct proxy_end source, destination;	/* with PROXY_TCP */
+	struct proxy_endpoint source, destination;	/* with PROXY_TCP */
 	char		tls_protocol[16];
 	char		tls_cipher[64];
 };

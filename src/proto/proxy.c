@@ -16,11 +16,11 @@
  * Octets of version 2's signature, and of its fixed part: signature, version and command, family
  * and transport, length (2.2).
  */
-#define SIGNATURE	12
-#define FIXED		16
+#define SIGNATURE_LEN	12
+#define FIXED_LEN		16
 
 static const uint8_t text_start[] = { 'P', 'R', 'O', 'X', 'Y', ' ' };
-static const uint8_t signature[SIGNATURE] = { '\r', '\n', '\r', '\n', 0, '\r', '\n', 'Q', 'U', 'I', 'T', '\n' };
+static const uint8_t signature[SIGNATURE_LEN] = { '\r', '\n', '\r', '\n', 0, '\r', '\n', 'Q', 'U', 'I', 'T', '\n' };
 
 /* Commands, families and transports of version 2 (2.2). */
 enum {
@@ -218,7 +218,7 @@ read_tlvs(struct proxy *p, const uint8_t *header, size_t header_len, size_t at_o
 
 /* Reads two addresses of size octets, then two ports. */
 static void
-read_ends(struct proxy *p, const uint8_t *at, size_t size)
+read_endpoints(struct proxy *p, const uint8_t *at, size_t size)
 {
 	if (size == NETWORK_ADDRESS) {
 		memcpy(p->source.address, at, size);
@@ -250,22 +250,22 @@ read_binary(struct proxy *p, const uint8_t *header, size_t len)
 	p->client = PROXY_UNKNOWN;
 	if (family == 0 || transport != STREAM)
 		return true;
-	if (len - FIXED < sizes[family])
+	if (len - FIXED_LEN < sizes[family])
 		return false;
 	p->client = family == UNIX ? PROXY_UNIX : PROXY_TCP;
 	if (family != UNIX)
-		read_ends(p, header + FIXED, family == INET ? 4 : 16);
-	return read_tlvs(p, header, len, FIXED + sizes[family]);
+		read_endpoints(p, header + FIXED_LEN, family == INET ? 4 : 16);
+	return read_tlvs(p, header, len, FIXED_LEN + sizes[family]);
 }
 
 static enum proxy_outcome
 parse_binary(struct proxy *p, const uint8_t *octets, size_t len, size_t *used)
 {
-	if (len > SIGNATURE && octets[SIGNATURE] >> 4 != 2)
+	if (len > SIGNATURE_LEN && octets[SIGNATURE_LEN] >> 4 != 2)
 		return PROXY_BAD;
-	if (len < FIXED)
+	if (len < FIXED_LEN)
 		return PROXY_MORE;
-	*used = FIXED + read_16(octets + 14);
+	*used = FIXED_LEN + read_16(octets + 14);
 	if (*used > PROXY_MAX)
 		return PROXY_BAD;
 	if (len < *used)

@@ -32,15 +32,15 @@ enum proxy_client {
 	PROXY_TCP,		/* source and destination are filled */
 };
 
-struct proxy_end {
+struct proxy_endpoint {
 	uint8_t		address[NETWORK_ADDRESS];
 	uint16_t	port;
 };
 
 struct proxy {
 	enum proxy_client	client;
-	struct proxy_end	source;			/* of the client */
-	struct proxy_end	destination;		/* address at the proxy */
+	struct proxy_endpoint	source;			/* of the client */
+	struct proxy_endpoint	destination;		/* address at the proxy */
 	bool			tls;			/* the client's TLS ends at the proxy (PP2_CLIENT_SSL) */
 	char			tls_protocol[16];	/* plain word (word.h); "TLS" if unknown */
 	char			tls_cipher[64];		/* plain word; "unknown" if unknown */

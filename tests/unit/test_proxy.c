@@ -58,7 +58,7 @@ parse(const uint8_t *header, size_t len)
 }
 
 static void
-is_end(const struct proxy_end *end, const char *ip, unsigned port)
+is_end(const struct proxy_endpoint *end, const char *ip, unsigned port)
 {
 	char text[INET6_ADDRSTRLEN];
 
