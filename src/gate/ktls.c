@@ -18,35 +18,35 @@
 
 #include "base/log.h"
 
-#define NONCE	TRAFFICKEYS_NONCE
+#define IV_LEN	TRAFFICKEYS_IV_LEN
 #define KEY_MAX	TRAFFICKEYS_KEY_MAX
 
-/* Octets of a record's sequence number (RFC 8446, 5.3; RFC 5246, 6.1). */
-#define COUNTER	8
+/* Length of a record's sequence number (RFC 8446, 5.3; RFC 5246, 6.1). */
+#define SEQUENCE_LEN	8
 
 /*
- * Ciphers that the kernel supports (linux/tls.h). The split of a nonce into salt and IV is the
- * kernel's.
+ * Ciphers that the kernel supports (linux/tls.h), which calls the first octets of an IV the salt
+ * and the rest the IV.
  */
 static const struct suite {
 	int		cipher;		/* from SSL_CIPHER_get_cipher_nid(3) */
 	uint16_t	type;		/* TLS_CIPHER_* of linux/tls.h */
 	size_t		key;
-	size_t		salt;		/* leading octets of the nonce */
+	size_t		salt;		/* leading octets of the IV */
 	size_t		fixed;		/* leading octets that TLS 1.2 derives; GCM: the salt (RFC 5288, 3) */
 } suites[] = {
 	{ NID_aes_128_gcm, TLS_CIPHER_AES_GCM_128, TLS_CIPHER_AES_GCM_128_KEY_SIZE, TLS_CIPHER_AES_GCM_128_SALT_SIZE, 4 },
 	{ NID_aes_256_gcm, TLS_CIPHER_AES_GCM_256, TLS_CIPHER_AES_GCM_256_KEY_SIZE, TLS_CIPHER_AES_GCM_256_SALT_SIZE, 4 },
-	{ NID_chacha20_poly1305, TLS_CIPHER_CHACHA20_POLY1305, TLS_CIPHER_CHACHA20_POLY1305_KEY_SIZE, 0, NONCE },
+	{ NID_chacha20_poly1305, TLS_CIPHER_CHACHA20_POLY1305, TLS_CIPHER_CHACHA20_POLY1305_KEY_SIZE, 0, IV_LEN },
 };
 
 /* Layout of all the kernel's structs: header, IV, key, salt, counter, without padding. */
 struct crypto {
 	struct tls_crypto_info	info;
-	uint8_t			rest[NONCE + KEY_MAX + COUNTER];
+	uint8_t			rest[IV_LEN + KEY_MAX + SEQUENCE_LEN];
 };
 
-_Static_assert(sizeof(struct tls12_crypto_info_aes_gcm_128) == sizeof(struct tls_crypto_info) + NONCE + 16 + COUNTER, "no holes");
+_Static_assert(sizeof(struct tls12_crypto_info_aes_gcm_128) == sizeof(struct tls_crypto_info) + IV_LEN + 16 + SEQUENCE_LEN, "no holes");
 _Static_assert(sizeof(struct tls12_crypto_info_aes_gcm_256) == sizeof(struct crypto), "no holes");
 _Static_assert(sizeof(struct tls12_crypto_info_chacha20_poly1305) == sizeof(struct crypto), "no holes");
 
@@ -144,7 +144,7 @@ derive_tls12(const SSL *ssl, const struct suite *suite, const EVP_MD *digest, st
 
 	SSL_get_server_random(ssl, server, sizeof(server));
 	SSL_get_client_random(ssl, client, sizeof(client));
-	derived = master_len > 0 && RAND_bytes(keys[KTLS_WRITE].nonce, NONCE) == 1 && traffickeys_from_master(&keys[KTLS_READ],
+	derived = master_len > 0 && RAND_bytes(keys[KTLS_WRITE].iv, IV_LEN) == 1 && traffickeys_from_master(&keys[KTLS_READ],
 	    &keys[KTLS_WRITE], suite->key, suite->fixed, digest, master, master_len, server, client);
 	explicit_bzero(master, sizeof(master));
 	return derived;
@@ -211,16 +211,16 @@ static bool
 install_keys(int fd, int option, int version, const struct suite *suite, const struct traffickeys *keys, uint64_t records)
 {
 	struct crypto crypto = { .info = { .version = (uint16_t)version, .cipher_type = suite->type } };
-	uint8_t counter[COUNTER], *at = crypto.rest;
+	uint8_t counter[SEQUENCE_LEN], *at = crypto.rest;
 	bool installed;
 	int i;
 
-	for (i = COUNTER - 1; i >= 0; i--, records >>= 8)
+	for (i = SEQUENCE_LEN - 1; i >= 0; i--, records >>= 8)
 		counter[i] = (uint8_t)records;
-	at = append_bytes(at, keys->nonce + suite->salt, NONCE - suite->salt);
+	at = append_bytes(at, keys->iv + suite->salt, IV_LEN - suite->salt);
 	at = append_bytes(at, keys->key, suite->key);
-	at = append_bytes(at, keys->nonce, suite->salt);
-	at = append_bytes(at, counter, COUNTER);
+	at = append_bytes(at, keys->iv, suite->salt);
+	at = append_bytes(at, counter, SEQUENCE_LEN);
 	installed = setsockopt(fd, SOL_TLS, option, &crypto, (socklen_t)(at - (uint8_t *)&crypto)) == 0;
 	explicit_bzero(&crypto, sizeof(crypto));
 	return installed;

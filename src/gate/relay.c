@@ -25,12 +25,12 @@
 #include "gate/bounds.h"
 
 /* Timeout for the mailbox program's last output when the service stops, in milliseconds. */
-#define STOP_MS		5000
+#define RELAY_STOP_MS	5000
 
 /* More milliseconds than conn_end() needs after the relay's end. */
 #define CLOSE_MS	5000
 
-/* Octets of one TLS record (RFC 8446, 5.1). */
+/* The most plaintext that one TLS record carries, in octets (RFC 8446, 5.1). */
 #define LANE_SIZE	16384
 
 struct lane {
@@ -52,11 +52,11 @@ struct relay {
 	bool		 client_ended;	/* the client's end was seen */
 	bool		 program_ended;	/* the mailbox program's end was seen */
 	bool		 program_wrote;	/* the mailbox program has written an octet */
-	bool		 failure_sent;	/* failure_reply is sent instead of the program's output */
+	bool		 failure_queued;	/* failure_reply takes the place of the program's output */
 	bool		 stopped;	/* by SIGTERM */
 	bool		 broken;	/* poll(2) reports events again and again, but nothing moves */
 	int		 linger_ms;
-	int64_t		 moved_at;	/* clock_ms() of the last octet; from client_ended on */
+	int64_t		 moved_at;	/* clock_ms() of the last moved octet; set only after client_ended */
 	int64_t		 ends_at;	/* clock_ms() at which the relay ends; 0: not known yet */
 	short		 client_events;	/* poll(2) event to wait for before reading the client */
 };
@@ -274,22 +274,22 @@ is_over(const struct relay *r)
 
 /*
  * Stops reading the client after SIGTERM; output of the mailbox program is passed on for
- * STOP_MS.
+ * RELAY_STOP_MS.
  */
 static void
 relay_stop(struct relay *r)
 {
 	r->stopped = true;
 	discard_lane(&r->up);
-	end_in(r, STOP_MS);
+	end_in(r, RELAY_STOP_MS);
 }
 
 /* Puts the failure reply into the lane to the client, whose login was not answered yet. */
 static void
-send_failure_reply(struct relay *r, const char *failure_reply)
+queue_failure_reply(struct relay *r, const char *failure_reply)
 {
 	r->report(OUTPUT_NONE);
-	r->failure_sent = true;
+	r->failure_queued = true;
 	r->down.start = 0;
 	r->down.end = strlen(failure_reply) < LANE_SIZE ? strlen(failure_reply) : 0;
 	memcpy(r->down.buffer, failure_reply, r->down.end);
@@ -312,8 +312,8 @@ relay_run(struct conn *client, int mailbox, const char *failure_reply, int linge
 			client->tries = 0;
 		else
 			relay_await(&r);
-		if (r.down.eof && !r.program_wrote && !r.failure_sent && !r.client_lost && !r.stopped)
-			send_failure_reply(&r, failure_reply);
+		if (r.down.eof && !r.program_wrote && !r.failure_queued && !r.client_lost && !r.stopped)
+			queue_failure_reply(&r, failure_reply);
 	}
 	/* A missing close_notify shows the client that data is missing (RFC 8446, 6.1). */
 	client->tls_broken |= !is_over(&r);

@@ -26,7 +26,7 @@ typedef void relay_report(enum program_output);
  *
  * linger_ms (milliseconds) limits two things: the time from the mailbox program's end to the
  * relay's, and the idle time after the client's end. Then the connection is cut without
- * close_notify. A mailbox program that ends without output is replaced by failure_reply.
+ * close_notify. If the mailbox program ends without output, failure_reply is sent instead.
  */
 void	relay_run(struct conn *, int mailbox, const char *failure_reply, int linger_ms, relay_report *);
 

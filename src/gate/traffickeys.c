@@ -1,5 +1,5 @@
 /*
- * Deriving the keys of TLS records, see traffickeys.h. Run by the gate in its sandbox. Pure.
+ * Derives the keys of TLS records, see traffickeys.h. Run by the gate in its sandbox.
  */
 
 #include "gate/traffickeys.h"
@@ -57,11 +57,11 @@ bool
 traffickeys_from_secret(struct traffickeys *keys, size_t key_len, const EVP_MD *digest, const uint8_t *secret, size_t secret_len)
 {
 	return key_len <= TRAFFICKEYS_KEY_MAX && expand_label(digest, secret, secret_len, "key", keys->key, key_len) &&
-	    expand_label(digest, secret, secret_len, "iv", keys->nonce, TRAFFICKEYS_NONCE);
+	    expand_label(digest, secret, secret_len, "iv", keys->iv, TRAFFICKEYS_IV_LEN);
 }
 
 bool
-traffickeys_from_master(struct traffickeys *client, struct traffickeys *server, size_t key_len, size_t fixed, const EVP_MD *digest,
+traffickeys_from_master(struct traffickeys *client, struct traffickeys *server, size_t key_len, size_t fixed_iv_len, const EVP_MD *digest,
     const uint8_t *master, size_t master_len, const uint8_t *server_random, const uint8_t *client_random)
 {
 	static const char label[] = "key expansion";
@@ -69,25 +69,25 @@ traffickeys_from_master(struct traffickeys *client, struct traffickeys *server, 
 		text_param(OSSL_KDF_PARAM_DIGEST, EVP_MD_get0_name(digest)),
 		octets_param(OSSL_KDF_PARAM_SECRET, master, master_len),
 		octets_param(OSSL_KDF_PARAM_SEED, label, strlen(label)),
-		octets_param(OSSL_KDF_PARAM_SEED, server_random, TRAFFICKEYS_RANDOM),
-		octets_param(OSSL_KDF_PARAM_SEED, client_random, TRAFFICKEYS_RANDOM),
+		octets_param(OSSL_KDF_PARAM_SEED, server_random, TRAFFICKEYS_RANDOM_LEN),
+		octets_param(OSSL_KDF_PARAM_SEED, client_random, TRAFFICKEYS_RANDOM_LEN),
 		OSSL_PARAM_construct_end(),
 	};
-	uint8_t block[2 * (TRAFFICKEYS_KEY_MAX + TRAFFICKEYS_NONCE)];
+	uint8_t block[2 * (TRAFFICKEYS_KEY_MAX + TRAFFICKEYS_IV_LEN)];
 	bool derived;
 
-	if (key_len > TRAFFICKEYS_KEY_MAX || fixed > TRAFFICKEYS_NONCE)
+	if (key_len > TRAFFICKEYS_KEY_MAX || fixed_iv_len > TRAFFICKEYS_IV_LEN)
 		return false;
-	derived = run_kdf("TLS1-PRF", params, block, 2 * (key_len + fixed));
+	derived = run_kdf("TLS1-PRF", params, block, 2 * (key_len + fixed_iv_len));
 	/*
 	 * An AEAD cipher has no MAC keys; the key block is client's key, server's key, client's
-	 * nonce, server's nonce.
+	 * IV, server's IV.
 	 */
 	if (derived) {
 		memcpy(client->key, block, key_len);
 		memcpy(server->key, block + key_len, key_len);
-		memcpy(client->nonce, block + 2 * key_len, fixed);
-		memcpy(server->nonce, block + 2 * key_len + fixed, fixed);
+		memcpy(client->iv, block + 2 * key_len, fixed_iv_len);
+		memcpy(server->iv, block + 2 * key_len + fixed_iv_len, fixed_iv_len);
 	}
 	explicit_bzero(block, sizeof(block));
 	return derived;

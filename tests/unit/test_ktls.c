@@ -197,16 +197,16 @@ end(struct both *b)
 
 /* Fixed and sent part one after the other, or the number put over the end (RFC 5288, 3; RFC 7905, 2; RFC 8446, 5.3). */
 static void
-make_nonce(uint8_t nonce[TRAFFICKEYS_NONCE], const struct suite *s, const struct traffickeys *keys, const uint8_t *record, uint64_t number)
+make_nonce(uint8_t nonce[TRAFFICKEYS_IV_LEN], const struct suite *s, const struct traffickeys *keys, const uint8_t *record, uint64_t number)
 {
 	int i;
 
-	memcpy(nonce, keys->nonce, TRAFFICKEYS_NONCE);
+	memcpy(nonce, keys->iv, TRAFFICKEYS_IV_LEN);
 	if (s->explicit_nonce)
-		memcpy(nonce + TRAFFICKEYS_NONCE - EXPLICIT, record + HEADER, EXPLICIT);
+		memcpy(nonce + TRAFFICKEYS_IV_LEN - EXPLICIT, record + HEADER, EXPLICIT);
 	else
 		for (i = 0; i < 8; i++)
-			nonce[TRAFFICKEYS_NONCE - 1 - i] ^= (uint8_t)(number >> 8 * i);
+			nonce[TRAFFICKEYS_IV_LEN - 1 - i] ^= (uint8_t)(number >> 8 * i);
 }
 
 /* What is authenticated besides the text (RFC 5246, 6.2.3.3; RFC 8446, 5.2). Returns its length. */
@@ -232,7 +232,7 @@ static int
 open_record(const struct suite *s, const struct traffickeys *keys, uint64_t number, uint8_t *record, size_t record_len, uint8_t *text)
 {
 	size_t before = HEADER + (s->explicit_nonce ? EXPLICIT : 0), len = record_len - before - TAG;
-	uint8_t nonce[TRAFFICKEYS_NONCE], aad[13];
+	uint8_t nonce[TRAFFICKEYS_IV_LEN], aad[13];
 	int n, aad_len = make_additional(aad, s, record, number, len);
 	EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
 	bool opened;

@@ -28,7 +28,7 @@ assert_octets(const uint8_t *got, const char *hex)
 
 /* RFC 8448, 3: all that is derived there from a secret, for AES-128-GCM with SHA-256. */
 static const struct {
-	const char	*secret, *key, *nonce;
+	const char	*secret, *key, *iv;
 } rfc8448[] = {
 	{ "b67b7d690cc16c4e75e54213cb2d37b4e9c912bcded9105d42befd59d391ad38", "3fce516009c21727d0f2e4e86ee403bc", "5d313eb2671276ee13000b30" },
 	{ "b3eddb126e067f35a780b3abf45e2d8f3b1a950738f52e9600746a0e27a55a21", "dbfaa693d1762c5b666af5d950258d01", "5bd3c71b836e0b76bb73265f" },
@@ -48,7 +48,7 @@ test_tls13(void **state)
 		len = octets(rfc8448[i].secret, secret, sizeof(secret));
 		assert_true(traffickeys_from_secret(&keys, 16, EVP_sha256(), secret, len));
 		assert_octets(keys.key, rfc8448[i].key);
-		assert_octets(keys.nonce, rfc8448[i].nonce);
+		assert_octets(keys.iv, rfc8448[i].iv);
 	}
 }
 
@@ -75,7 +75,7 @@ static const struct {
 	},
 };
 
-/* Key and fixed nonce of AES-128-GCM, AES-256-GCM and ChaCha20-Poly1305. */
+/* Key and fixed iv of AES-128-GCM, AES-256-GCM and ChaCha20-Poly1305. */
 static const size_t cuts[][2] = { { 16, 4 }, { 32, 4 }, { 32, 12 } };
 
 static void
@@ -97,26 +97,26 @@ test_tls12(void **state)
 		assert_true(traffickeys_from_master(&clients, &servers, key, fixed, nist[n].digest(), master, sizeof(master), server, client));
 		assert_memory_equal(clients.key, block, key);
 		assert_memory_equal(servers.key, block + key, key);
-		assert_memory_equal(clients.nonce, block + 2 * key, fixed);
-		assert_memory_equal(servers.nonce, block + 2 * key + fixed, fixed);
+		assert_memory_equal(clients.iv, block + 2 * key, fixed);
+		assert_memory_equal(servers.iv, block + 2 * key + fixed, fixed);
 	}
 }
 
 /* What TLS 1.2 sends with each record is not ours to set. */
 static void
-test_the_rest_of_a_nonce_stays(void **state)
+test_the_rest_of_an_iv_stays(void **state)
 {
 	struct traffickeys clients, servers;
-	uint8_t zeros[48] = { 0 }, ones[TRAFFICKEYS_NONCE];
+	uint8_t zeros[48] = { 0 }, ones[TRAFFICKEYS_IV_LEN];
 
 	(void)state;
 	memset(ones, 1, sizeof(ones));
-	memcpy(clients.nonce, ones, sizeof(ones));
-	memcpy(servers.nonce, ones, sizeof(ones));
+	memcpy(clients.iv, ones, sizeof(ones));
+	memcpy(servers.iv, ones, sizeof(ones));
 	assert_true(traffickeys_from_master(&clients, &servers, 16, 4, EVP_sha256(), zeros, sizeof(zeros), zeros, zeros));
-	assert_memory_equal(clients.nonce + 4, ones, sizeof(ones) - 4);
-	assert_memory_equal(servers.nonce + 4, ones, sizeof(ones) - 4);
-	assert_memory_not_equal(servers.nonce, ones, 4);
+	assert_memory_equal(clients.iv + 4, ones, sizeof(ones) - 4);
+	assert_memory_equal(servers.iv + 4, ones, sizeof(ones) - 4);
+	assert_memory_not_equal(servers.iv, ones, 4);
 }
 
 static void
@@ -128,7 +128,7 @@ test_too_long(void **state)
 	(void)state;
 	assert_false(traffickeys_from_secret(&one, TRAFFICKEYS_KEY_MAX + 1, EVP_sha256(), zeros, 32));
 	assert_false(traffickeys_from_master(&one, &other, TRAFFICKEYS_KEY_MAX + 1, 4, EVP_sha256(), zeros, 48, zeros, zeros));
-	assert_false(traffickeys_from_master(&one, &other, 16, TRAFFICKEYS_NONCE + 1, EVP_sha256(), zeros, 48, zeros, zeros));
+	assert_false(traffickeys_from_master(&one, &other, 16, TRAFFICKEYS_IV_LEN + 1, EVP_sha256(), zeros, 48, zeros, zeros));
 }
 
 int
@@ -137,7 +137,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_tls13),
 		cmocka_unit_test(test_tls12),
-		cmocka_unit_test(test_the_rest_of_a_nonce_stays),
+		cmocka_unit_test(test_the_rest_of_an_iv_stays),
 		cmocka_unit_test(test_too_long),
 	};
 
