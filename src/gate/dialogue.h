@@ -54,7 +54,7 @@ struct imap {
 	unsigned		 refused;	/* number of logins refused without asking the monitor */
 	char			 tag[COMMAND_TAG_MAX + 1];
 	/* Arguments of the command, stored by its parse function. */
-	char			 mechanism[COMMAND_WORD_MAX + 1];
+	char			 mechanism[COMMAND_NAME_MAX + 1];
 	/* Last response of a SASL exchange in base64; text NULL: no initial response. */
 	struct command_span	 response;
 	char			 certificate_user[MSG_NAME_MAX]; /* user named by the client's certificate, or "" */

@@ -68,7 +68,7 @@ list_capabilities(const struct imap *s, char *list, size_t size)
 static enum command_outcome
 parse_nothing(struct imap *s)
 {
-	return command_nothing(&s->command);
+	return command_no_arguments(&s->command);
 }
 
 static enum command_outcome
@@ -169,7 +169,7 @@ find_verb(const char *name)
 static const struct verb *
 check_command(struct imap *s, bool waiting)
 {
-	char word[COMMAND_WORD_MAX + 1] = "";
+	char name[COMMAND_NAME_MAX + 1] = "";
 	const struct verb *verb;
 	enum command_outcome outcome;
 	enum permission permission;
@@ -178,8 +178,8 @@ check_command(struct imap *s, bool waiting)
 		dialogue_answer_bad(s, NULL, "A command begins with a tag");
 		return NULL;
 	}
-	command_word(&s->command, word);
-	verb = find_verb(word);
+	command_name(&s->command, name);
+	verb = find_verb(name);
 	if (verb == NULL) {
 		if (find_verb(s->tag) != NULL)
 			dialogue_answer_bad(s, "CLIENTBUG", "Unknown command; is the tag missing?");

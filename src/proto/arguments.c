@@ -1,6 +1,7 @@
 /*
- * Parsing of complete commands: tag, command name and arguments, by the grammar of RFC 9051, 9,
- * whose names the functions have. Run by the gate in its sandbox, on the client's input. Pure.
+ * Parses complete commands: tag, command name and arguments. quoted(), literal(), string() and
+ * astring() are named after the rules of the grammar (RFC 9051, 9). Run by the gate in its sandbox,
+ * on the client's input. Pure.
  */
 
 #include <string.h>
@@ -25,7 +26,7 @@ is_digit(char ch)
 }
 
 static char
-upper(char ch)
+to_upper(char ch)
 {
 	return ch >= 'a' && ch <= 'z' ? (char)(ch - 'a' + 'A') : ch;
 }
@@ -51,7 +52,7 @@ is_tag_char(char ch)
 
 /* Parses digits. Returns limit + 1 for every number above the limit, so nothing can overflow. */
 static size_t
-number(const char **at, const char *end, size_t limit)
+parse_number(const char **at, const char *end, size_t limit)
 {
 	size_t n = 0;
 
@@ -63,7 +64,7 @@ number(const char **at, const char *end, size_t limit)
 
 /* Consumes all characters of a kind up to the first other one. */
 static struct command_span
-run(struct cursor *cur, bool (*is_kind)(char))
+span_while(struct cursor *cur, bool (*is_kind)(char))
 {
 	struct command_span span = { cur->at, 0 };
 
@@ -74,7 +75,7 @@ run(struct cursor *cur, bool (*is_kind)(char))
 }
 
 static bool
-take(struct cursor *cur, char ch)
+take_char(struct cursor *cur, char ch)
 {
 	if (cur->at == cur->end || *cur->at != ch)
 		return false;
@@ -83,27 +84,27 @@ take(struct cursor *cur, char ch)
 }
 
 static void
-copy_word(char word[COMMAND_WORD_MAX + 1], struct command_span span)
+copy_name(char name[COMMAND_NAME_MAX + 1], struct command_span span)
 {
 	size_t i;
 
-	for (i = 0; i < span.len && i < COMMAND_WORD_MAX; i++)
-		word[i] = upper(span.text[i]);
-	word[i] = '\0';
+	for (i = 0; i < span.len && i < COMMAND_NAME_MAX; i++)
+		name[i] = to_upper(span.text[i]);
+	name[i] = '\0';
 }
 
 /* Splits a command into tag, name and the rest. Returns false if it does not begin with a tag. */
 static bool
-split(const struct command *c, struct command_span *tag, struct command_span *word, struct cursor *rest)
+split_command(const struct command *c, struct command_span *tag, struct command_span *name, struct cursor *rest)
 {
 	struct cursor cur = { c->text, c->text + c->len };
 
-	*tag = run(&cur, is_tag_char);
+	*tag = span_while(&cur, is_tag_char);
 	if (tag->len == 0 || tag->len > COMMAND_TAG_MAX || cur.at == cur.end)
 		return false;
-	if (*cur.at != '\n' && !take(&cur, ' '))
+	if (*cur.at != '\n' && !take_char(&cur, ' '))
 		return false;
-	*word = run(&cur, is_atom_char);
+	*name = span_while(&cur, is_atom_char);
 	*rest = cur;
 	return true;
 }
@@ -111,10 +112,10 @@ split(const struct command *c, struct command_span *tag, struct command_span *wo
 bool
 command_tag(const struct command *c, char tag[COMMAND_TAG_MAX + 1])
 {
-	struct command_span span, word;
+	struct command_span span, name;
 	struct cursor rest;
 
-	if (!split(c, &span, &word, &rest))
+	if (!split_command(c, &span, &name, &rest))
 		return false;
 	memcpy(tag, span.text, span.len);
 	tag[span.len] = '\0';
@@ -125,47 +126,47 @@ bool
 command_is_tag(const char *tag)
 {
 	struct cursor cur = { tag, tag + strlen(tag) };
-	struct command_span span = run(&cur, is_tag_char);
+	struct command_span span = span_while(&cur, is_tag_char);
 
 	return span.len > 0 && span.len <= COMMAND_TAG_MAX && cur.at == cur.end;
 }
 
 bool
-command_word(const struct command *c, char word[COMMAND_WORD_MAX + 1])
+command_name(const struct command *c, char name[COMMAND_NAME_MAX + 1])
 {
 	struct command_span tag, span;
 	struct cursor rest;
 
-	if (!split(c, &tag, &span, &rest) || span.len == 0)
+	if (!split_command(c, &tag, &span, &rest) || span.len == 0)
 		return false;
-	copy_word(word, span);
+	copy_name(name, span);
 	return true;
 }
 
 static struct cursor
-arguments(const struct command *c)
+skip_to_arguments(const struct command *c)
 {
-	struct command_span tag, word;
+	struct command_span tag, name;
 	struct cursor rest = { NULL, NULL };
 
-	split(c, &tag, &word, &rest);
+	split_command(c, &tag, &name, &rest);
 	return rest;
 }
 
 /*
- * Checks for the end of the command. Some clients send a space before the end, which is refused
- * with strict only.
+ * Expects the end of the command. Some clients send a space before it, which only a strict parser
+ * refuses.
  */
 static enum command_outcome
-end(const struct command *c, struct cursor *cur)
+expect_end(const struct command *c, struct cursor *cur)
 {
-	while (!c->strict && take(cur, ' '))
+	while (!c->strict && take_char(cur, ' '))
 		;
-	return take(cur, '\n') && cur->at == cur->end ? COMMAND_GOOD : COMMAND_BAD;
+	return take_char(cur, '\n') && cur->at == cur->end ? COMMAND_GOOD : COMMAND_BAD;
 }
 
 static void
-put(struct command_string *s, char ch)
+append_char(struct command_string *s, char ch)
 {
 	if (s->len < COMMAND_STRING_MAX)
 		s->text[s->len] = ch;
@@ -173,13 +174,13 @@ put(struct command_string *s, char ch)
 }
 
 static void
-terminate(struct command_string *s)
+terminate_string(struct command_string *s)
 {
 	s->text[s->len < COMMAND_STRING_MAX ? s->len : COMMAND_STRING_MAX] = '\0';
 }
 
 /*
- * Parses quoted of RFC 9051, 9, with any 8-bit octets: IMAP4rev2 allows UTF-8, and IMAP4rev1
+ * Parses "quoted" (RFC 9051, 9), with any 8-bit octets: IMAP4rev2 allows UTF-8, and IMAP4rev1
  * clients send it.
  */
 static enum command_outcome
@@ -200,21 +201,21 @@ quoted(struct cursor *cur, struct command_string *s)
 			if (ch != '"' && ch != '\\')
 				return COMMAND_BAD;
 		}
-		put(s, ch);
+		append_char(s, ch);
 	}
 }
 
-/* Parses literal of RFC 9051, 9 and RFC 7888, 3 as stored by command_feed(); NUL is excluded. */
+/* Parses "literal" (RFC 9051, 9; RFC 7888, 3) as stored by command_feed(); NUL is excluded. */
 static enum command_outcome
 literal(struct cursor *cur, struct command_string *s)
 {
 	const char *digits = cur->at;
-	size_t octets = number(&cur->at, cur->end, COMMAND_LITERAL_MAX);
+	size_t octets = parse_number(&cur->at, cur->end, COMMAND_LITERAL_MAX);
 
 	if (cur->at == digits || octets > COMMAND_LITERAL_MAX)
 		return COMMAND_BAD;
-	take(cur, '+');
-	if (!take(cur, '}') || !take(cur, '\n'))
+	take_char(cur, '+');
+	if (!take_char(cur, '}') || !take_char(cur, '\n'))
 		return COMMAND_BAD;
 	/* A complete command has a line end after the literal. */
 	if ((size_t)(cur->end - cur->at) < octets + 1)
@@ -222,103 +223,103 @@ literal(struct cursor *cur, struct command_string *s)
 	if (memchr(cur->at, '\0', octets) != NULL)
 		return COMMAND_BAD;
 	while (octets-- > 0)
-		put(s, *cur->at++);
+		append_char(s, *cur->at++);
 	return COMMAND_GOOD;
 }
 
-/* Parses string of RFC 9051, 9: quoted or literal. */
+/* Parses "string" (RFC 9051, 9): quoted or literal. */
 static enum command_outcome
 string(struct cursor *cur, struct command_string *s)
 {
 	enum command_outcome outcome = COMMAND_BAD;
 
 	s->len = 0;
-	if (take(cur, '"'))
+	if (take_char(cur, '"'))
 		outcome = quoted(cur, s);
-	else if (take(cur, '{'))
+	else if (take_char(cur, '{'))
 		outcome = literal(cur, s);
-	terminate(s);
+	terminate_string(s);
 	return outcome;
 }
 
-/* Parses astring of RFC 9051, 9. NIL is an ordinary atom here. */
+/* Parses "astring" (RFC 9051, 9). NIL is an ordinary atom here. */
 static enum command_outcome
 astring(struct cursor *cur, struct command_string *s)
 {
-	struct command_span atom = run(cur, is_astring_char);
+	struct command_span atom = span_while(cur, is_astring_char);
 	size_t i;
 
 	if (atom.len == 0)
 		return string(cur, s);
 	s->len = 0;
 	for (i = 0; i < atom.len; i++)
-		put(s, atom.text[i]);
-	terminate(s);
+		append_char(s, atom.text[i]);
+	terminate_string(s);
 	return COMMAND_GOOD;
 }
 
 enum command_outcome
-command_nothing(const struct command *c)
+command_no_arguments(const struct command *c)
 {
-	struct cursor cur = arguments(c);
+	struct cursor cur = skip_to_arguments(c);
 
-	return end(c, &cur);
+	return expect_end(c, &cur);
 }
 
 enum command_outcome
 command_login(const struct command *c, struct command_string *user, struct command_string *password)
 {
-	struct cursor cur = arguments(c);
+	struct cursor cur = skip_to_arguments(c);
 	enum command_outcome outcome;
 
-	if (!take(&cur, ' '))
+	if (!take_char(&cur, ' '))
 		return COMMAND_BAD;
 	outcome = astring(&cur, user);
 	if (outcome != COMMAND_GOOD)
 		return outcome;
-	if (!take(&cur, ' '))
+	if (!take_char(&cur, ' '))
 		return COMMAND_BAD;
 	outcome = astring(&cur, password);
 	if (outcome != COMMAND_GOOD)
 		return outcome;
-	return end(c, &cur);
+	return expect_end(c, &cur);
 }
 
 static bool
-is_printable(char ch)
+is_graphic(char ch)
 {
 	return ch > ' ' && ch < 0x7f;
 }
 
 enum command_outcome
-command_authenticate(const struct command *c, char mechanism[COMMAND_WORD_MAX + 1], struct command_span *initial)
+command_authenticate(const struct command *c, char mechanism[COMMAND_NAME_MAX + 1], struct command_span *initial_response)
 {
-	struct cursor cur = arguments(c);
+	struct cursor cur = skip_to_arguments(c);
 	struct command_span name;
 
-	initial->text = NULL;
-	initial->len = 0;
-	if (!take(&cur, ' '))
+	initial_response->text = NULL;
+	initial_response->len = 0;
+	if (!take_char(&cur, ' '))
 		return COMMAND_BAD;
-	name = run(&cur, is_atom_char);
+	name = span_while(&cur, is_atom_char);
 	if (name.len == 0)
 		return COMMAND_BAD;
-	copy_word(mechanism, name);
+	copy_name(mechanism, name);
 
-	if (take(&cur, ' ')) {
-		struct command_span base64 = run(&cur, is_printable);
+	if (take_char(&cur, ' ')) {
+		struct command_span base64 = span_while(&cur, is_graphic);
 
 		if (base64.len > 0)
-			*initial = base64;
+			*initial_response = base64;
 		else if (c->strict)
 			return COMMAND_BAD;
 	}
-	return end(c, &cur);
+	return expect_end(c, &cur);
 }
 
 /*
- * Parses one pair of an ID list. seen: names of earlier pairs, none of which may be repeated (RFC
- * 2971, 3.3).
+ * Parses one pair of an ID list. seen has the names of the pairs before this one, as many as pairs
+ * says; a name must not be repeated (RFC 2971, 3.3).
  */
 static enum command_outcome
 id_pair(struct cursor *cur, char seen[][ID_NAME_MAX + 1], size_t pairs)
@@ -336,7 +337,7 @@ id_pair(struct cursor *cur, char seen[][ID_NAME_MAX + 1], size_t pairs)
 			return COMMAND_BAD;
 	memcpy(seen[pairs], s.text, s.len + 1);
 
-	if (!take(cur, ' '))
+	if (!take_char(cur, ' '))
 		return COMMAND_BAD;
 	if (cur->end - cur->at >= 3 && strncasecmp(cur->at, "NIL", 3) == 0) {
 		cur->at += 3;
@@ -349,25 +350,25 @@ id_pair(struct cursor *cur, char seen[][ID_NAME_MAX + 1], size_t pairs)
 enum command_outcome
 command_id(const struct command *c)
 {
-	struct cursor cur = arguments(c);
+	struct cursor cur = skip_to_arguments(c);
 	char seen[ID_PAIRS_MAX][ID_NAME_MAX + 1];
 	enum command_outcome outcome;
 	size_t pairs = 0;
 
-	if (!take(&cur, ' '))
+	if (!take_char(&cur, ' '))
 		return COMMAND_BAD;
 	if (cur.end - cur.at >= 3 && strncasecmp(cur.at, "NIL", 3) == 0) {
 		cur.at += 3;
-		return end(c, &cur);
+		return expect_end(c, &cur);
 	}
-	if (!take(&cur, '('))
+	if (!take_char(&cur, '('))
 		return COMMAND_BAD;
-	while (!take(&cur, ')')) {
-		if (pairs > 0 && !take(&cur, ' '))
+	while (!take_char(&cur, ')')) {
+		if (pairs > 0 && !take_char(&cur, ' '))
 			return COMMAND_BAD;
 		outcome = id_pair(&cur, seen, pairs++);
 		if (outcome != COMMAND_GOOD)
 			return outcome;
 	}
-	return end(c, &cur);
+	return expect_end(c, &cur);
 }

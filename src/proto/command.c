@@ -23,7 +23,7 @@ is_digit(char ch)
 }
 
 static void
-wipe(struct command *c, bool response)
+wipe_command(struct command *c, bool response)
 {
 	explicit_bzero(c->text, c->len);
 	c->len = 0;
@@ -37,18 +37,18 @@ wipe(struct command *c, bool response)
 void
 command_reset(struct command *c)
 {
-	wipe(c, false);
+	wipe_command(c, false);
 }
 
 void
 command_reset_response(struct command *c)
 {
-	wipe(c, true);
+	wipe_command(c, true);
 }
 
 /* Appends as many bytes as fit. The reply to a command that is too long needs only the tag. */
 static void
-append(struct command *c, const char *bytes, size_t len)
+append_bytes(struct command *c, const char *bytes, size_t len)
 {
 	size_t room = sizeof(c->text) - c->len;
 
@@ -65,7 +65,7 @@ append(struct command *c, const char *bytes, size_t len)
  * examined, even if the line is invalid or too long.
  */
 static void
-follow(struct command_announcement *a, const char *line, size_t len)
+track_announcement(struct command_announcement *a, const char *line, size_t len)
 {
 	size_t i;
 
@@ -92,7 +92,7 @@ follow(struct command_announcement *a, const char *line, size_t len)
 	}
 }
 
-/* Replaces CR LF by LF, if the CR belongs to this line and not to a literal. */
+/* Replaces CR LF with LF, if the CR belongs to this line and not to a literal. */
 static void
 trim_line_end(struct command *c)
 {
@@ -125,8 +125,8 @@ take_line(struct command *c, const char *bytes, size_t len, enum command_event *
 	const char *lf = memchr(bytes, '\n', len);
 	size_t n = lf != NULL ? (size_t)(lf - bytes) + 1 : len;
 
-	append(c, bytes, n);
-	follow(&c->announcement, bytes, lf != NULL ? n - 1 : n);
+	append_bytes(c, bytes, n);
+	track_announcement(&c->announcement, bytes, lf != NULL ? n - 1 : n);
 	if (lf != NULL)
 		*event = end_of_line(c);
 	return n;
@@ -137,7 +137,7 @@ take_literal(struct command *c, const char *bytes, size_t len)
 {
 	size_t n = len < c->literal_left ? len : c->literal_left;
 
-	append(c, bytes, n);
+	append_bytes(c, bytes, n);
 	c->literal_left -= n;
 	if (c->literal_left == 0)
 		c->line = c->len;

@@ -28,7 +28,7 @@
  */
 #define COMMAND_STRING_MAX	511
 /* Octets of the longest command name that is kept; AUTHENTICATE is the longest known one. */
-#define COMMAND_WORD_MAX	32
+#define COMMAND_NAME_MAX	32
 
 /* Next action of the caller of command_feed(). */
 enum command_event {
@@ -120,16 +120,16 @@ bool	command_tag(const struct command *, char tag[COMMAND_TAG_MAX + 1]);
 bool	command_is_tag(const char *);
 
 /*
- * Copies the command's name in upper case, cut to COMMAND_WORD_MAX octets. Returns false if
+ * Copies the command's name in upper case, cut to COMMAND_NAME_MAX octets. Returns false if
  * there is none.
  */
-bool	command_word(const struct command *, char word[COMMAND_WORD_MAX + 1]);
+bool	command_name(const struct command *, char name[COMMAND_NAME_MAX + 1]);
 
 /* Returns a line of a SASL exchange, without its end. */
 struct command_span	command_response(const struct command *);
 
 /* Parses the arguments of a command that has none. */
-enum command_outcome	command_nothing(const struct command *);
+enum command_outcome	command_no_arguments(const struct command *);
 
 /*
  * Parses LOGIN SP userid SP password (RFC 9051, 6.2.3), each an atom, a quoted string or a
@@ -139,10 +139,11 @@ enum command_outcome	command_login(const struct command *, struct command_string
 
 /*
  * Parses AUTHENTICATE SP mechanism [SP initial-response] (RFC 9051, 6.2.2). mechanism is put
- * into upper case and cut to COMMAND_WORD_MAX octets. initial is still in base64, "=" if it is
- * empty; its text is NULL if there is none.
+ * into upper case and cut to COMMAND_NAME_MAX octets. The initial response is still in
+ * base64, "=" if it is empty; its text is NULL if there is none.
  */
-enum command_outcome	command_authenticate(const struct command *, char mechanism[COMMAND_WORD_MAX + 1], struct command_span *initial);
+enum command_outcome	command_authenticate(const struct command *, char mechanism[COMMAND_NAME_MAX + 1],
+	    struct command_span *initial_response);
 
 /* Parses ID SP (NIL / parameter list), with the limits of RFC 2971, 3.3, and keeps nothing. */
 enum command_outcome	command_id(const struct command *);

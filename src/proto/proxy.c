@@ -58,7 +58,7 @@ read_16(const uint8_t *at)
 
 /* Returns whether the octets are a beginning of start, or begin with it. */
 static bool
-begins(const uint8_t *octets, size_t len, const uint8_t *start, size_t start_len)
+may_begin_with(const uint8_t *octets, size_t len, const uint8_t *start, size_t start_len)
 {
 	return memcmp(octets, start, len < start_len ? len : start_len) == 0;
 }
@@ -148,7 +148,7 @@ next_tlv(struct tlv *t, const uint8_t **at, size_t *len)
  * checksum at own (2.2.3).
  */
 static uint32_t
-checksum(const uint8_t *octets, size_t len, const uint8_t *own)
+crc32c(const uint8_t *octets, size_t len, const uint8_t *own)
 {
 	uint32_t crc = UINT32_MAX;
 	size_t i;
@@ -165,7 +165,7 @@ checksum(const uint8_t *octets, size_t len, const uint8_t *own)
 static bool
 is_checksum(const struct tlv *t, const uint8_t *header, size_t len)
 {
-	return t->len == 4 && checksum(header, len, t->value) == ((uint32_t)read_16(t->value) << 16 | read_16(t->value + 2));
+	return t->len == 4 && crc32c(header, len, t->value) == ((uint32_t)read_16(t->value) << 16 | read_16(t->value + 2));
 }
 
 /* Parses TYPE_SSL: an octet of flags, 32 bits about the client's certificate, and TLVs (2.2.6). */
@@ -280,9 +280,9 @@ proxy_parse(struct proxy *p, const uint8_t *octets, size_t len, size_t *used)
 	*used = 0;
 	if (len == 0)
 		return PROXY_MORE;
-	if (begins(octets, len, text_start, sizeof(text_start)))
+	if (may_begin_with(octets, len, text_start, sizeof(text_start)))
 		return parse_text(p, octets, len, used);
-	if (begins(octets, len, signature, sizeof(signature)))
+	if (may_begin_with(octets, len, signature, sizeof(signature)))
 		return parse_binary(p, octets, len, used);
 	return PROXY_BAD;
 }

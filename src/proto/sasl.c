@@ -16,7 +16,7 @@
 #define KVSEP	'\x01'
 
 static void
-store(struct credentials *cred, char *dst, size_t max, const char *text, size_t len)
+store_text(struct credentials *cred, char *dst, size_t max, const char *text, size_t len)
 {
 	if (len > max || memchr(text, '\0', len) != NULL) {
 		cred->malformed = true;
@@ -29,15 +29,15 @@ store(struct credentials *cred, char *dst, size_t max, const char *text, size_t 
 static void
 store_login(struct credentials *cred, const char *user, size_t user_len, const char *password, size_t password_len)
 {
-	store(cred, cred->authcid, SASL_NAME_MAX, user, user_len);
-	store(cred, cred->secret, SASL_PASSWORD_MAX, password, password_len);
+	store_text(cred, cred->authcid, SASL_NAME_MAX, user, user_len);
+	store_text(cred, cred->secret, SASL_PASSWORD_MAX, password, password_len);
 	if (user_len == 0 || password_len == 0)
 		cred->malformed = true;
 }
 
 /*
  * RFC 4616, 2: message = [authzid] NUL authcid NUL passwd. A third NUL would be in the password,
- * where store() refuses it.
+ * where store_text() refuses it.
  */
 static enum sasl_next
 step_plain(struct sasl *s, const char *message, size_t len)
@@ -57,7 +57,7 @@ step_plain(struct sasl *s, const char *message, size_t len)
 	}
 	authcid++;
 	password++;
-	store(cred, cred->authzid, SASL_NAME_MAX, message, (size_t)(authcid - 1 - message));
+	store_text(cred, cred->authzid, SASL_NAME_MAX, message, (size_t)(authcid - 1 - message));
 	store_login(cred, authcid, (size_t)(password - 1 - authcid), password, (size_t)(end - password));
 	return SASL_DONE;
 }
@@ -73,11 +73,11 @@ step_login(struct sasl *s, const char *message, size_t len)
 		s->challenge = "Username:";
 		return SASL_MORE;
 	case 1:
-		store(cred, cred->authcid, SASL_NAME_MAX, message, len);
+		store_text(cred, cred->authcid, SASL_NAME_MAX, message, len);
 		s->challenge = "Password:";
 		return SASL_MORE;
 	default:
-		store(cred, cred->secret, SASL_PASSWORD_MAX, message, len);
+		store_text(cred, cred->secret, SASL_PASSWORD_MAX, message, len);
 		cred->malformed |= cred->authcid[0] == '\0' || len == 0;
 		return SASL_DONE;
 	}
@@ -91,7 +91,7 @@ step_external(struct sasl *s, const char *message, size_t len)
 		s->challenge = "";
 		return SASL_MORE;
 	}
-	store(&s->credentials, s->credentials.authzid, SASL_NAME_MAX, message, len);
+	store_text(&s->credentials, s->credentials.authzid, SASL_NAME_MAX, message, len);
 	return SASL_DONE;
 }
 
@@ -129,13 +129,13 @@ store_pairs(struct sasl *s, const char *at, const char *end)
 			break;
 		len = (size_t)(stop - at);
 		if (is_pair(at, len, "auth=Bearer ", &value, &len))
-			store(cred, cred->secret, SASL_TOKEN_MAX, value, len);
+			store_text(cred, cred->secret, SASL_TOKEN_MAX, value, len);
 		else if (is_pair(at, len, "user=", &value, &len))
-			store(cred, cred->authcid, SASL_NAME_MAX, value, len);
+			store_text(cred, cred->authcid, SASL_NAME_MAX, value, len);
 		else if (is_pair(at, len, "host=", &value, &len))
-			store(cred, s->host, SASL_NAME_MAX, value, len);
+			store_text(cred, s->host, SASL_NAME_MAX, value, len);
 		else if (is_pair(at, len, "port=", &value, &len))
-			store(cred, s->port, sizeof(s->port) - 1, value, len);
+			store_text(cred, s->port, sizeof(s->port) - 1, value, len);
 		at = stop + 1;
 	}
 	if (stop + 1 != end || cred->secret[0] == '\0')
@@ -190,7 +190,7 @@ step_oauthbearer(struct sasl *s, const char *message, size_t len)
 		return SASL_DONE;
 	}
 	if (comma > name)
-		store(cred, cred->authzid, SASL_NAME_MAX, name + 2, (size_t)(comma - name) - 2);
+		store_text(cred, cred->authzid, SASL_NAME_MAX, name + 2, (size_t)(comma - name) - 2);
 	if (!unescape_name(cred->authzid))
 		cred->malformed = true;
 	store_pairs(s, comma + 2, end);
@@ -272,7 +272,7 @@ sasl_begin(struct sasl *s, const struct sasl_mechanism *m, const char *identity)
 	memset(s, 0, sizeof(*s));
 	s->mechanism = m;
 	if (m->proof == SASL_CERTIFICATE)
-		store(&s->credentials, s->credentials.authcid, SASL_NAME_MAX, identity, strlen(identity));
+		store_text(&s->credentials, s->credentials.authcid, SASL_NAME_MAX, identity, strlen(identity));
 	m->step(s, "", 0);
 	s->steps = 1;
 }

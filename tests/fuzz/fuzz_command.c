@@ -136,15 +136,15 @@ check_verdict(enum command_outcome verdict, enum command_event event)
 static void
 check_arguments(const struct command *c, enum command_event event)
 {
-	char tag[COMMAND_TAG_MAX + 1], word[COMMAND_WORD_MAX + 1], mechanism[COMMAND_WORD_MAX + 1];
+	char tag[COMMAND_TAG_MAX + 1], word[COMMAND_NAME_MAX + 1], mechanism[COMMAND_NAME_MAX + 1];
 	struct command_string user, password;
 	struct command_span initial;
 	enum command_outcome verdict;
 
 	MUST(!command_tag(c, tag) || command_is_tag(tag));
-	MUST(!command_word(c, word) || strlen(word) > 0);
+	MUST(!command_name(c, word) || strlen(word) > 0);
 	MUST(!command_is_tls(c) || command_is_foreign(c));
-	check_verdict(command_nothing(c), event);
+	check_verdict(command_no_arguments(c), event);
 	check_verdict(command_id(c), event);
 	verdict = command_login(c, &user, &password);
 	check_verdict(verdict, event);

@@ -14,24 +14,24 @@ static struct command	c;
 static void
 prove_head(size_t len)
 {
-	char tag[COMMAND_TAG_MAX + 1], word[COMMAND_WORD_MAX + 1];
+	char tag[COMMAND_TAG_MAX + 1], word[COMMAND_NAME_MAX + 1];
 
 	any_octets(c.text, sizeof(c.text));
 	c.len = len;
 	command_tag(&c, tag);
-	command_word(&c, word);
+	command_name(&c, word);
 }
 
 static void
 prove_arguments(size_t len)
 {
-	char mechanism[COMMAND_WORD_MAX + 1];
+	char mechanism[COMMAND_NAME_MAX + 1];
 	struct command_string user, password;
 	struct command_span initial;
 
 	c.strict = Frama_C_interval(0, 1);
 	c.len = len;
-	command_nothing(&c);
+	command_no_arguments(&c);
 	command_login(&c, &user, &password);
 	command_authenticate(&c, mechanism, &initial);
 	command_id(&c);

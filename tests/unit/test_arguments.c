@@ -22,8 +22,8 @@ static void
 check_head(const struct feeding *f, const void *arg)
 {
 	const struct head_row *row = arg;
-	char tag[COMMAND_TAG_MAX + 1], word[COMMAND_WORD_MAX + 1];
-	bool has_tag = command_tag(&f->c, tag), has_word = command_word(&f->c, word);
+	char tag[COMMAND_TAG_MAX + 1], word[COMMAND_NAME_MAX + 1];
+	bool has_tag = command_tag(&f->c, tag), has_word = command_name(&f->c, word);
 
 	expect_fed(f, f->event == COMMAND_READY);
 	expect_fed(f, f->used == row->in.len);
@@ -150,7 +150,7 @@ parse(enum parser parser, const struct command *c, struct command_string *user, 
 {
 	switch (parser) {
 	case NOTHING:
-		return command_nothing(c);
+		return command_no_arguments(c);
 	case LOGIN:
 		return command_login(c, user, password);
 	case ID:
@@ -293,7 +293,7 @@ T18_text_that_is_cut_is_no_command(void **state)
 		BYTES("a ID (\"a\" NIL \"b\" {1+}\r\nc)\r\n"),
 		BYTES("a AUTHENTICATE PLAIN =\r\n"),
 	};
-	char tag[COMMAND_TAG_MAX + 1], mechanism[COMMAND_WORD_MAX + 1];
+	char tag[COMMAND_TAG_MAX + 1], mechanism[COMMAND_NAME_MAX + 1];
 	struct command_string user, password;
 	struct command_span initial;
 	size_t i, whole;
@@ -304,7 +304,7 @@ T18_text_that_is_cut_is_no_command(void **state)
 		expect_fed(&feeding, feeding.event == COMMAND_READY);
 		for (whole = feeding.c.len; feeding.c.len-- > 0;) {
 			expect_fed(&feeding, command_tag(&feeding.c, tag) == (feeding.c.len > 1));
-			expect_fed(&feeding, command_nothing(&feeding.c) == COMMAND_BAD);
+			expect_fed(&feeding, command_no_arguments(&feeding.c) == COMMAND_BAD);
 			expect_fed(&feeding, command_login(&feeding.c, &user, &password) != COMMAND_GOOD);
 			expect_fed(&feeding, command_authenticate(&feeding.c, mechanism, &initial) == COMMAND_BAD);
 			expect_fed(&feeding, command_id(&feeding.c) != COMMAND_GOOD);
@@ -437,7 +437,7 @@ static void
 check_authenticate(const struct feeding *f, const void *arg)
 {
 	const struct authenticate_row *row = arg;
-	char mechanism[COMMAND_WORD_MAX + 1];
+	char mechanism[COMMAND_NAME_MAX + 1];
 	struct command_span initial = { "left over", 9 };
 	enum command_outcome verdict = command_authenticate(&f->c, mechanism, &initial);
 
@@ -526,7 +526,7 @@ X7_trailing_space_after_authenticate(void **state)
 static void
 check_initial_refused(const struct feeding *f, const void *arg)
 {
-	char mechanism[COMMAND_WORD_MAX + 1], out[SASL_MESSAGE_MAX];
+	char mechanism[COMMAND_NAME_MAX + 1], out[SASL_MESSAGE_MAX];
 	struct command_span initial;
 	size_t len;
 
@@ -571,7 +571,7 @@ A3_initial_response_that_is_no_base64_is_bad(void **state)
 static void
 A3_initial_response_is_printable(void **state)
 {
-	char text[] = "a AUTHENTICATE PLAIN AGE?\r\n", *at = strchr(text, '?'), mechanism[COMMAND_WORD_MAX + 1];
+	char text[] = "a AUTHENTICATE PLAIN AGE?\r\n", *at = strchr(text, '?'), mechanism[COMMAND_NAME_MAX + 1];
 	const struct bytes in = { text, sizeof(text) - 1 };
 	struct command_span initial;
 	int ch;
@@ -598,7 +598,7 @@ LIT11_authenticate_awaits_no_literal(void **state)
 		BYTES("a AUTHENTICATE PLAIN{4}\r\n"),
 		BYTES("a AUTHENTICATE{4}\r\n"),
 	};
-	char mechanism[COMMAND_WORD_MAX + 1];
+	char mechanism[COMMAND_NAME_MAX + 1];
 	struct command_span initial;
 	size_t i;
 

@@ -217,13 +217,13 @@ refused_literal_and_reset_leave_nothing_behind(void **state)
 	assert_int_equal(feeding.event, COMMAND_LITERAL);
 	feed_once(&feeding, next, 1, 1);
 	assert_int_equal(feeding.event, COMMAND_READY);
-	assert_int_equal(command_nothing(&feeding.c), COMMAND_GOOD);
+	assert_int_equal(command_no_arguments(&feeding.c), COMMAND_GOOD);
 
 	feed_once(&feeding, (struct bytes)BYTES("a LOGIN {999999}\r\n"), 1, 1);
 	assert_int_equal(feeding.event, COMMAND_LITERAL_BIG);
 	feed_once(&feeding, next, 1, 1);
 	assert_int_equal(feeding.event, COMMAND_READY);
-	assert_int_equal(command_nothing(&feeding.c), COMMAND_GOOD);
+	assert_int_equal(command_no_arguments(&feeding.c), COMMAND_GOOD);
 
 	feed_once(&feeding, (struct bytes)BYTES("a X {6+"), 1, 1);
 	assert_int_equal(feeding.event, COMMAND_MORE);
@@ -262,7 +262,7 @@ X6_line_of_8000_octets_is_parsed(void **state)
 static void
 initial_response_of_an_oauth_token_is_parsed(void **state)
 {
-	char mechanism[COMMAND_WORD_MAX + 1];
+	char mechanism[COMMAND_NAME_MAX + 1];
 	struct command_span initial;
 	struct bytes in = line_of(16000, "a AUTHENTICATE XOAUTH2 ", "\r\n");
 
