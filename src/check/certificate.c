@@ -294,7 +294,7 @@ make_context(const struct options *o, const char **authorities_error)
 	if (error != NULL)
 		finding_report(FINDING_ERROR, "TLS settings", "%s%s%s", error, reason != NULL ? ": " : "", reason != NULL ? reason : "");
 	else if (o->client_ca != NULL)
-		*authorities_error = error = clientca_require(ctx, o, &file);
+		*authorities_error = error = clientca_request(ctx, o, &file);
 	if (error == NULL)
 		return ctx;
 	ERR_clear_error();

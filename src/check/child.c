@@ -17,7 +17,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 
-#define TIMEOUT_MS	10000
+/* Time for a task. */
+#define CHILD_TIMEOUT_MS	10000
 
 static int parent = -1;
 
@@ -37,12 +38,12 @@ child_report_to(int fd)
 
 /*
  * Reads until the child has closed its end; text beyond the buffer is dropped. Returns false after
- * TIMEOUT_MS.
+ * CHILD_TIMEOUT_MS.
  */
 static bool
 read_text(int fd, char *text, size_t size)
 {
-	int64_t deadline = clock_ms() + TIMEOUT_MS;
+	int64_t deadline = clock_ms() + CHILD_TIMEOUT_MS;
 	struct pollfd pfd = { fd, POLLIN, 0 };
 	char part[512];
 	size_t len = 0, room;
@@ -79,7 +80,7 @@ child_run(child_task *task, void *arg, char *text, size_t size)
 	if (pid == 0) {
 		close(ends[0]);
 		/* A task may close its end, and then hang. */
-		alarm(TIMEOUT_MS / 1000 + 1);
+		alarm(CHILD_TIMEOUT_MS / 1000 + 1);
 		child_report_to(ends[1]);
 		task(arg, ends[1]);
 		_exit(0);
@@ -87,7 +88,7 @@ child_run(child_task *task, void *arg, char *text, size_t size)
 	close(ends[1]);
 	if (!read_text(ends[0], text, size)) {
 		kill(pid, SIGKILL);
-		snprintf(text, size, "it did not finish within %d seconds", TIMEOUT_MS / 1000);
+		snprintf(text, size, "it did not finish within %d seconds", CHILD_TIMEOUT_MS / 1000);
 	}
 	close(ends[0]);
 	waitpid(pid, &status, 0);

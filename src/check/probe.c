@@ -64,7 +64,7 @@ struct probe {
 static void __attribute__((noreturn))
 become_program(const struct probe *p, int fd, int err_fd)
 {
-	static const struct peer somewhere = { .ip = "127.0.0.1", .port = "143", .local_ip = "127.0.0.1", .local_port = "143" };
+	static const struct peer placeholder_peer = { .ip = "127.0.0.1", .port = "143", .local_ip = "127.0.0.1", .local_port = "143" };
 	static const struct msg_tls none;
 	struct options bare = *p->opts;
 	struct signals signals;
@@ -86,7 +86,7 @@ become_program(const struct probe *p, int fd, int err_fd)
 	if (error != NULL)
 		dprintf(err_fd, "imapgate: a login would fail: %s\n", error);
 	else
-		launch_exec(&bare, &p->account, &(struct environment_facts){ &bare, &somewhere, &p->account, &none, TAG, "LOGIN", NULL },
+		launch_exec(&bare, &p->account, &(struct environment_facts){ &bare, &placeholder_peer, &p->account, &none, TAG, "LOGIN", NULL },
 		    &signals, err_fd);
 	_exit(1);
 }

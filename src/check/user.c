@@ -24,14 +24,14 @@
 #define GROUPS_MAX	64
 
 /* Placeholders for values that only a connection has. */
-static const struct peer somewhere = {
+static const struct peer placeholder_peer = {
 	.ip = "CLIENT-ADDRESS",
 	.port = "PORT",
 	.local_ip = "SERVER-ADDRESS",
 	.local_port = "PORT",
 };
 
-struct question {
+struct task_args {
 	const struct options	*opts;
 	const struct account	*account;
 };
@@ -68,36 +68,46 @@ show_home(const struct account *a)
 		finding_report(FINDING_OK, "home", "%s, and shell %s", a->home, a->shell);
 }
 
-/* Reports a failure of launch_preflight(). */
-static void
-explain_launch(const struct question *q, const char *error, bool program_works)
+/* Returns whether a failure is caused by program, arguments or templates. */
+static bool
+is_of_settings(const struct task_args *t, const char *error)
 {
-	bool reported = !program_works && strcmp(error, "groups") != 0 && (strcmp(error, "home") != 0 || q->account->home[0] == '\0');
+	return strcmp(error, "program") == 0 || strcmp(error, "arguments") == 0 || strcmp(error, "environment") == 0 ||
+	    (strcmp(error, "home") == 0 && t->account->home[0] == '\0');
+}
 
-	if (reported)
+/* Reports a failure of test_launch(). */
+static void
+explain_launch(const struct task_args *t, const char *error, bool program_works)
+{
+	if (!program_works && is_of_settings(t, error))
 		return;
 	if (strcmp(error, "home") == 0)
-		finding_report(FINDING_ERROR, "home", "%s can't be entered by uid %u; make it, and give it to that user", q->account->home,
-		    (unsigned)q->account->uid);
+		finding_report(FINDING_ERROR, "home", "%s can't be entered by uid %u; create it and chown it to that user", t->account->home,
+		    (unsigned)t->account->uid);
 	else if (strcmp(error, "program") == 0)
-		finding_report(FINDING_ERROR, "mailbox program", "%s can't be executed by uid %u", q->opts->program[0], (unsigned)q->account->uid);
+		finding_report(FINDING_ERROR, "mailbox program", "%s can't be executed by uid %u", t->opts->program[0], (unsigned)t->account->uid);
 	else if (strcmp(error, "arguments") == 0)
 		finding_report(FINDING_ERROR, "arguments", "they can't be expanded for this user: an unknown \"%%\", or too long");
 	else if (strcmp(error, "environment") == 0)
 		finding_report(FINDING_ERROR, "environment", "it can't be built: an unknown \"%%\" in --setenv, or too long");
 	else
-		finding_report(FINDING_ERROR, "launch", "it would fail: %s", error);
+		finding_report(FINDING_ERROR, "launch", "the login would fail: %s", error);
 }
 
 /* Tests what the monitor tests before it sends OK (a child_task, because it changes groups). */
 static void
-try_launch(void *arg, int fd)
+test_launch(void *arg, int fd)
 {
-	const struct question *q = arg;
-	/* SECURITY: root's groups would open what the user's do not. */
-	const char *error = launch_join_groups(q->account) ? launch_preflight(q->opts, q->account) : "groups";
+	const struct task_args *t = arg;
+	/* SECURITY: with root's groups the test could succeed where the user would fail. */
+	const char *error = launch_join_groups(t->account) ? launch_preflight(t->opts, t->account) : "groups";
 
-	if (error != NULL)
+	if (error == NULL)
+		return;
+	if (strcmp(error, "groups") == 0 || strcmp(error, "uid") == 0)
+		dprintf(fd, "can't set the user's %s: %s", error, strerror(errno));
+	else
 		dprintf(fd, "%s", error);
 }
 
@@ -106,49 +116,49 @@ try_launch(void *arg, int fd)
  * findings (monitor/client.h).
  */
 static void
-leave_terminal(void)
+redirect_stdio_to_null(void)
 {
-	int nowhere = open("/dev/null", O_RDWR);
+	int null_fd = open("/dev/null", O_RDWR);
 
-	if (nowhere == -1 || dup2(nowhere, STDIN_FILENO) == -1 || dup2(nowhere, STDOUT_FILENO) == -1)
+	if (null_fd == -1 || dup2(null_fd, STDIN_FILENO) == -1 || dup2(null_fd, STDOUT_FILENO) == -1)
 		die("/dev/null");
-	if (nowhere > STDOUT_FILENO)
-		close(nowhere);
+	if (null_fd > STDOUT_FILENO)
+		close(null_fd);
 }
 
 /*
- * Runs PAM's account step, which needs no password (a child_task, because modules may do
- * anything).
+ * Runs PAM's account management (pam_acct_mgmt(3)), which needs no password (a child_task, because
+ * modules may do anything).
  */
 static void
-try_pam(void *arg, int fd)
+test_pam(void *arg, int fd)
 {
-	const struct question *q = arg;
+	const struct task_args *t = arg;
 	const struct peer local = { .ip = "local" };
 	struct pamauth_result answer;
 	static struct pamauth pam;
 
-	leave_terminal();
-	answer = pamauth_check(&pam, q->opts, &local, q->opts->pam_service, q->account->name, NULL);
+	redirect_stdio_to_null();
+	answer = pamauth_check(&pam, t->opts, &local, t->opts->pam_service, t->account->name, NULL);
 	if (answer.outcome != OUTCOME_OK)
 		dprintf(fd, "%s%s%s", answer.reason, pam.text[0] != '\0' ? ": " : "", pam.text);
 	pamauth_close(&pam);
 }
 
 static void
-check_pam(struct question *q)
+check_pam(struct task_args *t)
 {
 	char error[512];
 
-	child_run(try_pam, q, error, sizeof(error));
-	/* The missing service was reported. */
+	child_run(test_pam, t, error, sizeof(error));
+	/* pamstack_check() has reported the missing service. */
 	if (strcmp(error, "no-pam-service") == 0)
 		return;
 	if (error[0] == '\0')
 		finding_report(FINDING_OK, "PAM", "the account may be used (pam_acct_mgmt, asked without a password)");
 	else
 		finding_report(geteuid() == 0 ? FINDING_ERROR : FINDING_WARNING, "PAM", "the account may not be used: %s%s", error, geteuid() == 0 ?
-		    "" : " (root could say more)");
+		    "" : " (run as root for a reliable answer)");
 }
 
 /* Appends a space and the text, in double quotes if a shell would need them. */
@@ -185,8 +195,8 @@ show_environment(const struct options *o, const struct account *a)
 	static struct environment e;
 	size_t i;
 
-	/* try_launch() did the same, and explain_launch() has reported the failure. */
-	if (!environment_build(&e, &(struct environment_facts){ o, &somewhere, a, &tls, "TAG", "LOGIN", NULL }))
+	/* test_launch() did the same, and explain_launch() has reported the failure. */
+	if (!environment_build(&e, &(struct environment_facts){ o, &placeholder_peer, a, &tls, "TAG", "LOGIN", NULL }))
 		return;
 	finding_report(FINDING_OK, "environment", "%zu variables, and those that PAM modules set", e.n);
 	for (i = 0; i < e.n; i++)
@@ -203,7 +213,9 @@ user_report_uid(const struct options *o, const char *subject, const char *name, 
 		    name, (unsigned)uid, (unsigned)o->min_uid);
 }
 
-/* Reports a uid that account_find() refused: always, or for a caller without root. */
+/*
+ * Reports a uid that account_find() refuses: to everyone, or only because this process is not root.
+ */
 static void
 explain_uid(const struct options *o, const char *subject, const char *name)
 {
@@ -231,8 +243,8 @@ explain_account_error(const struct options *o, const char *user, const char *err
 		finding_report(FINDING_ERROR, user, "the user database can't be read now (nsswitch.conf, passwd): %s; every login is refused as unavailable",
 		    strerror(errno));
 	else
-		finding_report(FINDING_ERROR, user, "--home, --setenv or an argument has %%n, %%d or %%u, and that part of this name is empty, or begins "
-		    "with \".\" or \"-\": refused like a wrong password");
+		finding_report(FINDING_ERROR, user, "--home, --setenv or an argument has %%n, %%d or %%u, and this name leaves that part empty, or begins it "
+		    "with \".\" or \"-\"; such a login fails like one with a wrong password");
 }
 
 bool
@@ -248,12 +260,12 @@ user_find(struct account *a, const struct options *o, const char *name)
 bool
 user_can_start(const struct options *o, const struct account *a)
 {
-	struct question q = { o, a };
-	char error[64];
+	struct task_args t = { o, a };
+	char error[128];
 
-	child_run(try_launch, &q, error, sizeof(error));
+	child_run(test_launch, &t, error, sizeof(error));
 	if (error[0] != '\0')
-		explain_launch(&q, error, true);
+		explain_launch(&t, error, true);
 	return error[0] == '\0';
 }
 
@@ -261,18 +273,18 @@ void
 user_check(const struct options *o, bool program_works)
 {
 	static struct account a;
-	struct question q = { o, &a };
-	char error[64];
+	struct task_args t = { o, &a };
+	char error[128];
 
 	if (!user_find(&a, o, o->user))
 		return;
 	show_ids(&a);
-	check_pam(&q);
-	child_run(try_launch, &q, error, sizeof(error));
+	check_pam(&t);
+	child_run(test_launch, &t, error, sizeof(error));
 	if (strcmp(error, "home") != 0)
 		show_home(&a);
 	if (error[0] != '\0')
-		explain_launch(&q, error, program_works);
+		explain_launch(&t, error, program_works);
 	show_program(o, &a);
 	show_environment(o, &a);
 }

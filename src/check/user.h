@@ -1,20 +1,25 @@
 #ifndef IMAPGATE_CHECK_USER_H
 #define IMAPGATE_CHECK_USER_H
 
-/* Checks of one user: ids, home, environment, arguments, and PAM's account step. */
+/*
+ * Checks of one user: ids, home, environment, arguments, and PAM's account management
+ * (pam_acct_mgmt(3)).
+ */
 
 #include <stdbool.h>
 
 #include "config/options.h"
 #include "monitor/account.h"
 
-/* Finds the account as a login would. Returns false after a finding if it may not log in. */
+/* Finds the account as a login would. Prints a finding and returns false if it may not log in. */
 bool	user_find(struct account *, const struct options *, const char *name);
 
 /* Prints a finding about a uid that can't log in: 0, or below --min-uid. */
 void	user_report_uid(const struct options *, const char *subject, const char *name, uid_t uid);
 
-/* Tests what the monitor tests before it sends OK. Returns false after a finding. */
+/*
+ * Tests what the monitor tests before it sends OK. Prints a finding and returns false on failure.
+ */
 bool	user_can_start(const struct options *, const struct account *);
 
 /*

@@ -1,6 +1,6 @@
 /*
- * Authorities of client certificates, see clientca.h. Run by the process that makes a context,
- * before there is a client.
+ * Authorities of client certificates, see clientca.h. Run before there is a client by the gate
+ * zygote, by a superserver's monitor before it forks the gate, and by --check.
  *
  * SECURITY: everything here fails closed.
  */
@@ -39,8 +39,8 @@ add_name(STACK_OF(X509_NAME) *names, X509 *cert)
 
 /*
  * Adds a file's revocation lists to the store; if names is not NULL, adds its certificates too.
- * Returns false if the file has no certificate (names NULL: no revocation list); errno is then 0,
- * or the reason why the file can't be read.
+ * Returns false if the file can't be read (errno); or, with errno 0, if it has no certificate (names
+ * NULL: no revocation list) or an entry that OpenSSL rejects.
  *
  * SECURITY: a certificate in a file of revocation lists must not become a CA.
  */
@@ -68,8 +68,8 @@ load_file(X509_STORE *store, const char *path, STACK_OF(X509_NAME) *names)
 }
 
 /*
- * Returns an error text for a file that can't be used, and sets error_file. The reason is errno, or
- * with errno 0 is found in the file.
+ * Returns an error text for a file that can't be used, and sets error_file. The reason is taken
+ * from errno; if that is 0, from the file, then from OpenSSL's error queue.
  */
 static const char *
 file_error(const char *option, enum pemfile_kind kind, const char *file, const char **error_file)
@@ -85,7 +85,7 @@ file_error(const char *option, enum pemfile_kind kind, const char *file, const c
 }
 
 const char *
-clientca_require(SSL_CTX *ctx, const struct options *o, const char **error_file)
+clientca_request(SSL_CTX *ctx, const struct options *o, const char **error_file)
 {
 	X509_STORE *store = SSL_CTX_get_cert_store(ctx);
 	STACK_OF(X509_NAME) *names = sk_X509_NAME_new_null();

@@ -12,6 +12,6 @@
  * --client-crl, revocation. Returns NULL; or an error text with the option and the file, and sets
  * error_file to the file.
  */
-const char	*clientca_require(SSL_CTX *, const struct options *, const char **error_file);
+const char	*clientca_request(SSL_CTX *, const struct options *, const char **error_file);
 
 #endif

@@ -225,7 +225,7 @@ copy_dns_name(X509 *cert, char *name, size_t size)
 			snprintf(name, size, "%.*s", ASN1_STRING_length(n->d.dNSName), (const char *)ASN1_STRING_get0_data(n->d.dNSName));
 	}
 	GENERAL_NAMES_free(names);
-	/* X509_check_host(3) does not match a wildcard as a name: replace it by some host. */
+	/* X509_check_host(3) does not match a wildcard as a name: replace it with some host. */
 	if (name[0] == '*')
 		name[0] = 'x';
 }
@@ -281,7 +281,7 @@ configure_context(struct tls *t)
 	if (error != NULL)
 		return error;
 	SSL_CTX_set_cert_cb(t->ctx, choose_certificate, t);
-	return t->opts->client_ca != NULL ? clientca_require(t->ctx, t->opts, &t->error_file) : NULL;
+	return t->opts->client_ca != NULL ? clientca_request(t->ctx, t->opts, &t->error_file) : NULL;
 }
 
 /* Records that TLS is not possible. */

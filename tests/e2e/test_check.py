@@ -539,7 +539,7 @@ def test_user(host):
     account = host.stage.users["imapgt1"]
     report = host.stage.report()
     command = host.stage.mailbox(report=report) + ["%u", "%n and more", "100%%"]
-    host.run("--user", "imapgt1", base=real(host), mailbox=[*command, "%d"]).says("error", "imapgt1", "that part of this name is empty")
+    host.run("--user", "imapgt1", base=real(host), mailbox=[*command, "%d"]).says("error", "imapgt1", "this name leaves that part empty")
     checked = host.run("--user", "imapgt1", base=real(host, "--setenv", "MAIL=%h/Maildir"), mailbox=command)
     assert checked.status == 0, checked.text
     checked.says("ok", "imapgt1", f"uid {account.uid}, gid {account.gid}, groups")

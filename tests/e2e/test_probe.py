@@ -219,7 +219,7 @@ def test_program_without_its_path(root_stage):
 
 def test_home_that_is_not_there(root_stage, probe):
     said = probe("/bin/cat", status=2, options=["--run-as", "imapgt1", "--home", "/nonexistent"], user="joe")
-    assert said.startswith("error    home: /nonexistent can't be entered by uid ") and "make it" in said
+    assert said.startswith("error    home: /nonexistent can't be entered by uid ") and "create it" in said
 
 
 @pytest.mark.parametrize("user, what", [("root", "root never logs in"), ("imapgtsys", "below --min-uid 1000"),

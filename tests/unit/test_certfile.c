@@ -236,7 +236,7 @@ test_no_key_beside_an_authority(void **state)
 		ctx = SSL_CTX_new(TLS_server_method());
 		found = 0;
 		watching = true;
-		assert_null(clientca_require(ctx, &opts, &error_file));
+		assert_null(clientca_request(ctx, &opts, &error_file));
 		watching = false;
 		assert_int_equal(sk_X509_NAME_num(SSL_CTX_get_client_CA_list(ctx)), 1);
 		assert_int_equal(found, 0);
