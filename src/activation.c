@@ -62,7 +62,7 @@ activation_is_tls_port(unsigned port)
 }
 
 /*
- * Returns whether connections of a socket begin with TLS. The name decides (FileDescriptorName=),
+ * Returns whether a socket is for implicit TLS (RFC 8314). The name decides (FileDescriptorName=),
  * then the port (systemd.socket(5)).
  */
 static bool
@@ -74,7 +74,7 @@ is_imaps(unsigned port, const char *name)
 }
 
 /*
- * Returns whether clients begin with TLS on a socket without it. A name that ends in imap is a
+ * Returns whether clients use implicit TLS on a socket without it. A name that ends in imap is a
  * decision, except on port 993. Without FileDescriptorName= a socket has its unit's name, such as
  * "my-imaps.socket".
  */
@@ -135,8 +135,8 @@ is_null(int fd)
 
 /*
  * Counts the descriptors that inetd has made the socket: all three, or fewer. main() has
- * redirected standard error to /dev/null if it was the socket. The next image must find the socket
- * there too: else it would write errors to a descriptor that is not read.
+ * redirected standard error to /dev/null if it was the socket. After a reload this program must
+ * find the socket there too: else it would write errors to a descriptor that is not read.
  */
 static int
 count_standard(void)

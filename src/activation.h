@@ -17,10 +17,10 @@
 
 struct activation_socket {
 	int	fd;
-	bool	imaps;		/* its connections begin with TLS (by name or port) */
-	bool	misses_tls;	/* clients begin with TLS, but it is served without */
+	bool	imaps;		/* implicit TLS (RFC 8314), by name or port */
+	bool	misses_tls;	/* clients use implicit TLS, but it is served without */
 	unsigned port;		/* 0: no TCP socket */
-	/* Number of the descriptors from 0 that were this socket; 0: passed by the service manager. */
+	/* Number of descriptors from 0 that were this socket; 0: passed by the service manager. */
 	int	standard;
 };
 
@@ -33,8 +33,8 @@ struct activation_socket {
 size_t	activation_take(struct activation_socket list[ACTIVATION_MAX]);
 
 /*
- * Puts the sockets back to where activation_take() has found them, for the next image of this
- * program. Dies on failure.
+ * Puts the sockets back to where activation_take() has found them, for the program that this
+ * process executes. Dies on failure.
  */
 void	activation_keep_on_exec(const struct activation_socket *, size_t n);
 
@@ -48,8 +48,8 @@ void	activation_restore(const struct activation_socket *, size_t n);
 int	activation_accept(const struct activation_socket *, struct sockaddr_storage *from);
 
 /*
- * Returns whether clients begin with TLS on a TCP port, by its number: 993, and ports made from it:
- * 1993, 10993.
+ * Returns whether clients use implicit TLS (RFC 8314) on a TCP port, by its number: 993, and ports
+ * made from it: 1993, 10993.
  */
 bool	activation_is_tls_port(unsigned port);
 

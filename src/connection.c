@@ -69,7 +69,7 @@ find_user(const char *option, const char *name)
 
 /*
  * Checks settings that every login needs: an error now is better than one after a password was
- * sent. A client that begins with TLS can get a reply about a missing program only after the
+ * sent. A client with implicit TLS can get a reply about a missing program only after the
  * handshake, from the gate.
  */
 static void

@@ -46,7 +46,7 @@ bool	connection_is_peer_preauth(const struct options *, const struct peer *);
 enum ktls_obstacle	connection_ktls_obstacle(const struct options *, const struct peer *, int in, int out);
 
 /*
- * Logs tls-missing: clients begin with TLS on a port that is served without. Takes the port, 0
+ * Logs tls-missing: clients use implicit TLS on a port that is served without. Takes the port, 0
  * for none or if the log's context has it, and whether the socket has a name that could end in
  * imaps.
  */

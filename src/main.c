@@ -21,7 +21,8 @@
  * --probe         runs them
  *
  * The monitor and its zygote have PAM and its modules loaded; PAM's configuration files are read in
- * a child of the zygote, which exits (pammodules.c). The code is in listener/, monitor/ (keepers too), gate/, signer/ and check/.
+ * a child of the zygote, which exits (pammodules.c). The code is in listener/, monitor/ (keepers
+ * too), gate/, signer/ and check/.
  */
 
 #include <fcntl.h>

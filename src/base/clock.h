@@ -26,7 +26,7 @@ clock_left(int64_t deadline)
 	return left < 0 ? 0 : left > INT32_MAX ? INT32_MAX : (int)left;
 }
 
-/* Replaces a time of clock_ms() by another one if that is earlier; 0 means never, for both. */
+/* Replaces a time of clock_ms() with another one if that is earlier; 0 means never, for both. */
 static inline void
 clock_earliest(int64_t *at, int64_t other)
 {

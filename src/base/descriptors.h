@@ -18,7 +18,7 @@ bool	descriptors_close_on_exec_from(int first);
 
 /*
  * Closes the descriptors from first on that are not close-on-exec: those that were inherited from
- * another image of this program. Returns false with errno without /proc.
+ * the program before execve(2). Returns false with errno without /proc.
  */
 bool	descriptors_close_inherited_from(int first);
 

@@ -99,7 +99,7 @@ struct msg_tls {
 enum msg_transport {
 	TRANSPORT_SOCKET = 1,	/* the client's socket, without TLS in this program */
 	TRANSPORT_KTLS,		/* the client's socket, with TLS by the kernel */
-	TRANSPORT_RELAY,	/* a socket pair: the gate relays and does the TLS */
+	TRANSPORT_RELAY,	/* a socket pair: the gate terminates TLS and relays */
 	/* Descriptors of a superserver that has begun TLS (UCSPI-TLS). */
 	TRANSPORT_UCSPI_TLS,
 };
@@ -141,7 +141,7 @@ enum msg_event {
 	EVENT_END,		/* end of the connection before a login */
 	EVENT_ERROR,		/* die() in the gate; text: its message */
 	EVENT_BUG,		/* bug() in the gate; text: its message */
-	/* Login refused without asking the monitor; text: the user name if needs_tls is set, else "". */
+	/* Login refused without asking the monitor; text: the user name with needs_tls, else "". */
 	EVENT_AUTH_REFUSED,
 };
 
@@ -161,7 +161,7 @@ enum msg_reason {
 	REASON_MONITOR_SLOW,	/* the deadline passed while waiting for the monitor */
 	/* A login failed, and this connection may not try another. */
 	REASON_UNAVAILABLE,
-	/* The client begins with TLS on a port without it. */
+	/* The client uses implicit TLS (RFC 8314) on a port without it. */
 	REASON_TLS_ON_CLEAR_PORT,
 	REASON_PROXY_MALFORMED,	/* the connection does not begin with a PROXY header */
 	REASON_PROXY_LATE,	/* the header did not arrive in time */

@@ -133,7 +133,7 @@ check_cleartext(const struct options *o, bool tls)
 		    "no client will get any answer" : o->allow_cleartext == CLEARTEXT_NONE ? "every login over TCP will be refused" :
 		    "only clients on this host can log in");
 	else
-		finding_report(FINDING_WARNING, "TLS", "there is no --cert: over TCP %s can log in, unless the superserver does the TLS; a listener does "
+		finding_report(FINDING_WARNING, "TLS", "there is no --cert: over TCP %s can log in, unless the superserver terminates TLS; a listener does "
 		    "not start on a socket for imaps", o->allow_cleartext == CLEARTEXT_NONE ? "nobody" : "only clients on this host");
 }
 

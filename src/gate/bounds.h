@@ -18,8 +18,8 @@
 void	bounds_start(int64_t deadline);
 
 /*
- * Replaces the limits by those of a session: no deadline, but each further second of CPU must move
- * octets (bounds_count_octets()).
+ * Replaces the limits with those of a session: no deadline, but each further second of CPU must
+ * move octets (bounds_count_octets()).
  */
 void	bounds_start_session(void);
 

@@ -66,7 +66,7 @@ start_tls(struct imap *s)
 		ask_log_tls_failure(error);
 		dialogue_finish(s, REASON_TLS_FAILED, NULL);
 	}
-	/* The signer's pair is good for one signature. Without a signer there is no such descriptor. */
+	/* The signer's pair is good for one signature. Without a signer there is no descriptor. */
 	if (s->has_signer)
 		close(SANDBOX_SIGN);
 	handshake_describe(&s->conn, &log.tls);

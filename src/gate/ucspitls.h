@@ -24,7 +24,7 @@ struct ucspitls {
 void	ucspitls_init(struct ucspitls *, int monitor, int64_t deadline);
 
 /*
- * Requests TLS and waits for the handshake. With CONN_OK the connection is replaced by inside;
+ * Requests TLS and waits for the handshake. With CONN_OK inside takes the place of the connection;
  * any other result means that the superserver failed or the deadline passed.
  */
 enum conn_end	ucspitls_start(struct ucspitls *, struct conn *);

@@ -67,7 +67,8 @@ bool	launch_send(const struct reply *, bool more);
  * Becomes the user, sends the replies of --handoff and --capability-after, and executes the
  * program on descriptors 0 and 1, with err_fd as descriptor 2; an err_fd of -1 counts as a failure
  * with errno. On failure logs the cause, sends the failure reply if it still can
- * (launch_send_failure()), and returns; the caller must exit. Some failures end the process (die()).
+ * (launch_send_failure()), and returns; the caller must exit. Some failures end the process
+ * (die()).
  */
 void	launch_exec(const struct options *, const struct account *, const struct environment_facts *, const struct signals *,
 	    int err_fd);

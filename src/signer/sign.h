@@ -3,8 +3,8 @@
 
 /*
  * The server's private keys, which no other process has, and signatures with them. Under a
- * superserver a key is read at the first request for it, so a connection without TLS reads none; the
- * signer reads all keys before it enters its sandbox.
+ * superserver a key is read at the first request for it, so a connection without TLS reads none;
+ * the signer reads all keys before it enters its sandbox.
  */
 
 #include <openssl/evp.h>

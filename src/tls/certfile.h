@@ -17,8 +17,8 @@
 #define CERTFILE_LIST_MAX	(64 * 1024 * 1024)
 
 /*
- * Reads a PEM file of at most max octets. Returns the text that certfile_filter() keeps, to be freed
- * by BIO_free(3); or NULL with errno if the file can't be read or is larger (EFBIG).
+ * Reads a PEM file of at most max octets. Returns the text that certfile_filter() keeps, to be
+ * freed by BIO_free(3); or NULL with errno if the file can't be read or is larger (EFBIG).
  */
 BIO	*certfile_read(const char *path, size_t max);
 

@@ -39,8 +39,8 @@ add_name(STACK_OF(X509_NAME) *names, X509 *cert)
 
 /*
  * Adds a file's revocation lists to the store; if names is not NULL, adds its certificates too.
- * Returns false if the file can't be read (errno); or, with errno 0, if it has no certificate (names
- * NULL: no revocation list) or an entry that OpenSSL rejects.
+ * Returns false if the file can't be read (errno); or, with errno 0, if it has no certificate
+ * (names NULL: no revocation list) or an entry that OpenSSL rejects.
  *
  * SECURITY: a certificate in a file of revocation lists must not become a CA.
  */

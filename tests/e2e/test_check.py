@@ -252,7 +252,7 @@ def test_settings_that_leave_nothing(host):
 
 def test_neither_tls_nor_cleartext(host):
     checked = host.run(base=host.stage.options())
-    checked.says("warning", "TLS", "over TCP nobody can log in, unless the superserver does the TLS")
+    checked.says("warning", "TLS", "over TCP nobody can log in, unless the superserver terminates TLS")
     assert checked.status == 1
     host.run(base=[*host.stage.options(), "--allow-cleartext", "loopback"]).says("warning", "TLS", "only clients on this host")
 
