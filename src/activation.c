@@ -101,9 +101,9 @@ fill_socket(struct activation_socket *s, int fd, const char *name)
 static void
 take_connection(void)
 {
-	if (dup2(SYSTEMD_FIRST, STDIN_FILENO) == -1 || dup2(SYSTEMD_FIRST, STDOUT_FILENO) == -1)
+	if (dup2(SYSTEMD_FIRST_FD, STDIN_FILENO) == -1 || dup2(SYSTEMD_FIRST_FD, STDOUT_FILENO) == -1)
 		die("dup2");
-	close(SYSTEMD_FIRST);
+	close(SYSTEMD_FIRST_FD);
 }
 
 /* Returns whether a descriptor is a listening stream socket, as inetd's "wait" passes it. */
@@ -223,7 +223,7 @@ activation_take(struct activation_socket list[ACTIVATION_MAX])
 	if (n > ACTIVATION_MAX)
 		die("%d sockets were passed, but at most %d are supported", n, ACTIVATION_MAX);
 	for (i = 0; i < n; i++) {
-		int fd = SYSTEMD_FIRST + i;
+		int fd = SYSTEMD_FIRST_FD + i;
 
 		listening += systemd_is_listening(fd);
 		list[i] = (struct activation_socket){ .fd = fd };

@@ -34,7 +34,7 @@ static const char *const names[] = {
 };
 
 /* Above all descriptors of roles. */
-#define HIGH	16
+#define HIGH_FD	16
 
 /*
  * Most arguments that settings have: each option about a dozen times, and PROGRAM with its
@@ -65,7 +65,7 @@ place_descriptors(const int from[4])
 	int high[4], i;
 
 	for (i = 1; i < 4; i++) {
-		high[i] = from[i] == -1 ? -1 : fcntl(from[i], F_DUPFD_CLOEXEC, HIGH);
+		high[i] = from[i] == -1 ? -1 : fcntl(from[i], F_DUPFD_CLOEXEC, HIGH_FD);
 		if (from[i] != -1 && high[i] == -1)
 			return false;
 	}
@@ -82,11 +82,11 @@ place_descriptors(const int from[4])
  * path. Returns on failure.
  */
 static void
-execute_role(enum role role, char words[LOG_WORDS][LOG_WORD_MAX], size_t n)
+execute_role(enum role role, char words[LOG_WORDS_MAX][LOG_WORD_SIZE], size_t n)
 {
 	static char path[] = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 	char *environment[] = { path, title_room(), NULL };
-	char *argv[LOG_WORDS + 2] = { (char *)names[role] };
+	char *argv[LOG_WORDS_MAX + 2] = { (char *)names[role] };
 	size_t i;
 
 	for (i = 0; i < n; i++)
@@ -98,7 +98,7 @@ execute_role(enum role role, char words[LOG_WORDS][LOG_WORD_MAX], size_t n)
 pid_t
 role_start(enum role role, int control, int signing, const struct signals *signals)
 {
-	char words[LOG_WORDS][LOG_WORD_MAX];
+	char words[LOG_WORDS_MAX][LOG_WORD_SIZE];
 	int settings = write_settings(role);
 	size_t n = log_export(words);
 	pid_t pid;
@@ -182,18 +182,18 @@ role_begin(char *argv[], struct options *o)
 void
 role_leave_log(void)
 {
-	int fd, nowhere = open("/dev/null", O_RDWR | O_CLOEXEC);
+	int fd, null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 #ifdef IMAPGATE_SANITIZED
 	const int last = STDOUT_FILENO;		/* sanitizers write to standard error */
 #else
 	const int last = STDERR_FILENO;
 #endif
 
-	if (nowhere == -1)
+	if (null_fd == -1)
 		die("/dev/null");
 	for (fd = STDIN_FILENO; fd <= last; fd++)
-		if (dup2(nowhere, fd) == -1)
+		if (dup2(null_fd, fd) == -1)
 			die("/dev/null");
-	close(nowhere);
+	close(null_fd);
 	close(ROLE_LOG);
 }

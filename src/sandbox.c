@@ -33,7 +33,7 @@
 #define DATA_MAX	(32UL * 1024 * 1024)
 
 /* More descriptors than a gate of the zygote has, with the zygote's own. */
-#define ZYGOTE_FDS	64
+#define ZYGOTE_FDS_MAX	64
 
 static const char *const names[] = {
 	[SANDBOX_GATE] = "gate",
@@ -83,11 +83,11 @@ sandbox_descriptors(const int *fds, int n)
 	 */
 	if (resources_known)
 		return;
-	int nowhere = open("/dev/null", O_RDWR | O_CLOEXEC);
+	int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 
-	must(nowhere != -1, "/dev/null");
-	must(dup3(nowhere, STDERR_FILENO, O_CLOEXEC) != -1, "dup");
-	close(nowhere);
+	must(null_fd != -1, "/dev/null");
+	must(dup3(null_fd, STDERR_FILENO, O_CLOEXEC) != -1, "dup");
+	close(null_fd);
 #endif
 }
 
@@ -100,7 +100,7 @@ sandbox_close_others(void)
 		return;
 	/* A zygote's root has no /proc, but few descriptors are open. */
 	must(resources_known, "can't close descriptors");
-	for (fd = (int)n_descriptors; fd < ZYGOTE_FDS; fd++)
+	for (fd = (int)n_descriptors; fd < ZYGOTE_FDS_MAX; fd++)
 		close(fd);
 }
 

@@ -33,7 +33,7 @@ log_failure(int priority, const char *event, const char *text)
 void
 die(const char *fmt, ...)
 {
-	char text[LOG_OWN_TEXT];
+	char text[LOG_OWN_TEXT_MAX];
 	int saved_errno = errno, n;
 	va_list ap;
 
@@ -51,7 +51,7 @@ die(const char *fmt, ...)
 void
 bug(const char *fmt, ...)
 {
-	char text[LOG_OWN_TEXT];
+	char text[LOG_OWN_TEXT_MAX];
 	va_list ap;
 
 	va_start(ap, fmt);

@@ -158,13 +158,13 @@ log_move(int to)
 }
 
 size_t
-log_export(char words[LOG_WORDS][LOG_WORD_MAX])
+log_export(char words[LOG_WORDS_MAX][LOG_WORD_SIZE])
 {
 	size_t n = 1, i;
 
-	snprintf(words[0], LOG_WORD_MAX, "%d%s", (int)target, stderr_is_journal ? "j" : "");
+	snprintf(words[0], LOG_WORD_SIZE, "%d%s", (int)target, stderr_is_journal ? "j" : "");
 	for (i = 0; i < CONTEXT_MAX && context[i].key != NULL; i++, n++)
-		snprintf(words[n], LOG_WORD_MAX, "%s=%s", context[i].key, context[i].value);
+		snprintf(words[n], LOG_WORD_SIZE, "%s=%s", context[i].key, context[i].value);
 	return n;
 }
 
@@ -331,7 +331,7 @@ log_field(struct log_line *l, const char *key, const char *fmt, ...)
 static void
 add_escaped(struct log_line *l, const char *key, const char *text, size_t len, size_t max)
 {
-	char value[LOG_OWN_TEXT * 4 + sizeof("...")], *at = value;
+	char value[LOG_OWN_TEXT_MAX * 4 + sizeof("...")], *at = value;
 	size_t i;
 
 	for (i = 0; i < len && i < max; i++) {
@@ -349,13 +349,13 @@ add_escaped(struct log_line *l, const char *key, const char *text, size_t len, s
 void
 log_quoted(struct log_line *l, const char *key, const char *text, size_t len)
 {
-	add_escaped(l, key, text, len, LOG_CLIENT_TEXT);
+	add_escaped(l, key, text, len, LOG_CLIENT_TEXT_MAX);
 }
 
 void
 log_text(struct log_line *l, const char *key, const char *text)
 {
-	add_escaped(l, key, text, strlen(text), LOG_OWN_TEXT);
+	add_escaped(l, key, text, strlen(text), LOG_OWN_TEXT_MAX);
 }
 
 /*

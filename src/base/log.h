@@ -16,9 +16,9 @@
 #include <syslog.h>
 
 /* Octets of a client's text that are logged, before escaping. */
-#define LOG_CLIENT_TEXT	64
+#define LOG_CLIENT_TEXT_MAX	64
 /* Octets of other text that are logged: file names, reasons, messages of die(). */
-#define LOG_OWN_TEXT	200
+#define LOG_OWN_TEXT_MAX	200
 
 /* Where lines go. LOG_TO_AUTO: to the journal or syslog, as the machine has it. */
 enum log_target {
@@ -66,14 +66,14 @@ int	log_stream(void);
 bool	log_move(int to);
 
 /* Largest number of strings that log_export() writes, and the octets of each. */
-#define LOG_WORDS	9
-#define LOG_WORD_MAX	96
+#define LOG_WORDS_MAX	9
+#define LOG_WORD_SIZE	96
 
 /*
  * Writes the log's target and context as arguments for a process that this program is executed
  * as. Returns their number.
  */
-size_t	log_export(char words[LOG_WORDS][LOG_WORD_MAX]);
+size_t	log_export(char words[LOG_WORDS_MAX][LOG_WORD_SIZE]);
 
 /*
  * Takes over the log: the descriptor that log_move() has made, and the arguments of log_export(),
@@ -108,11 +108,11 @@ void	log_begin(struct log_line *, int priority, const char *event);
 /* Adds key=value. The value must be safe as it is: numbers, names from tables. */
 void	log_field(struct log_line *, const char *key, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
-/* Adds key="value" for a client's text, escaped and cut at LOG_CLIENT_TEXT octets. */
+/* Adds key="value" for a client's text, escaped and cut at LOG_CLIENT_TEXT_MAX octets. */
 void	log_quoted(struct log_line *, const char *key, const char *text, size_t len);
 
 /*
- * Adds key="value" for text of this host, such as a file's name: escaped, cut at LOG_OWN_TEXT
+ * Adds key="value" for text of this host, such as a file's name: escaped, cut at LOG_OWN_TEXT_MAX
  * octets.
  */
 void	log_text(struct log_line *, const char *key, const char *text);

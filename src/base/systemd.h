@@ -13,10 +13,10 @@
 #include <stdint.h>
 
 /* First passed descriptor: SD_LISTEN_FDS_START. */
-#define SYSTEMD_FIRST	3
+#define SYSTEMD_FIRST_FD	3
 
 /*
- * Returns the number of descriptors passed to this process, from SYSTEMD_FIRST on, and their
+ * Returns the number of descriptors passed to this process, from SYSTEMD_FIRST_FD on, and their
  * names, which the caller frees. Leaves LISTEN_FDS and LISTEN_PID set. Returns 0 if there are
  * none. Dies if descriptors were passed but libsystemd can't be loaded.
  */

@@ -111,7 +111,7 @@ title_set(const char *name, const char *address, const char *role, ...)
 	append(title, text, TITLE_MAX, true);
 	if (name != NULL && name[0] != '\0') {
 		append(title, " ", 1, true);
-		append(title, name, TITLE_NAME, false);
+		append(title, name, TITLE_NAME_MAX, false);
 	}
 	if (address != NULL && address[0] != '\0') {
 		append(title, " ", 1, true);

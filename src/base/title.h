@@ -7,7 +7,7 @@
  */
 
 /* Octets of a user's name that are shown. */
-#define TITLE_NAME	64
+#define TITLE_NAME_MAX	64
 
 /*
  * Takes over the memory of arguments and environment for titles, and wipes it. Copies the

@@ -119,12 +119,12 @@ static const struct row {
 static struct taken {
 	const struct row	*row;
 	const char		*value;		/* NULL: flag */
-} taken[ROWS + 2 * OPTIONS_CERTS + OPTIONS_TLS + OPTIONS_SETENV + OPTIONS_PROXIES + OPTIONS_UNLIMITED];
+} taken[ROWS + 2 * OPTIONS_CERTS + OPTIONS_TLS_MAX + OPTIONS_SETENV_MAX + OPTIONS_PROXIES_MAX + OPTIONS_UNLIMITED_MAX];
 static size_t n_taken;
 static char **program;
 
 /* "<", since PROGRAM can be overridden too. */
-_Static_assert(ROWS < OPTIONS_HIDDEN, "each option can be hidden");
+_Static_assert(ROWS < OPTIONS_HIDDEN_MAX, "each option can be hidden");
 
 /* State while options are parsed. */
 struct parse {

@@ -15,14 +15,14 @@
 
 /* Limits of lists. RSA and ECDSA certificates for a few names; for more use a proxy. */
 #define OPTIONS_CERTS	16
-#define OPTIONS_TLS	32
-#define OPTIONS_SETENV	64
-#define OPTIONS_PROXIES	32
-#define OPTIONS_UNLIMITED 32
+#define OPTIONS_TLS_MAX	32
+#define OPTIONS_SETENV_MAX	64
+#define OPTIONS_PROXIES_MAX	32
+#define OPTIONS_UNLIMITED_MAX 32
 /* PROGRAM and its arguments in a file; on the command line only the kernel limits them. */
-#define OPTIONS_PROGRAM_ARGS	64
+#define OPTIONS_PROGRAM_ARGS_MAX	64
 /* At least the number of options. */
-#define OPTIONS_HIDDEN	64
+#define OPTIONS_HIDDEN_MAX	64
 
 /* The file that is read if the command line has neither --config nor PROGRAM. */
 #define OPTIONS_FILE	"/etc/imapgate/imapgate.conf"
@@ -84,14 +84,14 @@ struct options_hidden {
 
 struct options {
 	const char	*config;		/* the file that was read, NULL: none */
-	struct options_hidden hidden[OPTIONS_HIDDEN];
+	struct options_hidden hidden[OPTIONS_HIDDEN_MAX];
 	size_t		 n_hidden;
 	bool		 tls_on_connect;
 	const char	*cert[OPTIONS_CERTS];
 	const char	*key[OPTIONS_CERTS];	/* file of the key; the certificate's if there is no --key */
 	size_t		 n_cert;
 	size_t		 n_key;			/* number of --key options */
-	char		*tls[OPTIONS_TLS];	/* "NAME=VALUE" for SSL_CONF_cmd(3) */
+	char		*tls[OPTIONS_TLS_MAX];	/* "NAME=VALUE" for SSL_CONF_cmd(3) */
 	size_t		 n_tls;
 	enum ktls_use	 ktls;
 	const char	*client_ca;		/* CA file for clients' certificates; NULL: none */
@@ -100,7 +100,7 @@ struct options {
 	enum preauth	 preauth;
 	enum pam_text	 pam_text;
 	enum cleartext	 allow_cleartext;
-	struct network	 proxy[OPTIONS_PROXIES]; /* networks that must send a PROXY header */
+	struct network	 proxy[OPTIONS_PROXIES_MAX]; /* networks that must send a PROXY header */
 	size_t		 n_proxy;
 	bool		 proxy_unix;		/* so must Unix-domain sockets */
 	unsigned	 max_attempts;
@@ -111,7 +111,7 @@ struct options {
 	unsigned	 max_sessions;		/* after the login */
 	unsigned	 max_sessions_per_address;
 	unsigned	 max_sessions_per_user;
-	struct network	 unlimited[OPTIONS_UNLIMITED]; /* not limited by address; none: loopback has a share */
+	struct network	 unlimited[OPTIONS_UNLIMITED_MAX]; /* not limited by address; none: loopback has a share */
 	size_t		 n_unlimited;
 	const char	*gate_user;
 	const char	*gate_root;
@@ -119,7 +119,7 @@ struct options {
 	enum greeting_style handoff;
 	const char	*capability;
 	const char	*capability_after;	/* NULL: none */
-	char		*setenv[OPTIONS_SETENV]; /* "NAME=VALUE" */
+	char		*setenv[OPTIONS_SETENV_MAX]; /* "NAME=VALUE" */
 	size_t		 n_setenv;
 	const char	*pam_service;
 	const char	*oauth_service;		/* PAM service for tokens; NULL: no OAuth */
@@ -133,7 +133,7 @@ struct options {
 	bool		 probe;			/* test the mailbox program, serve no connection */
 	const char	*user;			/* user to check or probe; NULL: none */
 	char		**program;		/* PROGRAM and its arguments, NULL at the end */
-	char		*program_args[OPTIONS_PROGRAM_ARGS + 1]; /* the same from the file */
+	char		*program_args[OPTIONS_PROGRAM_ARGS_MAX + 1]; /* the same from the file */
 	size_t		 n_program_args;
 };
 

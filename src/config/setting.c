@@ -224,13 +224,13 @@ add_pair(const struct setting *s, char *list[], size_t *n, size_t max)
 void
 setting_tls(struct options *o, const struct setting *s)
 {
-	add_pair(s, o->tls, &o->n_tls, OPTIONS_TLS);
+	add_pair(s, o->tls, &o->n_tls, OPTIONS_TLS_MAX);
 }
 
 void
 setting_setenv(struct options *o, const struct setting *s)
 {
-	add_pair(s, o->setenv, &o->n_setenv, OPTIONS_SETENV);
+	add_pair(s, o->setenv, &o->n_setenv, OPTIONS_SETENV_MAX);
 }
 
 void
@@ -240,8 +240,8 @@ setting_proxy(struct options *o, const struct setting *s)
 		o->proxy_unix = true;
 		return;
 	}
-	if (o->n_proxy == OPTIONS_PROXIES)
-		setting_error(s, "may be given at most %d times", OPTIONS_PROXIES);
+	if (o->n_proxy == OPTIONS_PROXIES_MAX)
+		setting_error(s, "may be given at most %d times", OPTIONS_PROXIES_MAX);
 	if (!network_parse(&o->proxy[o->n_proxy++], s->value))
 		setting_error(s, "must be a numeric ADDRESS, ADDRESS/BITS or unix");
 }
@@ -249,8 +249,8 @@ setting_proxy(struct options *o, const struct setting *s)
 void
 setting_unlimited(struct options *o, const struct setting *s)
 {
-	if (o->n_unlimited == OPTIONS_UNLIMITED)
-		setting_error(s, "may be given at most %d times", OPTIONS_UNLIMITED);
+	if (o->n_unlimited == OPTIONS_UNLIMITED_MAX)
+		setting_error(s, "may be given at most %d times", OPTIONS_UNLIMITED_MAX);
 	if (!network_parse(&o->unlimited[o->n_unlimited++], s->value))
 		setting_error(s, "must be a numeric ADDRESS or ADDRESS/BITS");
 }
@@ -260,7 +260,7 @@ setting_program(struct options *o, const struct setting *s)
 {
 	if (o->n_program_args == 0)
 		require_nonempty(s);
-	if (o->n_program_args == OPTIONS_PROGRAM_ARGS)
-		setting_error(s, "more than %d words; use a script", OPTIONS_PROGRAM_ARGS);
+	if (o->n_program_args == OPTIONS_PROGRAM_ARGS_MAX)
+		setting_error(s, "more than %d words; use a script", OPTIONS_PROGRAM_ARGS_MAX);
 	o->program_args[o->n_program_args++] = s->value;
 }

@@ -58,7 +58,7 @@ struct imap {
 	/* Last response of a SASL exchange in base64; text NULL: no initial response. */
 	struct command_span	 response;
 	char			 certificate_user[MSG_NAME_MAX]; /* user named by the client's certificate, or "" */
-	char			 title_name[TITLE_NAME + 1]; /* user name as the client sent it, for ps(1) */
+	char			 title_name[TITLE_NAME_MAX + 1]; /* user name as the client sent it, for ps(1) */
 	struct conn		 conn;
 	struct reply		 reply;		/* replies not sent yet */
 	struct command		 command;

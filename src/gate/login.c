@@ -110,7 +110,7 @@ ask_monitor(struct imap *s, enum msg_mechanism mechanism, struct msg_login_answe
 	bool answered = ask_login(mechanism, &s->sasl.credentials, a);
 	const struct reply_words *unavailable = reply_outcome(OUTCOME_UNAVAILABLE);
 
-	snprintf(s->title_name, sizeof(s->title_name), "%.*s", TITLE_NAME, s->sasl.credentials.authcid);
+	snprintf(s->title_name, sizeof(s->title_name), "%.*s", TITLE_NAME_MAX, s->sasl.credentials.authcid);
 	sasl_forget(&s->sasl);
 	if (!answered) {
 		if (s->tag[0] != '\0')

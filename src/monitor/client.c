@@ -8,20 +8,20 @@
 #include "base/log.h"
 
 /* Above all descriptors that programs may expect to be open. */
-#define HIGH	10
+#define HIGH_FD	10
 
 void
 client_detach(struct client *c)
 {
-	int nowhere = open("/dev/null", O_RDWR | O_CLOEXEC);
+	int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 
-	c->in = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, HIGH);
-	c->out = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, HIGH);
-	if (nowhere == -1 || c->in == -1 || c->out == -1)
+	c->in = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, HIGH_FD);
+	c->out = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, HIGH_FD);
+	if (null_fd == -1 || c->in == -1 || c->out == -1)
 		die("moving the client's descriptors");
-	if (dup2(nowhere, STDIN_FILENO) == -1 || dup2(nowhere, STDOUT_FILENO) == -1)
+	if (dup2(null_fd, STDIN_FILENO) == -1 || dup2(null_fd, STDOUT_FILENO) == -1)
 		die("dup2");
-	close(nowhere);
+	close(null_fd);
 }
 
 void

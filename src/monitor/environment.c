@@ -74,7 +74,7 @@ set_var(struct environment *e, const char *name, size_t name_len, const char *va
 	if (size > sizeof(e->store) - e->used)
 		return false;
 	i = find_var(e, name, name_len);
-	if (i == ENVIRONMENT_VARIABLES)
+	if (i == ENVIRONMENT_VARIABLES_MAX)
 		return false;
 	memcpy(at, name, name_len);
 	at[name_len] = '=';

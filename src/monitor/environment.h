@@ -8,11 +8,11 @@
 #include "config/options.h"
 #include "monitor/account.h"
 
-#define ENVIRONMENT_VARIABLES	128
+#define ENVIRONMENT_VARIABLES_MAX	128
 #define ENVIRONMENT_SIZE	(32 * 1024)
 
 struct environment {
-	char	*vars[ENVIRONMENT_VARIABLES + 1];	/* for execve(2), NULL at the end */
+	char	*vars[ENVIRONMENT_VARIABLES_MAX + 1];	/* for execve(2), NULL at the end */
 	size_t	 n;
 	size_t	 used;
 	size_t	 dropped;			/* number of PAM's variables that did not fit */

@@ -65,13 +65,13 @@ struct session {
 	const char	*tag;
 	bool		 reports;	/* this process logs the end of the session */
 };
-#define ARGUMENTS	8
+#define N_ARGUMENTS	8
 
 /* Failures of sigwaitinfo(2) that are further apart do not count as consecutive. */
 #define RARELY_MS	10000
 
 /* Room for a decimal number. */
-#define DIGITS		24
+#define DECIMAL_SIZE		24
 
 /* Exit status for the handler; set before the handler can run. */
 static volatile sig_atomic_t exit_status = EX_TEMPFAIL;
@@ -307,9 +307,9 @@ keeper_loop(const struct session *s)
 static void
 execute_keeper(const struct session *s)
 {
-	char name[] = KEEPER_NAME, program[DIGITS], uid[DIGITS], gid[DIGITS], written[DIGITS], tag[MSG_TAG_MAX];
-	char user[MSG_NAME_MAX], reports[] = { s->reports ? '1' : '0', '\0' }, words[LOG_WORDS][LOG_WORD_MAX];
-	char *argv[ARGUMENTS + LOG_WORDS + 1] = { name, program, uid, gid, written, tag, user, reports }, *environment[] = { NULL };
+	char name[] = KEEPER_NAME, program[DECIMAL_SIZE], uid[DECIMAL_SIZE], gid[DECIMAL_SIZE], written[DECIMAL_SIZE], tag[MSG_TAG_MAX];
+	char user[MSG_NAME_MAX], reports[] = { s->reports ? '1' : '0', '\0' }, words[LOG_WORDS_MAX][LOG_WORD_SIZE];
+	char *argv[N_ARGUMENTS + LOG_WORDS_MAX + 1] = { name, program, uid, gid, written, tag, user, reports }, *environment[] = { NULL };
 	size_t i, n = log_export(words);
 
 	snprintf(program, sizeof(program), "%jd", (intmax_t)s->program);
@@ -319,7 +319,7 @@ execute_keeper(const struct session *s)
 	snprintf(tag, sizeof(tag), "%s", s->tag);
 	snprintf(user, sizeof(user), "%s", s->account.name);
 	for (i = 0; i < n; i++)
-		argv[ARGUMENTS + i] = words[i];
+		argv[N_ARGUMENTS + i] = words[i];
 	if (descriptors_close_on_exec_from(STDERR_FILENO + 1))
 		execve("/proc/self/exe", argv, environment);
 }
@@ -375,9 +375,9 @@ keeper_run(char *argv[])
 	launch_forbid_dumps();
 	while (argv[argc] != NULL)
 		argc++;
-	if (argc < ARGUMENTS || !parse_number(argv[1], INT_MAX, &program) || !parse_number(argv[2], UINT32_MAX, &uid) ||
+	if (argc < N_ARGUMENTS || !parse_number(argv[1], INT_MAX, &program) || !parse_number(argv[2], UINT32_MAX, &uid) ||
 	    !parse_number(argv[3], UINT32_MAX, &gid) || !parse_number(argv[4], UINT64_MAX, &written) || program == 0 || strlen(argv[5]) >= MSG_TAG_MAX ||
-	    strlen(argv[6]) >= MSG_NAME_MAX || strspn(argv[7], "01") != 1 || argv[7][1] != '\0' || !log_import(STDOUT_FILENO, argv + ARGUMENTS))
+	    strlen(argv[6]) >= MSG_NAME_MAX || strspn(argv[7], "01") != 1 || argv[7][1] != '\0' || !log_import(STDOUT_FILENO, argv + N_ARGUMENTS))
 		_exit(EX_USAGE);
 	prctl(PR_SET_NAME, KEEPER_NAME);
 	s.program = (pid_t)program;

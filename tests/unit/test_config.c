@@ -432,15 +432,15 @@ unknown_options_are_never_passed_over(void **state)
 static void
 program_has_so_many_words(void **state)
 {
-	char text[32 + 2 * OPTIONS_PROGRAM_ARGS + 2] = "program =";
+	char text[32 + 2 * OPTIONS_PROGRAM_ARGS_MAX + 2] = "program =";
 	size_t i;
 
 	(void)state;
-	for (i = 0; i < OPTIONS_PROGRAM_ARGS; i++)
+	for (i = 0; i < OPTIONS_PROGRAM_ARGS_MAX; i++)
 		strcat(text, " x");
 	parse_program(text);
-	assert_string_equal(options.program[OPTIONS_PROGRAM_ARGS - 1], "x");
-	assert_null(options.program[OPTIONS_PROGRAM_ARGS]);
+	assert_string_equal(options.program[OPTIONS_PROGRAM_ARGS_MAX - 1], "x");
+	assert_null(options.program[OPTIONS_PROGRAM_ARGS_MAX]);
 	strcat(text, " y");
 	program_in_file = true;
 	assert_refused(&(struct given){ text, { NULL } }, EX_CONFIG, ":1: program = y: ", "more than 64 words");

@@ -349,12 +349,12 @@ T53_client_text_is_cut_at_64_octets(void **state)
 	memset(text, '\n', sizeof(text));
 	for (len = 60; len <= sizeof(text); len = len < 70 ? len + 1 : len * 5) {
 		read_back(text, len, &p);
-		if (len <= LOG_CLIENT_TEXT)
+		if (len <= LOG_CLIENT_TEXT_MAX)
 			assert_int_equal(p.len, len);
 		else
-			assert_in_range(p.len, LOG_CLIENT_TEXT, LOG_CLIENT_TEXT + 3);
-		assert_memory_equal(p.value, text, p.len < LOG_CLIENT_TEXT ? p.len : LOG_CLIENT_TEXT);
-		assert_true(p.len <= LOG_CLIENT_TEXT || strcmp(p.value + LOG_CLIENT_TEXT, "...") == 0);
+			assert_in_range(p.len, LOG_CLIENT_TEXT_MAX, LOG_CLIENT_TEXT_MAX + 3);
+		assert_memory_equal(p.value, text, p.len < LOG_CLIENT_TEXT_MAX ? p.len : LOG_CLIENT_TEXT_MAX);
+		assert_true(p.len <= LOG_CLIENT_TEXT_MAX || strcmp(p.value + LOG_CLIENT_TEXT_MAX, "...") == 0);
 	}
 }
 
@@ -376,8 +376,8 @@ text_of_this_host_is_escaped_and_cut_at_200_octets(void **state)
 		write_to_stderr(&line);
 		assert_int_equal(read_line(pairs, 2), 1);
 		assert_true(pairs[0].quoted);
-		assert_int_equal(pairs[0].len, len <= LOG_OWN_TEXT ? len : LOG_OWN_TEXT + 3);
-		assert_memory_equal(pairs[0].value, text, len < LOG_OWN_TEXT ? len : LOG_OWN_TEXT);
+		assert_int_equal(pairs[0].len, len <= LOG_OWN_TEXT_MAX ? len : LOG_OWN_TEXT_MAX + 3);
+		assert_memory_equal(pairs[0].value, text, len < LOG_OWN_TEXT_MAX ? len : LOG_OWN_TEXT_MAX);
 	}
 }
 

@@ -273,7 +273,7 @@ static const struct {
 	const char	*option;
 	size_t		 max;
 } lists[] = {
-	{ "--cert=c", OPTIONS_CERTS }, { "--tls=Options=ServerPreference", OPTIONS_TLS }, { "--setenv=A=b=c", OPTIONS_SETENV },
+	{ "--cert=c", OPTIONS_CERTS }, { "--tls=Options=ServerPreference", OPTIONS_TLS_MAX }, { "--setenv=A=b=c", OPTIONS_SETENV_MAX },
 };
 
 static void
@@ -287,9 +287,9 @@ lists_take_as_many_as_they_have_room_for(void **state)
 		l = repeated(lists[i].option, lists[i].max);
 		parse(&l);
 	}
-	assert_int_equal(options.n_setenv, OPTIONS_SETENV);
+	assert_int_equal(options.n_setenv, OPTIONS_SETENV_MAX);
 	assert_string_equal(options.setenv[0], "A=b=c");
-	assert_string_equal(options.setenv[OPTIONS_SETENV - 1], "A=b=c");
+	assert_string_equal(options.setenv[OPTIONS_SETENV_MAX - 1], "A=b=c");
 }
 
 /* Of an option whose last value counts, other processes get only that one; earlier ones take no room. */

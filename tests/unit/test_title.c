@@ -159,7 +159,7 @@ long_name_is_cut_and_the_address_stays(void **state)
 	name[sizeof(name) - 1] = '\0';
 	begin(300);
 	title_set(name, "192.0.2.7", "relay");
-	snprintf(expected, sizeof(expected), "imapgate: relay %.*s 192.0.2.7", TITLE_NAME, name);
+	snprintf(expected, sizeof(expected), "imapgate: relay %.*s 192.0.2.7", TITLE_NAME_MAX, name);
 	assert_string_equal(memory, expected);
 }
 
