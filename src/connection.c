@@ -35,7 +35,8 @@
 #include "tls/ktls_probe.h"
 #include "tls/tls.h"
 
-#define FAREWELL_MS	1000
+/* Time for the client to close its side after a BYE. */
+#define CONNECTION_FAREWELL_MS	1000
 
 /* Sends a BYE to a client without TLS, if this process dies before there is a gate. */
 static void
@@ -51,7 +52,7 @@ send_bye(void)
 	 * can overtake the line.
 	 */
 	shutdown(STDOUT_FILENO, SHUT_WR);
-	poll(&pfd, 1, FAREWELL_MS);
+	poll(&pfd, 1, CONNECTION_FAREWELL_MS);
 }
 
 static const struct passwd *

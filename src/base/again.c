@@ -13,7 +13,7 @@
 #define FREE_TRIES	10
 
 /* The longest pause, in milliseconds. */
-#define PAUSE_MS	100
+#define AGAIN_PAUSE_MS	100
 
 bool
 again(unsigned *tries)
@@ -24,7 +24,7 @@ again(unsigned *tries)
 		return false;
 	pause = 2 * (int)*tries;
 	if (*tries >= FREE_TRIES)
-		poll(NULL, 0, pause < PAUSE_MS ? pause : PAUSE_MS);
+		poll(NULL, 0, pause < AGAIN_PAUSE_MS ? pause : AGAIN_PAUSE_MS);
 	errno = saved_errno;
 	return true;
 }

@@ -28,9 +28,9 @@
 #include "monitor/launch.h"
 
 /* Time for the whole dialogue. Courier needs three seconds without a file monitor. */
-#define TIMEOUT_MS	10000
+#define PROBE_TIMEOUT_MS	10000
 /* Time after "* OK" for a tagged OK; without one it was a greeting. */
-#define PAUSE_MS	1000
+#define PROBE_PAUSE_MS	1000
 /* Time between LOGOUT and the program's end. */
 #define LOGOUT_MS	2000
 
@@ -98,7 +98,7 @@ start_program(struct probe *p)
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, stream) == -1 || pipe2(err, O_CLOEXEC) == -1)
 		die("socketpair");
-	p->deadline = clock_ms() + TIMEOUT_MS;
+	p->deadline = clock_ms() + PROBE_TIMEOUT_MS;
 	p->pid = fork();
 	if (p->pid == -1)
 		die("fork");
@@ -255,7 +255,7 @@ read_first_replies(struct probe *p)
 			return STYLE_NONE;
 		if (begins_with(line, "* OK") && style == STYLE_NONE) {
 			style = STYLE_OK;
-			deadline = clock_ms() + PAUSE_MS;
+			deadline = clock_ms() + PROBE_PAUSE_MS;
 		}
 	}
 	return style;

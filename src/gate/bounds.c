@@ -22,7 +22,7 @@
  * Time after the deadline for the gate to send its BYE. The monitor's timer is a second limit
  * (watchdog.h).
  */
-#define GRACE_MS	5000
+#define BOUNDS_GRACE_MS	5000
 
 /*
  * Octets that a session must move in each second of CPU: a tenth of the slowest session's, which
@@ -99,7 +99,7 @@ bounds_start(int64_t deadline)
 	set_signal_mask();
 	if (setrlimit(RLIMIT_CPU, &cpu) == -1)
 		die("RLIMIT_CPU");
-	set_timer(clock_left(deadline) + GRACE_MS);
+	set_timer(clock_left(deadline) + BOUNDS_GRACE_MS);
 }
 
 void

@@ -22,7 +22,7 @@
 #include "base/peer.h"
 
 /* Time for the client to close its side after the last reply. */
-#define LINGER_MS	2000
+#define CONN_LINGER_MS	2000
 
 void
 conn_init(struct conn *c, int in, int out, int monitor, int64_t deadline)
@@ -345,7 +345,7 @@ conn_end(struct conn *c)
 
 	c->monitor = -1;
 	send_close_notify(c);
-	until = clock_ms() + LINGER_MS;
+	until = clock_ms() + CONN_LINGER_MS;
 	if (!c->in_socket)
 		return;
 	/*

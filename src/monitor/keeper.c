@@ -49,10 +49,10 @@
 static const unsigned char close_notify[] = { 1, 0 };
 
 /* Time for a slow client to read the rest after the program has exited; as in the relay. */
-#define FAREWELL_S	60
+#define KEEPER_FAREWELL_S	60
 
 /* Time for the client to close its side after it has received everything. */
-#define LINGER_MS	2000
+#define KEEPER_LINGER_MS	2000
 
 /*
  * A keeper's session. Arguments after KEEPER_NAME: program, uid, gid, written, tag, name,
@@ -196,7 +196,7 @@ start_deadline(void)
 	sigaddset(&alarmed, SIGALRM);
 	sigaction(SIGALRM, &action, NULL);
 	sigprocmask(SIG_UNBLOCK, &alarmed, NULL);
-	alarm(FAREWELL_S);
+	alarm(KEEPER_FAREWELL_S);
 }
 
 /*
@@ -235,7 +235,7 @@ wait_until_read(void)
 	int unread = 0;
 
 	shutdown(STDIN_FILENO, SHUT_WR);
-	while (poll(&pfd, 1, LINGER_MS) == 0)
+	while (poll(&pfd, 1, KEEPER_LINGER_MS) == 0)
 		if (ioctl(STDIN_FILENO, SIOCOUTQ, &unread) == -1 || unread == 0)
 			return;
 }

@@ -20,7 +20,7 @@
 #include "monitor/report.h"
 
 /* Time after the deadline for the gate to send BYE, and then for this process to exit. */
-#define GRACE_MS	3000
+#define WATCHDOG_GRACE_MS	3000
 
 /* Log lines for the handler, prepared in advance. */
 static struct log_line timeout_login_lines[2], timeout_end_line;
@@ -91,7 +91,7 @@ watchdog_start(int64_t deadline)
 	sigemptyset(&stop);
 	sigaddset(&stop, SIGTERM);
 	sigprocmask(SIG_UNBLOCK, &stop, NULL);
-	timer = deadline_start(deadline + GRACE_MS, watchdog_expired);
+	timer = deadline_start(deadline + WATCHDOG_GRACE_MS, watchdog_expired);
 }
 
 void
