@@ -363,7 +363,7 @@ log_text(struct log_line *l, const char *key, const char *text)
  * async-signal-safe.
  */
 static const char *
-decimal(char buffer[12], unsigned n)
+format_decimal(char buffer[12], unsigned n)
 {
 	char *at = buffer + 11;
 
@@ -453,11 +453,11 @@ write_text(const struct log_line *l, const char *suffix)
 
 	if (target == LOG_TO_SYSLOG) {
 		strcat(start, "<");
-		strcat(start, decimal(buffer, (unsigned)(LOG_MAIL | l->priority)));
+		strcat(start, format_decimal(buffer, (unsigned)(LOG_MAIL | l->priority)));
 		strcat(start, ">");
 	}
 	strcat(start, NAME "[");
-	strcat(start, decimal(buffer, (unsigned)getpid()));
+	strcat(start, format_decimal(buffer, (unsigned)getpid()));
 	strcat(start, "]: ");
 	iov[0] = (struct iovec){ start, strlen(start) };
 	iov[1] = (struct iovec){ (char *)l->text, l->length };
@@ -475,7 +475,7 @@ log_write(const struct log_line *l)
 
 	if (n > 0) {
 		strcat(suffix, " dropped=");
-		strcat(suffix, decimal(buffer, n));
+		strcat(suffix, format_decimal(buffer, n));
 	}
 	if (!(target == LOG_TO_JOURNAL ? write_journal(l, suffix) : write_text(l, suffix)))
 		atomic_fetch_add(&dropped, n + 1);

@@ -21,7 +21,7 @@ static size_t area_size, shown_len;
 
 /* Returns the end of a string that begins at end; else end. */
 static char *
-extend(char *end, char *text)
+extend_area(char *end, char *text)
 {
 	return text == end ? text + strlen(text) + 1 : end;
 }
@@ -54,9 +54,9 @@ title_begin(char *argv[])
 	if (arguments == NULL || variables == NULL)
 		return NULL;
 	for (i = 0; argv[i] != NULL; i++)
-		end = extend(end, argv[i]);
+		end = extend_area(end, argv[i]);
 	for (i = 0; environ != NULL && environ[i] != NULL; i++)
-		end = extend(end, environ[i]);
+		end = extend_area(end, environ[i]);
 	area = argv[0];
 	area_size = area != NULL ? (size_t)(end - area) : 0;
 	shown_len = 0;
@@ -87,7 +87,7 @@ is_shown(char ch, bool space)
 
 /* Appends text, cut at max octets. */
 static void
-append(char title[TITLE_MAX], const char *text, size_t max, bool space)
+append_text(char title[TITLE_MAX], const char *text, size_t max, bool space)
 {
 	size_t len = strlen(title), i;
 
@@ -108,14 +108,14 @@ title_set(const char *name, const char *address, const char *role, ...)
 	va_start(ap, role);
 	vsnprintf(text, sizeof(text), role, ap);
 	va_end(ap);
-	append(title, text, TITLE_MAX, true);
+	append_text(title, text, TITLE_MAX, true);
 	if (name != NULL && name[0] != '\0') {
-		append(title, " ", 1, true);
-		append(title, name, TITLE_NAME_MAX, false);
+		append_text(title, " ", 1, true);
+		append_text(title, name, TITLE_NAME_MAX, false);
 	}
 	if (address != NULL && address[0] != '\0') {
-		append(title, " ", 1, true);
-		append(title, address, TITLE_MAX, false);
+		append_text(title, " ", 1, true);
+		append_text(title, address, TITLE_MAX, false);
 	}
 	len = strlen(title) < area_size ? strlen(title) : area_size - 1;
 	memcpy(area, title, len);

@@ -206,7 +206,7 @@ message_error(const struct msg *m, ssize_t n, int fds, int flags)
  * if the message is malformed.
  */
 static int
-receive(int fd, struct msg *m, int fds[MSG_FDS], bool wait, const char **error)
+receive_message(int fd, struct msg *m, int fds[MSG_FDS], bool wait, const char **error)
 {
 	union control control;
 	struct iovec iov = { m, sizeof(*m) };
@@ -238,14 +238,14 @@ receive(int fd, struct msg *m, int fds[MSG_FDS], bool wait, const char **error)
 int
 msg_recv_now(int fd, struct msg *m, int fds[MSG_FDS], const char **error)
 {
-	return receive(fd, m, fds, false, error);
+	return receive_message(fd, m, fds, false, error);
 }
 
 int
 msg_recv_fds(int fd, struct msg *m, int fds[MSG_FDS])
 {
 	const char *error;
-	int received = receive(fd, m, fds, true, &error);
+	int received = receive_message(fd, m, fds, true, &error);
 
 	if (received == -1)
 		bug("%s", error);

@@ -126,7 +126,7 @@ word_length(const char *text)
 
 /* Returns the character that an escape outside of quotes stands for (OpenSSL's config(5)). */
 static char
-unescape(char c)
+unescape_char(char c)
 {
 	static const char letters[] = "nrtb", meanings[] = "\n\r\t\b";
 	const char *letter = strchr(letters, c);
@@ -140,7 +140,7 @@ unescape(char c)
  * would begin a variable there.
  */
 static bool
-unquote(const char *text, char *value)
+unquote_value(const char *text, char *value)
 {
 	char quote = '\0', *end = value;
 	const char *next;
@@ -154,7 +154,7 @@ unquote(const char *text, char *value)
 		if (*text == '$' && quote == '\0')
 			return false;
 		if (next - text == 2)
-			*value++ = quote == '\0' ? unescape(text[1]) : text[1];
+			*value++ = quote == '\0' ? unescape_char(text[1]) : text[1];
 		else
 			*value++ = *text;
 		if (next - text == 2 || quote != '\0' || strchr(BLANKS, *text) == NULL)
@@ -181,7 +181,7 @@ take_value(const struct reading *r, const char *name, const char *text, size_t l
 
 	if (part == NULL || own == NULL || value == NULL)
 		die("can't allocate %zu octets", len);
-	good = unquote(part, value);
+	good = unquote_value(part, value);
 	wipe_and_free(part, len);
 	if (good) {
 		r->take(r->arg, own, value, r->error->line);

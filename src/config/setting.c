@@ -102,7 +102,7 @@ parse_choice(const struct setting *s, const char *const choices[])
 }
 
 static void *
-field(struct options *o, const struct setting *s)
+option_field(struct options *o, const struct setting *s)
 {
 	return (char *)o + s->offset;
 }
@@ -112,7 +112,7 @@ setting_flag(struct options *o, const struct setting *s)
 {
 	static const char *const choices[] = { "no", "yes", NULL };
 
-	*(bool *)field(o, s) = s->value == NULL || parse_choice(s, choices) == 1;
+	*(bool *)option_field(o, s) = s->value == NULL || parse_choice(s, choices) == 1;
 }
 
 /* Refuses an empty value: as the name of a file or a user it would make every login fail. */
@@ -133,7 +133,7 @@ setting_nonempty(struct options *o, const struct setting *s)
 void
 setting_string(struct options *o, const struct setting *s)
 {
-	*(const char **)field(o, s) = s->value;
+	*(const char **)option_field(o, s) = s->value;
 }
 
 void
@@ -152,19 +152,19 @@ setting_home(struct options *o, const struct setting *s)
 void
 setting_count(struct options *o, const struct setting *s)
 {
-	*(unsigned *)field(o, s) = (unsigned)parse_number(s, 1, 100);
+	*(unsigned *)option_field(o, s) = (unsigned)parse_number(s, 1, 100);
 }
 
 void
 setting_limit(struct options *o, const struct setting *s)
 {
-	*(unsigned *)field(o, s) = (unsigned)parse_number(s, 1, OPTIONS_LIMIT_MAX);
+	*(unsigned *)option_field(o, s) = (unsigned)parse_number(s, 1, OPTIONS_LIMIT_MAX);
 }
 
 void
 setting_seconds(struct options *o, const struct setting *s)
 {
-	*(unsigned *)field(o, s) = (unsigned)parse_number(s, 1, 86400) * 1000;
+	*(unsigned *)option_field(o, s) = (unsigned)parse_number(s, 1, 86400) * 1000;
 }
 
 void
@@ -175,19 +175,19 @@ setting_delay(struct options *o, const struct setting *s)
 
 	if (s->value[0] == '\0' || s->value[strspn(s->value, "0123456789.")] != '\0' || *end != '\0' || !(seconds >= 0 && seconds <= 60))
 		setting_error(s, "must be a number of seconds from 0 to 60");
-	*(unsigned *)field(o, s) = (unsigned)(seconds * 1000);
+	*(unsigned *)option_field(o, s) = (unsigned)(seconds * 1000);
 }
 
 void
 setting_uid(struct options *o, const struct setting *s)
 {
-	*(uid_t *)field(o, s) = (uid_t)parse_number(s, 1, UINT32_MAX - 1);
+	*(uid_t *)option_field(o, s) = (uid_t)parse_number(s, 1, UINT32_MAX - 1);
 }
 
 void
 setting_choice(struct options *o, const struct setting *s)
 {
-	*(unsigned *)field(o, s) = parse_choice(s, s->choices);
+	*(unsigned *)option_field(o, s) = parse_choice(s, s->choices);
 }
 
 static void

@@ -135,7 +135,7 @@ is_failed_authentication(uint32_t outcome)
  * permitted. failure: challenge that the mechanism sends before NO (RFC 7628, 3.2.3), or NULL.
  */
 static enum next
-authenticate(struct imap *s, enum msg_mechanism mechanism, const char *failure)
+authenticate_client(struct imap *s, enum msg_mechanism mechanism, const char *failure)
 {
 	const struct reply_words *words;
 	struct msg_login_answer a;
@@ -232,7 +232,7 @@ run_mechanism(struct imap *s, bool initial)
 	}
 	if (!oauth_names_this_server(s))
 		s->sasl.credentials.malformed = true;
-	return authenticate(s, (enum msg_mechanism)s->sasl.mechanism->id, s->sasl.mechanism->failure);
+	return authenticate_client(s, (enum msg_mechanism)s->sasl.mechanism->id, s->sasl.mechanism->failure);
 }
 
 enum next
@@ -241,7 +241,7 @@ login_command(struct imap *s)
 	sasl_login(&s->sasl.credentials, s->user.text, s->user.len, s->password.text, s->password.len);
 	explicit_bzero(s->password.text, sizeof(s->password.text));
 	command_reset(&s->command);
-	return authenticate(s, MECH_LOGIN_COMMAND, NULL);
+	return authenticate_client(s, MECH_LOGIN_COMMAND, NULL);
 }
 
 /*

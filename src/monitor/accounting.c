@@ -57,7 +57,7 @@ ask_listener(struct msg *m)
  * improbable.
  */
 static uint64_t
-digest(const uint8_t key[MSG_KEY_SIZE], const char *user, const char *secret)
+keyed_hash(const uint8_t key[MSG_KEY_SIZE], const char *user, const char *secret)
 {
 	char text[MSG_NAME_MAX + MSG_SECRET_MAX];
 	size_t users = strnlen(user, MSG_NAME_MAX - 1), secrets = strnlen(secret, MSG_SECRET_MAX - 1);
@@ -80,7 +80,7 @@ accounting_warm_up(void)
 {
 	static const uint8_t key[MSG_KEY_SIZE];
 
-	digest(key, "", "");
+	keyed_hash(key, "", "");
 }
 
 unsigned
@@ -91,8 +91,8 @@ accounting_failed(const struct msg_login *login, int64_t began)
 	if (listener == -1)
 		return 0;
 	msg_begin(&m, MSG_FAILED);
-	m.u.failed.user = digest(failures, login->authcid, "");
-	m.u.failed.attempt = digest(failures, login->authcid, login->secret);
+	m.u.failed.user = keyed_hash(failures, login->authcid, "");
+	m.u.failed.attempt = keyed_hash(failures, login->authcid, login->secret);
 	m.u.failed.when = began;
 	m.u.failed.dropped = log_take_dropped();
 	return ask_listener(&m) ? m.u.failed_answer.failures : 0;
@@ -106,8 +106,8 @@ accounting_logged_in(const char *user, const char *account)
 	if (listener == -1)
 		return LIMIT_NONE;
 	msg_begin(&m, MSG_LOGGED_IN);
-	m.u.logged_in.user = digest(failures, user, "");
-	m.u.logged_in.account = digest(accounts, account, "");
+	m.u.logged_in.user = keyed_hash(failures, user, "");
+	m.u.logged_in.account = keyed_hash(accounts, account, "");
 	m.u.logged_in.dropped = log_take_dropped();
 	msg_text(m.u.logged_in.name, sizeof(m.u.logged_in.name), account, strlen(account));
 	return ask_listener(&m) ? (enum msg_limit)m.u.logged_in_answer.limit : LIMIT_SHUTDOWN;

@@ -68,7 +68,7 @@ authorize_is_password(uint32_t mechanism)
 }
 
 static struct pamauth_result
-refuse(enum msg_outcome outcome, const char *reason)
+refuse_login(enum msg_outcome outcome, const char *reason)
 {
 	return (struct pamauth_result){ .outcome = outcome, .reason = reason };
 }
@@ -77,7 +77,7 @@ refuse(enum msg_outcome outcome, const char *reason)
 static struct pamauth_result
 refuse_file(const char *reason, const char *path, int errnum)
 {
-	struct pamauth_result result = refuse(OUTCOME_UNAVAILABLE, reason);
+	struct pamauth_result result = refuse_login(OUTCOME_UNAVAILABLE, reason);
 
 	result.path = path;
 	result.error = errnum != 0 ? strerror(errnum) : NULL;
@@ -88,7 +88,7 @@ refuse_file(const char *reason, const char *path, int errnum)
 static struct pamauth_result
 refuse_uid(const struct authorization *a)
 {
-	struct pamauth_result result = refuse(OUTCOME_AUTHENTICATIONFAILED, "uid");
+	struct pamauth_result result = refuse_login(OUTCOME_AUTHENTICATIONFAILED, "uid");
 	static char error[96];
 
 	if (a->account.uid == 0 || a->account.uid < a->opts->min_uid)
@@ -197,9 +197,9 @@ authorize_account(struct authorization *a, const struct msg_login *login, enum p
 	enum msg_limit limit;
 
 	if (!is_own_authzid(login, name, proof))
-		return refuse(OUTCOME_AUTHORIZATIONFAILED, "authzid");
+		return refuse_login(OUTCOME_AUTHORIZATIONFAILED, "authzid");
 	if (!sasl_is_name(name))
-		return refuse(OUTCOME_AUTHENTICATIONFAILED, ACCOUNT_BAD_NAME);
+		return refuse_login(OUTCOME_AUTHENTICATIONFAILED, ACCOUNT_BAD_NAME);
 	watchdog_timeout_step("directory");
 	error = account_find(&a->account, a->opts, name);
 	/*
@@ -211,7 +211,7 @@ authorize_account(struct authorization *a, const struct msg_login *login, enum p
 	if (error == NULL && !is_peers_own(a))
 		error = "uid";
 	if (error != NULL)
-		return strcmp(error, "uid") == 0 ? refuse_uid(a) : refuse(OUTCOME_AUTHENTICATIONFAILED, error);
+		return strcmp(error, "uid") == 0 ? refuse_uid(a) : refuse_login(OUTCOME_AUTHENTICATIONFAILED, error);
 	if (a->account.home[0] == '\0')
 		return refuse_file("home", a->opts->home, 0);
 	/*
@@ -232,7 +232,7 @@ authorize_account(struct authorization *a, const struct msg_login *login, enum p
 	limit = accounting_logged_in(login->authcid, a->account.name);
 	if (limit == LIMIT_NONE)
 		return result;
-	return refuse(limit == LIMIT_SHUTDOWN ? OUTCOME_UNAVAILABLE : OUTCOME_LIMIT, msg_limit_name(limit));
+	return refuse_login(limit == LIMIT_SHUTDOWN ? OUTCOME_UNAVAILABLE : OUTCOME_LIMIT, msg_limit_name(limit));
 }
 
 struct pamauth_result
@@ -246,7 +246,7 @@ authorize_login(struct authorization *a, const struct msg_login *login)
 	a->pam.asked = a->pam.authenticated = false;
 	check_certificate_use(a, login->mechanism);
 	if (error != NULL)
-		return refuse(OUTCOME_AUTHENTICATIONFAILED, error);
+		return refuse_login(OUTCOME_AUTHENTICATIONFAILED, error);
 	result = ask_pam(a, login, proof);
 	if (result.outcome == OUTCOME_OK)
 		result = authorize_account(a, login, proof);

@@ -17,7 +17,7 @@
 #define BEGIN		"-----BEGIN "
 
 static bool
-contains(const char *text, size_t len, const char *word)
+contains_text(const char *text, size_t len, const char *word)
 {
 	return memmem(text, len, word, strlen(word)) != NULL;
 }
@@ -40,18 +40,18 @@ has_joined_parts(const char *text, size_t len)
 const char *
 pemfile_explain(enum pemfile_kind kind, const char *text, size_t len)
 {
-	bool certificate = contains(text, len, BEGIN "CERTIFICATE-----");
-	bool key = contains(text, len, "PRIVATE KEY-----");
+	bool certificate = contains_text(text, len, BEGIN "CERTIFICATE-----");
+	bool key = contains_text(text, len, "PRIVATE KEY-----");
 
 	if (has_joined_parts(text, len))
 		return "a line end is missing before \"-----BEGIN\"";
 	if (kind == PEMFILE_CERTIFICATE && !certificate && key)
 		return "it holds a private key and no certificate";
-	if (kind == PEMFILE_CERTIFICATE && !certificate && contains(text, len, "CERTIFICATE REQUEST-----"))
+	if (kind == PEMFILE_CERTIFICATE && !certificate && contains_text(text, len, "CERTIFICATE REQUEST-----"))
 		return "it holds a certificate request; use the certificate that the authority issued";
 	if (kind == PEMFILE_KEY && !key && certificate)
 		return "it holds a certificate and no private key";
-	if (kind == PEMFILE_REVOCATIONS && certificate && !contains(text, len, BEGIN "X509 CRL-----"))
+	if (kind == PEMFILE_REVOCATIONS && certificate && !contains_text(text, len, BEGIN "X509 CRL-----"))
 		return "it holds a certificate and no revocation list";
 	return NULL;
 }
