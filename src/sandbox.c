@@ -61,13 +61,13 @@ static rlim_t data_before;
 void
 sandbox_descriptors(const int *fds, int n)
 {
-	int high[SANDBOX_FDS], i;
+	int high[SANDBOX_FIRST_FREE], i;
 
 	/* Only gates have such descriptors; a gate of a zygote has the zygote's memory. */
 	process_name = names[SANDBOX_GATE];
 	/* High copies first: dup3(2) must not replace a descriptor that is yet to be copied. */
 	for (i = 0; i < n; i++) {
-		high[i] = fds[i] == -1 ? -1 : fcntl(fds[i], F_DUPFD_CLOEXEC, SANDBOX_FDS);
+		high[i] = fds[i] == -1 ? -1 : fcntl(fds[i], F_DUPFD_CLOEXEC, SANDBOX_FIRST_FREE);
 		must(fds[i] == -1 || high[i] != -1, "dup");
 	}
 	for (i = 0; i < n; i++)

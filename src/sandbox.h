@@ -19,7 +19,7 @@
 #define SANDBOX_CONTROL	5
 #define SANDBOX_READ	6
 #define SANDBOX_WRITE	7
-#define SANDBOX_FDS	8	/* the first that is free; a relay's stream gets it */
+#define SANDBOX_FIRST_FREE	8	/* the first that is free; a relay's stream gets it */
 
 enum sandbox_kind {
 	SANDBOX_GATE = 1,

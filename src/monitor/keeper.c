@@ -68,7 +68,7 @@ struct session {
 #define N_ARGUMENTS	8
 
 /* Failures of sigwaitinfo(2) that are further apart do not count as consecutive. */
-#define RARELY_MS	10000
+#define FAILURES_APART_MS	10000
 
 /* Room for a decimal number. */
 #define DECIMAL_SIZE		24
@@ -148,7 +148,7 @@ keeper_wait(pid_t pid)
 		 * A process that is stopped and continued gets EINTR (signal(7)), in a long
 		 * session many times.
 		 */
-		if (sig == -1 && clock_ms() - failed_at > RARELY_MS)
+		if (sig == -1 && clock_ms() - failed_at > FAILURES_APART_MS)
 			tries = 0;
 		if (sig == -1)
 			failed_at = clock_ms();

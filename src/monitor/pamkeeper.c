@@ -30,7 +30,7 @@
 #include "monitor/report.h"
 
 /* Time for the relay to report whether the program has written anything, in milliseconds. */
-#define RELAY_MS	1000
+#define RELAY_REPORT_MS	1000
 
 /* Log line and exit status for the handler, if a module hangs. */
 static struct log_line timeout_line;
@@ -87,7 +87,7 @@ catch_signals(void)
 static enum program_output
 receive_output(int relay)
 {
-	int64_t until = clock_ms() + RELAY_MS;
+	int64_t until = clock_ms() + RELAY_REPORT_MS;
 	struct pollfd pfd = { relay, POLLIN, 0 };
 	int fds[MSG_FDS], n;
 	const char *error;
