@@ -33,7 +33,8 @@ class Recipe:
         texts = [block.text for block in documents.blocks("Virtual users")]
         for theirs, ours in places:
             texts = [text.replace(theirs, str(ours)) for text in texts]
-        self.once, self.each, settings = texts
+        self.once, service, self.each, settings = texts
+        (self.folder / "pam.d" / "imapgate-virtual").write_text(service)
         self.options = [word for line in settings.splitlines() for word in f"--{line}".split(" = ")]
         self.program = [stage.dovecot]
 
