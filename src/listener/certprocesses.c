@@ -35,6 +35,12 @@ certprocesses_start(struct cert_processes *c, const struct options *o, const str
 }
 
 bool
+certprocesses_are_ready(const struct cert_processes *c, const struct options *o)
+{
+	return c->gate_zygote.ready && (o->n_cert == 0 || c->signer.ready);
+}
+
+bool
 certprocesses_are_outdated(const struct cert_processes *c, const struct options *o)
 {
 	struct fileid fileids[2 * OPTIONS_CERTS];

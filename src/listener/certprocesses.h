@@ -27,6 +27,9 @@ struct cert_processes {
  */
 bool	certprocesses_start(struct cert_processes *, const struct options *, const struct signals *, uint32_t first);
 
+/* Returns whether gate zygote and signer are ready. Without a signer no gate is forked. */
+bool	certprocesses_are_ready(const struct cert_processes *, const struct options *);
+
 /* Returns whether the certificate files have changed since the start. */
 bool	certprocesses_are_outdated(const struct cert_processes *, const struct options *);
 

@@ -109,7 +109,7 @@ abandon_renewal(const char *file, const char *reason, bool transient)
 	close_cert_processes(&renewal);
 	renewal.gate_zygote.pid = renewal.signer.pid = 0;
 	renewal.until = 0;
-	if (current.gate_zygote.control == -1 && restart_at == 0)
+	if (!certprocesses_are_ready(&current, opts) && restart_at == 0)
 		restart_later();
 }
 
@@ -166,7 +166,7 @@ roles_begin(const struct options *o, const struct signals *sig, const struct rol
 bool
 roles_are_ready(void)
 {
-	return current.gate_zygote.ready && current.gate_zygote.pending < PENDING_MAX && renewal.until == 0 && generations[generations_current].zygote.ready;
+	return certprocesses_are_ready(&current, opts) && current.gate_zygote.pending < PENDING_MAX && renewal.until == 0 && generations[generations_current].zygote.ready;
 }
 
 void
@@ -233,7 +233,7 @@ process_at(uint32_t index)
 static void
 install_renewal_if_ready(void)
 {
-	if (renewal.gate_zygote.ready && (opts->n_cert == 0 || renewal.signer.ready) && current.gate_zygote.pending == 0)
+	if (certprocesses_are_ready(&renewal, opts) && current.gate_zygote.pending == 0)
 		install_renewal();
 }
 
@@ -435,7 +435,7 @@ static void
 restart_missing_processes(void)
 {
 	struct process *monitor_zygote = &generations[generations_current].zygote;
-	bool missing = current.gate_zygote.control == -1 || (opts->n_cert > 0 && current.signer.control == -1);
+	bool missing = !certprocesses_are_ready(&current, opts);
 
 	restart_at = 0;
 	if (missing)

@@ -42,7 +42,7 @@ struct roles_callbacks {
 void	roles_begin(const struct options *, const struct signals *, const struct roles_callbacks *, const char *kept);
 
 /*
- * Returns whether a gate can be requested: false while a zygote is missing, new certificates are
+ * Returns whether a gate can be requested: false while a zygote or the signer is missing, new certificates are
  * being loaded, or the gate zygote has too many unanswered requests. No connection is accepted
  * then.
  */

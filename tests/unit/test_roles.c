@@ -612,21 +612,28 @@ slot_released_twice(void *arg)
 	CHECK(kept[0] != '\0' && strcmp(strrchr(kept, ' '), " 1") == 0);
 }
 
-/* Tries come later and later, whether a zygote can't be started or says that it can't work. */
+struct fault {
+	enum role	role;		/* of the process that ends */
+	bool		none_starts;	/* its successor can't be started, else it can't work */
+};
+
+/* Tries come later and later, whether processes can't be started or say that they can't work. */
 static void
 restarts(void *arg)
 {
+	const struct fault *fault = arg;
 	unsigned before;
 
 	begin();
-	if (*(bool *)arg)
+	if (fault->none_starts)
 		none_starts = true;
 	else
 		at_start = SAYS_FAILED;
-	kill(newest(ROLE_GATE_ZYGOTE)->pid, SIGKILL);
-	CHECK(ends(newest(ROLE_GATE_ZYGOTE)->pid));
+	kill(newest(fault->role)->pid, SIGKILL);
+	CHECK(ends(newest(fault->role)->pid));
 	before = starts;
 	reap();
+	CHECK(!roles_are_ready());
 	pass(60000);
 	CHECK(starts - before >= 4 && starts - before <= 40);
 	none_starts = false;
@@ -1075,8 +1082,10 @@ static void
 test_restarts(void **state)
 {
 	(void)state;
-	run(restarts, &(bool){ true }, "can't be started");
-	run(restarts, &(bool){ false }, "can't work");
+	run(restarts, &(struct fault){ ROLE_GATE_ZYGOTE, true }, "no gate zygote can be started");
+	run(restarts, &(struct fault){ ROLE_GATE_ZYGOTE, false }, "no gate zygote can work");
+	run(restarts, &(struct fault){ ROLE_SIGNER, true }, "no signer can be started");
+	run(restarts, &(struct fault){ ROLE_SIGNER, false }, "no gate zygote can work with the new signer");
 }
 
 static void
