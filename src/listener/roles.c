@@ -41,6 +41,15 @@
  */
 #define PENDING_MAX	64
 
+/*
+ * Longest time that new connections wait for a renewal, in milliseconds. Later ones get the old
+ * certificates.
+ */
+#define RENEWAL_HOLD_MS	2000
+
+/* Delay of the next renewal after a transient failure, in milliseconds. */
+#define RENEWAL_RETRY_MS	3000
+
 /* Indices of events: the processes of both sets of certificates, then the monitor zygotes. */
 enum {
 	CURRENT_GATE_ZYGOTE,
@@ -55,7 +64,7 @@ static const struct signals *signals;
 static const struct roles_callbacks *callbacks;
 
 static struct cert_processes current, renewal;	/* renewal.until is 0 if there is none */
-static int64_t check_at, restart_at;
+static int64_t check_at, restart_at, hold_at;	/* hold_at: end of RENEWAL_HOLD_MS */
 static int64_t restart_ms = RESTART_MS;
 
 /* --- starting */
@@ -95,20 +104,23 @@ close_cert_processes(struct cert_processes *c)
 }
 
 /*
- * Ends a failed renewal: the old set stays. If transient, the next check tries again; else only a
- * change of the files does.
+ * Ends a failed renewal: the old set stays. If transient, kills processes that may hang, and
+ * retries after RENEWAL_RETRY_MS; else only a change of the files begins the next renewal.
  */
 static void
 abandon_renewal(const char *file, const char *reason, bool transient)
 {
 	certprocesses_log_failure(file, reason);
-	if (transient)
+	if (transient) {
+		process_kill(&renewal.gate_zygote);
+		process_kill(&renewal.signer);
 		memset(current.fileids, 0, sizeof(current.fileids));
-	else
+		check_at = clock_ms() + RENEWAL_RETRY_MS;
+	} else
 		memcpy(current.fileids, renewal.fileids, sizeof(current.fileids));
 	close_cert_processes(&renewal);
 	renewal.gate_zygote.pid = renewal.signer.pid = 0;
-	renewal.until = 0;
+	renewal.until = hold_at = 0;
 	if (!certprocesses_are_ready(&current, opts) && restart_at == 0)
 		restart_later();
 }
@@ -120,6 +132,7 @@ begin_renewal(void)
 {
 	if (renewal.until != 0)
 		return;
+	hold_at = clock_ms() + RENEWAL_HOLD_MS;
 	if (!certprocesses_start(&renewal, opts, signals, RENEWAL_GATE_ZYGOTE))
 		abandon_renewal("", no_process, true);
 }
@@ -133,6 +146,7 @@ install_renewal(void)
 	close_cert_processes(&current);
 	current = renewal;
 	memset(&renewal, 0, sizeof(renewal));
+	hold_at = 0;
 	renewal.gate_zygote.control = renewal.signer.control = -1;
 	restart_ms = RESTART_MS;
 	process_set_index(&current.gate_zygote, CURRENT_GATE_ZYGOTE);
@@ -166,7 +180,10 @@ roles_begin(const struct options *o, const struct signals *sig, const struct rol
 bool
 roles_are_ready(void)
 {
-	return certprocesses_are_ready(&current, opts) && current.gate_zygote.pending < PENDING_MAX && renewal.until == 0 && generations[generations_current].zygote.ready;
+	/* A ready renewal is installed once no request is unanswered, so none may be added. */
+	bool held = hold_at != 0 || certprocesses_are_ready(&renewal, opts);
+
+	return certprocesses_are_ready(&current, opts) && current.gate_zygote.pending < PENDING_MAX && !held && generations[generations_current].zygote.ready;
 }
 
 void
@@ -427,6 +444,7 @@ roles_due(void)
 	int64_t at = renewal.until;
 
 	clock_earliest(&at, restart_at);
+	clock_earliest(&at, hold_at);
 	clock_earliest(&at, process_due(&generations[generations_current].zygote));
 	return at;
 }
@@ -451,10 +469,9 @@ roles_tick(void)
 {
 	if (restart_at != 0 && clock_left(restart_at) == 0)
 		restart_missing_processes();
+	if (hold_at != 0 && clock_left(hold_at) == 0)
+		hold_at = 0;
 	process_kill_if_late(&generations[generations_current].zygote);
-	if (renewal.until == 0 || clock_left(renewal.until) > 0)
-		return;
-	process_kill(&renewal.gate_zygote);
-	process_kill(&renewal.signer);
-	abandon_renewal("", "the renewal takes too long", true);
+	if (renewal.until != 0 && clock_left(renewal.until) == 0)
+		abandon_renewal("", "the renewal takes too long", true);
 }

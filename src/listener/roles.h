@@ -42,9 +42,9 @@ struct roles_callbacks {
 void	roles_begin(const struct options *, const struct signals *, const struct roles_callbacks *, const char *kept);
 
 /*
- * Returns whether a gate can be requested: false while a zygote or the signer is missing, new certificates are
- * being loaded, or the gate zygote has too many unanswered requests. No connection is accepted
- * then.
+ * Returns whether a gate can be requested: false while a zygote or the signer is missing, the gate
+ * zygote has too many unanswered requests, or new certificates are being loaded, which connections
+ * wait for a short time only. No connection is accepted then.
  */
 bool	roles_are_ready(void);
 
@@ -96,7 +96,7 @@ void	roles_check_signer(void);
 
 /*
  * roles_due() returns when roles_tick() must be called (clock_ms()), 0: not at all. roles_tick()
- * restarts missing processes and abandons a renewal that takes too long.
+ * restarts missing processes, ends the wait for a renewal, and abandons one that takes too long.
  */
 int64_t	roles_due(void);
 void	roles_tick(void);

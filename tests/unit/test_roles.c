@@ -642,6 +642,100 @@ restarts(void *arg)
 	CHECK(roles_are_ready());
 }
 
+/* Other files of certificates, which the listener looks at when a client comes. */
+static void
+change_certificates(void)
+{
+	opts.cert[0] = "/";
+	roles_check_certificates();
+}
+
+/* Clients wait a short time for new certificates, and get the old ones if those hang; the next try comes a little later. */
+static void
+renewal_that_hangs(void *arg)
+{
+	pid_t hung[2];
+	int i;
+
+	(void)arg;
+	begin();
+	at_start = SAYS_NOTHING;
+	change_certificates();
+	CHECK(count_of(ROLE_GATE_ZYGOTE) == 2 && !roles_are_ready());
+	pass(1500);
+	CHECK(!roles_are_ready());
+	pass(1000);
+	CHECK(roles_are_ready());
+	hung[0] = newest(ROLE_GATE_ZYGOTE)->pid;
+	hung[1] = newest(ROLE_SIGNER)->pid;
+	pass(PROCESS_READY_MS);
+	for (i = 0; i < 2; i++)
+		CHECK(ends(hung[i]) || errno == ECHILD);
+	roles_check_certificates();
+	CHECK(roles_are_ready() && count_of(ROLE_GATE_ZYGOTE) == 2);
+	pass(3500);
+	at_start = SAYS_READY;
+	roles_check_certificates();
+	CHECK(count_of(ROLE_GATE_ZYGOTE) == 3 && !roles_are_ready());
+	hear();
+	CHECK(roles_are_ready());
+	roles_check_certificates();
+	pass(2000);
+	roles_check_certificates();
+	CHECK(count_of(ROLE_GATE_ZYGOTE) == 3);
+}
+
+/* A new gate zygote that can't ask its signer says so, and ends; the signer that hangs is ended, or they would become more and more. */
+static void
+signer_that_hangs_at_a_renewal(void *arg)
+{
+	struct started *gates, *signer;
+	static struct msg m;
+
+	(void)arg;
+	begin();
+	at_start = SAYS_NOTHING;
+	change_certificates();
+	gates = newest(ROLE_GATE_ZYGOTE);
+	signer = newest(ROLE_SIGNER);
+	msg_begin(&m, MSG_READY);
+	m.u.ready.failed = m.u.ready.later = 1;
+	CHECK(msg_send(gates->fd, &m) == 0);
+	hear();
+	CHECK(roles_are_ready());
+	CHECK(ends(signer->pid));
+	at_start = SAYS_READY;
+	pass(3500);
+	roles_check_certificates();
+	hear();
+	CHECK(roles_are_ready() && count_of(ROLE_SIGNER) == 3);
+}
+
+/* New certificates that are ready late wait for the last answer of the old gate zygote: no client gets in between, or they might wait for ever. */
+static void
+renewal_behind_the_last_answer(void *arg)
+{
+	struct connection *c;
+	struct started *old;
+	int client;
+
+	(void)arg;
+	begin();
+	c = come(&client);
+	old = newest(ROLE_GATE_ZYGOTE);
+	at_start = SAYS_NOTHING;
+	change_certificates();
+	pass(2500);
+	CHECK(roles_are_ready());
+	say_ready(newest(ROLE_SIGNER)->fd, false);
+	say_ready(newest(ROLE_GATE_ZYGOTE)->fd, false);
+	hear();
+	CHECK(!roles_are_ready());
+	say_spawned(old->fd, c->slot, c->serial, fork_idle());
+	hear();
+	CHECK(roles_are_ready() && c->gate.state == CHILD_RUNNING);
+}
+
 /* A monitor zygote that was started anew and is never ready is ended, and the next one is used. */
 static void
 zygote_that_is_never_ready(void *arg)
@@ -1042,6 +1136,9 @@ TEST(slot_released_twice)
 TEST(question_behind_the_end)
 TEST(zygote_that_owes_nothing)
 TEST(zygote_that_is_never_ready)
+TEST(renewal_that_hangs)
+TEST(signer_that_hangs_at_a_renewal)
+TEST(renewal_behind_the_last_answer)
 TEST(silent_signer)
 TEST(pid_of_a_stranger)
 TEST(flood)
@@ -1122,6 +1219,9 @@ main(void)
 		cmocka_unit_test(test_slot_released_twice),
 		cmocka_unit_test(test_restarts),
 		cmocka_unit_test(test_zygote_that_is_never_ready),
+		cmocka_unit_test(test_renewal_that_hangs),
+		cmocka_unit_test(test_signer_that_hangs_at_a_renewal),
+		cmocka_unit_test(test_renewal_behind_the_last_answer),
 		cmocka_unit_test(test_question_behind_the_end),
 		cmocka_unit_test(test_zygote_that_owes_nothing),
 		cmocka_unit_test(test_silent_signer),
