@@ -353,7 +353,10 @@ roles_receive(uint32_t index)
 	}
 }
 
-/* Schedules the restart of a current process that has exited. */
+/*
+ * Schedules the restart of a current process that has exited. Its pair may not be at the end of
+ * file, if a process that it has forked keeps the other end.
+ */
 static void
 report_missing(struct process *p, const char *what)
 {
@@ -361,6 +364,7 @@ report_missing(struct process *p, const char *what)
 	p->pid = 0;
 	callbacks->process_missing(what, "the process has exited");
 	restart_later();
+	install_renewal_if_ready();
 }
 
 /*
