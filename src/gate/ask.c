@@ -16,6 +16,7 @@
 /* Static, because the callbacks of struct tls_callbacks and log_sink get no context. */
 static int monitor_fd = -1, sign_fd = -1;
 static int64_t login_deadline;
+static bool unanswered;		/* a question since ask_init() had no answer */
 
 void
 ask_init(int monitor, int sign, int64_t deadline)
@@ -23,14 +24,17 @@ ask_init(int monitor, int sign, int64_t deadline)
 	monitor_fd = monitor;
 	sign_fd = sign;
 	login_deadline = deadline;
+	unanswered = false;
 }
 
-/*
- * Sends a question and waits for its answer, which replaces the question in m. The answer's
- * descriptors are stored in fds. Returns false if there is no answer in time.
- */
+bool
+ask_is_unanswered(void)
+{
+	return unanswered;
+}
+
 static bool
-ask_question(int fd, struct msg *m, int fds[MSG_FDS])
+exchange(int fd, struct msg *m, int fds[MSG_FDS])
 {
 	enum msg_type answer = (enum msg_type)(m->type + 1);
 	struct pollfd pfd = { fd, POLLIN, 0 };
@@ -47,6 +51,21 @@ ask_question(int fd, struct msg *m, int fds[MSG_FDS])
 	if (m->type != answer)
 		bug("answer of type %u, not %u", m->type, answer);
 	return true;
+}
+
+/*
+ * Sends a question and waits for its answer, which replaces the question in m. The answer's
+ * descriptors are stored in fds. Returns false if there is no answer in time, and from then on:
+ * a late answer must not be taken for the next question's.
+ */
+static bool
+ask_question(int fd, struct msg *m, int fds[MSG_FDS])
+{
+	if (unanswered)
+		msg_wipe(m);
+	else
+		unanswered = !exchange(fd, m, fds);
+	return !unanswered;
 }
 
 bool

@@ -20,6 +20,12 @@
 void	ask_init(int monitor, int sign, int64_t deadline);
 
 /*
+ * Returns whether a question since ask_init() had no answer: the deadline passed, or the receiver
+ * has exited. No later question is sent.
+ */
+bool	ask_is_unanswered(void);
+
+/*
  * Asks whether the client may log in, and fills the answer. Malformed credentials are sent as
  * empty strings, so that the monitor counts and delays the attempt. Wipes the message; the
  * caller wipes the credentials. Returns false if the deadline passed or the monitor has exited;

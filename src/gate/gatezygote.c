@@ -86,7 +86,7 @@ make_pair(uint32_t slot, uint32_t serial)
 	return -1;
 }
 
-/* Signs for the self-test like a gate (a remotekey_sign). */
+/* Signs for the self-test like a gate (a remotekey_sign). Without a pair, asking fails. */
 static size_t
 sign(void *arg, uint32_t index, uint32_t scheme, const uint8_t *tbs, size_t len, uint8_t *signature, size_t size)
 {
@@ -94,14 +94,15 @@ sign(void *arg, uint32_t index, uint32_t scheme, const uint8_t *tbs, size_t len,
 	size_t n;
 
 	ask_init(-1, pair, clock_ms() + SIGNER_MS);
-	n = pair == -1 ? 0 : ask_sign(arg, index, scheme, tbs, len, signature, size);
-	close(pair);
+	n = ask_sign(arg, index, scheme, tbs, len, signature, size);
+	if (pair != -1)
+		close(pair);
 	return n;
 }
 
 static const struct tls_callbacks callbacks = { has_key, sign, log_tls_error };
 
-/* Returns whether no pair for a question to the signer can be made. */
+/* Returns whether descriptors have run out. */
 static bool
 lacks_descriptors(void)
 {
@@ -132,7 +133,7 @@ send_ready(const struct msg_ready *ready)
 static void __attribute__((noreturn))
 report_no_tls(const struct options *o, const char *file, const char *error)
 {
-	struct msg_ready ready = { .failed = 1, .later = lacks_descriptors() };
+	struct msg_ready ready = { .failed = 1, .later = ask_is_unanswered() || lacks_descriptors() };
 
 	if (ready.later)
 		error = "the signer can't be asked";
@@ -152,7 +153,8 @@ make_tls(struct tls *t, const struct options *o)
 	tls_load(t, o, &callbacks);
 	ask_init(-1, ROLE_SIGNING, clock_ms() + SIGNER_MS);
 	error = tls_prepare(t);
-	if (error != NULL)
+	/* Certificates must not be left out because the signer was slow. */
+	if (error != NULL || ask_is_unanswered())
 		report_no_tls(o, t->error_file, error);
 	if (!tls_self_test(t))
 		report_no_tls(o, o->cert[t->certificate[0].index], "the self-test, a handshake with itself, failed");

@@ -14,7 +14,7 @@ import pytest
 
 import listening
 from listening import Listener
-from processes import GATE_ZYGOTE, SIGNER, gate_of, runs
+from processes import GATE_ZYGOTE, SIGNER, children_of, gate_of, name_of, runs
 from record import wait_for_file
 from stage import SESAME
 from test_hygiene import real_memory
@@ -279,6 +279,39 @@ def test_half_renewed_certificate_is_not_used(stage, renewable):
         assert shown(server) == der_of(stage.certificate("ecdsa"))
         shutil.copy(stage.certificate("rsa").key, files[1])
         wait_until_shown(server, stage.certificate("rsa"))
+
+
+def stop_new_signer(server, known):
+    """Stops the signer of a renewal as soon as it is there; None if the renewal was quicker."""
+    while not server.log("certificates-renewed"):
+        for pid in children_of(server.pid):
+            if pid != known and name_of(pid) == SIGNER:
+                os.kill(pid, signal.SIGSTOP)
+                return pid
+    return None
+
+
+# Longer than a gate zygote waits for its signer (src/gate/gatezygote.c, SIGNER_MS).
+SLOW = 20
+
+
+def test_renewal_whose_signer_is_slow_once(stage, renewable):
+    """Clients get the old certificate meanwhile, and at last the new ones: both, and no file has to change again for that."""
+    files, options = renewable
+    other = stage.certificate("ed25519", "mail.test")
+    with Listener(stage, "--tls-on-connect", *options, *other.options) as server:
+        known = server.signer()
+        install(stage.certificate("rsa"), files)
+        waiting = server.connect(greeting=False)
+        slow = stop_new_signer(server, known)
+        assert slow, "the signer was too quick"
+        waiting.handshake(stage.certificate("ecdsa").context())
+        waiting.greeting()
+        close(waiting)
+        assert "can't be asked" in server.logged("certificate-fail", count=3, timeout=SLOW)["reason"]
+        wait_until_shown(server, stage.certificate("rsa"))
+        assert server.log("certificates-renewed")[0]["usable"] == "2"
+        assert not runs(slow)
 
 
 def test_no_descriptors_left_for_a_renewal(stage, renewable):
