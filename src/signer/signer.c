@@ -23,6 +23,9 @@
 
 #define EVENTS	64
 
+/* Messages of the gate zygote that are read in a row. */
+#define MESSAGES_MAX	64
+
 static struct signer {
 	struct sign_keys	 keys;
 	int			 epoll;
@@ -152,18 +155,18 @@ answer_key(const struct msg_key *q)
 }
 
 /*
- * Handles one message of the gate zygote. If descriptors run out, a pair is lost: its gate reads
- * the end of file, and the handshake fails.
+ * Handles one message of the gate zygote. Returns false if there is none. If descriptors run out,
+ * a pair is lost: its gate reads the end of file, and the handshake fails.
  */
-static void
+static bool
 handle_zygote(void)
 {
 	static struct msg m;
 	const char *error = NULL;
 	int fds[MSG_FDS], received = msg_recv_now(ROLE_SIGNING, &m, fds, &error);
 
-	if (is_spurious(received))
-		return;
+	if (received == 0 && errno == EAGAIN)
+		return false;
 	if (received == 1 && m.type == MSG_KEY)
 		answer_key(&m.u.key);
 	else if (received == 1 && m.type == MSG_PAIR)
@@ -174,6 +177,18 @@ handle_zygote(void)
 		close(ROLE_SIGNING);
 		signer.has_zygote = false;
 	}
+	return true;
+}
+
+/*
+ * Handles the messages of the gate zygote, a limited number at a time. The zygote waits for room in
+ * the socket, and forks no gate meanwhile.
+ */
+static void
+drain_zygote(void)
+{
+	for (int i = 0; i < MESSAGES_MAX && signer.has_zygote && handle_zygote(); i++)
+		;
 }
 
 static void
@@ -207,16 +222,19 @@ handle_listener(void)
 	log_sink = discard_message;
 }
 
-/* Dispatches input. The number of a closed ROLE_* descriptor may belong to a pair now. */
+/*
+ * Dispatches input, and drains the gate zygote after each: signatures are slow, and there may be
+ * many of them. So an event of ROLE_SIGNING may be of a descriptor that is closed by now, but not
+ * of a pair: no pair comes after the end of the zygote. The number of ROLE_CONTROL may be a pair's.
+ */
 static void
 dispatch_input(int fd)
 {
 	if (fd == ROLE_CONTROL && signer.has_listener)
 		handle_listener();
-	else if (fd == ROLE_SIGNING && signer.has_zygote)
-		handle_zygote();
-	else
+	else if (fd != ROLE_SIGNING)
 		answer_pair(fd);
+	drain_zygote();
 }
 
 static void __attribute__((noreturn))

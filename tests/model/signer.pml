@@ -38,7 +38,7 @@ byte word[GATES + 1], asked[GATES + 1], signatures[GATES + 1];
 
 bool ready[DESCRIPTORS];		/* said by epoll_wait, and not handled yet */
 
-hidden byte fd, what, which;
+hidden byte fd, what, which, turn;
 
 #define IS_READABLE(f) \
 	((kind[f] == CONTROL && (question != 0 || !listener_lives)) || \
@@ -106,16 +106,24 @@ inline handle_listener() {
 	fi
 }
 
+/* One message at a time, or two: MESSAGES_MAX. */
+inline drain_zygote() {
+	for (turn : 1 .. 2) {
+		if
+		:: has_zygote -> handle_zygote()
+		:: else
+		fi
+	}
+	skip
+}
+
 inline dispatch_input(f) {
 	if
 	:: f == ROLE_CONTROL && has_listener -> handle_listener()
-	:: f == ROLE_SIGNING && has_zygote -> handle_zygote()
-	:: else ->
-		if
-		:: kind[f] != CLOSED -> answer_pair(f)
-		:: else
-		fi
-	fi
+	:: f == ROLE_SIGNING
+	:: else -> answer_pair(f)
+	fi;
+	drain_zygote()
 }
 
 proctype signer_serve() {
