@@ -157,7 +157,7 @@ $(UNITS): $(BUILD)/tests/%: $(BUILD)/tests/unit/%.o $(LIBOBJS)
 	$(Q)$(CC) $(ALL_LDFLAGS) $(WRAP) -o $@ $^ $(CMOCKA_LIBS) $(LIBS) $(SAN_LIBS)
 
 # Functions that a test plays itself, or counts.
-$(BUILD)/tests/test_roles: WRAP = -Wl,--wrap=role_start -Wl,--wrap=clock_gettime
+$(BUILD)/tests/test_roles: WRAP = -Wl,--wrap=role_start -Wl,--wrap=clock_gettime -Wl,--wrap=execve
 $(BUILD)/tests/test_ktls_probe: WRAP = -Wl,--wrap=setsockopt -Wl,--wrap=clock_gettime
 $(BUILD)/tests/test_signer: WRAP = -Wl,--wrap=sandbox_find -Wl,--wrap=sandbox_enter
 

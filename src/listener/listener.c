@@ -60,7 +60,6 @@ static struct listener {
 	struct connection_setup		 setup;
 	int				 signals;	/* signalfd(2) */
 	int				 watchdog_ms;	/* interval of WATCHDOG=1; 0: no watchdog */
-	pid_t				 dry_run;	/* pid of a reload's dry run, 0: none */
 	bool				 accepting;	/* the sockets are watched */
 	/* The dry run has succeeded: execute the program once all requests are answered. */
 	bool				 reexec_due;
@@ -183,23 +182,27 @@ listener_stop(struct listener *l)
 }
 
 static void
+abandon_reload(const char *reason)
+{
+	status_log("reload-failed", "reason", reason);
+	activation_notify("READY=1");
+}
+
+static void
 begin_reload(struct listener *l)
 {
 	if (l->stopping)
 		return;
 	/* A dry run has read the files as they were before this signal. */
-	l->reload_again = l->dry_run != 0 || l->reexec_due;
+	l->reload_again = reload_has_dry_run() || l->reexec_due;
 	if (l->reload_again)
 		return;
 	activation_notify("RELOADING=1\nMONOTONIC_USEC=%lld", (long long)clock_ms() * 1000);
 	/* New connections wait for the new settings, for HOLD_MS at most. */
 	l->hold_at = clock_ms() + HOLD_MS;
-	l->dry_run = reload_start_dry_run();
-	if (l->dry_run == -1) {
+	if (!reload_start_dry_run()) {
 		l->hold_at = 0;
-		l->dry_run = 0;
-		pause_accepting("fork", strerror(errno));
-		activation_notify("READY=1");
+		abandon_reload(strerror(errno));
 	}
 }
 
@@ -238,13 +241,6 @@ reexec(struct listener *l)
 	signals_save(&again, &ours);
 }
 
-static void
-abandon_reload(const char *reason)
-{
-	status_log("reload-failed", "reason", reason);
-	activation_notify("READY=1");
-}
-
 /*
  * Executes the program if a dry run has succeeded and all requests are answered: the new image
  * would not expect an answer.
@@ -260,21 +256,17 @@ reexec_if_quiet(struct listener *l)
 	abandon_reload("the program can't be executed");
 }
 
-/* Handles the end of a dry run. Takes its exit status. */
+/* Handles the end of a dry run. Takes the reason why it failed, NULL: it succeeded. */
 static void
-end_reload(struct listener *l, int status)
+end_dry_run(struct listener *l, const char *reason)
 {
-	char text[64];
-
-	l->dry_run = 0;
 	l->hold_at = 0;
 	if (l->stopping)
 		return;
 	if (repeat_dry_run(l))
 		return;
-	snprintf(text, sizeof(text), "the dry run exited with status %d", status);
-	if (status != 0)
-		abandon_reload(text);
+	if (reason != NULL)
+		abandon_reload(reason);
 	else if (!roles_has_room())
 		abandon_reload("connections of too many earlier reloads still wait for their login");
 	else
@@ -285,12 +277,14 @@ static void
 reap_children(struct listener *l)
 {
 	int status, turns;
+	char text[64];
 	pid_t pid;
 
 	/* SECURITY: a mailbox program can add children without end (clone(2), CLONE_PARENT). */
 	for (turns = 0; turns < REAP_MAX && (pid = waitpid(-1, &status, WNOHANG)) > 0; turns++) {
-		if (pid == l->dry_run) {
-			end_reload(l, WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
+		if (reload_ended(pid)) {
+			snprintf(text, sizeof(text), "the dry run exited with status %d", WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
+			end_dry_run(l, status != 0 ? text : NULL);
 			continue;
 		}
 		if (!l->stopping && roles_ended(pid, status))
@@ -332,6 +326,7 @@ time_to_wait(const struct listener *l)
 	clock_earliest(&at, l->resume_at);
 	clock_earliest(&at, l->hold_at);
 	clock_earliest(&at, l->stop_at);
+	clock_earliest(&at, reload_due());
 	clock_earliest(&at, roles_due());
 	return at == 0 ? -1 : clock_left(at);
 }
@@ -347,6 +342,8 @@ run_timers(struct listener *l)
 		status_notify();
 	}
 	roles_tick();
+	if (reload_kill_if_late())
+		end_dry_run(l, "the dry run takes too long");
 	if (l->resume_at != 0 && now >= l->resume_at)
 		l->resume_at = 0;
 	if (l->hold_at != 0 && now >= l->hold_at)

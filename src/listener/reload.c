@@ -8,23 +8,28 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 
 #define VARIABLE	"IMAPGATE_LISTENER"
 #define DRY_RUN		"trial"
 
-/* Time limit of a dry run, in seconds. */
-#define DRY_RUN_S	30
+/* Time limit of a dry run, in milliseconds. */
+#define DRY_RUN_MS	30000
 
 static char **arguments;
 static const struct activation_socket *sockets;
 static size_t socket_count;
+static pid_t dry_run;		/* 0: none */
+static int64_t dry_run_until;	/* end of DRY_RUN_MS, clock_ms() */
 /* Value of VARIABLE: DRY_RUN, or the table's descriptor and the text of roles_keep_on_exec(). */
 static const char *inherited;
 
@@ -86,14 +91,18 @@ execute(void)
 	execve((const char *)getauxval(AT_EXECFN), arguments, environ);
 }
 
-pid_t
+bool
 reload_start_dry_run(void)
 {
 	pid_t pid = fork();
 
+	if (pid > 0) {
+		dry_run = pid;
+		dry_run_until = clock_ms() + DRY_RUN_MS;
+	}
 	if (pid != 0)
-		return pid;
-	alarm(DRY_RUN_S);
+		return pid != -1;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	activation_keep_on_exec(sockets, socket_count);
 	/*
 	 * sd_listen_fds(3) compares LISTEN_PID with its own. A dry run must not notify the
@@ -105,6 +114,44 @@ reload_start_dry_run(void)
 		die("environment");
 	execute();
 	die("executing the program");
+}
+
+bool
+reload_has_dry_run(void)
+{
+	return dry_run != 0;
+}
+
+bool
+reload_has_pid(pid_t pid)
+{
+	return pid == dry_run;
+}
+
+bool
+reload_ended(pid_t pid)
+{
+	if (pid != dry_run)
+		return false;
+	dry_run = 0;
+	return true;
+}
+
+int64_t
+reload_due(void)
+{
+	return dry_run != 0 ? dry_run_until : 0;
+}
+
+/* SIGKILL also ends a stopped process, and can't be ignored like SIGALRM. */
+bool
+reload_kill_if_late(void)
+{
+	if (dry_run == 0 || clock_left(dry_run_until) > 0)
+		return false;
+	kill(dry_run, SIGKILL);
+	dry_run = 0;
+	return true;
 }
 
 void

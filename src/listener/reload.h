@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "activation.h"
@@ -36,10 +37,24 @@ int		 reload_table(void);
 const char	*reload_generations(void);
 
 /*
- * Starts a dry run. Returns its pid, or -1 with errno. The child exits with 0 if the new program
- * and settings work.
+ * Starts a dry run, a child that exits with 0 if the new program and settings work. Returns false
+ * with errno on failure.
  */
-pid_t	reload_start_dry_run(void);
+bool	reload_start_dry_run(void);
+
+/* Returns whether there is a dry run, or whether this is its pid. */
+bool	reload_has_dry_run(void);
+bool	reload_has_pid(pid_t);
+
+/* Forgets the dry run, which has exited. Returns false if this is not its pid. */
+bool	reload_ended(pid_t);
+
+/*
+ * reload_due() returns when reload_kill_if_late() must be called (clock_ms()), 0: not at all.
+ * reload_kill_if_late() kills and forgets a dry run that takes too long. Returns whether it did.
+ */
+int64_t	reload_due(void);
+bool	reload_kill_if_late(void);
 
 /*
  * Executes the program anew. Takes the table's descriptor and the text of roles_keep_on_exec().

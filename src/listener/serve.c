@@ -24,6 +24,7 @@
 #include "listener/lifecycle.h"
 #include "listener/messages.h"
 #include "listener/reject.h"
+#include "listener/reload.h"
 #include "listener/roles.h"
 #include "listener/spawn.h"
 
@@ -204,7 +205,7 @@ fail_child(struct connection *c, struct connection_process *child, const char *r
 static bool
 is_taken(pid_t pid)
 {
-	return roles_has_pid(pid) || connections_has_pid(pid);
+	return roles_has_pid(pid) || connections_has_pid(pid) || reload_has_pid(pid);
 }
 
 /*

@@ -235,6 +235,24 @@ def test_SIGHUP_within_a_dry_run(stage):
         close(imap)
 
 
+# Longer than a dry run may take (src/listener/reload.c, DRY_RUN_MS).
+HANGS = 40
+
+
+def test_dry_run_that_hangs(stage):
+    """It is ended, one line says so, the old settings stay, and the next reload works."""
+    with Listener(stage, *CLEAR) as server:
+        server.signal(signal.SIGHUP)
+        pid, = wait_for(lambda: dry_runs(server), "there is no dry run")
+        stop(pid)
+        told = len(server.manager.told)
+        assert "takes too long" in server.logged("reload-failed", timeout=HANGS)["reason"]
+        server.manager.wait_for("^READY=1$", told)
+        wait_for(lambda: not runs(pid), "it stays")
+        reload(server)
+        close(server.connect())
+
+
 # --- a signer that does not answer
 
 # Twice the looks that the listener takes, one a second (src/listener/process.h, PROCESS_TICKS), and some to spare.

@@ -189,6 +189,22 @@ def test_reload_at_the_worst_moment(stage, number):
         close(imap)
 
 
+def test_reload_without_a_process(root_stage):
+    """Each time a line says that there is none for the dry run."""
+    account = root_stage.users["imapgt1"]
+    with Listener(root_stage, *CLEAR, pam="permit", **as_user(account)) as server:
+        limit_processes(server.pid, account, "0:")
+        for count in (1, 2):
+            told = len(server.manager.told)
+            server.signal(signal.SIGHUP)
+            assert "Resource temporarily unavailable" in server.logged("reload-failed", count=count)["reason"]
+            server.manager.wait_for("^READY=1$", told)
+        limit_processes(server.pid, account, "1000:")
+        server.signal(signal.SIGHUP)
+        server.logged("listener-ready", count=2)
+        close(server.connect())
+
+
 def test_reload_with_a_broken_certificate(stage):
     certificate, folder = stage.certificate(), stage.file("keys")
     folder.mkdir()

@@ -2,7 +2,7 @@
  * The listener and its zygotes and signer, the latter played here: what is
  * lost where their ends, answers and silences coincide, and what comes of one
  * that has been taken over. The listener's files are the real ones, but for
- * the start of a role and the clock (Makefile).
+ * the start of a role, the clock, and a dry run's program (Makefile).
  */
 
 #include "child.h"
@@ -23,6 +23,7 @@
 #include "listener/generations.h"
 #include "listener/lifecycle.h"
 #include "listener/process.h"
+#include "listener/reload.h"
 #include "listener/roles.h"
 #include "listener/serve.h"
 #include "role.h"
@@ -30,6 +31,7 @@
 /* The linker's names for what is replaced, and for what replaces it. */
 int	__real_clock_gettime(clockid_t, struct timespec *);
 int	__wrap_clock_gettime(clockid_t, struct timespec *);
+int	__wrap_execve(const char *, char *const[], char *const[]);
 pid_t	__wrap_role_start(enum role, int control, int signing, const struct signals *);
 
 /* A test is a process of its own, which ends where something is wrong. */
@@ -56,6 +58,42 @@ __wrap_clock_gettime(clockid_t id, struct timespec *ts)
 }
 
 /* --- processes that are played */
+
+/* A dry run that hangs, and can't be ended by SIGALRM. */
+int
+__wrap_execve(const char *path, char *const argv[], char *const envp[])
+{
+	sigset_t alarms;
+
+	(void)path;
+	(void)argv;
+	(void)envp;
+	sigemptyset(&alarms);
+	sigaddset(&alarms, SIGALRM);
+	sigprocmask(SIG_BLOCK, &alarms, NULL);
+	descriptors_close_from(0);
+	sleep(TEST_S);
+	_exit(0);
+}
+
+/* Returns its pid. It has nothing open any more. */
+static pid_t
+start_dry_run(void)
+{
+	static const struct activation_socket listening = { .fd = 0, .standard = 1 };
+	int ready[2];
+	pid_t pid = 1;
+
+	CHECK(pipe(ready) == 0);
+	reload_begin(NULL, &listening, 1);
+	CHECK(reload_start_dry_run());
+	close(ready[1]);
+	CHECK(read(ready[0], ready, 1) == 0);
+	close(ready[0]);
+	while (!reload_has_pid(pid))
+		pid++;
+	return pid;
+}
 
 /* A child of the listener that does nothing, has nothing open, and ends with the test. */
 static pid_t
@@ -804,6 +842,26 @@ zygote_that_owes_nothing(void *arg)
 	CHECK(stays(newest(ROLE_MONITOR_ZYGOTE)->pid));
 }
 
+/* --- a dry run that hangs */
+
+static void
+dry_run_that_hangs(void *arg)
+{
+	pid_t pid;
+
+	(void)arg;
+	alarm(TEST_S);
+	setpgid(0, 0);
+	pid = start_dry_run();
+	CHECK(reload_due() > clock_ms() && !reload_kill_if_late());
+	ahead_ms += 29000;
+	CHECK(!reload_kill_if_late() && stays(pid));
+	ahead_ms += 1000;
+	CHECK(reload_kill_if_late() && ends(pid));
+	/* The next one may begin; and this one's number may soon be another's. */
+	CHECK(!reload_has_dry_run() && reload_due() == 0 && !reload_kill_if_late() && !reload_ended(pid));
+}
+
 /* --- a signer that is silent */
 
 static void
@@ -895,6 +953,12 @@ static void
 attack_pid_of_a_session(void)
 {
 	say_spawned(scene.fd, scene.waits[0]->slot, scene.waits[0]->serial, scene.session);
+}
+
+static void
+attack_pid_of_a_dry_run(void)
+{
+	say_spawned(scene.fd, scene.waits[0]->slot, scene.waits[0]->serial, start_dry_run());
 }
 
 static void
@@ -990,6 +1054,7 @@ static const struct attack {
 	{ "an answer that is a zygote's", attack_answers_for_another, SIGNERS },
 	{ "the signer's process id", attack_pid_of_the_signer, GATES | MONITORS },
 	{ "a session's process id", attack_pid_of_a_session, GATES | MONITORS },
+	{ "a dry run's process id", attack_pid_of_a_dry_run, GATES | MONITORS },
 	{ "READY twice", attack_ready_twice, ALL },
 	{ "a failure behind READY", attack_fails_behind_ready, ALL },
 	{ "a signer's report", attack_report_of_a_signature, GATES | MONITORS },
@@ -1147,6 +1212,7 @@ TEST(zygote_that_owes_nothing)
 TEST(zygote_that_is_never_ready)
 TEST(renewal_that_hangs)
 TEST(signer_that_hangs_at_a_renewal)
+TEST(dry_run_that_hangs)
 TEST(silent_signer)
 TEST(pid_of_a_stranger)
 TEST(flood)
@@ -1240,6 +1306,7 @@ main(void)
 		cmocka_unit_test(test_renewal_behind_the_last_answer),
 		cmocka_unit_test(test_question_behind_the_end),
 		cmocka_unit_test(test_zygote_that_owes_nothing),
+		cmocka_unit_test(test_dry_run_that_hangs),
 		cmocka_unit_test(test_silent_signer),
 		cmocka_unit_test(test_taken_over),
 		cmocka_unit_test(test_pid_of_a_stranger),
