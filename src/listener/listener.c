@@ -222,20 +222,25 @@ repeat_dry_run(struct listener *l)
 	return again;
 }
 
-/* Executes this program with the signal dispositions as they were found. Returns on failure. */
+/*
+ * Executes this program with the signal dispositions as they were found, but for SIGCHLD: if it is
+ * ignored, children that exit during the re-execution are lost. Returns on failure.
+ */
 static void
 reexec(struct listener *l)
 {
 	const sigset_t ours = handled_signals();
 	struct signals found = l->setup.signals, again;
+	bool ignores_child = found.child.sa_handler == SIG_IGN;
 	char generations[512];
 
 	/* A pending SIGTERM would kill the process before the new image reads it. */
 	found.mask = ours;
+	found.child.sa_handler = SIG_DFL;
 	signals_restore(&found);
 	roles_keep_on_exec(generations, sizeof(generations), true);
 	connections_keep_on_exec(true);
-	reload_exec(connections_fd(), generations);
+	reload_exec(connections_fd(), ignores_child, generations);
 	connections_keep_on_exec(false);
 	roles_keep_on_exec(generations, sizeof(generations), false);
 	signals_save(&again, &ours);
@@ -452,6 +457,8 @@ prepare_listener(struct listener *l)
 		for (int sig = 1; sig < NSIG; sig++)
 			if (sigismember(&ours, sig))
 				sigdelset(&l->setup.signals.mask, sig);
+	if (reload_ignores_child())
+		l->setup.signals.child.sa_handler = SIG_IGN;
 	prepare_sockets(l);
 	events_begin();
 	lifecycle_init(l->opts, pause_accepting);

@@ -21,6 +21,7 @@
 
 #define VARIABLE	"IMAPGATE_LISTENER"
 #define DRY_RUN		"trial"
+#define IGNORES_CHILD	"!"
 
 /* Time limit of a dry run, in milliseconds. */
 #define DRY_RUN_MS	30000
@@ -30,7 +31,10 @@ static const struct activation_socket *sockets;
 static size_t socket_count;
 static pid_t dry_run;		/* 0: none */
 static int64_t dry_run_until;	/* end of DRY_RUN_MS, clock_ms() */
-/* Value of VARIABLE: DRY_RUN, or the table's descriptor and the text of roles_keep_on_exec(). */
+/*
+ * Value of VARIABLE: DRY_RUN, or the table's descriptor, IGNORES_CHILD if SIGCHLD was found
+ * ignored, and the text of roles_keep_on_exec().
+ */
 static const char *inherited;
 
 void
@@ -64,6 +68,12 @@ const char *
 reload_generations(void)
 {
 	return reload_is_resumed() ? strchr(inherited, ' ') : NULL;
+}
+
+bool
+reload_ignores_child(void)
+{
+	return reload_is_resumed() && inherited[strspn(inherited, "0123456789")] == IGNORES_CHILD[0];
 }
 
 static void
@@ -155,11 +165,11 @@ reload_kill_if_late(void)
 }
 
 void
-reload_exec(int table, const char *generations)
+reload_exec(int table, bool ignores_child, const char *generations)
 {
 	char text[1024];
 
-	snprintf(text, sizeof(text), "%d%s", table, generations);
+	snprintf(text, sizeof(text), "%d%s%s", table, ignores_child ? IGNORES_CHILD : "", generations);
 	if (setenv(VARIABLE, text, 1) == -1)
 		die("environment");
 	activation_keep_on_exec(sockets, socket_count);

@@ -36,6 +36,9 @@ bool	reload_is_resumed(void);
 int		 reload_table(void);
 const char	*reload_generations(void);
 
+/* Returns whether the first image found SIGCHLD ignored. */
+bool	reload_ignores_child(void);
+
 /*
  * Starts a dry run, a child that exits with 0 if the new program and settings work. Returns false
  * with errno on failure.
@@ -57,9 +60,10 @@ int64_t	reload_due(void);
 bool	reload_kill_if_late(void);
 
 /*
- * Executes the program anew. Takes the table's descriptor and the text of roles_keep_on_exec().
- * Signals stay blocked, and none is lost. Returns only if execve(2) fails.
+ * Executes the program anew. Takes the table's descriptor, whether SIGCHLD was found ignored, and
+ * the text of roles_keep_on_exec(). SIGCHLD must not be ignored now. Signals stay blocked, and none
+ * is lost. Returns only if execve(2) fails.
  */
-void	reload_exec(int table, const char *generations);
+void	reload_exec(int table, bool ignores_child, const char *generations);
 
 #endif

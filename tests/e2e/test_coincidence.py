@@ -4,6 +4,7 @@ import contextlib
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -233,6 +234,52 @@ def test_SIGHUP_within_a_dry_run(stage):
         imap.starttls(certificate.context())
         imap.login()
         close(imap)
+
+
+IGNORE_CHILDREN = "import os, signal, sys; signal.signal(signal.SIGCHLD, signal.SIG_IGN); os.execvp(sys.argv[1], sys.argv[1:])"
+
+# So long does execve(2) take, in microseconds.
+DELAY = 1000000
+
+
+def ignores_children(pid):
+    return bool(int(status_of(pid)["SigIgn"], 16) >> signal.SIGCHLD - 1 & 1)
+
+
+@contextlib.contextmanager
+def slow_execve(server):
+    """The listener executes itself slowly."""
+    if shutil.which("strace") is None:
+        pytest.skip("strace is not installed")
+    trace = server.stage.file("scratch", ".strace")
+    with subprocess.Popen(["strace", "-qqq", "-p", str(server.pid), "-o", trace, "-e", "trace=execve",
+                           "-e", f"inject=execve:delay_enter={DELAY}"]) as tracer:
+        try:
+            wait_for(lambda: status_of(server.pid)["TracerPid"] != "0", "it is never traced")
+            yield
+        finally:
+            tracer.terminate()
+
+
+@pytest.mark.parametrize("ignored", (False, True), ids=("as usual", "SIGCHLD ignored"))
+def test_children_that_end_while_it_executes_itself(stage, ignored):
+    """None is lost, also if SIGCHLD was ignored when it was started; mailbox programs go on being started so."""
+    with Listener(stage, *CLEAR, wrap=[sys.executable, "-c", IGNORE_CHILDREN] if ignored else ()) as server:
+        session, waiting = server.connect(), server.connect()
+        session.login()
+        assert [ignores_children(pid) for pid in server.connections() if name_of(pid) == "mailbox-recorde"] == [ignored]
+        told = len(server.manager.told)
+        with slow_execve(server):
+            server.signal(signal.SIGHUP)
+            server.logged("listener-reload")
+            close(session, waiting)
+            server.logged("listener-ready", count=2)
+        server.manager.wait_for("^STATUS=0 connections before login, 0 sessions ", told)
+        assert server.logged("session-end")["status"] == "0"
+        after = server.connect()
+        after.login()
+        assert [ignores_children(pid) for pid in server.connections() if name_of(pid) == "mailbox-recorde"] == [ignored]
+        close(after)
 
 
 # Longer than a dry run may take (src/listener/reload.c, DRY_RUN_MS).
