@@ -30,6 +30,15 @@ events_add(int fd, enum event_kind kind, uint32_t index)
 }
 
 void
+events_change(int fd, enum event_kind kind, uint32_t index)
+{
+	struct epoll_event event = { .events = EPOLLIN, .data = { .u64 = (uint64_t)kind << 32 | index } };
+
+	if (epoll_ctl(epoll, EPOLL_CTL_MOD, fd, &event) == -1)
+		die("epoll");
+}
+
+void
 events_remove(int fd)
 {
 	epoll_ctl(epoll, EPOLL_CTL_DEL, fd, NULL);

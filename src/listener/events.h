@@ -30,6 +30,9 @@ void	events_begin(void);
 /* Watches a descriptor for input. Returns false with errno on failure. */
 bool	events_add(int fd, enum event_kind, uint32_t index);
 
+/* Changes the owner of a watched descriptor. Takes no memory; dies on failure. */
+void	events_change(int fd, enum event_kind, uint32_t index);
+
 /*
  * Stops watching a descriptor. Call it before close(2): the open file may live on in another
  * process.

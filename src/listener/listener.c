@@ -146,7 +146,7 @@ accept_one(struct listener *l, const struct activation_socket *s)
 		reject_connection(fd, o->tls_on_connect, limit, network, &from);
 }
 
-/* Watches the listening sockets, or stops watching them. */
+/* Watches the listening sockets, or none of them. On failure accepting pauses. */
 static void
 set_accepting(struct listener *l)
 {
@@ -160,7 +160,7 @@ set_accepting(struct listener *l)
 		if (!accepting)
 			events_remove(l->sockets[i].fd);
 		else if (!events_add(l->sockets[i].fd, EVENT_SOCKET, (uint32_t)i))
-			die("epoll");
+			pause_accepting("epoll", strerror(errno));
 }
 
 static void

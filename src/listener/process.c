@@ -73,11 +73,8 @@ process_start(struct process *p, enum role role, int signing, uint32_t index, co
 void
 process_set_index(const struct process *p, uint32_t index)
 {
-	if (p->control == -1)
-		return;
-	events_remove(p->control);
-	if (!events_add(p->control, EVENT_ROLE, index))
-		die("epoll");
+	if (p->control != -1)
+		events_change(p->control, EVENT_ROLE, index);
 }
 
 void

@@ -34,7 +34,7 @@ struct process {
  */
 bool	process_start(struct process *, enum role, int signing, uint32_t index, const struct signals *);
 
-/* Changes the index of its events. Dies on failure. */
+/* Changes the index of its events, if it has a pair. */
 void	process_set_index(const struct process *, uint32_t index);
 
 /*

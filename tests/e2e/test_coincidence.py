@@ -247,13 +247,13 @@ def ignores_children(pid):
 
 
 @contextlib.contextmanager
-def slow_execve(server):
-    """The listener executes itself slowly."""
+def faults(server, *injected):
+    """The listener's system calls go wrong (strace(1), inject)."""
     if shutil.which("strace") is None:
         pytest.skip("strace is not installed")
     trace = server.stage.file("scratch", ".strace")
-    with subprocess.Popen(["strace", "-qqq", "-p", str(server.pid), "-o", trace, "-e", "trace=execve",
-                           "-e", f"inject=execve:delay_enter={DELAY}"]) as tracer:
+    with subprocess.Popen(["strace", "-qqq", "-p", str(server.pid), "-o", trace,
+                           *[option for each in injected for option in ("-e", f"inject={each}")]]) as tracer:
         try:
             wait_for(lambda: status_of(server.pid)["TracerPid"] != "0", "it is never traced")
             yield
@@ -269,7 +269,7 @@ def test_children_that_end_while_it_executes_itself(stage, ignored):
         session.login()
         assert [ignores_children(pid) for pid in server.connections() if name_of(pid) == "mailbox-recorde"] == [ignored]
         told = len(server.manager.told)
-        with slow_execve(server):
+        with faults(server, f"execve:delay_enter={DELAY}"):
             server.signal(signal.SIGHUP)
             server.logged("listener-reload")
             close(session, waiting)
@@ -280,6 +280,21 @@ def test_children_that_end_while_it_executes_itself(stage, ignored):
         after.login()
         assert [ignores_children(pid) for pid in server.connections() if name_of(pid) == "mailbox-recorde"] == [ignored]
         close(after)
+
+
+def test_accepting_that_memory_is_lacking_for_once(stage):
+    """Behind a dry run that has failed the listener watches its sockets again: at the second try, which comes soon."""
+    with Listener(stage, *CLEAR, program=str(shutil.copy(stage.program, stage.file("scratch")))) as server:
+        session = server.connect()
+        session.login()
+        Path(server.command[0]).unlink()
+        with faults(server, "epoll_ctl:error=ENOMEM:when=2"):
+            server.signal(signal.SIGHUP)
+            server.logged("reload-failed")
+            assert server.logged("resource-shortage")["what"] == "epoll"
+            close(server.connect())
+        assert session.command("n NOOP")[1] == b"n OK heard NOOP"
+        close(session)
 
 
 # Longer than a dry run may take (src/listener/reload.c, DRY_RUN_MS).
