@@ -301,12 +301,13 @@ serve_log_message(const struct msg *m)
 
 /* --- messages */
 
+/* The event may be of a former connection: watch_child() was not called for this one yet. */
 void
 serve_login(uint32_t slot)
 {
 	struct connection *c = connections_at(slot);
 
-	if (c != NULL)
+	if (c != NULL && c->gate.state != CHILD_STARTING)
 		messages_from_gate(c);
 }
 
@@ -315,7 +316,7 @@ serve_account(uint32_t slot)
 {
 	struct connection *c = connections_at(slot);
 
-	if (c != NULL)
+	if (c != NULL && c->monitor.state != CHILD_STARTING)
 		messages_from_monitor(c);
 }
 

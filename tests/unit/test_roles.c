@@ -829,6 +829,36 @@ question_behind_the_end(void *arg)
 	CHECK(c->monitor.state == CHILD_NONE && ends(pid));
 }
 
+/* The event of a connection that has just ended is read when its slot is another's. */
+static void
+event_of_the_slot_before(void *arg)
+{
+	static struct msg m;
+	struct connection *c;
+	int client, gate, monitor;
+	pid_t pid = fork_idle();
+
+	(void)arg;
+	begin();
+	c = come(&client);
+	gate = hear_question(newest(ROLE_GATE_ZYGOTE)->fd, MSG_SPAWN_GATE, c->slot);
+	msg_begin(&m, MSG_LOGIN);
+	CHECK(msg_send(gate, &m) == 0);
+	serve_login(c->slot);
+	CHECK(c->monitor.state == CHILD_NONE);
+	say_spawned(newest(ROLE_GATE_ZYGOTE)->fd, c->slot, c->serial, fork_idle());
+	hear();
+	CHECK(c->monitor.state == CHILD_STARTING);
+	monitor = hear_question(newest(ROLE_MONITOR_ZYGOTE)->fd, MSG_SPAWN_MONITOR, c->slot);
+	msg_begin(&m, MSG_LOGGED_IN);
+	CHECK(msg_send(monitor, &m) == 0);
+	serve_account(c->slot);
+	CHECK(!connections_is_session(c));
+	say_spawned(newest(ROLE_MONITOR_ZYGOTE)->fd, c->slot, c->serial, pid);
+	hear();
+	CHECK(connections_is_session(c));
+}
+
 /* A zygote that owes nothing hangs for nobody: its predecessor did. */
 static void
 zygote_that_owes_nothing(void *arg)
@@ -1208,6 +1238,7 @@ TEST(early_end)
 TEST(spawn_without_errno)
 TEST(slot_released_twice)
 TEST(question_behind_the_end)
+TEST(event_of_the_slot_before)
 TEST(zygote_that_owes_nothing)
 TEST(zygote_that_is_never_ready)
 TEST(renewal_that_hangs)
@@ -1305,6 +1336,7 @@ main(void)
 		cmocka_unit_test(test_signer_that_hangs_at_a_renewal),
 		cmocka_unit_test(test_renewal_behind_the_last_answer),
 		cmocka_unit_test(test_question_behind_the_end),
+		cmocka_unit_test(test_event_of_the_slot_before),
 		cmocka_unit_test(test_zygote_that_owes_nothing),
 		cmocka_unit_test(test_dry_run_that_hangs),
 		cmocka_unit_test(test_silent_signer),
