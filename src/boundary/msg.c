@@ -16,6 +16,16 @@
 #define SIZE(member)	(sizeof(((struct msg *)NULL)->u.member))
 #define TEXT(member)	{ offsetof(struct msg, u.member), SIZE(member) }
 
+/*
+ * Returns whether recvmsg(2) shall be called again: after a signal, or if the sender has exited
+ * without reading all its input. That is one error, before the messages that it has sent.
+ */
+static bool
+is_retried(ssize_t received, unsigned *tries)
+{
+	return received == -1 && (errno == EINTR || errno == ECONNRESET) && again(tries);
+}
+
 /* Message types: exact size of the body, number of descriptors, texts that must end in NUL. */
 static const struct type {
 	bool	exists;
@@ -216,7 +226,7 @@ receive_message(int fd, struct msg *m, int fds[MSG_FDS], bool wait, const char *
 
 	do
 		n = recvmsg(fd, &hdr, MSG_CMSG_CLOEXEC | (wait ? 0 : MSG_DONTWAIT));
-	while (n == -1 && errno == EINTR && again(&tries));
+	while (is_retried(n, &tries));
 	if (n == 0) {
 		/*
 		 * An empty message looks like the end of file; its descriptors must not stay
@@ -272,7 +282,7 @@ msg_peek_type(int fd, uint32_t *type)
 
 	do
 		n = recv(fd, type, sizeof(*type), MSG_PEEK | MSG_DONTWAIT);
-	while (n == -1 && errno == EINTR && again(&tries));
+	while (is_retried(n, &tries));
 	if (n == 0)
 		errno = 0;
 	/* A message without a whole type. */

@@ -111,7 +111,7 @@ process_receive(const struct process *p, const char *name, int64_t until, struct
 		return true;
 	if (n == -1)
 		errno = 0;
-	if (n == -1 || (errno != 0 && errno != ECONNRESET))
+	if (n == -1 || errno != 0)
 		die("reading from the %s%s%s", name, error != NULL ? ": " : "", error != NULL ? error : "");
 	return false;
 }

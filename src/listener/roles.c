@@ -338,9 +338,6 @@ roles_receive(uint32_t index)
 		received = msg_recv_now(p->control, &m, fds, &error);
 		if (received == 0 && errno == EAGAIN)
 			return;
-		/* The process exited without reading all input. Its messages can still be read. */
-		if (received == 0 && errno == ECONNRESET)
-			continue;
 		if (received == 0)
 			close_process(p);
 		else if (received == -1 || !handle_message(p, &m))

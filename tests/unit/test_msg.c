@@ -587,6 +587,39 @@ text_that_does_not_fit_or_holds_a_nul_is_refused(void **state)
 	assert_int_equal(msg_text(dst, 1, "a", 1), -1);
 }
 
+/* It has not read its input, which is an error of the pair, before the messages that it has sent. */
+static void
+last_messages_of_a_process_are_received(void **state)
+{
+	const char *error;
+	struct msg m;
+	uint32_t type;
+	int fds[MSG_FDS], i;
+
+	(void)state;
+	msg_begin(&m, MSG_PEER_UNKNOWN);
+	for (i = 0; i < 2; i++)
+		assert_int_equal(msg_send(pair[0], &m), 0);
+	assert_int_equal(msg_send(pair[1], &m), 0);
+	close(pair[0]);
+	pair[0] = -1;
+	assert_int_equal(msg_recv_now(pair[1], &m, fds, &error), 1);
+	assert_int_equal(m.type, MSG_PEER_UNKNOWN);
+	assert_int_equal(msg_recv(pair[1], &m), 1);
+	assert_int_equal(msg_recv(pair[1], &m), 0);
+	assert_int_equal(errno, 0);
+	/* The same for a look at the type. */
+	close(pair[1]);
+	assert_int_equal(msg_pair(pair), 0);
+	msg_begin(&m, MSG_GATE_END);
+	assert_int_equal(msg_send(pair[0], &m), 0);
+	assert_int_equal(msg_send(pair[1], &m), 0);
+	close(pair[0]);
+	pair[0] = -1;
+	assert_int_equal(msg_peek_type(pair[1], &type), 1);
+	assert_int_equal(type, MSG_GATE_END);
+}
+
 #define WITH_PAIR(f)	cmocka_unit_test_setup_teardown(f, make_pair, close_pair)
 
 int
@@ -610,6 +643,7 @@ main(void)
 		WITH_PAIR(descriptors_of_an_empty_message_are_closed),
 		WITH_PAIR(empty_message_is_none),
 		WITH_PAIR(nothing_of_unknown_type_is_sent),
+		WITH_PAIR(last_messages_of_a_process_are_received),
 		cmocka_unit_test(a_message_begins_empty_and_is_wiped),
 		cmocka_unit_test(text_is_copied_with_nuls_to_the_end_of_its_array),
 		cmocka_unit_test(text_that_does_not_fit_or_holds_a_nul_is_refused),
