@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
@@ -161,6 +162,11 @@ role_begin(char *argv[], struct options *o)
 
 	if (argv[1] == NULL || !log_import(ROLE_LOG, argv + 1))
 		_exit(EX_USAGE);
+	/*
+	 * The end of file ends a role too, but not one that hangs, as in a file system or a module of
+	 * NSS. Changing the user drops this: gate zygote and signer have it while they start only.
+	 */
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (prctl(PR_SET_DUMPABLE, 0) == -1)
 		die("PR_SET_DUMPABLE");
 	if (role_is(argv[0], &role))

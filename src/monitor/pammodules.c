@@ -12,9 +12,11 @@
 #include <dlfcn.h>
 #include <link.h>
 #include <security/pam_appl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -28,7 +30,7 @@
 /* Room for the names of all libraries, in octets. */
 #define NAMES_MAX	(16 * 1024)
 
-/* Seconds until SIGALRM kills the child. */
+/* Seconds until SIGALRM, which is not blocked, kills the child. */
 #define CHILD_SECONDS	10
 
 static struct module {
@@ -93,6 +95,8 @@ list_libraries_and_exit(const struct options *o, struct library_list *list)
 	const struct pam_conv conv = { fail_conversation, NULL };
 	pam_handle_t *handle;
 
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	signal(SIGALRM, SIG_DFL);
 	alarm(CHILD_SECONDS);
 	dl_iterate_phdr(count_library, &list->skip);
 	_exit(pamauth_begin(o, o->pam_service, NULL, &conv, &handle) == PAM_SUCCESS && dl_iterate_phdr(append_library, list) == 0 ? 0 : 1);

@@ -15,12 +15,7 @@ from listening import Listener
 from processes import GATE_ZYGOTE, MONITOR_ZYGOTE, SIGNER, children_of, name_of, runs, sleeps, status_of
 from record import wait_for_file
 from stage import SESAME
-from test_processes import CLEAR, Trace, close, stopped, wait_for
-
-
-def stop(pid):
-    os.kill(pid, signal.SIGSTOP)
-    wait_for(lambda: status_of(pid)["State"][0] in "Tt", "it is never stopped")
+from test_processes import CLEAR, Trace, close, ignoring, stop, stopped, wait_for
 
 
 def is_waiting(server, number):
@@ -236,8 +231,6 @@ def test_SIGHUP_within_a_dry_run(stage):
         close(imap)
 
 
-IGNORE_CHILDREN = "import os, signal, sys; signal.signal(signal.SIGCHLD, signal.SIG_IGN); os.execvp(sys.argv[1], sys.argv[1:])"
-
 # So long does execve(2) take, in microseconds.
 DELAY = 1000000
 
@@ -264,7 +257,7 @@ def faults(server, *injected):
 @pytest.mark.parametrize("ignored", (False, True), ids=("as usual", "SIGCHLD ignored"))
 def test_children_that_end_while_it_executes_itself(stage, ignored):
     """None is lost, also if SIGCHLD was ignored when it was started; mailbox programs go on being started so."""
-    with Listener(stage, *CLEAR, wrap=[sys.executable, "-c", IGNORE_CHILDREN] if ignored else ()) as server:
+    with Listener(stage, *CLEAR, wrap=ignoring(signal.SIGCHLD) if ignored else ()) as server:
         session, waiting = server.connect(), server.connect()
         session.login()
         assert [ignores_children(pid) for pid in server.connections() if name_of(pid) == "mailbox-recorde"] == [ignored]

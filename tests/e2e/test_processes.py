@@ -10,13 +10,14 @@ import shutil
 import signal
 import ssl
 import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
 
 from listening import Listener
-from processes import GATE_ZYGOTE, MONITOR_ZYGOTE, SIGNER, name_of, runs, status_of
+from processes import GATE_ZYGOTE, MONITOR_ZYGOTE, SIGNER, children_of, name_of, runs, sleeps, status_of
 from stage import SESAME
 from test_proxy import V2
 from wire import PATIENCE
@@ -288,11 +289,15 @@ def test_listener_waits_for_nobody(root_stage):
 
 # --- a role that is stopped holds up only what needs it
 
+def stop(pid):
+    os.kill(pid, signal.SIGSTOP)
+    wait_for(lambda: status_of(pid)["State"][0] in "Tt", "it is never stopped")
+
+
 def stopped(server, name):
     """Stops the role; returns its process id."""
     pid = server.roles()[name]
-    os.kill(pid, signal.SIGSTOP)
-    wait_for(lambda: status_of(pid)["State"].startswith("T"), "it is never stopped")
+    stop(pid)
     return pid
 
 
@@ -412,6 +417,28 @@ def test_role_that_is_killed(stage, name):
         close(session, waiting, asking, after, *[late] * (late is not None))
         wait_for(lambda: not server.connections(), "processes are left")
         assert set(server.roles()) == set(ROLES)
+
+
+def ignoring(number):
+    """What starts a listener so that this signal is ignored."""
+    return [sys.executable, "-c", "import os, signal, sys; signal.signal(int(sys.argv[1]), signal.SIG_IGN); os.execvp(sys.argv[2], sys.argv[2:])",
+            str(int(number))]
+
+
+def test_role_that_hangs_does_not_outlive_its_listener(stage):
+    """Nor does the child by which the monitor zygote finds out what PAM loads: here it waits for a file that is written by nobody."""
+    folder = stage.file("scratch", ".pam")
+    folder.mkdir()
+    (folder / "imapgate").write_text(f"@include {folder}/endless\n")
+    os.mkfifo(folder / "endless")
+    server = Listener(stage, *CLEAR, "--pam-confdir", folder, wrap=ignoring(signal.SIGALRM), wait=False)
+    zygote = wait_for(lambda: server.roles().get(MONITOR_ZYGOTE), "there is no monitor zygote")
+    reader, = wait_for(lambda: children_of(zygote), "it has no child")
+    wait_for(lambda: sleeps(reader), "the child does not wait")
+    stop(zygote)
+    server.signal(signal.SIGKILL)
+    server.end()
+    wait_for(lambda: not runs(zygote) and not runs(reader), "they stay")
 
 
 def test_nothing_outlives_a_listener_that_was_killed(stage):
