@@ -89,7 +89,8 @@ class Trace:
                      "-e", "signal=none"]
 
     def lines(self):
-        return self.path.read_text(errors="backslashreplace").splitlines()
+        """Whole ones: the last may be half written."""
+        return self.path.read_text(errors="backslashreplace").rpartition("\n")[0].splitlines()
 
     def parents(self):
         """{child: parent}, by the answers of clone(2)."""
