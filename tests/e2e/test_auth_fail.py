@@ -1,8 +1,11 @@
 """What a failed login's line says beyond the code: the step, the module's words, and the file that is in the way."""
 
+import os
+
 import pytest
 
 from loglines import unquote
+from processes import need_mounts
 
 JOE = "name=joe password=sesame"
 
@@ -47,7 +50,7 @@ def test_what_modules_say(stage, stack, text):
     assert line["rip"] == "local" and unquote(line["user"]) == b"joe"
 
 
-@pytest.mark.parametrize("password, said", [("mumble-4711", "you said mumble-4711"), ("mumble  4711", "you said: mumble  4711"), ("x" * 500, "x" * 500)])
+@pytest.mark.parametrize("password, said", [("mumble-4711", "you said mumble-4711"), ("mumble  4711", "you said: mumble  4711"), (" z", "fooz"), ("x" * 500, "x" * 500)])
 def test_a_module_that_repeats_the_password(stage, password, said):
     """Threat T54."""
     line = failed(stage, pam=f"{JOE} [error={said}]", command=f'a LOGIN joe "{password}"')
@@ -65,6 +68,55 @@ def test_long_words_leave_the_user(stage):
 def test_home(stage):
     line = failed(stage, "--home", "/nonexistent/of-joe")
     assert (line["reason"], unquote(line["path"]), unquote(line["error"])) == ("home", b"/nonexistent/of-joe", b"No such file or directory")
+
+
+@pytest.mark.superserver("has an /etc of its own")
+@pytest.mark.parametrize("folder", (False, True))
+def test_one_file_for_all_services(root_stage, folder):
+    """PAM reads /etc/pam.conf where there is no /etc/pam.d."""
+    need_mounts()
+    lines = "".join(f"imapgate {line}\n" for line in root_stage.testcode(JOE).splitlines())
+    etc = root_stage.file("scratch")
+    etc.mkdir()
+    script = f"mount -t tmpfs etc {etc} && cp -a /etc/passwd /etc/group /etc/nsswitch.conf /etc/ld.so.cache {etc} && " \
+        f"echo '{lines}' > {etc}/pam.conf && {'mkdir' if folder else 'true'} {etc}/pam.d && mount --move {etc} /etc && exec \"$@\""
+    options = root_stage.options()
+    at = options.index("--pam-confdir")
+    command = [root_stage.program, *options[:at], *options[at + 2:], "--", *root_stage.mailbox()]
+    with root_stage.launch(command, wrap=["unshare", "--mount", "sh", "-c", script, "sh"]) as imap:
+        imap.greeting()
+        imap.command("a LOGIN joe sesame")
+        # PAM may fail because a vendor's folder exists; only the check before PAM is tested.
+        assert [event["reason"] == "no-pam-service" for event in imap.log("auth-fail")] in ([[True]] if folder else [[False], []])
+
+
+@pytest.mark.superserver("has a folder of its own")
+@pytest.mark.skipif(not os.path.isdir("/usr/lib/pam.d"), reason="this PAM has no folder of its vendor's")
+def test_service_of_the_vendor(root_stage):
+    need_mounts()
+    service = root_stage.file("scratch")
+    service.write_text(root_stage.testcode(JOE))
+    script = f'mount -t tmpfs vendor /usr/lib/pam.d && cp {service} /usr/lib/pam.d/imapgt-vendor && exec "$@"'
+    options = root_stage.options()
+    at = options.index("--pam-confdir")
+    command = [root_stage.program, *options[:at], *options[at + 2:], "--pam-service", "imapgt-vendor", "--", *root_stage.mailbox()]
+    with root_stage.launch(command, wrap=["unshare", "--mount", "sh", "-c", script, "sh"]) as imap:
+        imap.greeting()
+        imap.login()
+
+
+def test_home_that_is_too_long(stage):
+    line = failed(stage, "--home", "/" + "%u" * 1500)
+    assert line["reason"] == "home"
+
+
+def test_home_and_program_are_both_wrong(root_stage):
+    """The home is named, and why."""
+    program = root_stage.file("scratch")
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o700)
+    line = failed(root_stage, "--home", "/nonexistent", mailbox=[program])
+    assert (line["reason"], unquote(line["path"]), unquote(line["error"])) == ("home", b"/nonexistent", b"No such file or directory")
 
 
 def test_home_that_can_not_be_made(stage):

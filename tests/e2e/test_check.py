@@ -337,6 +337,11 @@ def test_what_a_service_includes(host):
     host.run("--pam-confdir", folder).says("error", str(folder), "includes are nested too deep")
     (folder / "common").write_text("@include elsewhere\n")
     host.run("--pam-confdir", folder).says("error", f"{folder}/common:1", "included file elsewhere does not exist")
+    # A service outside --pam-confdir is included by its whole path.
+    other = folder.with_name("other.pam")
+    other.write_text("auth required pam_nowhere.so\n")
+    (folder / "common").write_text(f"@include {other}\n")
+    host.run("--pam-confdir", folder).says("error", f"{other}:1", "pam_nowhere.so")
     (folder / "common").write_text("account required\n")
     host.run("--pam-confdir", folder).says("error", f"{folder}/common:1", 'expected "type control module"')
 

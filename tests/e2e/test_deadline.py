@@ -209,6 +209,8 @@ def test_attempt_whose_delay_does_not_fit_is_not_judged(stage, password):
         imap.expect("* BYE ...")
         imap.expect_end()
         assert imap.logged("auth-fail")["reason"] == "deadline"
+        # No other attempt would fit, so the end comes at once.
+        assert imap.logged("end")["reason"] == "unavailable"
     assert not record.exists(), "PAM was asked"
 
 

@@ -116,3 +116,15 @@ def test_mailbox_program_that_ends_without_a_word(stage, on):
         imap.expect("* BYE [UNAVAILABLE] ...")
         assert imap.rest() == b"" and imap.wire.ended_cleanly
         imap.status()
+
+
+@pytest.mark.superserver("signals its process")
+@pytest.mark.parametrize("on", ("unix", "tls"))
+def test_sigterm_behind_a_failed_login(stage, on):
+    """SIGTERM is caught until a login is accepted, so the client gets a BYE."""
+    with stage.ready(on=on) as imap:
+        assert imap.command("a LOGIN joe mumble")[1].startswith(b"a NO ")
+        os.kill(imap.process.pid, signal.SIGTERM)
+        imap.expect("* BYE ...")
+        imap.expect_end()
+        assert imap.status() == 0

@@ -101,6 +101,21 @@ def test_environment_says_tls(stage, version):
 
 # --- arguments and --setenv
 
+@pytest.mark.parametrize("number", (64, 65))
+def test_most_arguments(stage, number):
+    """The first arguments are short, so that a write over them would change several."""
+    last = [f"{i}" for i in range(4, number)]
+    with stage.ready(mailbox=["sh", "-c", 'printf "l OK %%s\\r\\n" "$*"', "sh", *last]) as imap:
+        imap.hand_over()
+        imap.send("l LOGIN joe sesame\r\n")
+        if number == 64:
+            imap.expect("l OK " + " ".join(last))
+        else:
+            imap.expect("l NO [UNAVAILABLE] ...")
+            assert imap.logged("auth-fail")["reason"] == "arguments"
+        imap.wire.close()
+
+
 def test_arguments_are_substituted(stage):
     report = stage.report()
     arguments = ["%u", "-o", "home=%h", "%n at %d", "100%%", "%%u", "%n%n", ""]

@@ -126,18 +126,42 @@ def test_an_honest_one_is_served(run):
     assert report.written()
 
 
-def look_at_end(session, report):
+# The bug that is logged for each message of the right shape. A later check that happens to catch the message is not enough.
+WHY = {
+    "launch before the login": "message type 4 not allowed in phase 1", "launch after a failure": "message type 4 not allowed in phase 1",
+    "launch with the login unanswered": "message type 4 not allowed in phase 1",
+    "launch in no tunnel": "gate asked for UCSPI-TLS, which the superserver does not offer",
+    "launch by the kernel that is off": "transport 2 is not allowed by --ktls",
+    "launch of no kind": "gate asked for transport 0 with cleartext", "login after the login": "message type 2 not allowed in phase 2",
+    "login once too often": "login after the last allowed attempt", "sign after the login": "message type 14 not allowed in phase 2",
+    "no tag": "gate sent an invalid tag", "tag with a space": "gate sent an invalid tag", "tag with a line end": "gate sent an invalid tag",
+    "mechanism zero": "unknown mechanism 0", "mechanism unknown": "unknown mechanism 99",
+    "mechanism external": "gate claimed a certificate, but --client-ca is off",
+    "mechanism token": "gate sent a token, but --oauth-service is off",
+    "mechanism preauth": "gate claimed PREAUTH, but --preauth cert is off",
+    "lines without end": "too many messages of type 6 from the gate", "line of an unknown event": "invalid log event 99 from the gate",
+    "PROXY of one who is not listed": "unexpected PROXY header from the gate",
+    "the message ready": "unexpected message type 20 from the gate", "nothing of it": "login before the PROXY header",
+    "it twice": "too many messages of type 8 from the gate", "it later": "unexpected PROXY header from the gate",
+    "no kind of client": "malformed PROXY header from the gate", "sign twice": "too many messages of type 14 from the gate",
+    "sign anything": "gate asked to sign something other than a TLS handshake",
+    "ask for keys": "gate sent MSG_KEY to the monitor for key 1", "ask for a key for ever": "too many messages of type 12 from the gate",
+}
+
+
+def look_at_end(session, report, name=None):
     """One bug, and nothing was started or said."""
     assert session.status() == 70, session.log_text()
     text = session.log_text()
     assert text.count("]: bug ") == 1 and "]: handoff " not in text, text
     assert "rip=192.0.2.1" not in text
+    assert f'text="{WHY.get(name, "")}' in text, text
     assert not report.written() and session.rest() == b""
 
 
 @pytest.mark.parametrize("name", MESSAGES)
 def test_monitor_ends(run, name):
-    look_at_end(*run(MESSAGES[name]))
+    look_at_end(*run(MESSAGES[name]), name)
 
 
 def test_last_login_is_the_last(run):
@@ -152,7 +176,7 @@ def test_what_it_asks_of_a_key_has_the_clients_address(run, name):
     """The administrator must learn by whom the gate was taken over; it has no second try."""
     script, event = SIGNING[name]
     session, report = run(script)
-    look_at_end(session, report)
+    look_at_end(session, report, name)
     assert {line.name for line in session.log()} == {event, "bug"} - {None}
     assert all("rip" in line for line in session.log())
 
@@ -169,7 +193,7 @@ PROXIED = {
 
 @pytest.mark.parametrize("name", PROXIED)
 def test_gate_speaks_for_a_proxy(run, name):
-    look_at_end(*run(PROXIED[name], "--proxy", "127.0.0.1", on="tcp"))
+    look_at_end(*run(PROXIED[name], "--proxy", "127.0.0.1", on="tcp"), name)
 
 
 @pytest.mark.parametrize("listed", ("joe", "jane"))
@@ -191,11 +215,18 @@ def test_certificates_are_the_gates_word(stage, run, listed):
         assert session.log("auth-fail")[0]["reason"] == "PAM_AUTH_ERR" and not report.written()
 
 
-@pytest.mark.parametrize("script", ("exit=0", "kill", "log log.event=5 log.text=x%22%20rip=192.0.2.1%0aimapgate[1]:%20auth-ok send exit=70"),
-                         ids=("gone", "killed", "bug of its own"))
-def test_gate_that_ends(run, script):
+ENDS = {
+    "gone": ("exit=0", 70), "gone with a status": ("exit=3", 3), "killed": ("kill", 70),
+    "bug of its own": ("log log.event=5 log.text=x%22%20rip=192.0.2.1%0aimapgate[1]:%20auth-ok send exit=4", 4),
+}
+
+
+@pytest.mark.parametrize("name", ENDS)
+def test_gate_that_ends(run, name):
+    script, status = ENDS[name]
     session, report = run(script)
-    assert session.status() != 0
+    assert session.status() == status
+    assert [line["reason"] for line in session.log("end")] == ([] if name == "bug of its own" else ["gate-died"])
     assert not report.written()
     assert "\nimapgate[1]" not in session.log_text()
     session.expect_end()
@@ -208,6 +239,27 @@ def test_gate_that_waits(run, script):
     session.expect_end(8)
     assert session.status(8) != 0
     assert not report.written()
+
+
+# The gate's script until it waits, and words of the end's log line.
+TIMEOUTS = {
+    "behind a failure": ("login login.secret=mumble send hear wait", "tls=none"),
+    "behind a handshake": ("log log.event=1 log.tls.protocol=TLSv1.2 log.tls.cipher=MUMBLE send wait", "tls=TLSv1.2 cipher=MUMBLE"),
+    "behind a PROXY header": ("proxied proxied.client=1 proxied.tls=1 proxied.tls_protocol=TLSv1.2 proxied.tls_cipher=MUMBLE send hear wait",
+                              "tls=TLSv1.2 cipher=MUMBLE"),
+}
+
+
+@pytest.mark.parametrize("name", TIMEOUTS)
+def test_end_of_a_gate_that_waits_has_its_line(run, name):
+    """The line has what is known by then. No other line follows a login that was answered."""
+    script, words = TIMEOUTS[name]
+    session, _ = run(script, "--proxy", "127.0.0.1", on="tcp") if "proxied" in script else run(script)
+    session.expect_end(8)
+    assert session.status(8) == 75
+    line = session.log_text().splitlines()[-1]
+    assert "]: end " in line and "reason=gate-hangs" in line and words in line, session.log_text()
+    assert session.log_text().count("]: auth-fail ") == script.count("login.secret")
 
 
 def test_gate_does_not_outlive_its_monitor(run):

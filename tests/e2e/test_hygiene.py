@@ -1,6 +1,7 @@
 """What is not on the wire: secrets in memory, libraries, drops of privilege that fail, and the files that are shipped."""
 
 import configparser
+import os
 import re
 import shutil
 import subprocess
@@ -54,6 +55,16 @@ def test_T55_password_is_gone_after_the_answer(root_stage, on, way):
         for secret in (PASSWORD, PASSWORD[4:], encoded):
             assert traces(gate, secret) == 0, f"{secret} in the gate"
             assert traces(monitor, secret) == 0, f"{secret} in the monitor"
+
+
+@pytest.mark.superserver("its process is the monitor from the start")
+@real_memory
+def test_T55_password_is_gone_while_a_failure_is_delayed(root_stage):
+    with root_stage.ready("--failure-delay", "3", pam="unix") as imap:
+        imap.send(f'a LOGIN imapgt1 "{PASSWORD}"\r\n')
+        imap.logged("auth-fail")
+        assert traces(imap.process.pid, PASSWORD) == 0 == traces(imap.process.pid, PASSWORD[4:])
+        imap.expect("a NO ...")
 
 
 @real_memory
@@ -172,6 +183,39 @@ def test_sandbox_that_fails_is_named(root_stage, call):
         imap.rest()
         imap.status()
         assert any(event["text"] for event in imap.log("error")), imap.log_text()
+
+
+@pytest.mark.superserver("its process is the monitor from the start")
+@pytest.mark.parametrize("on", ("unix", "tls"))
+def test_monitor_has_nowhere_in_place_of_the_client(root_stage, on):
+    """Modules and their programs can write to both descriptors, and read their end."""
+    with root_stage.ready(on=on) as imap:
+        assert imap.command("a LOGIN joe mumble")[1].startswith(b"a NO ")
+        for fd in (0, 1):
+            assert os.readlink(f"/proc/{imap.process.pid}/fd/{fd}") == "/dev/null"
+            flags = Path(f"/proc/{imap.process.pid}/fdinfo/{fd}").read_text().split("flags:")[1].split()[0]
+            assert int(flags, 8) & os.O_ACCMODE == os.O_RDWR
+
+
+# A monitor without a timer would never end, and one without the client's descriptors has nothing to hand over.
+CALLS = [("timer_create", 1), ("timer_settime", 1)] + [("dup2", number) for number in (1, 2, 3, 4)]
+
+
+@pytest.mark.superserver("its process is traced from the start")
+@pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
+@pytest.mark.parametrize("call, number", CALLS, ids=str)
+@real_memory
+def test_call_of_the_monitor_that_fails(root_stage, call, number):
+    trace = root_stage.file("scratch")
+    wrap = ["strace", "-qq", "-o", str(trace), "-e", f"trace={call}", "-e", f"inject={call}:error=EAGAIN:when={number}"]
+    with root_stage.start(wrap=wrap) as imap:
+        imap.hand_over()
+        imap.send("a LOGIN joe sesame\r\n")
+        imap.half_close()
+        assert b"a OK" not in imap.rest()
+        assert imap.status() != 0
+        assert trace.read_text().count("INJECTED") == 1
+        assert [event["text"] for event in imap.log("error")], imap.log_text()
 
 
 # --- what is shipped

@@ -412,3 +412,30 @@ def test_listener_whose_log_nobody_reads(root_stage):
             second.wire.close()
         assert re.search(rb" dropped=[2-9]\n", os.read(reading, 65536))
 
+
+
+def test_monitor_tells_the_listener_of_lines_that_were_dropped(root_stage):
+    """The monitor logs the end of its connection. A monitor whose last line is dropped reports the number to the listener."""
+    with full_pipe(full=False) as (reading, writing):
+        with Listener(root_stage, "--allow-cleartext", "all", stderr=writing) as listener:
+            first, second = listener.connect(), listener.connect()
+            first.command("a LOGIN joe mumble")
+            fill(writing)
+            first.wire.close()
+            while len(connections_of(listener.process.pid)) > 1:
+                assert second.command("a NOOP")[1] == b"a OK NOOP completed"
+            empty(reading)
+            second.wire.close()
+        assert re.search(rb"]: end .* dropped=1\n", os.read(reading, 65536))
+
+
+def test_monitor_of_a_listener_knows_the_tls_before_it(stage):
+    """The monitor starts after the handshake, and gets protocol and cipher from the listener."""
+    certificate = stage.certificate()
+    with Listener(stage, *certificate.options, names=["imaps"]) as listener:
+        imap = listener.connect(context=certificate.context())
+        imap.command("a LOGIN joe mumble")
+        version, cipher = imap.wire.tls.version(), imap.wire.tls.cipher()[0]
+        line = listener.logged("auth-fail")
+        assert (line["tls"], line["cipher"]) == (version, cipher)
+        imap.wire.close()

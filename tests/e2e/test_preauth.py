@@ -236,6 +236,8 @@ def test_peer_whose_session_can_not_be_opened(root_stage):
         imap.hand_over()
         lines = imap.lines_to_end()
         assert len(lines) == 1 and lines[0].startswith(b"* BYE "), lines
+        end, = imap.log("end")
+        assert end["reason"] == "preauth-refused" and "times" not in end
     assert not report.written()
 
 

@@ -226,6 +226,45 @@ def test_replaced_module_is_used_by_the_next_connection(stage):
         close(waiting)
 
 
+def children_faults(pid):
+    """The page faults of the children that a process has waited for."""
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[8])
+
+
+def test_modules_that_are_the_same_are_kept(stage):
+    """Loading takes a child, whose page faults the zygote's statistics show; monitors are the listener's children."""
+    folder = stage.file("scratch", ".pam")
+    folder.mkdir()
+    module = folder / "pam_own.so"
+    shutil.copy(stage.module, module)
+    (folder / "imapgate").write_text(service(stage).replace(str(stage.module), str(module)))
+    with Listener(stage, "--allow-cleartext", "all", "--pam-confdir", folder) as server:
+        zygote = server.roles()[MONITOR_ZYGOTE]
+        server.connect().login()
+        loaded = children_faults(zygote)
+        server.connect().login()
+        assert 0 < loaded == children_faults(zygote)
+        (folder / "new.so").write_text("mumble")
+        (folder / "new.so").rename(module)
+        for _ in range(3):
+            client = server.connect()
+            assert b" NO [UNAVAILABLE] " in client.command(f"a LOGIN joe {SESAME}")[1]
+            close(client)
+            faults, loaded = loaded, children_faults(zygote)
+        assert faults == loaded
+
+
+def test_service_that_can_not_be_read_to_its_end(stage):
+    """The child that loads modules is ended, and the listener does without them."""
+    folder = stage.file("scratch", ".pam")
+    folder.mkdir()
+    os.mkfifo(folder / "imapgate")
+    with Listener(stage, *CLEAR, "--pam-confdir", folder, "--timeout", "2") as server:
+        client = server.connect()
+        client.expect("* BYE ...", 20)
+        close(client)
+
+
 # --- processes that hang come to an end
 
 def test_gate_and_monitor_that_hang(stage):

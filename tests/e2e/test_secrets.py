@@ -328,6 +328,20 @@ def test_key_in_the_certificates_file_is_the_monitors(root_stage, one_file, kind
             assert key_in(pid, certificate) == set()
 
 
+@pytest.mark.parametrize("kind", ("rsa", "ecdsa", "ed25519"))
+def test_keeper_of_pam_has_no_key(root_stage, one_file, kind):
+    """The PAM keeper was the monitor that signed, and lives as long as the session."""
+    certificate, options = one_file
+    with root_stage.start(*options, "--tls-on-connect", "--pam-session", "wait", on="tcp", mailbox=root_stage.mailbox("tag", "echo")) as imap:
+        imap.handshake(certificate.context())
+        imap.greeting()
+        assert key_in(imap.process.pid, certificate), "the control has no key"
+        imap.login()
+        imap.hand_over()
+        for pid in (imap.process.pid, *all_below(imap.process.pid)):
+            assert key_in(pid, certificate) == set()
+
+
 @pytest.mark.parametrize("on", ("superserver", "listener"))
 def test_key_of_an_authority_is_nobodys(root_stage, on):
     """--client-ca may be the authority's whole file. The control is the program of test_text_and_DER_of_a_key_are_found_where_they_are."""
@@ -357,7 +371,7 @@ def with_another(number, word):
 
 @pytest.mark.parametrize("arguments", (
     [], ARGUMENTS[:4], ARGUMENTS[:6], with_another(0, "0"), with_another(0, "-1"), with_another(1, "4294967296"), with_another(2, ""),
-    with_another(3, "0x"), with_another(4, "a" * 2000), with_another(5, "a" * 2000), with_another(6, "2"), with_another(6, ""),
+    with_another(3, "0x"), with_another(4, "a" * 2000), with_another(5, "a" * 2000), with_another(6, "2"), with_another(6, "1x"), with_another(6, ""),
     with_another(7, "0"), with_another(7, "33"), with_another(8, "rip")))
 def test_keeper_by_hand(stage, arguments):
     done = subprocess.run(["imapgate-keeper", *arguments], executable=stage.program, capture_output=True, stdin=subprocess.DEVNULL, timeout=20)

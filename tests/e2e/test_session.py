@@ -404,3 +404,17 @@ def test_keeper_has_no_secrets(root_stage, kind):
         for needle in (account.password.encode(), number, number[::-1]):
             assert needle not in memory_of(imap.process.pid)
         assert account.name.encode() in memory_of(imap.process.pid), "nothing can be found there"
+
+
+@pytest.mark.parametrize("on", ("unix", "tls"))
+def test_session_outlives_the_deadline_of_the_login(stage, on):
+    """Neither the PAM keeper nor the relay keeps the monitor's timer."""
+    with stage.ready("--pam-session", "wait", "--timeout", "1", on=on) as imap:
+        imap.login()
+        # The monitor's timer has three seconds of grace.
+        time.sleep(4.5)
+        assert imap.command("n NOOP")[1] == b"n OK heard NOOP"
+        imap.command("o LOGOUT")
+        imap.hand_over()
+        imap.rest()
+        assert imap.status() == 0
