@@ -97,7 +97,7 @@ FUZZNAMES :=	$(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 REPLAYS :=	$(FUZZNAMES:%=$(BUILD)/tests/replay_%)
 FUZZERS :=	$(FUZZNAMES:%=$(BUILD)/fuzz/fuzz_%)
 
-.PHONY: all tests check check-faults soak check-vm check-bare check-suite check-valgrind demo install uninstall deb bench lint format fuzz fuzzers fuzz-coverage prove model mutate clean help
+.PHONY: all tests check check-faults soak check-vm check-bare check-suite check-valgrind demo install uninstall deb bench lint format fuzz fuzzers fuzz-coverage prove model mutate mutate-monitor clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -291,6 +291,11 @@ model: ## verify with spin the life of a connection in each order of events, cra
 
 mutate: ## make one small fault at a time in the parsers: do the unit tests see it? MUTATE_SECONDS=3600 is the longest, T=sasl.c narrows down
 	@IMAPGATE_BUILD='$(abspath $(BUILD))' nice tests/mutate/mutate.py --seconds $(MUTATE_SECONDS) $(T)
+
+# A fault takes from some seconds to two minutes, so a sample is drawn.
+MUTATE_SAMPLE ?=	100
+mutate-monitor: tests ## the same in the monitor, for MUTATE_SAMPLE=100 faults, with the end-to-end tests (root); SEED= draws others, T=keeper.c narrows down
+	@IMAPGATE_BUILD='$(abspath $(BUILD))' PYTEST='$(PYTEST)' nice -n 15 tests/mutate/monitor.py --sample $(MUTATE_SAMPLE) --seed $(or $(SEED),1) $(T)
 
 # --- what keeps the code as it should be
 
