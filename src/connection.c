@@ -104,7 +104,7 @@ connection_ktls_obstacle(const struct options *o, const struct peer *p, int in, 
 {
 	if (o->ktls == KTLS_OFF || o->n_cert == 0)
 		return OBSTACLE_OFF;
-	return p->socket && is_one_socket(in, out) ? ktls_probe_socket(out) : OBSTACLE_SOCKET;
+	return p->tcp_socket && is_one_socket(in, out) ? ktls_probe_socket(out) : OBSTACLE_SOCKET;
 }
 
 /*
@@ -210,7 +210,7 @@ serve_connection(const struct connection_setup *setup, const struct options *o, 
 	 * Nagle's algorithm would only delay: each reply is one write. The mailbox program
 	 * inherits the setting.
 	 */
-	if (peer->socket)
+	if (peer->tcp_socket)
 		setsockopt(STDOUT_FILENO, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	if (connection_is_peer_preauth(o, peer))
 		monitor_preauth(&monitor);
@@ -280,14 +280,14 @@ connection_run(const struct options *o)
 	if (!o->tls_on_connect)
 		die_hook = send_bye;
 	connection_clear_environment();
-	peer_log(&peer);
+	peer_set_log_context(&peer);
 	title_set(NULL, peer.ip, "monitor");
 	/* The client has reset the connection, so its address is unknown. */
 	if (!known) {
 		gatelog_end("disconnected", 1);
 		_exit(0);
 	}
-	if (peer.kind == PEER_TCP && peer.socket && !o->tls_on_connect && !peer_is_proxy(&peer, o) &&
+	if (peer.kind == PEER_TCP && peer.tcp_socket && !o->tls_on_connect && !peer_is_proxy(&peer, o) &&
 	    activation_is_tls_port((unsigned)strtoul(peer.local_port, NULL, 10)))
 		connection_warn_of_port(0, false);
 	connection_prepare(&setup, o, NULL);

@@ -186,7 +186,7 @@ role_begin(char *argv[], struct options *o)
  * output.
  */
 void
-role_leave_log(void)
+role_close_log(void)
 {
 	int fd, null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 #ifdef IMAPGATE_SANITIZED

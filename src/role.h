@@ -42,6 +42,6 @@ void	role_begin(char *argv[], struct options *);
  * Puts /dev/null on descriptors 0 to 2, which are the listener's, and closes ROLE_LOG. A role
  * without privileges calls it before it enters its sandbox. Dies if there is no /dev/null.
  */
-void	role_leave_log(void);
+void	role_close_log(void);
 
 #endif

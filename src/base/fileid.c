@@ -20,7 +20,7 @@ fileid_get(struct fileid *s, const char *path)
 }
 
 void
-fileid_get_all(struct fileid fileids[2 * OPTIONS_CERTS], const struct options *o)
+fileid_get_all(struct fileid fileids[2 * OPTIONS_CERTS_MAX], const struct options *o)
 {
 	size_t i;
 

@@ -25,6 +25,6 @@ void	fileid_get(struct fileid *, const char *path);
  * Gets the identities of all certificates and keys, in the order of the options: certificate 0,
  * key 0, certificate 1 and so on.
  */
-void	fileid_get_all(struct fileid fileids[2 * OPTIONS_CERTS], const struct options *);
+void	fileid_get_all(struct fileid fileids[2 * OPTIONS_CERTS_MAX], const struct options *);
 
 #endif

@@ -49,7 +49,7 @@ store_address(struct peer *p, const union address *a)
 	if (a->sa.sa_family == AF_INET)
 		network_from_ipv4(p->address, (const uint8_t *)&a->sin.sin_addr);
 	else
-		memcpy(p->address, &a->sin6.sin6_addr, NETWORK_ADDRESS);
+		memcpy(p->address, &a->sin6.sin6_addr, NETWORK_ADDRESS_LEN);
 	p->loopback = network_is_loopback(p->address);
 }
 
@@ -123,7 +123,7 @@ identify_socket(struct peer *p, int fd, const struct sockaddr_storage *accepted)
 	if (!is_ip(&remote))
 		return true;
 	p->kind = PEER_TCP;
-	p->socket = true;
+	p->tcp_socket = true;
 	unmap_ipv4(&remote);
 	store_address(p, &remote);
 	format_address(&remote, p->ip, p->port);
@@ -292,7 +292,7 @@ peer_identify(struct peer *p, int fd, const struct sockaddr_storage *accepted)
 bool
 peer_is_proxy(const struct peer *p, const struct options *o)
 {
-	if (!p->socket && !p->unix_socket)
+	if (!p->tcp_socket && !p->unix_socket)
 		return false;
 	return p->unix_socket ? o->proxy_unix : network_list_contains(o->proxy, o->n_proxy, p->address);
 }
@@ -312,7 +312,7 @@ replace_addresses(struct peer *p, const struct proxy *header)
 	/* The client is local only if proxy and client are both on this host. */
 	p->loopback = (p->loopback || p->kind == PEER_LOCAL) && network_is_loopback(header->source.address);
 	p->kind = PEER_TCP;
-	memcpy(p->address, header->source.address, NETWORK_ADDRESS);
+	memcpy(p->address, header->source.address, NETWORK_ADDRESS_LEN);
 	format_endpoint(&header->source, p->ip, p->port);
 	format_endpoint(&header->destination, p->local_ip, p->local_port);
 }
@@ -342,7 +342,7 @@ peer_replace(struct peer *p, const struct proxy *header)
 }
 
 void
-peer_log(const struct peer *p)
+peer_set_log_context(const struct peer *p)
 {
 	log_context("rip", p->ip);
 	log_context("rport", p->port);

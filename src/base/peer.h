@@ -34,12 +34,12 @@ struct peer_ucspi_tls {
 
 struct peer {
 	enum peer_kind	kind;
-	bool		socket;			/* the connection is a TCP socket */
+	bool		tcp_socket;		/* the connection is a TCP socket */
 	bool		unix_socket;		/* the connection is a Unix-domain socket */
 	bool		loopback;		/* the client's address is a loopback address */
 	bool		has_uid;		/* with PEER_LOCAL: uid is known */
 	uid_t		uid;
-	uint8_t		address[NETWORK_ADDRESS]; /* of the client; zeros if there is none */
+	uint8_t		address[NETWORK_ADDRESS_LEN]; /* of the client; zeros if there is none */
 	char		ip[PEER_ADDRESS_SIZE];	/* the same as text; "local" if there is none */
 	char		port[6];
 	char		local_ip[PEER_ADDRESS_SIZE];
@@ -79,7 +79,7 @@ bool	peer_is_proxy(const struct peer *, const struct options *);
 bool	peer_replace(struct peer *, const struct proxy *);
 
 /* Makes all later log lines name the client. */
-void	peer_log(const struct peer *);
+void	peer_set_log_context(const struct peer *);
 
 /* Returns whether a descriptor is a socket. Others are read and written as pipes. */
 bool	peer_is_socket(int fd);

@@ -30,7 +30,7 @@
  * that is one EVENT_TLS, one EVENT_TLS_FAIL for the handshake and up to two for each certificate,
  * one EVENT_END, and one EVENT_ERROR or EVENT_BUG, with four to spare.
  */
-#define GATE_LOGS_MAX	(4 + GATE_REFUSED_LOGS_MAX + 2 * OPTIONS_CERTS + 4)
+#define GATE_LOGS_MAX	(4 + GATE_REFUSED_LOGS_MAX + 2 * OPTIONS_CERTS_MAX + 4)
 
 /* How the client authenticates. */
 enum msg_mechanism {

@@ -124,7 +124,7 @@ msg_pair(int pair[2])
 /* Room for the descriptors of one message (cmsg(3)). */
 union control {
 	struct cmsghdr	header;
-	char		room[CMSG_SPACE(sizeof(int) * MSG_FDS)];
+	char		room[CMSG_SPACE(sizeof(int) * MSG_FDS_MAX)];
 };
 
 int
@@ -158,19 +158,19 @@ msg_send(int fd, const struct msg *m)
  * Takes the descriptors out of a received message. Returns their number; surplus ones are closed.
  */
 static int
-take_fds(const struct msghdr *hdr, int fds[MSG_FDS])
+take_fds(const struct msghdr *hdr, int fds[MSG_FDS_MAX])
 {
 	const struct cmsghdr *cmsg = CMSG_FIRSTHDR(hdr);
 	size_t i, n = 0;
 	int fd;
 
-	for (i = 0; i < MSG_FDS; i++)
+	for (i = 0; i < MSG_FDS_MAX; i++)
 		fds[i] = -1;
 	if (cmsg != NULL && cmsg->cmsg_level == SOL_SOCKET && cmsg->cmsg_type == SCM_RIGHTS)
 		n = (cmsg->cmsg_len - CMSG_LEN(0)) / sizeof(int);
 	for (i = 0; i < n; i++) {
 		memcpy(&fd, CMSG_DATA(cmsg) + i * sizeof(int), sizeof(int));
-		if (i < MSG_FDS)
+		if (i < MSG_FDS_MAX)
 			fds[i] = fd;
 		else
 			close(fd);
@@ -179,9 +179,9 @@ take_fds(const struct msghdr *hdr, int fds[MSG_FDS])
 }
 
 void
-msg_close_fds(int fds[MSG_FDS])
+msg_close_fds(int fds[MSG_FDS_MAX])
 {
-	for (int i = 0; i < MSG_FDS; i++) {
+	for (int i = 0; i < MSG_FDS_MAX; i++) {
 		if (fds[i] != -1)
 			close(fds[i]);
 		fds[i] = -1;
@@ -216,7 +216,7 @@ message_error(const struct msg *m, ssize_t n, int fds, int flags)
  * if the message is malformed.
  */
 static int
-receive_message(int fd, struct msg *m, int fds[MSG_FDS], bool wait, const char **error)
+receive_message(int fd, struct msg *m, int fds[MSG_FDS_MAX], bool wait, const char **error)
 {
 	union control control;
 	struct iovec iov = { m, sizeof(*m) };
@@ -246,13 +246,13 @@ receive_message(int fd, struct msg *m, int fds[MSG_FDS], bool wait, const char *
 }
 
 int
-msg_recv_now(int fd, struct msg *m, int fds[MSG_FDS], const char **error)
+msg_recv_now(int fd, struct msg *m, int fds[MSG_FDS_MAX], const char **error)
 {
 	return receive_message(fd, m, fds, false, error);
 }
 
 int
-msg_recv_fds(int fd, struct msg *m, int fds[MSG_FDS])
+msg_recv_fds(int fd, struct msg *m, int fds[MSG_FDS_MAX])
 {
 	const char *error;
 	int received = receive_message(fd, m, fds, true, &error);
@@ -265,7 +265,7 @@ msg_recv_fds(int fd, struct msg *m, int fds[MSG_FDS])
 int
 msg_recv(int fd, struct msg *m)
 {
-	int fds[MSG_FDS], received = msg_recv_fds(fd, m, fds);
+	int fds[MSG_FDS_MAX], received = msg_recv_fds(fd, m, fds);
 
 	if (received == 1 && types[m->type].fds > 0) {
 		msg_close_fds(fds);

@@ -96,7 +96,7 @@ void	msg_begin(struct msg *, enum msg_type);
 void	msg_wipe(struct msg *);
 
 /* Largest number of descriptors of a message. */
-#define MSG_FDS		3
+#define MSG_FDS_MAX		3
 
 /* Makes a connected pair, both ends close-on-exec. Returns 0, or -1 with errno. */
 int	msg_pair(int pair[2]);
@@ -124,17 +124,17 @@ int	msg_recv(int fd, struct msg *);
  * Receives a message like msg_recv(), with its descriptors: close-on-exec, -1 where the type has
  * none.
  */
-int	msg_recv_fds(int fd, struct msg *, int fds[MSG_FDS]);
+int	msg_recv_fds(int fd, struct msg *, int fds[MSG_FDS_MAX]);
 
 /*
  * Receives a message without waiting, for a process that serves others too. Returns 1; 0 if there
  * is none (errno EAGAIN) or the sender has exited (any other errno, or 0); -1 and sets error if the
  * message is malformed. The descriptors of a malformed message are closed.
  */
-int	msg_recv_now(int fd, struct msg *, int fds[MSG_FDS], const char **error);
+int	msg_recv_now(int fd, struct msg *, int fds[MSG_FDS_MAX], const char **error);
 
 /* Closes the descriptors of a received message and sets them to -1. */
-void	msg_close_fds(int fds[MSG_FDS]);
+void	msg_close_fds(int fds[MSG_FDS_MAX]);
 
 /*
  * Reads the type of the next message, which stays in the socket. Does not wait. Returns 1, or 0

@@ -16,14 +16,14 @@
 #define MSG_TBS_MAX	256
 /* An RSA signature of 8192 bits. */
 #define MSG_SIGNATURE_MAX 1024
-#define MSG_DIGEST	32
+#define MSG_DIGEST_LEN	32
 /* Reason why a private key can't be used, see signer/sign.h. */
 #define MSG_REASON_MAX	256
 
 /* MSG_KEY: asks whether the private key of a certificate can be used. */
 struct msg_key {
 	uint32_t	index;			/* of the certificate, in the order of --cert */
-	uint8_t		key_digest[MSG_DIGEST];	/* of its public key (publickey.h) */
+	uint8_t		key_digest[MSG_DIGEST_LEN];	/* of its public key (publickey.h) */
 };
 
 struct msg_key_answer {

@@ -234,7 +234,7 @@ check_permissions(const char *file)
 static int
 find_certificate(struct sign_keys *keys, uint32_t index, STACK_OF(X509) *chain)
 {
-	uint8_t key_digest[MSG_DIGEST];
+	uint8_t key_digest[MSG_DIGEST_LEN];
 	int i;
 
 	for (i = 0; i < sk_X509_num(chain); i++)
@@ -247,7 +247,7 @@ static bool
 check_key(struct sign_keys *keys, uint32_t index, STACK_OF(X509) *chain)
 {
 	const char *file = keys->opts->key[index], *error = "its kind of public key can't be used";
-	uint8_t key_digest[MSG_DIGEST];
+	uint8_t key_digest[MSG_DIGEST_LEN];
 	int other;
 
 	if (publickey_digest(X509_get0_pubkey(sk_X509_value(chain, 0)), key_digest))
@@ -272,7 +272,7 @@ check_key(struct sign_keys *keys, uint32_t index, STACK_OF(X509) *chain)
 static void
 check_lone_key(struct sign_keys *keys, uint32_t index)
 {
-	const char *file = keys->opts->key[index], *error = sign_load_key(keys, index, (const uint8_t[MSG_DIGEST]){ 0 });
+	const char *file = keys->opts->key[index], *error = sign_load_key(keys, index, (const uint8_t[MSG_DIGEST_LEN]){ 0 });
 
 	if (keys->key[index] == NULL && file != keys->opts->cert[index])
 		finding_report(FINDING_ERROR, file, "can't be used: %s", error);

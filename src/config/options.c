@@ -119,7 +119,7 @@ static const struct row {
 static struct taken {
 	const struct row	*row;
 	const char		*value;		/* NULL: flag */
-} taken[ROWS + 2 * OPTIONS_CERTS + OPTIONS_TLS_MAX + OPTIONS_SETENV_MAX + OPTIONS_PROXIES_MAX + OPTIONS_UNLIMITED_MAX];
+} taken[ROWS + 2 * OPTIONS_CERTS_MAX + OPTIONS_TLS_MAX + OPTIONS_SETENV_MAX + OPTIONS_PROXIES_MAX + OPTIONS_UNLIMITED_MAX];
 static size_t n_taken;
 static char **program;
 

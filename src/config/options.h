@@ -14,7 +14,7 @@
 #include "proto/network.h"
 
 /* Limits of lists. RSA and ECDSA certificates for a few names; for more use a proxy. */
-#define OPTIONS_CERTS	16
+#define OPTIONS_CERTS_MAX	16
 #define OPTIONS_TLS_MAX	32
 #define OPTIONS_SETENV_MAX	64
 #define OPTIONS_PROXIES_MAX	32
@@ -87,8 +87,8 @@ struct options {
 	struct options_hidden hidden[OPTIONS_HIDDEN_MAX];
 	size_t		 n_hidden;
 	bool		 tls_on_connect;
-	const char	*cert[OPTIONS_CERTS];
-	const char	*key[OPTIONS_CERTS];	/* file of the key; the certificate's if there is no --key */
+	const char	*cert[OPTIONS_CERTS_MAX];
+	const char	*key[OPTIONS_CERTS_MAX];	/* file of the key; the certificate's if there is no --key */
 	size_t		 n_cert;
 	size_t		 n_key;			/* number of --key options */
 	char		*tls[OPTIONS_TLS_MAX];	/* "NAME=VALUE" for SSL_CONF_cmd(3) */

@@ -194,8 +194,8 @@ static void
 add_file(const struct setting *s, const char *list[], size_t *n)
 {
 	require_nonempty(s);
-	if (*n == OPTIONS_CERTS)
-		setting_error(s, "may be given at most %d times", OPTIONS_CERTS);
+	if (*n == OPTIONS_CERTS_MAX)
+		setting_error(s, "may be given at most %d times", OPTIONS_CERTS_MAX);
 	list[(*n)++] = s->value;
 }
 

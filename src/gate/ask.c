@@ -34,7 +34,7 @@ ask_is_unanswered(void)
 }
 
 static bool
-exchange(int fd, struct msg *m, int fds[MSG_FDS])
+exchange(int fd, struct msg *m, int fds[MSG_FDS_MAX])
 {
 	enum msg_type answer = (enum msg_type)(m->type + 1);
 	struct pollfd pfd = { fd, POLLIN, 0 };
@@ -59,7 +59,7 @@ exchange(int fd, struct msg *m, int fds[MSG_FDS])
  * a late answer must not be taken for the next question's.
  */
 static bool
-ask_question(int fd, struct msg *m, int fds[MSG_FDS])
+ask_question(int fd, struct msg *m, int fds[MSG_FDS_MAX])
 {
 	if (unanswered)
 		msg_wipe(m);
@@ -71,7 +71,7 @@ ask_question(int fd, struct msg *m, int fds[MSG_FDS])
 bool
 ask_login(enum msg_mechanism mechanism, const struct credentials *cred, struct msg_login_answer *answer)
 {
-	int fds[MSG_FDS];
+	int fds[MSG_FDS_MAX];
 	struct msg m;
 	bool answered;
 
@@ -89,14 +89,14 @@ ask_login(enum msg_mechanism mechanism, const struct credentials *cred, struct m
 }
 
 bool
-ask_key(uint32_t index, const uint8_t key_digest[MSG_DIGEST], char reason[MSG_REASON_MAX])
+ask_key(uint32_t index, const uint8_t key_digest[MSG_DIGEST_LEN], char reason[MSG_REASON_MAX])
 {
-	int fds[MSG_FDS];
+	int fds[MSG_FDS_MAX];
 	struct msg m;
 
 	msg_begin(&m, MSG_KEY);
 	m.u.key.index = index;
-	memcpy(m.u.key.key_digest, key_digest, MSG_DIGEST);
+	memcpy(m.u.key.key_digest, key_digest, MSG_DIGEST_LEN);
 	strcpy(reason, "the process with the private keys does not answer");
 	if (!ask_question(sign_fd, &m, fds))
 		return false;
@@ -107,7 +107,7 @@ ask_key(uint32_t index, const uint8_t key_digest[MSG_DIGEST], char reason[MSG_RE
 size_t
 ask_sign(void *arg, uint32_t index, uint32_t scheme, const uint8_t *tbs, size_t len, uint8_t *signature, size_t size)
 {
-	int fds[MSG_FDS];
+	int fds[MSG_FDS_MAX];
 	struct msg m;
 
 	(void)arg;
@@ -129,7 +129,7 @@ ask_sign(void *arg, uint32_t index, uint32_t scheme, const uint8_t *tbs, size_t 
 bool
 ask_launch(const struct msg_launch *launch, int *stream)
 {
-	int fds[MSG_FDS];
+	int fds[MSG_FDS_MAX];
 	struct msg m;
 
 	msg_begin(&m, MSG_LAUNCH);
@@ -146,7 +146,7 @@ ask_launch(const struct msg_launch *launch, int *stream)
 bool
 ask_proxied(const struct proxy *header, enum msg_limit *limit)
 {
-	int fds[MSG_FDS];
+	int fds[MSG_FDS_MAX];
 	struct msg m;
 
 	msg_begin(&m, MSG_PROXIED);

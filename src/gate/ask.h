@@ -38,7 +38,7 @@ bool	ask_login(enum msg_mechanism, const struct credentials *cred, struct msg_lo
  * digest (publickey.h). If not, returns false and fills reason, which is empty from a monitor: a
  * monitor logs the reason itself.
  */
-bool	ask_key(uint32_t index, const uint8_t key_digest[MSG_DIGEST], char reason[MSG_REASON_MAX]);
+bool	ask_key(uint32_t index, const uint8_t key_digest[MSG_DIGEST_LEN], char reason[MSG_REASON_MAX]);
 
 /* Asks for a signature: a remotekey_sign (remotekey.h) whose first argument is ignored. */
 size_t	ask_sign(void *, uint32_t index, uint32_t scheme, const uint8_t *tbs, size_t len, uint8_t *signature, size_t size);

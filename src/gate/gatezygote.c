@@ -53,7 +53,7 @@ log_tls_error(const char *file, const char *error)
 }
 
 static bool
-has_key(uint32_t index, const uint8_t key_digest[MSG_DIGEST])
+has_key(uint32_t index, const uint8_t key_digest[MSG_DIGEST_LEN])
 {
 	char reason[MSG_REASON_MAX];
 
@@ -164,13 +164,13 @@ make_tls(struct tls *t, const struct options *o)
 static void
 redirect_log(void)
 {
-	role_leave_log();
+	role_close_log();
 	ask_init(ROLE_CONTROL, -1, INT64_MAX);
 	log_sink = ask_log_failure;
 }
 
 static void __attribute__((noreturn))
-become_gate(const struct msg_spawn_gate *spawn, const int fds[MSG_FDS], int sign_fd)
+become_gate(const struct msg_spawn_gate *spawn, const int fds[MSG_FDS_MAX], int sign_fd)
 {
 	static struct peer peer;
 	struct gate_start gate = { .opts = zygote.opts[spawn->tls_on_connect != 0], .peer = &peer, .monitor = fds[1], .sign = sign_fd,
@@ -185,7 +185,7 @@ become_gate(const struct msg_spawn_gate *spawn, const int fds[MSG_FDS], int sign
 }
 
 static void
-spawn_gate(const struct msg_spawn_gate *spawn, const int fds[MSG_FDS])
+spawn_gate(const struct msg_spawn_gate *spawn, const int fds[MSG_FDS_MAX])
 {
 	bool signs = zygote.tls.possible;
 	int sign_fd = signs ? make_pair(spawn->slot, spawn->serial) : -1;
@@ -209,7 +209,7 @@ static void __attribute__((noreturn))
 gatezygote_serve(void)
 {
 	static struct msg m;
-	int fds[MSG_FDS], i;
+	int fds[MSG_FDS_MAX], i;
 
 	while (msg_recv_fds(ROLE_CONTROL, &m, fds) == 1) {
 		if (m.type != MSG_SPAWN_GATE)

@@ -21,7 +21,7 @@ log_tls_error(const char *file, const char *error)
 }
 
 static bool
-monitor_has_key(uint32_t index, const uint8_t key_digest[MSG_DIGEST])
+monitor_has_key(uint32_t index, const uint8_t key_digest[MSG_DIGEST_LEN])
 {
 	char reason[MSG_REASON_MAX];
 

@@ -192,7 +192,7 @@ oauth_names_this_server(const struct imap *s)
 {
 	if (s->sasl.host[0] != '\0' && s->conn.ssl != NULL && !handshake_is_own_name(&s->conn, s->sasl.host))
 		return false;
-	return s->sasl.port[0] == '\0' || !s->peer->socket || strcmp(s->sasl.port, s->peer->local_port) == 0;
+	return s->sasl.port[0] == '\0' || !s->peer->tcp_socket || strcmp(s->sasl.port, s->peer->local_port) == 0;
 }
 
 /*

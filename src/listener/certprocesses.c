@@ -43,7 +43,7 @@ certprocesses_are_ready(const struct cert_processes *c, const struct options *o)
 bool
 certprocesses_are_outdated(const struct cert_processes *c, const struct options *o)
 {
-	struct fileid fileids[2 * OPTIONS_CERTS];
+	struct fileid fileids[2 * OPTIONS_CERTS_MAX];
 
 	fileid_get_all(fileids, o);
 	return memcmp(fileids, c->fileids, 2 * o->n_cert * sizeof(fileids[0])) != 0;

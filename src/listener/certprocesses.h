@@ -15,7 +15,7 @@
 
 struct cert_processes {
 	struct process	gate_zygote, signer;
-	struct fileid	fileids[2 * OPTIONS_CERTS];	/* of the files at the start */
+	struct fileid	fileids[2 * OPTIONS_CERTS_MAX];	/* of the files at the start */
 	unsigned	usable;		/* number of certificates that work */
 	int64_t		until;		/* deadline of the start, clock_ms(); 0: started */
 };

@@ -67,7 +67,7 @@ static struct table {
 static int table_fd = -1;
 
 static uint64_t
-network_number(const uint8_t address[NETWORK_ADDRESS])
+network_number(const uint8_t address[NETWORK_ADDRESS_LEN])
 {
 	/*
 	 * Uses the second half of an IPv4 address, 0000:ffff and four octets. No IPv6 network
@@ -83,9 +83,9 @@ network_number(const uint8_t address[NETWORK_ADDRESS])
 }
 
 uint64_t
-connections_network(const struct options *o, const uint8_t address[NETWORK_ADDRESS])
+connections_network(const struct options *o, const uint8_t address[NETWORK_ADDRESS_LEN])
 {
-	static const uint8_t none[NETWORK_ADDRESS];
+	static const uint8_t none[NETWORK_ADDRESS_LEN];
 
 	if (memcmp(address, none, sizeof(none)) == 0 || network_list_contains(o->unlimited, o->n_unlimited, address) ||
 	    network_list_contains(o->proxy, o->n_proxy, address))
@@ -98,7 +98,7 @@ connections_network(const struct options *o, const uint8_t address[NETWORK_ADDRE
 uint64_t
 connections_network_of(const struct options *o, const struct sockaddr_storage *from)
 {
-	uint8_t address[NETWORK_ADDRESS];
+	uint8_t address[NETWORK_ADDRESS_LEN];
 
 	if (from->ss_family == AF_INET)
 		network_from_ipv4(address, (const uint8_t *)&((const struct sockaddr_in *)from)->sin_addr);

@@ -108,7 +108,7 @@ void	connections_keep_on_exec(bool);
  * address applies: --unlimited, --proxy, or an address of zeros. Returns NETWORK_LOCAL for
  * loopback addresses, unless --unlimited is set.
  */
-uint64_t	connections_network(const struct options *, const uint8_t address[NETWORK_ADDRESS]);
+uint64_t	connections_network(const struct options *, const uint8_t address[NETWORK_ADDRESS_LEN]);
 
 /* Returns what connections_network() does, for an address from accept(2). */
 uint64_t	connections_network_of(const struct options *, const struct sockaddr_storage *from);

@@ -31,7 +31,7 @@ lifecycle_options(const struct connection *c)
 void
 lifecycle_begin_log(const struct connection *c)
 {
-	peer_log(&c->peer);
+	peer_set_log_context(&c->peer);
 	if (c->tls[0] == '\0')
 		return;
 	log_context("tls", c->tls);

@@ -113,7 +113,7 @@ messages_from_gate(struct connection *c)
 {
 	static struct msg m;
 	const char *error = NULL;
-	int fds[MSG_FDS], received;
+	int fds[MSG_FDS_MAX], received;
 	uint32_t type;
 
 	if (c->login == -1)
@@ -244,7 +244,7 @@ messages_from_monitor(struct connection *c)
 {
 	static struct msg m;
 	const char *error = NULL;
-	int fds[MSG_FDS], received;
+	int fds[MSG_FDS_MAX], received;
 
 	if (c->account == -1)
 		return false;

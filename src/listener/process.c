@@ -97,7 +97,7 @@ process_receive(const struct process *p, const char *name, int64_t until, struct
 	struct pollfd pfd = { p->control, POLLIN, 0 };
 	unsigned tries = 0;
 	const char *error = NULL;
-	int fds[MSG_FDS], n;
+	int fds[MSG_FDS_MAX], n;
 
 	do
 		n = poll(&pfd, 1, clock_left(until));

@@ -332,7 +332,7 @@ roles_receive(uint32_t index)
 	struct process *p = process_at(index);
 	static struct msg m;
 	const char *error = NULL;
-	int fds[MSG_FDS], received, i;
+	int fds[MSG_FDS_MAX], received, i;
 
 	for (i = 0; i < MESSAGES_MAX && p->control != -1; i++) {
 		received = msg_recv_now(p->control, &m, fds, &error);

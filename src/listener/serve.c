@@ -81,7 +81,7 @@ serve_accepted(struct connection *c, bool imaps, int fd, const struct sockaddr_s
 	 * inherits the setting. The listening socket can't have it set in time: connections in
 	 * its backlog may be older than this process.
 	 */
-	if (c->peer.socket)
+	if (c->peer.tcp_socket)
 		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	c->no_ktls = connection_ktls_obstacle(o, &c->peer, fd, fd);
 	if (connection_is_peer_preauth(o, &c->peer))

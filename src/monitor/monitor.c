@@ -168,9 +168,9 @@ answer_key(struct monitor *m)
 
 	if (q->index >= m->start->opts->n_cert || accounting_has_listener())
 		bug("gate sent MSG_KEY to the monitor for key %u", q->index);
-	error = sign_key_request_error(&m->keys, q->index, q->key_digest);
+	error = sign_answer_key(&m->keys, q->index, q->key_digest);
 	if (error != NULL)
-		sign_report_key(m->start->opts, q->index, error);
+		sign_log_bad_key(m->start->opts, q->index, error);
 	msg_begin(&m->reply, MSG_KEY_ANSWER);
 	m->reply.u.key_answer.held = error == NULL;
 	send_reply(m);
@@ -192,11 +192,11 @@ answer_sign(struct monitor *m)
 	msg_begin(&m->reply, MSG_SIGN_ANSWER);
 	error = sign_answer(&m->keys, q, a);
 	if (error != NULL) {
-		sign_report_refusal(q, error);
+		sign_log_refusal(q, error);
 		bug("gate asked to sign something other than a TLS handshake");
 	}
 	if (a->len == 0)
-		sign_report_key(m->start->opts, q->index, "signing with this key failed");
+		sign_log_bad_key(m->start->opts, q->index, "signing with this key failed");
 	send_reply(m);
 }
 
@@ -267,7 +267,7 @@ answer_proxied(struct monitor *m)
 	memcpy(header.tls_cipher, p->tls_cipher, sizeof(header.tls_cipher));
 	if (!peer_replace(m->start->peer, &header))
 		bug("malformed PROXY header from the gate");
-	peer_log(m->start->peer);
+	peer_set_log_context(m->start->peer);
 	m->proxied = true;
 	watchdog_timeout_gate();
 	msg_begin(&m->reply, MSG_PROXIED_ANSWER);
@@ -318,7 +318,7 @@ static const struct request {
 	void		(*answer)(struct monitor *);
 } requests[] = {
 	{ MSG_LOGIN,	BEFORE_LOGIN,			0,		answer_login },
-	{ MSG_KEY,	BEFORE_LOGIN,			OPTIONS_CERTS,	answer_key },
+	{ MSG_KEY,	BEFORE_LOGIN,			OPTIONS_CERTS_MAX,	answer_key },
 	{ MSG_SIGN,	BEFORE_LOGIN,			1,		answer_sign },
 	{ MSG_LAUNCH,	AFTER_LOGIN,			1,		answer_launch },
 	{ MSG_LOG,	BEFORE_LOGIN | AFTER_LOGIN,	GATE_LOGS_MAX,	answer_log },

@@ -56,7 +56,7 @@ block_sigterm(bool block)
 }
 
 static void __attribute__((noreturn))
-become_monitor(struct msg_spawn_monitor *spawn, const int fds[MSG_FDS])
+become_monitor(struct msg_spawn_monitor *spawn, const int fds[MSG_FDS_MAX])
 {
 	static struct peer peer;
 	struct monitor_start start = { .opts = zygote.opts[spawn->tls_on_connect != 0], .peer = &peer, .signals = &zygote.signals,
@@ -65,7 +65,7 @@ become_monitor(struct msg_spawn_monitor *spawn, const int fds[MSG_FDS])
 	close(ROLE_CONTROL);
 	prctl(PR_SET_NAME, "imapgate");
 	peer = spawn->peer;
-	peer_log(&peer);
+	peer_set_log_context(&peer);
 	title_set(NULL, peer.ip, "monitor");
 	if (spawn->tls[0] != '\0') {
 		log_context("tls", spawn->tls);
@@ -84,7 +84,7 @@ become_monitor(struct msg_spawn_monitor *spawn, const int fds[MSG_FDS])
 }
 
 static void
-spawn_monitor(struct msg_spawn_monitor *spawn, const int fds[MSG_FDS])
+spawn_monitor(struct msg_spawn_monitor *spawn, const int fds[MSG_FDS_MAX])
 {
 	struct msg answer;
 	pid_t pid;
@@ -108,14 +108,14 @@ static void __attribute__((noreturn))
 monitorzygote_serve(void)
 {
 	static struct msg m;
-	int fds[MSG_FDS], i;
+	int fds[MSG_FDS_MAX], i;
 
 	while (msg_recv_fds(ROLE_CONTROL, &m, fds) == 1) {
 		if (m.type != MSG_SPAWN_MONITOR && m.type != MSG_SPAWN_PEER)
 			bug("unexpected message type %u to the monitor zygote", m.type);
 		spawn_monitor(&m.u.spawn_monitor, fds);
 		msg_wipe(&m);
-		for (i = 0; i < MSG_FDS; i++)
+		for (i = 0; i < MSG_FDS_MAX; i++)
 			if (fds[i] != -1)
 				close(fds[i]);
 	}

@@ -89,7 +89,7 @@ receive_output(int relay)
 {
 	int64_t until = clock_ms() + RELAY_REPORT_MS;
 	struct pollfd pfd = { relay, POLLIN, 0 };
-	int fds[MSG_FDS], n;
+	int fds[MSG_FDS_MAX], n;
 	const char *error;
 	struct msg m;
 

@@ -11,28 +11,28 @@
 static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
 
 void
-network_from_ipv4(uint8_t address[NETWORK_ADDRESS], const uint8_t ipv4[4])
+network_from_ipv4(uint8_t address[NETWORK_ADDRESS_LEN], const uint8_t ipv4[4])
 {
 	memcpy(address, mapped, sizeof(mapped));
 	memcpy(address + sizeof(mapped), ipv4, 4);
 }
 
 bool
-network_is_ipv4(const uint8_t address[NETWORK_ADDRESS])
+network_is_ipv4(const uint8_t address[NETWORK_ADDRESS_LEN])
 {
 	return memcmp(address, mapped, sizeof(mapped)) == 0;
 }
 
 bool
-network_is_loopback(const uint8_t address[NETWORK_ADDRESS])
+network_is_loopback(const uint8_t address[NETWORK_ADDRESS_LEN])
 {
-	static const uint8_t one[NETWORK_ADDRESS] = { [NETWORK_ADDRESS - 1] = 1 };
+	static const uint8_t one[NETWORK_ADDRESS_LEN] = { [NETWORK_ADDRESS_LEN - 1] = 1 };
 
 	return network_is_ipv4(address) ? address[sizeof(mapped)] == 127 : memcmp(address, one, sizeof(one)) == 0;
 }
 
 bool
-network_read_ipv4(uint8_t address[NETWORK_ADDRESS], const char *text)
+network_read_ipv4(uint8_t address[NETWORK_ADDRESS_LEN], const char *text)
 {
 	uint8_t ipv4[4];
 
@@ -43,7 +43,7 @@ network_read_ipv4(uint8_t address[NETWORK_ADDRESS], const char *text)
 }
 
 bool
-network_read_ipv6(uint8_t address[NETWORK_ADDRESS], const char *text)
+network_read_ipv6(uint8_t address[NETWORK_ADDRESS_LEN], const char *text)
 {
 	return inet_pton(AF_INET6, text, address) == 1;
 }
@@ -78,17 +78,17 @@ network_parse(struct network *n, const char *text)
 	else
 		return false;
 
-	n->bits = 8 * NETWORK_ADDRESS;
+	n->bits = 8 * NETWORK_ADDRESS_LEN;
 	if (text[len] == '\0')
 		return true;
 	if (!read_bits(&n->bits, text + len + 1))
 		return false;
 	n->bits += first;
-	return n->bits <= 8 * NETWORK_ADDRESS;
+	return n->bits <= 8 * NETWORK_ADDRESS_LEN;
 }
 
 bool
-network_contains(const struct network *n, const uint8_t address[NETWORK_ADDRESS])
+network_contains(const struct network *n, const uint8_t address[NETWORK_ADDRESS_LEN])
 {
 	unsigned whole = n->bits / 8, rest = n->bits % 8;
 
@@ -101,7 +101,7 @@ network_contains(const struct network *n, const uint8_t address[NETWORK_ADDRESS]
 }
 
 bool
-network_list_contains(const struct network *list, size_t n, const uint8_t address[NETWORK_ADDRESS])
+network_list_contains(const struct network *list, size_t n, const uint8_t address[NETWORK_ADDRESS_LEN])
 {
 	size_t i;
 

@@ -84,7 +84,7 @@ read_port(uint16_t *port, const char *text)
 static bool
 read_words(struct proxy *p, char *line)
 {
-	bool (*read)(uint8_t[NETWORK_ADDRESS], const char *) = network_read_ipv4;
+	bool (*read)(uint8_t[NETWORK_ADDRESS_LEN], const char *) = network_read_ipv4;
 	const char *kind = strsep(&line, " "), *source, *destination, *source_port;
 
 	if (strcmp(kind, "UNKNOWN") == 0) {
@@ -220,7 +220,7 @@ read_tlvs(struct proxy *p, const uint8_t *header, size_t header_len, size_t at_o
 static void
 read_endpoints(struct proxy *p, const uint8_t *at, size_t size)
 {
-	if (size == NETWORK_ADDRESS) {
+	if (size == NETWORK_ADDRESS_LEN) {
 		memcpy(p->source.address, at, size);
 		memcpy(p->destination.address, at + size, size);
 	} else {

@@ -33,7 +33,7 @@ enum proxy_client {
 };
 
 struct proxy_endpoint {
-	uint8_t		address[NETWORK_ADDRESS];
+	uint8_t		address[NETWORK_ADDRESS_LEN];
 	uint16_t	port;
 };
 

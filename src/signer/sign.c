@@ -277,9 +277,9 @@ load_key(const char *path, const char **reason)
 
 /* Returns why a key does not belong to a certificate, NULL if it does. */
 static const char *
-mismatch_error(EVP_PKEY *key, const uint8_t key_digest[MSG_DIGEST])
+mismatch_error(EVP_PKEY *key, const uint8_t key_digest[MSG_DIGEST_LEN])
 {
-	uint8_t digest[MSG_DIGEST];
+	uint8_t digest[MSG_DIGEST_LEN];
 
 	if (!publickey_digest(key, digest))
 		return "OpenSSL can't compute the public key";
@@ -287,7 +287,7 @@ mismatch_error(EVP_PKEY *key, const uint8_t key_digest[MSG_DIGEST])
 }
 
 const char *
-sign_load_key(struct sign_keys *keys, uint32_t index, const uint8_t key_digest[MSG_DIGEST])
+sign_load_key(struct sign_keys *keys, uint32_t index, const uint8_t key_digest[MSG_DIGEST_LEN])
 {
 	const char *reason = NULL;
 
@@ -306,7 +306,7 @@ sign_load_key(struct sign_keys *keys, uint32_t index, const uint8_t key_digest[M
 }
 
 const char *
-sign_key_request_error(struct sign_keys *keys, uint32_t index, const uint8_t key_digest[MSG_DIGEST])
+sign_answer_key(struct sign_keys *keys, uint32_t index, const uint8_t key_digest[MSG_DIGEST_LEN])
 {
 	const char *reason;
 	struct stat st;
@@ -322,7 +322,7 @@ sign_key_request_error(struct sign_keys *keys, uint32_t index, const uint8_t key
 }
 
 void
-sign_report_key(const struct options *o, uint32_t index, const char *reason)
+sign_log_bad_key(const struct options *o, uint32_t index, const char *reason)
 {
 	log_file(LOG_ERR, "key-fail", index < o->n_cert ? o->key[index] : "", reason);
 }
@@ -458,7 +458,7 @@ sign_answer(struct sign_keys *keys, const struct msg_sign *q, struct msg_sign_an
 }
 
 void
-sign_report_refusal(const struct msg_sign *q, const char *reason)
+sign_log_refusal(const struct msg_sign *q, const char *reason)
 {
 	struct log_line line;
 
@@ -474,7 +474,7 @@ void
 sign_forget(struct sign_keys *keys)
 {
 	/* OpenSSL wipes a private key before it frees it. */
-	for (size_t i = 0; i < OPTIONS_CERTS; i++) {
+	for (size_t i = 0; i < OPTIONS_CERTS_MAX; i++) {
 		/* If no key was loaded, OpenSSL may not be loaded either (lazyload.h). */
 		if (keys->key[i] != NULL)
 			EVP_PKEY_free(keys->key[i]);

@@ -98,7 +98,7 @@ answer_pair(int fd)
 	static struct msg question, answer;
 	const struct owner *owner = &signer.owner[fd];
 	const char *error = NULL;
-	int fds[MSG_FDS], received = msg_recv_now(fd, &question, fds, &error);
+	int fds[MSG_FDS_MAX], received = msg_recv_now(fd, &question, fds, &error);
 
 	if (is_spurious(received))
 		return;
@@ -145,7 +145,7 @@ static void
 answer_key(const struct msg_key *q)
 {
 	static struct msg answer;
-	const char *reason = sign_key_request_error(&signer.keys, q->index, q->key_digest);
+	const char *reason = sign_answer_key(&signer.keys, q->index, q->key_digest);
 
 	msg_begin(&answer, MSG_KEY_ANSWER);
 	answer.u.key_answer.held = reason == NULL;
@@ -163,7 +163,7 @@ handle_zygote(void)
 {
 	static struct msg m;
 	const char *error = NULL;
-	int fds[MSG_FDS], received = msg_recv_now(ROLE_SIGNING, &m, fds, &error);
+	int fds[MSG_FDS_MAX], received = msg_recv_now(ROLE_SIGNING, &m, fds, &error);
 
 	if (received == 0 && errno == EAGAIN)
 		return false;
@@ -207,7 +207,7 @@ handle_listener(void)
 {
 	static struct msg m;
 	const char *error = NULL;
-	int fds[MSG_FDS], received = msg_recv_now(ROLE_CONTROL, &m, fds, &error);
+	int fds[MSG_FDS_MAX], received = msg_recv_now(ROLE_CONTROL, &m, fds, &error);
 
 	if (is_spurious(received))
 		return;
@@ -264,12 +264,12 @@ signer_serve(void)
 static void
 load_keys(const struct options *o)
 {
-	static const uint8_t nothing[MSG_DIGEST];
+	static const uint8_t nothing[MSG_DIGEST_LEN];
 	uint32_t i;
 
 	signer.keys.opts = o;
 	for (i = 0; i < o->n_cert; i++)
-		sign_key_request_error(&signer.keys, i, nothing);
+		sign_answer_key(&signer.keys, i, nothing);
 }
 
 void
@@ -290,7 +290,7 @@ signer_run(const struct options *o)
 	watch(ROLE_CONTROL);
 	watch(ROLE_SIGNING);
 	log_sink = log_to_listener;
-	role_leave_log();
+	role_close_log();
 	sandbox_enter(&sandbox, SANDBOX_SIGNER);
 	msg_begin(&m, MSG_READY);
 	if (msg_send(ROLE_CONTROL, &m) == -1)

@@ -76,7 +76,7 @@ digest_add_number(EVP_MD_CTX *md, const EVP_PKEY *key, const char *name)
 }
 
 bool
-publickey_digest(const EVP_PKEY *key, uint8_t digest[MSG_DIGEST])
+publickey_digest(const EVP_PKEY *key, uint8_t digest[MSG_DIGEST_LEN])
 {
 	const struct key_type *type = key != NULL ? find_type(key) : NULL;
 	EVP_MD_CTX *md;

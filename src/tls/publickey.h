@@ -13,6 +13,6 @@
  * same for a certificate and for its private key in any encoding. Returns false for other types, a
  * curve without a name, or RSA beyond 16384 bits.
  */
-bool	publickey_digest(const EVP_PKEY *, uint8_t digest[MSG_DIGEST]);
+bool	publickey_digest(const EVP_PKEY *, uint8_t digest[MSG_DIGEST_LEN]);
 
 #endif

@@ -21,12 +21,12 @@ struct tls_certificate {
 	EVP_PKEY		*key;
 	STACK_OF(X509)		*chain;
 	uint32_t		 index;			/* in the order of --cert */
-	uint8_t			 key_digest[MSG_DIGEST];	/* of the public key (publickey.h) */
+	uint8_t			 key_digest[MSG_DIGEST_LEN];	/* of the public key (publickey.h) */
 };
 
 /* Callbacks of an SSL_CTX: confirm a private key, sign, report an error. */
 struct tls_callbacks {
-	bool		(*has_key)(uint32_t index, const uint8_t key_digest[MSG_DIGEST]);
+	bool		(*has_key)(uint32_t index, const uint8_t key_digest[MSG_DIGEST_LEN]);
 	remotekey_sign	*sign;
 	void		(*report_error)(const char *file, const char *error);	/* of one certificate */
 };
@@ -35,7 +35,7 @@ struct tls {
 	const struct options		*opts;
 	const struct tls_callbacks	*callbacks;
 	bool				 possible;	/* at least one certificate file could be read */
-	struct tls_certificate		 certificate[OPTIONS_CERTS];
+	struct tls_certificate		 certificate[OPTIONS_CERTS_MAX];
 	size_t				 certificates;	/* number of usable ones */
 	SSL_CTX				*ctx;		/* NULL: not made, or TLS is not possible */
 	const char			*error;		/* error that makes TLS impossible; NULL: none so far */

@@ -130,14 +130,14 @@ ends(const char *text, size_t size)
 
 /* What was taken, by the rules of boundary/msg.h. */
 static void
-check(const struct msg *m, const int fds[MSG_FDS], int n)
+check(const struct msg *m, const int fds[MSG_FDS_MAX], int n)
 {
 	static struct msg again, empty;
-	int i, back[MSG_FDS];
+	int i, back[MSG_FDS_MAX];
 
 	MUST(m->type < TYPES && types[m->type].exists && n == types[m->type].fds);
 	MUST(octets_len == BODY + types[m->type].size);
-	for (i = 0; i < MSG_FDS; i++)
+	for (i = 0; i < MSG_FDS_MAX; i++)
 		MUST((fds[i] > passed) == (i < n));
 	MUST(memcmp(m, octets, octets_len) == 0);
 	msg_begin(&empty, (enum msg_type)m->type);
@@ -173,7 +173,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct msg m;
 	const char *wrong = NULL;
-	int fds[MSG_FDS], n;
+	int fds[MSG_FDS_MAX], n;
 	uint32_t type;
 
 	if (size < 4 || size > sizeof(struct msg))

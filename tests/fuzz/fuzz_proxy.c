@@ -82,7 +82,7 @@ static void
 check_network(const char *text)
 {
 	struct network n;
-	uint8_t other[NETWORK_ADDRESS];
+	uint8_t other[NETWORK_ADDRESS_LEN];
 
 	if (!network_parse(&n, text))
 		return;

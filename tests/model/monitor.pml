@@ -9,7 +9,7 @@
 
 #include "code.h"
 
-#define OPTIONS_CERTS	1
+#define OPTIONS_CERTS_MAX	1
 #define GATE_LOGS_MAX	2
 #define MAX_ATTEMPTS	2	/* --max-attempts */
 #define OTHER_LOGINS_MAX	2
@@ -219,7 +219,7 @@ proctype monitor_run() {
 		:: atomic { gate_says?what ->
 			if
 			REQUEST(MSG_LOGIN, BEFORE_LOGIN, 0, answer_login)
-			REQUEST(MSG_KEY, BEFORE_LOGIN, OPTIONS_CERTS, answer_key)
+			REQUEST(MSG_KEY, BEFORE_LOGIN, OPTIONS_CERTS_MAX, answer_key)
 			REQUEST(MSG_SIGN, BEFORE_LOGIN, 1, answer_sign)
 			REQUEST(MSG_LAUNCH, AFTER_LOGIN, 1, answer_launch)
 			REQUEST(MSG_LOG, BEFORE_LOGIN | AFTER_LOGIN, GATE_LOGS_MAX, answer_log)

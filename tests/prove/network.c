@@ -9,7 +9,7 @@
 static void
 prove_addresses(void)
 {
-	uint8_t address[NETWORK_ADDRESS], ipv4[4];
+	uint8_t address[NETWORK_ADDRESS_LEN], ipv4[4];
 
 	any_octets(ipv4, sizeof(ipv4));
 	network_from_ipv4(address, ipv4);
@@ -32,7 +32,7 @@ prove_parse(void)
 static void
 prove_holds(void)
 {
-	uint8_t address[NETWORK_ADDRESS];
+	uint8_t address[NETWORK_ADDRESS_LEN];
 	struct network network;
 
 	any_octets(address, sizeof(address));

@@ -16,7 +16,7 @@
 /* Time for an answer, in milliseconds. */
 #define ANSWER_MS	50
 
-static const uint8_t digest[MSG_DIGEST];
+static const uint8_t digest[MSG_DIGEST_LEN];
 static char reason[MSG_REASON_MAX];
 static int pair[2];
 

@@ -125,7 +125,7 @@ assert_counts(unsigned waiting, unsigned sessions)
 static uint64_t
 network_of(const char *text)
 {
-	uint8_t address[NETWORK_ADDRESS];
+	uint8_t address[NETWORK_ADDRESS_LEN];
 
 	assert_true(network_read_ipv4(address, text) || network_read_ipv6(address, text));
 	return connections_network(&o, address);

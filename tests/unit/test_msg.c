@@ -121,7 +121,7 @@ pair_keeps_messages_apart_and_is_closed_on_exec(void **state)
 static int
 send_whole(int fd, const struct msg *m, const struct type *type)
 {
-	static const int fds[MSG_FDS] = { STDERR_FILENO, STDERR_FILENO, STDERR_FILENO };
+	static const int fds[MSG_FDS_MAX] = { STDERR_FILENO, STDERR_FILENO, STDERR_FILENO };
 
 	return type->fds > 0 ? msg_send_fds(fd, m, fds, true) : msg_send(fd, m);
 }
@@ -129,9 +129,9 @@ send_whole(int fd, const struct msg *m, const struct type *type)
 static int
 receive_whole(int fd, struct msg *m, const struct type *type)
 {
-	int fds[MSG_FDS], received = msg_recv_fds(fd, m, fds);
+	int fds[MSG_FDS_MAX], received = msg_recv_fds(fd, m, fds);
 
-	for (size_t i = 0; received == 1 && i < MSG_FDS; i++) {
+	for (size_t i = 0; received == 1 && i < MSG_FDS_MAX; i++) {
 		assert_true((fds[i] != -1) == (i < type->fds));
 		if (fds[i] == -1)
 			continue;
@@ -259,7 +259,7 @@ receive(void *arg)
 	static struct msg m;
 
 	(void)arg;
-	msg_recv_fds(pair[1], &m, (int[MSG_FDS]){ 0 });
+	msg_recv_fds(pair[1], &m, (int[MSG_FDS_MAX]){ 0 });
 }
 
 /* The receiver ends with one line that calls it a bug. */
@@ -454,7 +454,7 @@ T35_what_is_a_bug_can_be_heard_without_dying(void **state)
 	} sent;
 	static struct msg got;
 	const char *wrong = NULL;
-	int fds[MSG_FDS];
+	int fds[MSG_FDS_MAX];
 	size_t i;
 
 	(void)state;
@@ -504,7 +504,7 @@ descriptors_of_an_empty_message_are_closed(void **state)
 {
 	static struct msg got;
 	const char *wrong = NULL;
-	int fds[MSG_FDS], before, after;
+	int fds[MSG_FDS_MAX], before, after;
 
 	(void)state;
 	before = dup(STDERR_FILENO);
@@ -594,7 +594,7 @@ last_messages_of_a_process_are_received(void **state)
 	const char *error;
 	struct msg m;
 	uint32_t type;
-	int fds[MSG_FDS], i;
+	int fds[MSG_FDS_MAX], i;
 
 	(void)state;
 	msg_begin(&m, MSG_PEER_UNKNOWN);

@@ -273,7 +273,7 @@ static const struct {
 	const char	*option;
 	size_t		 max;
 } lists[] = {
-	{ "--cert=c", OPTIONS_CERTS }, { "--tls=Options=ServerPreference", OPTIONS_TLS_MAX }, { "--setenv=A=b=c", OPTIONS_SETENV_MAX },
+	{ "--cert=c", OPTIONS_CERTS_MAX }, { "--tls=Options=ServerPreference", OPTIONS_TLS_MAX }, { "--setenv=A=b=c", OPTIONS_SETENV_MAX },
 };
 
 static void
@@ -341,7 +341,7 @@ more_than_there_is_room_for_is_refused(void **state)
 		l = repeated(lists[i].option, lists[i].max + 1);
 		assert_usage_error(&l);
 	}
-	l = repeated("--key=k", OPTIONS_CERTS + 1);
+	l = repeated("--key=k", OPTIONS_CERTS_MAX + 1);
 	assert_usage_error(&l);
 }
 

@@ -301,7 +301,7 @@ what_is_said_of_tls_must_be_whole(void **state)
 static void
 holds(const char *network, const char *address, bool wanted)
 {
-	uint8_t octets[NETWORK_ADDRESS];
+	uint8_t octets[NETWORK_ADDRESS_LEN];
 	struct network n;
 
 	assert_true(network_parse(&n, network));
@@ -337,7 +337,7 @@ a_network_holds_its_addresses(void **state)
 static void
 loopback_is_this_machine(void **state)
 {
-	uint8_t address[NETWORK_ADDRESS];
+	uint8_t address[NETWORK_ADDRESS_LEN];
 
 	(void)state;
 	assert_true(network_read_ipv4(address, "127.0.0.1") && network_is_loopback(address));
@@ -370,7 +370,7 @@ any_of_several_networks_is_looked_at(void **state)
 	static const char *const names[] = { "192.0.2.0/24", "2001:db8::/32", "198.51.100.7" };
 	static const char *const members[] = { "::ffff:192.0.2.9", "2001:db8::9", "::ffff:198.51.100.7" };
 	struct network list[ROWS(names)];
-	uint8_t address[NETWORK_ADDRESS];
+	uint8_t address[NETWORK_ADDRESS_LEN];
 	size_t i, n;
 
 	(void)state;

@@ -43,7 +43,7 @@ read_back(EVP_PKEY *key)
 static void
 assert_one_name(EVP_PKEY *key, EVP_PKEY *other)
 {
-	uint8_t name[MSG_DIGEST], again[MSG_DIGEST];
+	uint8_t name[MSG_DIGEST_LEN], again[MSG_DIGEST_LEN];
 
 	assert_true(publickey_digest(key, name));
 	assert_true(publickey_digest(other, again));
@@ -86,7 +86,7 @@ static void
 test_no_two_names(void **state)
 {
 	static const char *const kinds[] = { "RSA", "RSA", "P-256", "P-256", "P-384", "ED25519", "ED25519" };
-	uint8_t name[sizeof(kinds) / sizeof(kinds[0])][MSG_DIGEST];
+	uint8_t name[sizeof(kinds) / sizeof(kinds[0])][MSG_DIGEST_LEN];
 	EVP_PKEY *key;
 
 	(void)state;
@@ -95,7 +95,7 @@ test_no_two_names(void **state)
 		assert_true(publickey_digest(key, name[i]));
 		EVP_PKEY_free(key);
 		for (size_t j = 0; j < i; j++)
-			assert_memory_not_equal(name[i], name[j], MSG_DIGEST);
+			assert_memory_not_equal(name[i], name[j], MSG_DIGEST_LEN);
 	}
 }
 
@@ -103,7 +103,7 @@ test_no_two_names(void **state)
 static void
 test_both_numbers(void **state)
 {
-	uint8_t name[MSG_DIGEST], again[MSG_DIGEST];
+	uint8_t name[MSG_DIGEST_LEN], again[MSG_DIGEST_LEN];
 	EVP_PKEY *key = make("RSA"), *other = NULL;
 	BIGNUM *n = NULL;
 	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(NULL, "RSA", NULL);
@@ -133,7 +133,7 @@ static void
 test_other_kinds(void **state)
 {
 	static const char *const kinds[] = { "X25519", "ED448" };
-	uint8_t name[MSG_DIGEST];
+	uint8_t name[MSG_DIGEST_LEN];
 	EVP_PKEY *key;
 
 	(void)state;

@@ -91,7 +91,7 @@ make_certificate(EVP_PKEY *key, int serial, bool digest)
 static int
 setup(void **state)
 {
-	uint8_t key_digest[MSG_DIGEST];
+	uint8_t key_digest[MSG_DIGEST_LEN];
 
 	for (enum who i = 0; i < WHO; i++) {
 		EVP_PKEY *key = i == RSA2048 ? EVP_RSA_gen(2048) : i == ED25519 ?
@@ -111,7 +111,7 @@ setup(void **state)
 	world.keys.opts = &world.opts;
 	for (enum who i = 0; i < WHO; i++) {
 		assert_true(publickey_digest(X509_get0_pubkey(world.cert[i]), key_digest));
-		assert_null(sign_key_request_error(&world.keys, i, key_digest));
+		assert_null(sign_answer_key(&world.keys, i, key_digest));
 	}
 	*state = &world;
 	return 0;

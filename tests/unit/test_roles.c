@@ -318,7 +318,7 @@ static int
 hear_question(int fd, uint32_t type, uint32_t slot)
 {
 	static struct msg m;
-	int fds[MSG_FDS];
+	int fds[MSG_FDS_MAX];
 
 	CHECK(msg_recv_fds(fd, &m, fds) == 1);
 	CHECK(m.type == type);

@@ -26,7 +26,7 @@ enum who {
 };
 
 static EVP_PKEY *key[WHO];
-static uint8_t key_digest[WHO][MSG_DIGEST];
+static uint8_t key_digest[WHO][MSG_DIGEST_LEN];
 static char path[WHO][64];
 static char dir[] = "/tmp/test_sign.XXXXXX";
 static struct options opts;
@@ -89,7 +89,7 @@ setup(void **state)
 	opts.n_cert = WHO;
 	keys.opts = &opts;
 	for (enum who i = 0; i < WHO; i++)
-		assert_null(sign_key_request_error(&keys, i, key_digest[i]));
+		assert_null(sign_answer_key(&keys, i, key_digest[i]));
 	return 0;
 }
 
@@ -111,7 +111,7 @@ holds(const char *name, enum who who)
 {
 	struct options o = { .n_cert = 1, .key[0] = name };
 	struct sign_keys k = { .opts = &o };
-	bool held = sign_key_request_error(&k, 0, key_digest[who]) == NULL;
+	bool held = sign_answer_key(&k, 0, key_digest[who]) == NULL;
 
 	assert_int_equal(ERR_peek_error(), 0);
 	sign_forget(&k);
@@ -195,14 +195,14 @@ test_bad_files(void **state)
 static void
 test_index(void **state)
 {
-	static const uint32_t wrong[] = { WHO, OPTIONS_CERTS, 0x80000000, UINT32_MAX };
+	static const uint32_t wrong[] = { WHO, OPTIONS_CERTS_MAX, 0x80000000, UINT32_MAX };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
-		assert_non_null(sign_key_request_error(&keys, wrong[i], key_digest[0]));
+		assert_non_null(sign_answer_key(&keys, wrong[i], key_digest[0]));
 	for (enum who i = 0; i < WHO; i++)
 		for (enum who j = 0; j < WHO; j++)
-			assert_int_equal(sign_key_request_error(&keys, i, key_digest[j]) == NULL, i == j);
+			assert_int_equal(sign_answer_key(&keys, i, key_digest[j]) == NULL, i == j);
 }
 
 /* --- messages */
@@ -407,7 +407,7 @@ test_keys_not_there(void **state)
 	sign_forget(&keys);
 	q.index = P256;
 	assert_false(is_signed(&q));
-	assert_null(sign_key_request_error(&keys, P256, key_digest[P256]));
+	assert_null(sign_answer_key(&keys, P256, key_digest[P256]));
 	assert_true(is_signed(&q));
 }
 

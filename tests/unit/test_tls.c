@@ -18,9 +18,9 @@ static struct tls tls;
 static bool signs;
 
 static bool
-has_key(uint32_t index, const uint8_t key_digest[MSG_DIGEST])
+has_key(uint32_t index, const uint8_t key_digest[MSG_DIGEST_LEN])
 {
-	return sign_key_request_error(&keys, index, key_digest) == NULL;
+	return sign_answer_key(&keys, index, key_digest) == NULL;
 }
 
 static size_t
