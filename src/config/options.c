@@ -156,7 +156,8 @@ take_help(struct options *o, const struct setting *s)
 	(void)s;
 	puts("usage: imapgate [--check] [--probe] [options] [-- PROGRAM [ARGUMENT ...]]\n"
 	    "Logs an IMAP client in on descriptors 0 and 1, then becomes the user and runs\n"
-	    "PROGRAM there. For inetd, tcpserver and systemd; or a listener on its sockets.\n"
+	    "PROGRAM there, for inetd, tcpserver and systemd. With a listening socket of\n"
+	    "systemd's or inetd's it accepts the connections itself.\n"
 	    "Without PROGRAM, it and more options are read from " OPTIONS_FILE ".");
 	for (i = 0; i < ROWS; i++) {
 		if (i == 0 || rows[i].group != rows[i - 1].group)
@@ -164,8 +165,8 @@ take_help(struct options *o, const struct setting *s)
 		format_option(&rows[i], option, sizeof(option));
 		printf("  %-36s%s%s\n", option, rows[i].help, rows[i].times == REPEATABLE ? " *" : "");
 	}
-	puts("* may be given more than once. In ARGUMENT, --setenv and --home: %u is the\n"
-	    "user, %n its part before @, %d behind it; %h the home, but not in --home.\n"
+	puts("* may be given more than once. In ARGUMENT, --setenv and --home: %u is the user,\n"
+	    "%n its part before @, %d behind it, %% a %; %h the home, but not in --home.\n"
 	    "Manual: imapgate(8).");
 	exit(0);
 }
