@@ -884,9 +884,9 @@ dry_run_that_hangs(void *arg)
 	setpgid(0, 0);
 	pid = start_dry_run();
 	CHECK(reload_due() > clock_ms() && !reload_kill_if_late());
-	ahead_ms += 29000;
+	ahead_ms += 20000;
 	CHECK(!reload_kill_if_late() && stays(pid));
-	ahead_ms += 1000;
+	ahead_ms += 10000;
 	CHECK(reload_kill_if_late() && ends(pid));
 	/* The next one may begin; and this one's number may soon be another's. */
 	CHECK(!reload_has_dry_run() && reload_due() == 0 && !reload_kill_if_late() && !reload_ended(pid));
