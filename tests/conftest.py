@@ -66,13 +66,14 @@ def pytest_ignore_collect(collection_path):
     return True if ignored and os.environ.get("IMAPGATE_TEST_MODE") == "listener" else None
 
 
-# Those that take half a minute and more: begun first, as the last file of several that run side by side is waited for alone.
-LONG = ("clients", "package", "readme", "superservers", "secrets", "probe", "standard_input", "listener", "transcripts", "tls")
+# Those that take half a minute and more, the longest first: the last file of several that run side by side is waited for alone.
+LONG = ("clients", "recipes", "readme", "package", "coincidence", "listener", "processes", "signals", "secrets", "check", "hostile_gate", "probe")
 
 
 def pytest_collection_modifyitems(config, items):
     # Files are handed out in this order.
-    items.sort(key=lambda item: item.path.stem.removeprefix("test_") not in LONG)
+    places = {name: place for place, name in enumerate(LONG)}
+    items.sort(key=lambda item: places.get(item.path.stem.removeprefix("test_"), len(LONG)))
     if os.environ.get("IMAPGATE_TEST_MODE") != "listener":
         return
     # item.path is pytest 7's.
