@@ -81,11 +81,12 @@ static pid_t
 start_dry_run(void)
 {
 	static const struct activation_socket listening = { .fd = 0, .standard = 1 };
+	static char name[] = "imapgate", *arguments[] = { name, NULL };
 	int ready[2];
 	pid_t pid = 1;
 
 	CHECK(pipe(ready) == 0);
-	reload_begin(NULL, &listening, 1);
+	reload_begin(arguments, &listening, 1);
 	CHECK(reload_start_dry_run());
 	close(ready[1]);
 	CHECK(read(ready[0], ready, 1) == 0);
@@ -1218,7 +1219,7 @@ run(void (*body)(void *), void *arg, const char *name)
 	/* The test's idle children. */
 	kill(-c.pid, SIGKILL);
 	if (c.status != CHILD_RETURNED)
-		fail_msg("%s: status %d: %s", name, c.status, c.len > 600 ? c.err + c.len - 600 : c.err);
+		fail_msg("%s: status %d: %s", name, c.status, c.len > 3000 ? c.err + c.len - 3000 : c.err);
 }
 
 #define TEST(body) \
