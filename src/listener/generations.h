@@ -20,7 +20,7 @@ extern struct generation	generations[ROLES_GENERATIONS];
 extern unsigned			generations_current;	/* generation of new connections */
 
 /*
- * Restores the zygotes that the image before this one had. Takes the text of
+ * Restores the zygotes that the listener had before it re-executed itself. Takes the text of
  * roles_keep_on_exec() (number, descriptor, process id and connections of each), NULL: none.
  * Events of zygote i get the index first + i. Dies if a descriptor can't be watched.
  */

@@ -36,7 +36,7 @@ bool	reload_is_resumed(void);
 int		 reload_table(void);
 const char	*reload_generations(void);
 
-/* Returns whether the first image found SIGCHLD ignored. */
+/* Returns whether the listener found SIGCHLD ignored when it was first started. */
 bool	reload_ignores_child(void);
 
 /*

@@ -34,8 +34,11 @@
  */
 #define OVERSTAY_MS	10000
 
-/* The same for a relay whose mailbox program has exited; longer than RELAY_LINGER_MS. */
-#define FAREWELL_MS	90000
+/*
+ * Time for a relay to exit after its mailbox program, in milliseconds; it is killed OVERSTAY_MS
+ * later. Longer than RELAY_LINGER_MS.
+ */
+#define RELAY_EXIT_MS	90000
 
 /* Children that exited before the zygote reported their pid. */
 #define EARLY_MAX	1024
@@ -154,8 +157,8 @@ find_early(pid_t pid, int *status)
 }
 
 /*
- * Watches for messages of a child, once its pid is known: a session of an unknown process could
- * not be counted, and its end would not be noticed.
+ * Watches for messages of a child whose pid is known. Before that a session could begin whose end
+ * is never noticed. Returns false with errno on failure.
  */
 static bool
 watch_child(const struct connection *c, const struct connection_process *child)
@@ -184,7 +187,7 @@ adopt_child(struct connection *c, struct connection_process *child, pid_t pid)
 		shut_down(c);
 }
 
-/* Handles that a child could not be started. */
+/* Handles the failure to start a child. */
 static void
 fail_child(struct connection *c, struct connection_process *child, const char *reason)
 {
@@ -199,8 +202,8 @@ fail_child(struct connection *c, struct connection_process *child, const char *r
 }
 
 /*
- * Returns whether a pid belongs to another process of ours. SECURITY: that one would be killed at
- * this connection's deadline.
+ * Returns whether a pid belongs to another process of ours. SECURITY: a false report of a pid
+ * would get that process killed at this connection's deadline.
  */
 static bool
 is_taken(pid_t pid)
@@ -209,8 +212,8 @@ is_taken(pid_t pid)
 }
 
 /*
- * Forgets early ends once no request is unanswered: they are no connection's, and their pids may
- * be used again.
+ * Forgets early ends once all requests are answered: what is left belongs to no connection, and
+ * the pids may be used again.
  */
 static void
 forget_early(void)
@@ -241,8 +244,8 @@ serve_spawned(const struct msg_spawned *spawned, bool monitor)
 }
 
 /*
- * Fails the requests of a zygote that has exited. A process that it forked without an answer exits
- * by itself, since its pair is closed.
+ * Fails the requests of a zygote that has exited. A process that it forked but had not reported
+ * exits by itself, since its pair is closed.
  */
 void
 serve_zygote_ended(bool monitor, unsigned generation)
@@ -270,7 +273,10 @@ key_file(uint32_t index)
 	return index < o->n_cert ? o->key[index] : "";
 }
 
-/* SECURITY: a gate that asks for a signature outside of TLS is compromised, and is killed. */
+/*
+ * Logs a message of a zygote or signer. SECURITY: a gate that asks for a signature outside of TLS
+ * is compromised, and is killed.
+ */
 void
 serve_log_message(const struct msg *m)
 {
@@ -355,7 +361,7 @@ reap_monitor(struct connection *c)
 	if (!c->launched || !c->relayed)
 		lifecycle_kill(&c->gate);
 	connections_end_session(c);
-	c->deadline = clock_ms() + FAREWELL_MS;
+	c->deadline = clock_ms() + RELAY_EXIT_MS;
 	lifecycle_release_if_over(c);
 }
 

@@ -20,7 +20,10 @@ bool	serve_spawned(const struct msg_spawned *, bool monitor);
 void	serve_zygote_ended(bool monitor, unsigned generation);
 void	serve_log_message(const struct msg *);
 
-/* Resumes the connections of the image before this one. Dies if one can't be watched. */
+/*
+ * Resumes the connections that the listener had before it re-executed itself. Dies if one can't be
+ * watched.
+ */
 void	serve_resume(void);
 
 /*
