@@ -39,7 +39,7 @@ enum msg_type {
 	MSG_READY = 20,
 	MSG_SPAWN_GATE = 22,
 	MSG_SPAWN_MONITOR = 24,
-	/* MSG_SPAWN_MONITOR with peer_first set, and therefore one descriptor less. */
+	/* The same for --preauth peer: without a gate, and so with one descriptor less. */
 	MSG_SPAWN_PEER = 26,
 	MSG_SPAWNED = 27,
 	/* account.h */

@@ -39,12 +39,11 @@ struct msg_spawn_gate {
 
 /*
  * MSG_SPAWN_MONITOR. Descriptors: the client, the monitor's end of its pair (account.h), the
- * listener's end of the login pair. MSG_SPAWN_PEER has no login pair.
+ * listener's end of the login pair. MSG_SPAWN_PEER (--preauth peer, before there is a gate) has no
+ * login pair.
  */
 struct msg_spawn_monitor {
 	uint32_t	slot, serial;
-	uint32_t	tls_on_connect;
-	uint32_t	peer_first;	/* not 0: --preauth peer, before there is a gate */
 	uint32_t	logs;		/* log lines that the gate has sent */
 	int64_t		deadline;
 	struct peer	peer;

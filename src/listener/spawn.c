@@ -54,7 +54,6 @@ spawn_monitor(struct connection *c, bool peer_first)
 	msg_begin(&m, peer_first ? MSG_SPAWN_PEER : MSG_SPAWN_MONITOR);
 	spawn->slot = c->slot;
 	spawn->serial = c->serial;
-	spawn->tls_on_connect = c->imaps;
 	spawn->logs = c->logs;
 	spawn->deadline = c->deadline;
 	spawn->peer = c->peer;

@@ -25,7 +25,7 @@
 #include "role.h"
 
 static struct zygote {
-	const struct options	*opts[2];	/* indexed by tls_on_connect */
+	const struct options	*opts;
 	struct signals		 signals;
 } zygote;
 
@@ -59,7 +59,7 @@ static void __attribute__((noreturn))
 become_monitor(struct msg_spawn_monitor *spawn, const int fds[MSG_FDS_MAX])
 {
 	static struct peer peer;
-	struct monitor_start start = { .opts = zygote.opts[spawn->tls_on_connect != 0], .peer = &peer, .signals = &zygote.signals,
+	struct monitor_start start = { .opts = zygote.opts, .peer = &peer, .signals = &zygote.signals,
 	    .gate_fd = fds[2], .logs = spawn->logs, .deadline = spawn->deadline };
 
 	close(ROLE_CONTROL);
@@ -89,7 +89,7 @@ spawn_monitor(struct msg_spawn_monitor *spawn, const int fds[MSG_FDS_MAX])
 	struct msg answer;
 	pid_t pid;
 
-	pammodules_refresh(zygote.opts[false]);
+	pammodules_refresh(zygote.opts);
 	block_sigterm(true);
 	pid = sibling_fork();
 	if (pid == 0)
@@ -125,13 +125,9 @@ monitorzygote_serve(void)
 void
 monitorzygote_run(const struct options *o)
 {
-	static struct options on_connect;
 	struct msg m;
 
-	on_connect = *o;
-	on_connect.tls_on_connect = true;
-	zygote.opts[false] = o;
-	zygote.opts[true] = &on_connect;
+	zygote.opts = o;
 	signals_save(&zygote.signals, NULL);
 	warm_up(o);
 	msg_begin(&m, MSG_READY);
