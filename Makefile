@@ -308,6 +308,7 @@ lint: $(OBJS) ## prove the boundary from the objects, check headers, shape and m
 	@CC='$(CC)' tests/lint/boundary '$(BUILD)'
 	@CC='$(CC)' CFLAGS='-std=gnu17 $(WARN) -D_GNU_SOURCE -Isrc $(PKG_CFLAGS)' tests/lint/headers $(HEADERS)
 	@tests/lint/shape $(SRCS) $(HEADERS)
+	@tests/lint/quotes
 	@IMAPGATE_BUILD='$(abspath $(BUILD))' tests/model/run compare
 	@! mandoc -T lint src/imapgate.8 src/imapgate-dovecot.8 2>/dev/null | grep -v 'referenced manual not found' && echo 'lint: the manuals are clean'
 
