@@ -201,6 +201,19 @@ def failed_because(machine, words):
     machine.wait_for(lambda: words in machine.run("systemctl", "status", "--no-pager", UNIT, check=False), f"{words!r} in the status")
 
 
+@pytest.mark.parametrize("instead, status", (("", "64"), ("mkdir /etc/imapgate/imapgate.conf", "66")))
+def test_configuration_that_can_not_be_read(machine, instead, status):
+    """Nothing that a restart would mend."""
+    machine.shell(f"mv /etc/imapgate/imapgate.conf /etc/imapgate/away.conf; {instead}")
+    try:
+        assert machine.process("systemctl", "restart", UNIT).returncode != 0
+        failed_because(machine, "imapgate.conf")
+        assert (machine.show(UNIT, "ExecMainStatus"), machine.show(UNIT, "NRestarts")) == (status, "0")
+    finally:
+        machine.shell("test ! -d /etc/imapgate/imapgate.conf || rmdir /etc/imapgate/imapgate.conf; "
+                      "mv /etc/imapgate/away.conf /etc/imapgate/imapgate.conf")
+
+
 def test_missing_certificate_is_named(machine):
     machine.shell("mv /etc/imapgate/cert.pem /etc/imapgate/away.pem")
     try:
