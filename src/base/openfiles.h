@@ -3,8 +3,8 @@
 
 /*
  * How many open files a listener may have. Service managers start it with a soft limit of 1024, as
- * for programs that use select(2), and a far higher hard limit. What it starts gets the soft limit
- * that it was started with.
+ * for programs that use select(2), and a far higher hard limit. The programs that a listener starts
+ * get the soft limit as it was found.
  */
 
 /*

@@ -394,6 +394,13 @@ def test_pipe_that_nobody_reads(root_stage, on):
         assert b"]: auth-fail " in os.read(reading, 65536)
 
 
+def end_of(first, second, listener):
+    """The first of two connections ends, while the second is served."""
+    first.wire.close()
+    while len(connections_of(listener.process.pid)) > 1:
+        assert second.command("a NOOP")[1] == b"a OK NOOP completed"
+
+
 def test_listener_whose_log_nobody_reads(root_stage):
     """It accepts, refuses and serves; what was not logged meanwhile is counted in the next line."""
     with full_pipe(full=False) as (reading, writing):
@@ -402,16 +409,13 @@ def test_listener_whose_log_nobody_reads(root_stage):
             first, second = listener.connect(), listener.connect()
             refused = listener.connect(greeting=False)
             refused.expect("* BYE [UNAVAILABLE] ...")
-            for imap in (refused, first):
-                imap.wire.close()
+            refused.wire.close()
             # The end of the first is not said either: nobody reads until its process has gone.
-            while len(connections_of(listener.process.pid)) > 1:
-                assert second.command("a NOOP")[1] == b"a OK NOOP completed"
+            end_of(first, second, listener)
             # From here on there is room, and nothing to say before the second one's end.
             empty(reading)
             second.wire.close()
         assert re.search(rb" dropped=[2-9]\n", os.read(reading, 65536))
-
 
 
 def test_monitor_tells_the_listener_of_lines_that_were_dropped(root_stage):
@@ -421,9 +425,7 @@ def test_monitor_tells_the_listener_of_lines_that_were_dropped(root_stage):
             first, second = listener.connect(), listener.connect()
             first.command("a LOGIN joe mumble")
             fill(writing)
-            first.wire.close()
-            while len(connections_of(listener.process.pid)) > 1:
-                assert second.command("a NOOP")[1] == b"a OK NOOP completed"
+            end_of(first, second, listener)
             empty(reading)
             second.wire.close()
         assert re.search(rb"]: end .* dropped=1\n", os.read(reading, 65536))
