@@ -502,7 +502,8 @@ def log_retention(walk):
 
 
 def fail2ban(walk):
-    assert walk.machine.process("test", "-e", "/var/log/auth.log").returncode != 0, "there is the log that Debian's jail for sshd wants"
+    # As without a syslog daemon: Debian's jail for sshd wants this log.
+    walk.machine.run("rm", "-f", "/var/log/auth.log")
     walk.play("file")
     walk.machine.run("systemctl", "start", "fail2ban.service")
     walk.machine.wait_for(lambda: walk.machine.process("fail2ban-client", "ping").returncode == 0, "fail2ban")
